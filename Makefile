@@ -1,0 +1,47 @@
+# One command each to set up, check, test and run. CI and hooks call the same targets.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
+
+setup: .venv/.done  ## make .venv from the lock
+
+.venv/.done: requirements/dev.txt requirements/uv.txt
+	@$(PYTHON) scripts/prerequisites.py
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt requirements/uv.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup  ## the whole delivery on this machine
+	@$(BIN)/pushline run --sample-if-offline
+
+serve: setup  ## the champion in the foreground
+	@$(BIN)/pushline serve
+
+stop: setup  ## stop the live release
+	@$(BIN)/pushline stop
+
+check: setup  ## lint, types, workflows, generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup  ## write the code the way check wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: setup  ## every test
+	$(BIN)/pytest
+
+test-fast: setup  ## the daily subset
+	$(BIN)/pytest -m "not slow"
+
+lock: .venv/.done  ## renew the locks from pyproject.toml
+	$(BIN)/python scripts/lock.py
+
+.PHONY: help setup run serve stop check format test test-fast lock

@@ -1,0 +1,41 @@
+"""Makes the locks under requirements/: one consistent set, hashes, no index address.
+
+dev.txt is resolved first and holds everything; the others are resolved within it, so that a version is the same wherever it appears.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COMPILE = [
+    "uv",
+    "pip",
+    "compile",
+    "--quiet",
+    "--universal",
+    "--generate-hashes",
+    "--python-version",
+    "3.11",
+    "--no-emit-index-url",
+    "--no-annotate",
+    "--no-header",
+]
+EXTRAS = {"base": [], "train": ["train"], "azure": ["train", "azure"]}
+
+
+def compile_lock(name: str, source: str, *options: str) -> None:
+    subprocess.run([*COMPILE, source, *options, "--output-file", f"requirements/{name}.txt"], cwd=ROOT, check=True)
+
+
+def main() -> int:
+    upgrade = ["--upgrade"] if "--upgrade" in sys.argv else []
+    compile_lock("dev", "pyproject.toml", "--all-extras", *upgrade)
+    for name, extras in EXTRAS.items():
+        compile_lock(name, "pyproject.toml", *(f"--extra={extra}" for extra in extras), "--constraint", "requirements/dev.txt")
+    compile_lock("uv", "requirements/uv.in", *upgrade)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

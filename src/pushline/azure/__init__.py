@@ -1,0 +1,1 @@
+"""Credentials and clients of Azure: the only place that imports azure.*."""

@@ -1,0 +1,58 @@
+"""What every command gets: the project, its settings, and how to speak."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from pushline.delivery import Delivery
+    from pushline.project import Project
+    from pushline.settings import PushlineSettings
+
+as_json = click.option("--json", "json", is_flag=True, help="Print the result as JSON on standard output, and nothing else there.")
+
+
+class Context:
+    """Found and read only when a command asks for it, so that `--help` needs no project."""
+
+    def __init__(self, project: str | None = None, *, debug: bool = False) -> None:
+        self._folder = Path(project) if project else None
+        self.debug = debug
+
+    @cached_property
+    def project(self) -> "Project":
+        from pushline.project import Project
+
+        return Project.find(self._folder)
+
+    @cached_property
+    def settings(self) -> "PushlineSettings":
+        from pushline.settings import load_settings
+
+        return load_settings(self.project.root)
+
+    @cached_property
+    def delivery(self) -> "Delivery":
+        from pushline.delivery import Delivery
+
+        return Delivery(self.project, self.settings, tell)
+
+
+def tell(line: str) -> None:
+    """What is going on goes to standard error, so that standard output stays the result's."""
+    click.echo(line, err=True)
+
+
+def finish(result: Any, json: bool) -> None:
+    """Print a result: as JSON, or a human line per fact."""
+    if json:
+        from pushline.results import as_json as text
+
+        click.echo(text(result))
+    else:
+        from pushline.report.summary import lines_of
+
+        for line in lines_of(result):
+            click.echo(line)

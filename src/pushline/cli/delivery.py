@@ -1,0 +1,59 @@
+"""Commands that take a model to a release, and back."""
+
+import click
+
+from pushline.cli.context import Context, as_json
+from pushline.cli.stages import stage
+
+
+@click.command("train")
+@click.option("--budget", metavar="TIME", help="AutoML's time, such as 45s, 10m or 2h; overrides the pipeline's limits.")
+@as_json
+@click.pass_obj
+def train(context: Context, budget: str | None, json: bool) -> None:
+    """Run pipelines/train.yml on the checked data."""
+    stage(context, "train", json, budget=budget)
+
+
+@click.command("register")
+@as_json
+@click.pass_obj
+def register(context: Context, json: bool) -> None:
+    """Register the model and decide whether it may replace the champion."""
+    stage(context, "register", json)
+
+
+@click.command("deploy")
+@click.option("--version", metavar="N", help="A model version instead of the one this run registered.")
+@as_json
+@click.pass_obj
+def deploy(context: Context, version: str | None, json: bool) -> None:
+    """Start the accepted model version as a candidate beside the live release."""
+    stage(context, "deploy", json, version=version)
+
+
+@click.command("smoke")
+@as_json
+@click.pass_obj
+def smoke(context: Context, json: bool) -> None:
+    """Ask the candidate what it must be able to answer."""
+    stage(context, "smoke", json)
+
+
+@click.command("load-test")
+@as_json
+@click.pass_obj
+def load_test(context: Context, json: bool) -> None:
+    """Put load on the candidate and hold it to the SLO."""
+    stage(context, "load-test", json)
+
+
+@click.command("promote")
+@as_json
+@click.pass_obj
+def promote(context: Context, json: bool) -> None:
+    """Make the candidate the live release; put the previous one back if it does not answer there."""
+    stage(context, "promote", json)
+
+
+COMMANDS = [train, register, deploy, smoke, load_test, promote]

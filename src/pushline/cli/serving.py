@@ -1,0 +1,5 @@
+"""Commands that answer requests."""
+
+import click
+
+COMMANDS: list[click.Command] = []

@@ -1,0 +1,1 @@
+"""The pinned source, the contract, the checks, the split, drift."""

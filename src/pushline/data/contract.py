@@ -1,0 +1,158 @@
+"""`data_checks/contract.yml`: what each column is, said once."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from pushline.errors import ContractError
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Severity = Literal["critical", "warning", "info"]
+
+
+class Column(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One column of the table."""
+
+    name: Annotated[str, Meta(min_length=1, description="as in the file's header")]
+    type: Annotated[Literal["integer", "number", "string", "boolean"], Meta(description="of every value")]
+    description: Annotated[str, Meta(description="what the value means, for people and for the API document")] = ""
+    unit: Annotated[str, Meta(description="unit of the value")] = ""
+    role: Annotated[
+        Literal["feature", "label", "identifier", "ignored"],
+        Meta(description="features are used by the model; identifiers and ignored columns are accepted and not used"),
+    ] = "feature"
+    known: Annotated[Literal["before", "after"], Meta(description="after: known only once the outcome is, so training leaves it out")] = (
+        "before"
+    )
+    reason: Annotated[str, Meta(description="why the role, the moment or the bounds are as they are")] = ""
+    allowed: Annotated[tuple[str, ...] | None, Meta(description="every value a string column may hold")] = None
+    minimum: Annotated[float | None, Meta(description="smallest value")] = None
+    maximum: Annotated[float | None, Meta(description="largest value")] = None
+    unknown: Annotated[str | None, Meta(description="the value (one of `allowed`) that stands for not known")] = None
+    unknown_at_most: Annotated[Share, Meta(description="tolerated share of `unknown`; more is a warning")] = 1.0
+    missing_at_most: Annotated[Share, Meta(description="tolerated share of empty values; 0: a value is required")] = 0.0
+    encodes_time: Annotated[bool, Meta(description="the value identifies when the row was made; drift leaves it out")] = False
+    sensitive: Annotated[bool, Meta(description="figures are also reported per group of this column")] = False
+    belongs_with: Annotated[str | None, Meta(description="columns of one such name keep their joint histogram in the profile")] = None
+    severity: Annotated[Severity, Meta(description="of findings about values outside `allowed` or the bounds")] = "critical"
+    example: Annotated[str | int | float | bool | None, Meta(description="value shown in the API document")] = None
+
+    @property
+    def is_text(self) -> bool:
+        return self.type == "string"
+
+    @property
+    def optional(self) -> bool:
+        return self.missing_at_most > 0
+
+
+class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
+    """The whole table."""
+
+    name: Annotated[str, Meta(description="of the data set", pattern=r"^[a-z][a-z0-9-]*$")]
+    title: Annotated[str, Meta(description="of the data set, for people")] = ""
+    description: Annotated[str, Meta(description="what one row is and what the label says")] = ""
+    licence: Annotated[str, Meta(description="licence of the data")] = ""
+    source: Annotated[str, Meta(description="who made the data")] = ""
+    positive: Annotated[str | None, Meta(description="the label's value that is predicted; none for more than two classes")] = None
+    rows_at_least: Annotated[int, Meta(ge=1, description="fewer rows are critical")] = 1
+    duplicates_at_most: Annotated[Share, Meta(description="tolerated share of repeated rows; more is a warning")] = 0.01
+    rarest_class_at_least: Annotated[Share, Meta(description="smaller share of any class is critical")] = 0.01
+    columns: tuple[Column, ...]
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Column]:
+        return {column.name: column for column in self.columns}
+
+    @cached_property
+    def label(self) -> Column:
+        return next(column for column in self.columns if column.role == "label")
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The label's values, the positive one last where there are two."""
+        values = self.label.allowed or ()
+        if self.positive is None:
+            return values
+        return (*(value for value in values if value != self.positive), self.positive)
+
+    @cached_property
+    def inputs(self) -> tuple[Column, ...]:
+        """All columns but the label: what a request may hold."""
+        return tuple(column for column in self.columns if column.role != "label")
+
+    def features(self, *, use_known_after: bool = False) -> tuple[Column, ...]:
+        """The columns a model is trained on."""
+        return tuple(c for c in self.columns if c.role == "feature" and (use_known_after or c.known == "before"))
+
+    @cached_property
+    def hash(self) -> str:
+        """Sixteen hex digits that change with any part of the contract."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
+
+
+def load_contract(file: Path) -> Contract:
+    """The contract in `file` (YAML, or JSON as a model folder holds it).
+
+    Raises ContractError naming the place and what is accepted there.
+    """
+    import yaml
+
+    try:
+        return parse_contract(yaml.safe_load(file.read_text(encoding="utf-8")), file.name)
+    except FileNotFoundError as error:
+        raise ContractError(f"{file} does not exist.", do="Restore it from git, or make one with `pushline adopt`.") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ContractError(f"{file} can't be read.", why=str(error), do="Correct the file.") from error
+
+
+def parse_contract(content: Any, name: str = "contract.yml") -> Contract:
+    """The contract in a parsed document. Raises ContractError."""
+    try:
+        contract = msgspec.convert(content, Contract)
+    except msgspec.ValidationError as error:
+        raise ContractError(
+            f"{name} is not a valid contract.", why=f"{error}.", do="docs/contract.md lists every key with its type and meaning."
+        ) from error
+    faults = faults_of(contract)
+    if faults:
+        raise ContractError(f"{name} contradicts itself.", why="; ".join(faults) + ".", do="Correct these columns.")
+    return contract
+
+
+def faults_of(contract: Contract) -> list[str]:
+    """What the types alone can't hold: contradictions within a column and between columns."""
+    faults = []
+    names = [column.name for column in contract.columns]
+    faults += [f"{name} appears twice" for name in sorted({name for name in names if names.count(name) > 1})]
+    labels = [column for column in contract.columns if column.role == "label"]
+    if len(labels) != 1:
+        faults.append(f"exactly one column has the role label, not {len(labels)}")
+    elif not labels[0].allowed or len(labels[0].allowed) < 2:
+        faults.append(f"the label {labels[0].name} lists at least two allowed values")
+    elif contract.positive is not None and contract.positive not in labels[0].allowed:
+        faults.append(f"positive {contract.positive!r} is not an allowed value of {labels[0].name}")
+    elif contract.positive is None and len(labels[0].allowed) == 2:
+        faults.append("a label of two values needs `positive`")
+    elif contract.positive is not None and len(labels[0].allowed) > 2:
+        faults.append("`positive` goes with a label of two values")
+    for column in contract.columns:
+        if column.allowed is not None and column.type not in ("string", "boolean") and column.role != "label":
+            faults.append(f"{column.name}: `allowed` goes with the type string")
+        if column.allowed is not None and len(set(column.allowed)) != len(column.allowed):
+            faults.append(f"{column.name}: a value is allowed twice")
+        if column.unknown is not None and column.unknown not in (column.allowed or ()):
+            faults.append(f"{column.name}: unknown {column.unknown!r} is not among `allowed`")
+        bounds = (column.minimum, column.maximum)
+        if column.type not in ("integer", "number") and bounds != (None, None):
+            faults.append(f"{column.name}: bounds go with the types integer and number")
+        if column.minimum is not None and column.maximum is not None and column.minimum > column.maximum:
+            faults.append(f"{column.name}: minimum {column.minimum} is above maximum {column.maximum}")
+    if not any(column.role == "feature" for column in contract.columns):
+        faults.append("at least one column has the role feature")
+    return faults

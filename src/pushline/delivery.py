@@ -1,0 +1,180 @@
+"""The stages in their order: each loads what its predecessor left, calls its room, and leaves its own result."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushline.errors import CriticalFindings, SettingsError, SloBreached, SmokeFailed
+from pushline.files import write_atomically
+from pushline.project import Project
+from pushline.results import (
+    Checked,
+    Deployed,
+    Fetched,
+    LoadTested,
+    Promoted,
+    Registered,
+    Result,
+    Smoked,
+    Trained,
+    folder,
+    load,
+    save,
+)
+from pushline.settings import PushlineSettings
+
+if TYPE_CHECKING:
+    from pushline.registry.store import ModelStore
+    from pushline.release.target import Target
+
+Tell = Callable[[str], None]
+
+
+class Delivery:
+    """One project with its settings, and whom to tell what is going on."""
+
+    def __init__(self, project: Project, settings: PushlineSettings, tell: Tell) -> None:
+        self.project = project
+        self.settings = settings
+        self.tell = tell
+
+    @property
+    def build(self) -> Path:
+        return self.project.build
+
+    def contract(self) -> Any:
+        from pushline.data.contract import load_contract
+
+        return load_contract(self.project.contract)
+
+    def store(self) -> "ModelStore":
+        from pushline.registry import open_store
+
+        return open_store(self.project, self.settings)
+
+    def target(self) -> "Target":
+        from pushline.release import open_target
+
+        return open_target(self.project, self.settings)
+
+    def fetch(self, *, sample_if_offline: bool = False) -> Fetched:
+        from pushline.data.fetch import fetch
+
+        said = os.environ.get("PUSHLINE_DATA")
+        return fetch(self.project, local=Path(said) if said else None, sample_if_offline=sample_if_offline, tell=self.tell)
+
+    def check_data(self, *, file: Path | None = None) -> Checked:
+        from pushline.data.check import check_data
+
+        fetched = None if file else load(self.build, Fetched)
+        return check_data(self.project, self.contract(), file=file, fetched=fetched, tell=self.tell)
+
+    def train(self, *, budget: str | None = None) -> Trained:
+        from pushline.training.stage import train
+
+        checked = load(self.build, Checked)
+        if checked.critical:
+            raise refusal_of(checked)
+        return train(self.project, self.settings, self.contract(), checked, self.store(), budget=budget, tell=self.tell)
+
+    def register(self) -> Registered:
+        from pushline.registry.register import register
+
+        return register(load(self.build, Trained), self.store(), self.settings.promotion, tell=self.tell)
+
+    def deploy(self, *, version: str | None = None) -> Deployed:
+        from pushline.release.stages import deploy
+
+        registered = None if version else load(self.build, Registered)
+        return deploy(registered, version, self.store(), self.target(), self.project.git_revision, tell=self.tell)
+
+    def smoke(self) -> Smoked:
+        from pushline.release.stages import smoke
+
+        return smoke(load(self.build, Deployed), self.target(), tell=self.tell)
+
+    def load_test(self) -> LoadTested:
+        from pushline.release.stages import load_test
+
+        return load_test(self.project, load(self.build, Deployed), self.target(), self.settings.load, tell=self.tell)
+
+    def promote(self) -> Promoted:
+        from pushline.release.stages import promote
+
+        deployed, smoked, tested = load(self.build, Deployed), load(self.build, Smoked), load(self.build, LoadTested)
+        return promote(deployed, smoked, tested, self.store(), self.target(), tell=self.tell)
+
+
+STAGES: dict[str, Callable[..., Result]] = {
+    "fetch": Delivery.fetch,
+    "check-data": Delivery.check_data,
+    "train": Delivery.train,
+    "register": Delivery.register,
+    "deploy": Delivery.deploy,
+    "smoke": Delivery.smoke,
+    "load-test": Delivery.load_test,
+    "promote": Delivery.promote,
+}
+
+
+def execute(delivery: Delivery, stage: str, **options: Any) -> Result:
+    """Run one stage: its old result goes first, so that a failure never leaves yesterday's evidence standing.
+
+    A gate that said no has left its result all the same: the evidence is what a person wants to see.
+    """
+    from pushline.report.summary import summary_of
+
+    place = folder(delivery.build, stage)
+    (place / "result.json").unlink(missing_ok=True)
+    (place / "summary.md").unlink(missing_ok=True)
+    started = time.monotonic()
+    result = STAGES[stage](delivery, **options)
+    result = msgspec.structs.replace(result, elapsed_s=round(time.monotonic() - started, 3))
+    save(delivery.build, result)
+    write_atomically(place / "summary.md", summary_of(result).encode())
+    verdict(result)
+    return result
+
+
+def verdict(result: Result) -> None:
+    """Raise where the result is a no."""
+    if isinstance(result, Checked) and result.critical:
+        raise refusal_of(result)
+    if isinstance(result, Smoked) and not result.passed:
+        failed = [a for a in result.assertions if not a.passed]
+        raise SmokeFailed(
+            f"smoke stopped: {len(failed)} of {len(result.assertions)} assertions failed on {result.url}.",
+            why=f"{failed[0].name}: expected {failed[0].expected}, saw {failed[0].seen}.",
+            do="The live release is untouched. `pushline logs` and build/smoke/summary.md show the rest.",
+        )
+    if isinstance(result, LoadTested) and not result.passed:
+        first = result.breaches[0]
+        raise SloBreached(
+            f"load-test stopped: {len(result.breaches)} promises of the SLO were not kept.",
+            why=f"{first.name} was {first.seen:g}, the limit is {first.limit:g}.",
+            do="The live release is untouched. Make the service faster, or change [tool.pushline.load] if the promise is wrong.",
+        )
+
+
+def refusal_of(checked: Checked) -> CriticalFindings:
+    """The error for a table with critical findings."""
+    first = next(finding for finding in checked.findings if finding.severity == "critical")
+    lines = f" (lines {', '.join(map(str, first.lines[:5]))})" if first.lines else ""
+    return CriticalFindings(
+        f"check-data stopped: {checked.critical} critical finding{'s' * (checked.critical != 1)} in {Path(checked.file).name}.",
+        why=f"{first.message}{lines}",
+        do="Correct the file, or change data_checks/contract.yml if the values are right. build/check-data/summary.md lists all.",
+    )
+
+
+def after(stage: str) -> str | None:
+    """The stage that follows `stage`."""
+    names = list(STAGES)
+    if stage not in names:
+        raise SettingsError(f"{stage!r} is not a stage.", why=f"The stages are {', '.join(names)}.", do="Name one of them.")
+    position = names.index(stage) + 1
+    return names[position] if position < len(names) else None

@@ -1,0 +1,1 @@
+"""The model registry: training runs, model versions, champion and challenger, the promotion decision."""

@@ -1,0 +1,55 @@
+"""What the stages need of a model registry, wherever it is."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+
+class ModelVersion(Struct, frozen=True, kw_only=True):
+    """One version of the model in the registry."""
+
+    name: str
+    version: str
+    run_id: str
+    made_at: datetime
+    tags: dict[str, str]
+    role: str = ""  # champion, challenger or neither
+
+
+class ModelStore(Protocol):
+    """A model registry. Local: MLflow on SQLite with aliases; on Azure the workspace's MLflow with tags."""
+
+    def log_training(
+        self,
+        *,
+        parameters: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        dataset: Mapping[str, str],  # name, version, digest, source
+        model: Path,
+        artifacts: Mapping[str, Path],  # artifact folder to a file or folder
+    ) -> str:
+        """Log a finished training run with its model folder; returns the run's id."""
+
+    def register(self, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
+        """Make a model version of the model that `run_id` logged; it becomes the challenger."""
+
+    def champion(self) -> ModelVersion | None: ...
+    def challenger(self) -> ModelVersion | None: ...
+    def version(self, version: str) -> ModelVersion:
+        """Raises RegistryError, listing the versions there are, where there is none of that number."""
+
+    def versions(self) -> tuple[ModelVersion, ...]:
+        """All versions, newest first."""
+
+    def crown(self, version: str) -> None:
+        """Make `version` the champion."""
+
+    def download(self, version: str) -> Path:
+        """The model folder of `version` on this machine, unchanged since it was logged."""
+
+    def link(self, run_id: str) -> str:
+        """Where a person looks at the run."""

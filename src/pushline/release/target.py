@@ -1,0 +1,80 @@
+"""What every target owes: two slots, candidate and live, and a way back."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from pushline.results import Release
+
+Tell = Callable[[str], None]  # takes one line about what is going on
+
+
+def silent(line: str) -> None:
+    """A Tell that says nothing."""
+
+
+class Keys(Struct, frozen=True, kw_only=True):
+    """The two keys of an endpoint. Their repr shows neither."""
+
+    primary: str
+    secondary: str
+
+    def __repr__(self) -> str:
+        return "Keys(primary=…, secondary=…)"
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """A release that answers, and where."""
+
+    release: Release
+    url: str  # without a slash at the end
+    ready: bool = True
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """The slots of a target."""
+
+    target: str
+    live: Endpoint | None
+    candidate: Endpoint | None
+    previous: Release | None
+    notes: tuple[str, ...] = ()  # such as: a stale record was found and cleared
+
+
+class LogEntry(Struct, frozen=True, kw_only=True):
+    """One line of a release's log, in one shape for every target."""
+
+    at: datetime
+    level: str
+    event: str
+    release: str = ""
+    fields: dict[str, Any] = {}
+
+
+class Target(Protocol):
+    """Where releases live. `release/` and the stages know this and no cloud."""
+
+    name: str
+
+    def keys(self) -> Keys: ...
+    def rotate_keys(self, tell: Tell) -> Keys: ...
+    def deploy_candidate(self, release: Release, tell: Tell) -> Endpoint:
+        """Start `release` in the candidate slot beside the live one and wait until it is ready."""
+
+    def promote(self, candidate: Endpoint, tell: Tell) -> Endpoint:
+        """Put the candidate's release on the live name. The one before is remembered as previous."""
+
+    def roll_back(self, tell: Tell) -> Endpoint:
+        """Put the previous release on the live name again."""
+
+    def discard(self, tell: Tell) -> bool:
+        """Remove the candidate; the live release is untouched. True where there was one."""
+
+    def stop(self, tell: Tell) -> bool:
+        """Stop the live release and any candidate. True where one ran."""
+
+    def status(self) -> Status: ...
+    def logs(self, *, since: float | None, errors: bool, follow: bool) -> Iterator[LogEntry]:
+        """Entries of the live release, oldest first; `since` in seconds before now."""

@@ -1,0 +1,266 @@
+"""What each stage leaves in `build/<stage>/result.json`: typed, versioned, written atomically."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct, field
+
+from pushline import __version__
+from pushline.errors import SettingsError
+from pushline.files import write_json
+
+Scalar = str | int | float | bool | None
+Severity = Literal["critical", "warning", "info"]
+
+
+class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A piece of a result."""
+
+
+class Result(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every result says of itself."""
+
+    stage: ClassVar[str]
+    schema: Literal[1] = 1
+    pushline: str = __version__
+    made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    elapsed_s: float = 0.0
+
+
+R = TypeVar("R", bound=Result)
+
+
+class DataFile(Part, frozen=True, kw_only=True):
+    """One pinned file as it lies on this machine."""
+
+    name: str
+    path: str
+    sha256: str
+    version: str
+    rows: int
+    origin: str  # where it came from: cache, PUSHLINE_DATA, an address, generated sample
+
+
+class Fetched(Result, frozen=True, kw_only=True):
+    """The data of this run."""
+
+    stage: ClassVar[str] = "fetch"
+    data_version: str
+    files: tuple[DataFile, ...]
+    rows: int
+    columns: int
+    generated_sample: bool = False
+
+
+class Finding(Part, frozen=True, kw_only=True):
+    """One result of a data check."""
+
+    id: str
+    severity: Severity
+    column: str | None = None
+    message: str
+    seen: str = ""
+    expected: str = ""
+    count: int = 0
+    lines: tuple[int, ...] = ()
+
+
+class Checked(Result, frozen=True, kw_only=True):
+    """What the data checks found, worst and most basic first, and the typed table they read."""
+
+    stage: ClassVar[str] = "check-data"
+    data_version: str
+    file: str
+    table: str  # typed Parquet; empty when the file could not be read into one
+    rows: int
+    columns: int
+    findings: tuple[Finding, ...]
+    critical: int
+    warning: int
+    info: int
+    class_counts: dict[str, int] = field(default_factory=dict)
+    generated_sample: bool = False
+
+
+class Interval(Part, frozen=True, kw_only=True):
+    """A figure with its bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Trial(Part, frozen=True, kw_only=True):
+    """A row of the leaderboard."""
+
+    name: str
+    algorithm: str
+    score: float | None  # of the metric, out of fold; None where the trial failed
+    seconds: float
+    state: Literal["ok", "failed", "timeout", "out of memory"] = "ok"
+    detail: str = ""
+
+
+class Trained(Result, frozen=True, kw_only=True):
+    """A finished training run and the model it made."""
+
+    stage: ClassVar[str] = "train"
+    run_id: str  # MLflow
+    model: str  # the model folder
+    algorithm: str
+    metric: str
+    metrics: dict[str, Interval]  # on the hold-out
+    threshold: float | None  # None for more than two classes
+    objective: str
+    leaderboard: tuple[Trial, ...]
+    train_rows: int
+    holdout_rows: int
+    holdout: str  # Parquet of the hold-out, local only
+    evaluation: str  # JSON with curves, groups and importances for the report
+    card: str  # Markdown
+    data_version: str
+    contract_hash: str
+    git_revision: str
+    generated_sample: bool = False
+
+
+class Decision(Part, frozen=True, kw_only=True):
+    """What the gate decided, why, and on which figures."""
+
+    accept: bool
+    reason: str
+    evidence: dict[str, Scalar]
+
+
+class Registered(Result, frozen=True, kw_only=True):
+    """The model version of this run and what became of it against the champion."""
+
+    stage: ClassVar[str] = "register"
+    model_name: str
+    version: str
+    champion: str | None  # the version it was compared with
+    decision: Decision
+    generated_sample: bool = False
+
+
+class Release(Part, frozen=True, kw_only=True):
+    """A model version plus the scoring code's git revision."""
+
+    id: str
+    model_name: str
+    model_version: str
+    git_revision: str
+    model: str  # the model folder this release serves
+
+
+class Deployed(Result, frozen=True, kw_only=True):
+    """The candidate beside the live release."""
+
+    stage: ClassVar[str] = "deploy"
+    target: str
+    url: str
+    release: Release
+
+
+class Assertion(Part, frozen=True, kw_only=True):
+    """One thing a release must answer."""
+
+    name: str
+    expected: str
+    seen: str
+    passed: bool
+
+
+class Smoked(Result, frozen=True, kw_only=True):
+    """What the candidate answered."""
+
+    stage: ClassVar[str] = "smoke"
+    url: str
+    release: str
+    assertions: tuple[Assertion, ...]
+    passed: bool
+
+
+class Slice(Part, frozen=True, kw_only=True):
+    """One second of load."""
+
+    second: int
+    requests: int
+    failures: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+class Breach(Part, frozen=True, kw_only=True):
+    """One promise of the SLO that was not kept."""
+
+    name: str
+    limit: float
+    seen: float
+
+
+class LoadTested(Result, frozen=True, kw_only=True):
+    """How the candidate withstood its load."""
+
+    stage: ClassVar[str] = "load-test"
+    url: str
+    release: str
+    offered_rps: float
+    achieved_rps: float
+    seconds: float
+    requests: int
+    failures: int
+    errors: dict[str, int]
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+    timeline: tuple[Slice, ...]
+    breaches: tuple[Breach, ...]
+    passed: bool
+
+
+class Promoted(Result, frozen=True, kw_only=True):
+    """The release that is live now."""
+
+    stage: ClassVar[str] = "promote"
+    target: str
+    url: str
+    release: Release
+    previous: str | None
+    assertions: tuple[Assertion, ...]
+
+
+def folder(build: Path, stage: str) -> Path:
+    """Where `stage` leaves its files."""
+    return build / stage
+
+
+def save(build: Path, result: Result) -> Path:
+    """Write a result to its stage's folder and return the file."""
+    file = folder(build, type(result).stage) / "result.json"
+    write_json(file, result)
+    return file
+
+
+def load(build: Path, kind: type[R]) -> R:
+    """Read what the stage of `kind` left.
+
+    Raises SettingsError where the stage has not run, or its result is of another version of Pushline.
+    """
+    file = folder(build, kind.stage) / "result.json"
+    again = f"Run `pushline {kind.stage}` first, or `pushline run` for all stages."
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=kind)
+    except FileNotFoundError as error:
+        raise SettingsError(f"There is no result of {kind.stage} yet.", why=f"{file} does not exist.", do=again) from error
+    except (msgspec.DecodeError, OSError) as error:
+        raise SettingsError(f"The result of {kind.stage} can't be read.", why=f"{file}: {error}.", do=again) from error
+
+
+def as_json(value: Any) -> str:
+    """A result as the text `--json` prints."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

@@ -1,0 +1,77 @@
+"""The model folder: what leaves training and all that the service needs.
+
+MLmodel, requirements.txt, …   an MLflow model (flavors onnx and python_function)
+model.onnx       portable: one input per raw column, named as the column; outputs `label` and `probabilities`
+matrix.onnx      the same fit for the service: input `matrix` float32 [rows, columns], output `probabilities` float32 [rows, classes]
+contract.json    the contract it was trained under
+scoring.json     `Scoring` below
+golden.json      a list of `GoldenRow`: generated from the profile, never real rows
+card.md          the model card
+"""
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from pushline.data.contract import Contract, load_contract
+from pushline.data.encoding import Encoding
+from pushline.errors import ModelUnreadable
+from pushline.results import Scalar
+
+PORTABLE = "model.onnx"
+MATRIX = "matrix.onnx"
+CONTRACT = "contract.json"
+SCORING = "scoring.json"
+GOLDEN = "golden.json"
+CARD = "card.md"
+MATRIX_INPUT = "matrix"
+PROBABILITIES = "probabilities"
+
+T = TypeVar("T")
+
+
+class Scoring(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How probabilities become answers, and where the model comes from."""
+
+    encoding: Encoding
+    classes: tuple[str, ...]  # in the order of the probabilities; of two, the positive one is last
+    positive: str | None
+    threshold: float | None  # on the positive class's probability; None: the most probable class wins
+    algorithm: str
+    sha256: dict[str, str]  # of model.onnx and matrix.onnx
+    data_version: str
+    git_revision: str
+    generated_sample: bool
+
+
+class GoldenRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A row and what the model must answer, within 1e-4."""
+
+    row: dict[str, Scalar]
+    probabilities: tuple[float, ...]  # in the order of the classes
+    result: str
+
+
+def read_scoring(folder: Path) -> Scoring:
+    return _read(folder / SCORING, Scoring)
+
+
+def read_golden(folder: Path) -> tuple[GoldenRow, ...]:
+    return _read(folder / GOLDEN, tuple[GoldenRow, ...])
+
+
+def read_contract(folder: Path) -> Contract:
+    return load_contract(folder / CONTRACT)
+
+
+def _read(file: Path, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=kind)
+    except (OSError, msgspec.DecodeError) as error:
+        raise ModelUnreadable(
+            f"The model folder {file.parent} can't be used.",
+            why=f"{file.name}: {error}.",
+            do="Register the model again, or roll back to a version that is whole.",
+        ) from error

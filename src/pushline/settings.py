@@ -1,0 +1,167 @@
+"""The settings: `[tool.pushline]` of pyproject.toml, overlaid with `PUSHLINE_*` variables.
+
+A variable names its setting in capitals, two underscores between the parts:
+`PUSHLINE_TARGET=aci`, `PUSHLINE_LOAD__RATE=100`, `PUSHLINE_AZURE__WORKSPACE=bank`.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from pushline.errors import SettingsError
+
+PREFIX = "PUSHLINE_"
+# Variables that are not settings: where data lies, what a run was told, what tests use.
+NOT_SETTINGS = frozenset({"PUSHLINE_DATA", "PUSHLINE_DEBUG"})
+
+Positive = Annotated[float, Meta(gt=0)]
+PositiveInt = Annotated[int, Meta(gt=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Metric = Literal["average_precision", "roc_auc", "accuracy", "log_loss"]
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A closed, immutable group of settings."""
+
+
+class Training(Settings, frozen=True, kw_only=True):
+    """How the model is made."""
+
+    metric: Annotated[Metric, Meta(description="what AutoML optimises; average precision suits a rare positive class")] = (
+        "average_precision"
+    )
+    local_budget: Annotated[str, Meta(description="AutoML's time on the local target: 30s, 10m, 2h")] = "30s"
+    holdout: Annotated[Share, Meta(description="share of rows that no training ever sees, chosen by content")] = 0.1
+    objective: Annotated[str, Meta(description="what the threshold serves: f1, fbeta:2, precision:0.6 or recall:0.8")] = "f1"
+    imbalance: Annotated[
+        Literal["none", "class_weight", "oversample", "undersample", "smote"],
+        Meta(description="treatment of the rare class; the model card shows what it did against none"),
+    ] = "none"
+    use_known_after: Annotated[
+        bool, Meta(description="train on columns known only after the event: leakage, to compare with published figures")
+    ] = False
+    seed: Annotated[int, Meta(description="of everything random in training")] = 7
+
+
+class Promotion(Settings, frozen=True, kw_only=True):
+    """What a new model version must show before it may be released."""
+
+    margin: Annotated[Share, Meta(description="how far the metric may lie below the champion's, as a share of noise")] = 0.0
+    confidence: Annotated[Share, Meta(description="of the paired bootstrap interval of challenger minus champion")] = 0.95
+    lift: Annotated[
+        Positive, Meta(description="what the first version must reach: average precision as a multiple of a random score's")
+    ] = 1.5
+    rounds: Annotated[PositiveInt, Meta(description="bootstrap resamples")] = 1000
+
+
+class Serving(Settings, frozen=True, kw_only=True):
+    """How a release answers."""
+
+    host: Annotated[str, Meta(description="address the service binds; loopback on one machine")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="stable port of the live release on the local target")] = 8123
+    workers: Annotated[PositiveInt, Meta(description="processes that answer")] = 1
+    max_rows: Annotated[PositiveInt, Meta(description="rows a request may hold; 1,000 rows hold the loop for about 2 ms")] = 1000
+    max_bytes: Annotated[PositiveInt, Meta(description="bytes a request's body may hold")] = 1_048_576
+    max_in_flight: Annotated[PositiveInt, Meta(description="connections being served before new ones are told 503")] = 512
+    timeout: Annotated[Positive, Meta(description="seconds a client may take to send a request")] = 10.0
+    access_log: Annotated[Share, Meta(description="share of successful requests that are logged; failures always are")] = 0.01
+
+
+class Load(Settings, frozen=True, kw_only=True):
+    """The SLO: what a candidate must withstand before it is promoted."""
+
+    rate: Annotated[Positive, Meta(description="requests a second that are offered")] = 50.0
+    seconds: Annotated[Positive, Meta(description="how long the load lasts")] = 10.0
+    users: Annotated[PositiveInt, Meta(description="simulated clients that share the rate")] = 10
+    failures: Annotated[Share, Meta(description="share of requests that may fail")] = 0.0
+    achieved: Annotated[Share, Meta(description="share of the offered rate that must be achieved: a stalled server answers late")] = 0.9
+    p95_ms: Annotated[Positive, Meta(description="95 of 100 answers are faster than this")] = 100.0
+    p99_ms: Annotated[Positive, Meta(description="99 of 100 answers are faster than this")] = 250.0
+
+
+class Azure(Settings, frozen=True, kw_only=True):
+    """Where the `aci` target lives; what the workspace knows is read from it, not asked for."""
+
+    subscription: Annotated[str, Meta(description="subscription id")] = ""
+    resource_group: Annotated[str, Meta(description="resource group of the workspace")] = ""
+    workspace: Annotated[str, Meta(description="Azure Machine Learning workspace")] = ""
+
+
+class PushlineSettings(Settings, frozen=True, kw_only=True):
+    """All settings of a repository."""
+
+    target: Annotated[Literal["local", "aci"], Meta(description="where releases live")] = "local"
+    model_name: Annotated[str, Meta(description="name of the model in the registry", pattern=r"^[a-z][a-z0-9-]{1,40}$")] = "model"
+    training: Training = field(default_factory=Training)
+    promotion: Promotion = field(default_factory=Promotion)
+    serving: Serving = field(default_factory=Serving)
+    load: Load = field(default_factory=Load)
+    azure: Azure = field(default_factory=Azure)
+
+
+def load_settings(root: Path, environ: Mapping[str, str] | None = None) -> PushlineSettings:
+    """The settings of the project in `root`, overlaid with the variables of `environ` (by default the process's).
+
+    Raises SettingsError for an unknown key, a wrong type or a value out of its range, naming file or variable.
+    """
+    file = root / "pyproject.toml"
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("pushline", {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file.name} can't be read.", why=str(error), do="Correct the file.") from error
+    read(table, f"[tool.pushline] in {file.name}", strict=True)
+    environ = os.environ if environ is None else environ
+    said = {name: value for name, value in environ.items() if name.startswith(PREFIX) and name not in NOT_SETTINGS}
+    for name, value in said.items():
+        overlay(table, name.removeprefix(PREFIX).lower().split("__"), value, name)
+    return read(table, ", ".join(sorted(said)) or file.name, strict=False)
+
+
+def overlay(table: dict[str, Any], path: list[str], value: str, variable: str) -> None:
+    """Put the text of one variable into the table at its path."""
+    for part in path[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise SettingsError(
+                f"{variable} is not a setting.",
+                why=f"{part} holds no group of settings.",
+                do="See the table of settings in docs/settings.md.",
+            )
+    table[path[-1]] = value
+
+
+def read(table: dict[str, Any], source: str, *, strict: bool) -> PushlineSettings:
+    try:
+        return msgspec.convert(table, PushlineSettings, strict=strict)
+    except msgspec.ValidationError as error:
+        raise SettingsError(
+            f"A setting is wrong in {source}.",
+            why=f"{error}.",
+            do="See the table of settings in docs/settings.md for names, types and ranges.",
+        ) from error
+
+
+def seconds(text: str) -> float:
+    """The seconds in a duration such as `45s`, `10m`, `2h` or plain `30`.
+
+    Raises SettingsError for anything else, and for less than 1 second.
+    """
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        value = float(number) * units[unit]
+    except ValueError:
+        value = 0.0
+    if not 1 <= value < float("inf"):
+        raise SettingsError(
+            f"{text!r} is not a duration.",
+            why="A duration is a number with s, m or h behind it, at least 1s.",
+            do="Write for example 45s, 10m or 2h.",
+        )
+    return value

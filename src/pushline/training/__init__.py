@@ -1,0 +1,1 @@
+"""Clean, features, AutoML, ensemble, evaluate, export, model card."""
