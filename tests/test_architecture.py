@@ -1,0 +1,160 @@
+"""The house rules that a reviewer would otherwise have to remember."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pushline.data.contract import load_contract
+from pushline.delivery import STAGES
+from pushline.results import Result
+
+SOURCE = Path(__file__).resolve().parent.parent / "src" / "pushline"
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+# What a room may import. Imports point downwards: cli, then release, pipelines, report, then training, registry, serving, then data.
+GROUND = {"settings", "errors", "files", "project", "results"}
+ALLOWED = {
+    "data": GROUND,
+    "serving": GROUND | {"data"},
+    "registry": GROUND | {"data", "serving"},
+    "training": GROUND | {"data", "serving", "registry", "pipelines"},
+    "pipelines": GROUND | {"data", "serving", "registry", "training"},
+    "release": GROUND | {"data", "serving", "registry"},
+    "azure": GROUND | {"data", "serving", "registry", "release", "pipelines", "training"},
+    "report": GROUND | {"data", "serving", "registry", "release"},
+}
+# Packages that take long to import or that the bare install lacks: only inside the function that needs them.
+HEAVY = {
+    "azure", "catboost", "duckdb", "flaml", "great_expectations", "imblearn", "lightgbm", "locust", "matplotlib", "mlflow", "onnx",
+    "onnxmltools", "onnxruntime", "pandas", "pyarrow", "requests", "rich", "skl2onnx", "sklearn", "sqlalchemy", "xgboost",
+}  # fmt: skip
+# Words of the language that are also columns of the example: alone they say nothing, two together in one literal do.
+ALSO_WORDS = {"age", "campaign", "contact", "default", "duration", "education", "housing", "job", "loan", "month", "previous", "y"}
+
+
+def name_of(module: Path) -> str:
+    return str(module.relative_to(SOURCE))
+
+
+def tree_of(module: Path) -> ast.Module:
+    return ast.parse(module.read_text(encoding="utf-8"))
+
+
+def only_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def imports_of(nodes: list[ast.stmt], *, deep: bool) -> set[str]:
+    """Dotted names that are imported; `deep` looks into functions too."""
+    found: set[str] = set()
+    for node in nodes:
+        if only_for_types(node):
+            continue
+        for inner in ast.walk(node) if deep else at_import(node):
+            if isinstance(inner, ast.Import):
+                found |= {alias.name for alias in inner.names}
+            elif isinstance(inner, ast.ImportFrom) and inner.module:
+                found |= {f"{inner.module}.{alias.name}" for alias in inner.names}
+    return found
+
+
+def at_import(node: ast.AST) -> list[ast.AST]:
+    """The node and what in it runs when the module is imported."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or only_for_types(node):
+        return []
+    return [node, *(deeper for child in ast.iter_child_nodes(node) for deeper in at_import(child))]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_imports_point_downwards(module: Path) -> None:
+    room = module.relative_to(SOURCE).parts[0]
+    if room not in ALLOWED:
+        return
+    ours = {name.split(".")[1] for name in imports_of(tree_of(module).body, deep=True) if name.startswith("pushline.")}
+    upwards = {name for name in ours if (SOURCE / name).is_dir() or (SOURCE / f"{name}.py").is_file()} - ALLOWED[room] - {room}
+    # open_store and open_target are the two doors through which the cloud may come in
+    if name_of(module) in ("registry/__init__.py", "release/__init__.py", "training/stage.py", "pipelines/__init__.py"):
+        upwards -= {"azure"}
+    assert not upwards
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_heavy_packages_are_imported_where_they_are_needed(module: Path) -> None:
+    if name_of(module).startswith("serving/") and name_of(module).endswith(("scorer.py", "worker.py")):
+        return  # the worker process does nothing else
+    heavy = {name.split(".")[0] for name in imports_of(tree_of(module).body, deep=False)} & HEAVY
+    assert not heavy
+
+
+def test_credentials_have_one_home() -> None:
+    homes = [name_of(m) for m in MODULES if any(n.startswith("azure.identity") for n in imports_of(tree_of(m).body, deep=True))]
+    assert homes in ([], ["azure/credential.py"])
+
+
+def test_only_the_azure_room_imports_azure() -> None:
+    strangers = {
+        name_of(m): sorted(n for n in imports_of(tree_of(m).body, deep=True) if n.split(".")[0] == "azure")
+        for m in MODULES
+        if not name_of(m).startswith("azure/")
+    }
+    strangers = {m: [n for n in names if not n.startswith("azure.monitor.opentelemetry")] for m, names in strangers.items()}
+    assert not {m: names for m, names in strangers.items() if names}
+
+
+def test_the_command_line_imports_nothing_heavy() -> None:
+    code = "import sys, pushline.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    assert not loaded & (HEAVY | {"numpy", "yaml"})
+
+
+def test_a_stage_has_one_name_everywhere() -> None:
+    import pushline.cli
+
+    results = [kind.stage for kind in Result.__subclasses__()]
+    assert list(STAGES) == results
+    assert set(STAGES) <= set(pushline.cli.pushline.commands)
+    for stage, function in STAGES.items():
+        assert function.__name__ == stage.replace("-", "_")
+
+
+def columns_of_the_example(repo: Path) -> set[str]:
+    return {column.name for column in load_contract(repo / "data_checks" / "contract.yml").columns}
+
+
+def test_no_column_of_the_example_is_named_outside_its_files(repo: Path) -> None:
+    distinctive = columns_of_the_example(repo) - ALSO_WORDS
+    files = [
+        file for place in ("src", "load", ".github") for file in (repo / place).rglob("*") if file.suffix in {".py", ".yml", ".html", ".j2"}
+    ]
+    assert files
+    found = {
+        (str(file.relative_to(repo)), name)
+        for file in files
+        for name in distinctive
+        if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", file.read_text(encoding="utf-8"))
+    }
+    assert not found
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_no_collection_lists_columns_of_the_example(module: Path, repo: Path) -> None:
+    columns = columns_of_the_example(repo)
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict):
+            elements = [key for key in node.keys if key] if isinstance(node, ast.Dict) else node.elts
+            words = {e.value for e in elements if isinstance(e, ast.Constant) and isinstance(e.value, str)} & columns
+            assert len(words) < 3, f"line {node.lineno}: {sorted(words)}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_modules_are_small(module: Path) -> None:
+    assert len(module.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("word", ["utils", "helpers", "common", "base"])
+def test_no_module_is_named_for_nothing(word: str) -> None:
+    assert not [name_of(module) for module in MODULES if module.stem == word]
