@@ -118,7 +118,7 @@ class Trained(Result, frozen=True, kw_only=True):
     train_rows: int
     holdout_rows: int
     holdout: str  # Parquet of the hold-out, local only
-    evaluation: str  # JSON with curves, groups and importances for the report
+    evaluation: str  # JSON, pushline.evaluation.Evaluation: curves, groups and importances for the card and the report
     card: str  # Markdown
     data_version: str
     contract_hash: str
@@ -221,6 +221,8 @@ class LoadTested(Result, frozen=True, kw_only=True):
     timeline: tuple[Slice, ...]
     breaches: tuple[Breach, ...]
     passed: bool
+    # The SLO it was held to, by the names of the settings: p95_ms, p99_ms, failures (share), achieved (share).
+    limits: dict[str, float] = field(default_factory=dict)
 
 
 class Promoted(Result, frozen=True, kw_only=True):
@@ -232,6 +234,24 @@ class Promoted(Result, frozen=True, kw_only=True):
     release: Release
     previous: str | None
     assertions: tuple[Assertion, ...]
+
+
+class Failure(Part, frozen=True, kw_only=True):
+    """Why a stage has no result: what the person at the terminal was told, in `build/<stage>/failure.json`."""
+
+    stage: str
+    what: str
+    why: str = ""
+    do: str = ""
+    exit_code: int
+    interrupted: bool = False
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    elapsed_s: float = 0.0
+
+
+KINDS: dict[str, type[Result]] = {
+    kind.stage: kind for kind in (Fetched, Checked, Trained, Registered, Deployed, Smoked, LoadTested, Promoted)
+}
 
 
 def folder(build: Path, stage: str) -> Path:
@@ -259,6 +279,14 @@ def load(build: Path, kind: type[R]) -> R:
         raise SettingsError(f"There is no result of {kind.stage} yet.", why=f"{file} does not exist.", do=again) from error
     except (msgspec.DecodeError, OSError) as error:
         raise SettingsError(f"The result of {kind.stage} can't be read.", why=f"{file}: {error}.", do=again) from error
+
+
+def failure_of(build: Path, stage: str) -> Failure | None:
+    """Why the newest attempt at `stage` ended badly; None where it did not, or left nothing that can be read."""
+    try:
+        return msgspec.json.decode((folder(build, stage) / "failure.json").read_bytes(), type=Failure)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def as_json(value: Any) -> str:

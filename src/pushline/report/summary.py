@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from pushline.results import Result
+from pushline.results import Failure, Result
 
 
 def lines_of(result: Any) -> list[str]:
@@ -15,3 +15,8 @@ def lines_of(result: Any) -> list[str]:
 def summary_of(result: Result) -> str:
     """The Markdown of `build/<stage>/summary.md`."""
     return f"## {type(result).stage}\n\n" + "\n".join(f"- {line}" for line in lines_of(result)) + "\n"
+
+
+def summary_of_failure(failure: Failure) -> str:
+    """The Markdown of a stage that left no result."""
+    return f"## {failure.stage}: {'interrupted' if failure.interrupted else 'failed'}\n\n{failure.what}\n\n{failure.why}\n\n{failure.do}\n"
