@@ -1,7 +1,8 @@
 """The model folder: what leaves training and all that the service needs.
 
 MLmodel, requirements.txt, …   an MLflow model (flavors onnx and python_function)
-model.onnx       portable: one input per raw column, named as the column; outputs `label` and `probabilities`
+model.onnx       portable: one input per raw column, named as the column, of shape [rows]; outputs `label` and, for each class,
+                 `probability_<class>`, of shape [rows] too
 matrix.onnx      the same fit for the service: input `matrix` float32 [rows, columns], output `probabilities` float32 [rows, classes]
 contract.json    the contract it was trained under
 scoring.json     `Scoring` below
@@ -28,6 +29,7 @@ GOLDEN = "golden.json"
 CARD = "card.md"
 MATRIX_INPUT = "matrix"
 PROBABILITIES = "probabilities"
+LABEL = "label"
 
 T = TypeVar("T")
 
@@ -52,6 +54,11 @@ class GoldenRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     row: dict[str, Scalar]
     probabilities: tuple[float, ...]  # in the order of the classes
     result: str
+
+
+def probability_of(name: str) -> str:
+    """The output of the portable graph that holds the probability of the class `name`."""
+    return f"probability_{name}"
 
 
 def read_scoring(folder: Path) -> Scoring:

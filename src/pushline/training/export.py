@@ -1,0 +1,169 @@
+"""The model folder: what leaves training, complete, in one step."""
+
+import hashlib
+import importlib.metadata
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from pushline.data.contract import Contract
+from pushline.data.encoding import Encoding, encode_rows
+from pushline.files import cannot_write, write_atomically, write_json
+from pushline.results import Scalar
+from pushline.serving.model_folder import (
+    CARD,
+    CONTRACT,
+    GOLDEN,
+    LABEL,
+    MATRIX,
+    MATRIX_INPUT,
+    PORTABLE,
+    PROBABILITIES,
+    SCORING,
+    GoldenRow,
+    Scoring,
+    probability_of,
+)
+from pushline.training.graph import portable_graph
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Matrix = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a model comes from."""
+
+    data_version: str
+    git_revision: str
+    generated_sample: bool = False
+
+
+def predict(matrix_model: bytes, matrix: Matrix, *, threads: int = 1) -> Matrix:
+    """Probabilities [rows, classes] of the numeric graph."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(matrix_model, options, providers=["CPUExecutionProvider"])
+    pieces = [session.run([PROBABILITIES], {MATRIX_INPUT: piece})[0] for piece in np.array_split(matrix, max(1, len(matrix) // 50_000))]
+    return np.concatenate(pieces)
+
+
+def result_of(probabilities: Matrix, classes: tuple[str, ...], threshold: float | None) -> list[str]:
+    """The answer for each row: the second class from the threshold on, or the most probable class."""
+    if threshold is None:
+        return [classes[index] for index in probabilities.argmax(axis=1)]
+    return [classes[int(probability >= threshold)] for probability in probabilities[:, 1]]
+
+
+def golden_rows(matrix_model: bytes, encoding: Encoding, frame: "pd.DataFrame", classes: tuple[str, ...], threshold: float | None) -> Any:
+    """Golden rows of generated `frame`, with what the served graph answers to them as a request holds them."""
+    rows = [{name: plain(value) for name, value in row.items()} for row in frame[list(encoding.names)].to_dict("records")]
+    probabilities = predict(matrix_model, encode_rows(encoding, rows))
+    results = result_of(probabilities, classes, threshold)
+    return tuple(
+        GoldenRow(row=row, probabilities=tuple(map(float, chances)), result=result)
+        for row, chances, result in zip(rows, probabilities, results, strict=True)
+    )
+
+
+def plain(value: Any) -> Scalar:
+    """A cell as JSON holds it."""
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is None or value != value:
+        return None
+    return value if isinstance(value, str | int | float | bool) else None
+
+
+def write_model_folder(
+    folder: Path,
+    matrix_model: bytes,
+    contract: Contract,
+    encoding: Encoding,
+    *,
+    threshold: float | None,
+    algorithm: str,
+    golden: "pd.DataFrame",
+    origin: Origin,
+    card: str,
+) -> Scoring:
+    """Write the whole model folder, replacing an older one; a failure leaves none.
+
+    `golden` holds generated rows with the raw columns of the encoding.
+    """
+    import onnx
+
+    classes = contract.classes
+    portable = portable_graph(onnx.load_from_string(matrix_model), contract, encoding, classes, threshold)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        save_mlflow(portable, made / "model", contract, encoding)
+        whole = made / "model"
+        scoring = Scoring(
+            encoding=encoding,
+            classes=classes,
+            positive=contract.positive,
+            threshold=threshold,
+            algorithm=algorithm,
+            sha256={
+                PORTABLE: hashlib.sha256((whole / PORTABLE).read_bytes()).hexdigest(),
+                MATRIX: hashlib.sha256(matrix_model).hexdigest(),
+            },
+            data_version=origin.data_version,
+            git_revision=origin.git_revision,
+            generated_sample=origin.generated_sample,
+        )
+        write_atomically(whole / MATRIX, matrix_model)
+        write_json(whole / CONTRACT, contract)
+        write_json(whole / SCORING, scoring)
+        write_json(whole / GOLDEN, golden_rows(matrix_model, encoding, golden, classes, threshold))
+        write_atomically(whole / CARD, card.encode())
+        shutil.rmtree(folder, ignore_errors=True)
+        whole.rename(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return scoring
+
+
+def save_mlflow(portable: Any, folder: Path, contract: Contract, encoding: Encoding) -> None:
+    """The portable graph as an MLflow model. The requirements are said, not inferred: inferring them loads the model in a new process."""
+    import mlflow.onnx
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    inputs = Schema([ColSpec(type=column_type(contract, name), name=name) for name in encoding.names])
+    chances = [ColSpec(type="float", name=probability_of(name)) for name in contract.classes]
+    outputs = Schema([ColSpec(type="string", name=LABEL), *chances])
+    packages = ("mlflow", "numpy", "onnx", "onnxruntime", "pandas")
+    mlflow.onnx.save_model(
+        portable,
+        str(folder),
+        signature=ModelSignature(inputs=inputs, outputs=outputs),
+        pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in packages],
+        onnx_execution_providers=["CPUExecutionProvider"],
+        metadata={"task": "tabular-classification", "contract": contract.hash},
+    )
+
+
+def column_type(contract: Contract, name: str) -> str:
+    """MLflow's type of a raw column."""
+    column = contract.by_name[name]
+    if column.is_text:
+        return "string"
+    if column.type == "number" or column.optional:
+        return "double"
+    return "long" if column.type == "integer" else "boolean"

@@ -1,0 +1,299 @@
+"""The ONNX graphs of a fitted model, written node by node: the numeric one for the service, the portable one around it.
+
+All tree members of a vote share one `TreeEnsembleRegressor`, a group of its outputs each, so that a vote costs one
+operator and not one a member.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from pushline.data.contract import Contract
+from pushline.data.encoding import Encoding
+from pushline.serving.model_folder import LABEL, MATRIX_INPUT, PROBABILITIES, probability_of
+from pushline.training.trees import LEAF, TreeModel
+
+OPSET = 18
+ML_OPSET = 3
+IR_VERSION = 9
+SMALLEST = 1e-7  # a probability of 0 has no logarithm
+
+
+class Calibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Probabilities brought to observed frequencies: scores (log-odds, or log-probabilities) times `slope` plus `shift`."""
+
+    slope: float = 1.0
+    shift: float = 0.0
+
+    @property
+    def changes_nothing(self) -> bool:
+        return self.slope == 1.0 and self.shift == 0.0
+
+
+class Linear(Struct, frozen=True, kw_only=True):
+    """A linear model on standardised numbers and one-hot codes; see automl/linear.py."""
+
+    fill: np.ndarray[Any, Any]  # [numbers] instead of NaN
+    numbers: tuple[int, ...]  # columns of the matrix
+    mean: np.ndarray[Any, Any]
+    scale: np.ndarray[Any, Any]
+    categories: tuple[tuple[int, int], ...]  # column of the matrix, count of its codes from -1 on
+    weights: np.ndarray[Any, Any]  # [numbers + all codes, outputs]
+    bias: np.ndarray[Any, Any]  # [outputs]
+
+
+Part = TreeModel | Linear
+
+
+class Nodes:
+    """A graph being written."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self._count = 0
+
+    def constant(self, values: Any, kind: Any = np.float32) -> str:
+        from onnx import numpy_helper
+
+        self._count += 1
+        name = f"constant_{self._count}"
+        self.constants.append(numpy_helper.from_array(np.asarray(values, dtype=kind), name))
+        return name
+
+    def strings(self, values: Sequence[str]) -> str:
+        from onnx import TensorProto, helper
+
+        self._count += 1
+        name = f"constant_{self._count}"
+        self.constants.append(helper.make_tensor(name, TensorProto.STRING, [len(values)], [v.encode() for v in values]))
+        return name
+
+    def add(self, operator: str, inputs: Sequence[str], *, output: str = "", domain: str = "", **attributes: Any) -> str:
+        from onnx import helper
+
+        self._count += 1
+        output = output or f"{operator.lower()}_{self._count}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [output], domain=domain, name=f"n{self._count}", **attributes))
+        return output
+
+
+def matrix_graph(parts: Sequence[Part], weights: Sequence[float], calibration: Calibration, *, columns: int, classes: int) -> Any:
+    """The graph from the float32 matrix [rows, columns] to probabilities [rows, classes] of a weighted vote of `parts`."""
+    nodes = Nodes()
+    probabilities: list[str] = []
+    trees = [(part, weight) for part, weight in zip(parts, weights, strict=True) if isinstance(part, TreeModel)]
+    if trees:
+        probabilities.append(vote_of_trees(nodes, trees, classes))
+    for part, weight in zip(parts, weights, strict=True):
+        if isinstance(part, Linear):
+            scores = linear_scores(nodes, part)
+            probabilities.append(nodes.add("Mul", [linked(nodes, scores, classes), nodes.constant(weight)]))
+    total = probabilities[0]
+    for other in probabilities[1:]:
+        total = nodes.add("Add", [total, other])
+    finish(nodes, calibrated(nodes, total, calibration, classes), classes)
+    return closed(nodes, columns, classes)
+
+
+def finish(nodes: Nodes, probabilities: str, classes: int) -> None:
+    """The output: one column a class. Binary graphs carry the second class's probability until here."""
+    if classes == 2:
+        rest = nodes.add("Sub", [nodes.constant([1.0]), probabilities])
+        nodes.add("Concat", [rest, probabilities], output=PROBABILITIES, axis=1)
+    else:
+        nodes.add("Identity", [probabilities], output=PROBABILITIES)
+
+
+def closed(nodes: Nodes, columns: int, classes: int) -> Any:
+    from onnx import TensorProto, helper
+
+    graph = helper.make_graph(
+        nodes.nodes,
+        "matrix",
+        [helper.make_tensor_value_info(MATRIX_INPUT, TensorProto.FLOAT, [None, columns])],
+        [helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, [None, classes])],
+        nodes.constants,
+    )
+    return model_of(graph)
+
+
+def model_of(graph: Any) -> Any:
+    import onnx
+    from onnx import helper
+
+    from pushline import __version__
+
+    sets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+    model = helper.make_model(graph, opset_imports=sets, ir_version=IR_VERSION, producer_name="pushline", producer_version=__version__)
+    onnx.checker.check_model(model)
+    return model
+
+
+def vote_of_trees(nodes: Nodes, members: Sequence[tuple[TreeModel, float]], classes: int) -> str:
+    """The weighted probabilities of tree members: [rows, 1] for two classes, [rows, classes] otherwise."""
+    raw = nodes.add("TreeEnsembleRegressor", [MATRIX_INPUT], domain="ai.onnx.ml", **tree_attributes(members))
+    summed: list[str] = []
+    start = 0
+    kinds: dict[str, list[tuple[int, int, float]]] = {}
+    for model, weight in members:
+        kinds.setdefault(model.link, []).append((start, len(model.base), weight))
+        start += len(model.base)
+    for link, spans in kinds.items():
+        if link == "sigmoid":
+            chosen = gather(nodes, raw, [begin for begin, _, _ in spans], start)
+            summed.append(nodes.add("MatMul", [nodes.add("Sigmoid", [chosen]), nodes.constant([[weight] for _, _, weight in spans])]))
+            continue
+        for begin, width, weight in spans:
+            span = gather(nodes, raw, list(range(begin, begin + width)), start)
+            if link == "softmax":
+                span = nodes.add("Softmax", [span], axis=1)
+            elif classes == 2:
+                span = gather(nodes, span, [1], 2)
+            summed.append(nodes.add("Mul", [span, nodes.constant(weight)]))
+    total = summed[0]
+    for other in summed[1:]:
+        total = nodes.add("Add", [total, other])
+    return total
+
+
+def gather(nodes: Nodes, values: str, columns: list[int], width: int) -> str:
+    if columns == list(range(width)):
+        return values
+    return nodes.add("Gather", [values, nodes.constant(columns, np.int64)], axis=1)
+
+
+def tree_attributes(members: Sequence[tuple[TreeModel, float]]) -> dict[str, Any]:
+    """The attributes of one TreeEnsembleRegressor that holds all trees of all members."""
+    columns: dict[str, list[Any]] = {
+        key: []
+        for key in (
+            "nodes_treeids",
+            "nodes_nodeids",
+            "nodes_featureids",
+            "nodes_values",
+            "nodes_modes",
+            "nodes_truenodeids",
+            "nodes_falsenodeids",
+            "nodes_missing_value_tracks_true",
+            "target_treeids",
+            "target_nodeids",
+            "target_ids",
+            "target_weights",
+        )
+    }
+    base: list[float] = []
+    number = 0
+    for model, _ in members:
+        for tree in model.trees:
+            count = len(tree.feature)
+            leaf = tree.feature == LEAF
+            columns["nodes_treeids"] += [number] * count
+            columns["nodes_nodeids"] += range(count)
+            columns["nodes_featureids"] += np.where(leaf, 0, tree.feature).tolist()
+            columns["nodes_values"] += np.where(leaf, np.float32(0), tree.threshold).tolist()
+            columns["nodes_modes"] += ["LEAF" if is_leaf else "BRANCH_LEQ" for is_leaf in leaf]
+            columns["nodes_truenodeids"] += tree.left.tolist()
+            columns["nodes_falsenodeids"] += tree.right.tolist()
+            columns["nodes_missing_value_tracks_true"] += np.where(leaf, 0, tree.missing_left).astype(int).tolist()
+            for node in np.flatnonzero(leaf).tolist():
+                for column, output in enumerate(tree.outputs):
+                    columns["target_treeids"].append(number)
+                    columns["target_nodeids"].append(node)
+                    columns["target_ids"].append(len(base) + output)
+                    columns["target_weights"].append(float(tree.value[node, column]))
+            number += 1
+        base += model.base
+    if not any(columns["nodes_missing_value_tracks_true"]):
+        del columns["nodes_missing_value_tracks_true"]
+    return {**columns, "n_targets": len(base), "base_values": base, "aggregate_function": "SUM", "post_transform": "NONE"}
+
+
+def linear_scores(nodes: Nodes, part: Linear) -> str:
+    """Scores [rows, outputs] of a linear model on the matrix."""
+    pieces: list[str] = []
+    if part.numbers:
+        numbers = nodes.add("Gather", [MATRIX_INPUT, nodes.constant(part.numbers, np.int64)], axis=1)
+        numbers = nodes.add("Where", [nodes.add("IsNaN", [numbers]), nodes.constant(part.fill), numbers])
+        pieces.append(nodes.add("Div", [nodes.add("Sub", [numbers, nodes.constant(part.mean)]), nodes.constant(part.scale)]))
+    for column, count in part.categories:
+        code = nodes.add("Gather", [MATRIX_INPUT, nodes.constant([column], np.int64)], axis=1)
+        same = nodes.add("Equal", [code, nodes.constant([list(range(-1, count - 1))])])
+        pieces.append(nodes.add("Cast", [same], to=1))
+    joined = pieces[0] if len(pieces) == 1 else nodes.add("Concat", pieces, axis=1)
+    return nodes.add("Gemm", [joined, nodes.constant(part.weights), nodes.constant(part.bias)])
+
+
+def linked(nodes: Nodes, scores: str, classes: int) -> str:
+    return nodes.add("Sigmoid", [scores]) if classes == 2 else nodes.add("Softmax", [scores], axis=1)
+
+
+def calibrated(nodes: Nodes, probabilities: str, calibration: Calibration, classes: int) -> str:
+    if calibration.changes_nothing:
+        return probabilities
+    low, high = nodes.constant(SMALLEST), nodes.constant(1 - SMALLEST)
+    clipped = nodes.add("Clip", [probabilities, low, high])
+    logs = nodes.add("Log", [clipped])
+    if classes == 2:
+        logs = nodes.add("Sub", [logs, nodes.add("Log", [nodes.add("Sub", [nodes.constant(1.0), clipped])])])
+    scores = nodes.add("Mul", [logs, nodes.constant(calibration.slope)])
+    if classes == 2:
+        scores = nodes.add("Add", [scores, nodes.constant(calibration.shift)])
+    return linked(nodes, scores, classes)
+
+
+def portable_graph(matrix: Any, contract: Contract, encoding: Encoding, classes: Sequence[str], threshold: float | None) -> Any:
+    """The graph that takes raw columns: the tables of `encoding` before the graph of `matrix`, the label behind it.
+
+    Inputs are named exactly as the columns. Outputs: `label`, and the probability of each class under its own name; all are
+    of shape [rows], which is what MLflow feeds and what it can put into a table.
+    """
+    from onnx import TensorProto, helper
+
+    nodes = Nodes()
+    nodes._count = 1_000_000  # apart from the names in `matrix`
+    inputs = []
+    encoded = []
+    for column in encoding.columns:
+        name = column.name
+        kind = input_type(contract, name)
+        inputs.append(helper.make_tensor_value_info(name, getattr(TensorProto, kind), [None]))
+        if column.kind == "category":
+            keys = list(column.categories)
+            codes = [float(code) for code in range(len(keys))]
+            encoded.append(
+                nodes.add("LabelEncoder", [name], domain="ai.onnx.ml", keys_strings=keys, values_floats=codes, default_float=-1.0)
+            )
+        elif kind != "FLOAT":
+            encoded.append(nodes.add("Cast", [name], to=TensorProto.FLOAT))
+        elif column.kind == "boolean":
+            encoded.append(nodes.add("Where", [nodes.add("IsNaN", [name]), nodes.constant([-1.0]), name]))
+        else:
+            encoded.append(name)
+    axis = nodes.constant([1], np.int64)
+    nodes.add("Concat", [nodes.add("Unsqueeze", [values, axis]) for values in encoded], output=MATRIX_INPUT, axis=1)
+    nodes.nodes += matrix.graph.node
+    nodes.constants += matrix.graph.initializer
+    if threshold is None:
+        chosen = nodes.add("ArgMax", [PROBABILITIES], axis=1, keepdims=0)
+    else:
+        positive = nodes.add("Gather", [PROBABILITIES, nodes.constant(1, np.int64)], axis=1)
+        chosen = nodes.add("Cast", [nodes.add("GreaterOrEqual", [positive, nodes.constant(threshold)])], to=TensorProto.INT64)
+    nodes.add("Gather", [nodes.strings(classes), chosen], output=LABEL, axis=0)
+    outputs = [helper.make_tensor_value_info(LABEL, TensorProto.STRING, [None])]
+    for position, name in enumerate(classes):
+        nodes.add("Gather", [PROBABILITIES, nodes.constant(position, np.int64)], output=probability_of(name), axis=1)
+        outputs.append(helper.make_tensor_value_info(probability_of(name), TensorProto.FLOAT, [None]))
+    return model_of(helper.make_graph(nodes.nodes, "portable", inputs, outputs, nodes.constants))
+
+
+def input_type(contract: Contract, name: str) -> str:
+    """The ONNX type of a raw column: a number that may be missing has no integer or boolean form."""
+    column = contract.by_name[name]
+    if column.is_text:
+        return "STRING"
+    if column.type == "number" or column.optional:
+        return "FLOAT"
+    return "INT64" if column.type == "integer" else "BOOL"
