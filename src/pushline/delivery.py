@@ -167,6 +167,7 @@ def leave_failure(place: Path, stage: str, error: BaseException, elapsed_s: floa
         do=told.do if told else "Run the same command again." if interrupted else "",
         exit_code=told.exit_code if told else 130 if interrupted else 1,
         interrupted=interrupted,
+        expected=bool(told) or interrupted,
         elapsed_s=elapsed_s,
     )
     with contextlib.suppress(PushlineError):

@@ -245,6 +245,7 @@ class Failure(Part, frozen=True, kw_only=True):
     do: str = ""
     exit_code: int
     interrupted: bool = False
+    expected: bool = True  # False: a fault of the program, told with its traceback
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     elapsed_s: float = 0.0
 

@@ -1,22 +1,244 @@
-"""A result as lines for a terminal and as Markdown for a job summary."""
+"""A result as Markdown for a job summary; as lines for a terminal it is in `report.lines`."""
 
-from typing import Any
+from functools import singledispatch
+from pathlib import Path
 
-import msgspec
+from pushline.errors import PushlineError
+from pushline.evaluation import Evaluation, load_evaluation
+from pushline.report import figures, markdown
+from pushline.report.figures import LOWER_IS_BETTER, counted, decimal, duration, milliseconds, named, per_second, promised, share_of
+from pushline.report.lines import SAMPLE, lines_of, trials
+from pushline.report.markdown import code, fold, table, text
+from pushline.results import (
+    Assertion,
+    Checked,
+    Deployed,
+    Failure,
+    Fetched,
+    Finding,
+    LoadTested,
+    Promoted,
+    Registered,
+    Result,
+    Smoked,
+    Trained,
+)
 
-from pushline.results import Failure, Result
+__all__ = ["SAMPLE_NOTE", "lines_of", "summary_of", "summary_of_failure"]
 
-
-def lines_of(result: Any) -> list[str]:
-    """A human line per fact."""
-    return [f"{name}: {value}" for name, value in msgspec.to_builtins(result).items()]
+SAMPLE_NOTE = f"> [!WARNING]\n> **{SAMPLE.capitalize()}.**"
 
 
 def summary_of(result: Result) -> str:
     """The Markdown of `build/<stage>/summary.md`."""
-    return f"## {type(result).stage}\n\n" + "\n".join(f"- {line}" for line in lines_of(result)) + "\n"
+    parts = [f"## {type(result).stage}", *([SAMPLE_NOTE] if getattr(result, "generated_sample", False) else []), *body_of(result)]
+    foot = f"<sub>{duration(result.elapsed_s)}, {figures.moment(result.made_at)}, Pushline {text(result.pushline)}</sub>"
+    return "\n\n".join([*parts, foot]) + "\n"
 
 
 def summary_of_failure(failure: Failure) -> str:
     """The Markdown of a stage that left no result."""
-    return f"## {failure.stage}: {'interrupted' if failure.interrupted else 'failed'}\n\n{failure.what}\n\n{failure.why}\n\n{failure.do}\n"
+    became = "interrupted" if failure.interrupted else "failed"
+    told = [text(part, 2000) for part in (failure.why, failure.do) if part]
+    box = "\n".join(f"> {line}" for line in ["[!CAUTION]", f"**{text(failure.what, 2000)}**", *(f"<br>{line}" for line in told)])
+    return f"## {failure.stage}: {became}\n\n{box}\n\n<sub>after {duration(failure.elapsed_s)}, {figures.moment(failure.at)}</sub>\n"
+
+
+@singledispatch
+def body_of(result: Result) -> list[str]:
+    """The parts of a summary, without its heading."""
+    raise TypeError(f"{type(result).__name__} is not a stage's result")
+
+
+@body_of.register
+def _(result: Fetched) -> list[str]:
+    rows = [[text(f.name), figures.count(f.rows), text(f.origin), code(figures.short(f.sha256))] for f in result.files]
+    lead = (
+        f"Data version {code(figures.short(result.data_version))}: **{counted(result.rows, 'row')}**, {counted(result.columns, 'column')}."
+    )
+    return [lead, table(["file", "rows", "from", "sha256"], rows, figures=[1])]
+
+
+@body_of.register
+def _(result: Checked) -> list[str]:
+    size = f"{text(Path(result.file).name)}: {counted(result.rows, 'row')}, {counted(result.columns, 'column')}."
+    if result.findings:
+        lead = f"**{result.critical} critical, {counted(result.warning, 'warning')}, {result.info} info** in {size}"
+    else:
+        lead = f"**No findings** in {size}"
+    parts = [lead, *([findings_table(result.findings)] if result.findings else [])]
+    if result.class_counts:
+        parts.append(balance(result.class_counts))
+    return parts
+
+
+def findings_table(findings: tuple[Finding, ...]) -> str:
+    """Findings, worst and most basic first."""
+    rows = [
+        [
+            f"**{f.severity}**" if f.severity == "critical" else f.severity,
+            code(f.column) if f.column else "",
+            text(f.message),
+            text(f.seen),
+            text(f.expected),
+            figures.count(f.count) if f.count else "",
+            figures.numbers(f.lines),
+        ]
+        for f in findings
+    ]
+    return table(["severity", "column", "finding", "seen", "expected", "rows", "lines"], rows, figures=[5])
+
+
+def balance(counts: dict[str, int]) -> str:
+    """How the classes are shared out, as a table and a pie."""
+    total = sum(counts.values())
+    rows = [[text(name), figures.count(n), share_of(n, total)] for name, n in counts.items()]
+    return table(["class", "rows", "share"], rows, figures=[1, 2]) + "\n\n" + markdown.pie("Classes", list(counts.items()))
+
+
+@body_of.register
+def _(result: Trained) -> list[str]:
+    known = evaluation_of(result)
+    parts = [
+        f"**{text(result.algorithm)}**, trained on {counted(result.train_rows, 'row')}; {trials(result)}.",
+        metrics_table(result, known),
+    ]
+    if result.threshold is not None:
+        parts.append(f"Threshold **{decimal(result.threshold, 3)}**, chosen out of fold for {text(result.objective)}.")
+    if known and len(known.search) > 1:
+        parts.append(search_chart(known))
+    parts.append(fold(f"Leaderboard ({counted(len(result.leaderboard), 'trial')})", leaderboard(result)))
+    where = [["MLflow run", code(result.run_id)], ["data version", code(figures.short(result.data_version))]]
+    where += [["contract", code(result.contract_hash)], ["git revision", code(result.git_revision)], ["model card", code(result.card)]]
+    return [*parts, fold("Where this comes from", table(["", ""], where))]
+
+
+def evaluation_of(result: Trained) -> Evaluation | None:
+    """What training measured, where it is still on this machine."""
+    try:
+        return load_evaluation(Path(result.evaluation))
+    except PushlineError:
+        return None
+
+
+def metrics_table(result: Trained, known: Evaluation | None) -> str:
+    """Figures on the hold-out with their intervals, beside those of a score that knows nothing."""
+    baseline = known.baseline if known else {}
+    rows = []
+    for key, value in sorted(result.metrics.items(), key=lambda item: item[0] != result.metric):
+        name = f"**{named(key)}**" if key == result.metric else named(key)
+        better = "lower" if key in LOWER_IS_BETTER else "higher"
+        chance = decimal(baseline.get(key))
+        rows.append([name, decimal(value.value), f"{decimal(value.low)} to {decimal(value.high)}", chance, better])
+    head = [f"on {counted(result.holdout_rows, 'held-out row')}", "value", "95 % interval", "knowing nothing", "better"]
+    return table(head, rows, figures=[1, 2, 3])
+
+
+def search_chart(known: Evaluation) -> str:
+    """The best score so far against time, on an even grid as mermaid wants it."""
+    end = known.search[-1][0]
+    grid = [end * step / 24 for step in range(25)]
+    best = [max((score for at, score in known.search if at <= t), default=known.search[0][1]) for t in grid]
+    low, high = min(best), max(best)
+    room = (high - low) * 0.15 or 0.01
+    title = f"Best {named(known.metric)} out of fold so far"
+    return markdown.chart(title, ("seconds", 0, end), (named(known.metric), low - room, high + room), [best])
+
+
+def leaderboard(result: Trained) -> str:
+    ranked = sorted(result.leaderboard, key=lambda t: (t.score is None, -(t.score or 0) * (-1 if result.metric == "log_loss" else 1)))
+    rows = [
+        [text(t.name), text(t.algorithm), decimal(t.score), duration(t.seconds), t.state + (f": {text(t.detail, 120)}" if t.detail else "")]
+        for t in ranked
+    ]
+    return table(["trial", "algorithm", f"{named(result.metric)} out of fold", "time", "state"], rows, figures=[2, 3])
+
+
+@body_of.register
+def _(result: Registered) -> list[str]:
+    verdict = "Accepted for release" if result.decision.accept else "Not accepted: the champion stays"
+    what = f"{text(result.model_name)} version **{text(result.version)}**"
+    against = f"against the champion, version **{text(result.champion)}**" if result.champion else "as the first version"
+    rows = [[text(named(key)), text(figures.scalar(value))] for key, value in result.decision.evidence.items()]
+    return [f"**{verdict}.** {what} {against}: {text(result.decision.reason, 600)}", table(["evidence", ""], rows, figures=[1])]
+
+
+@body_of.register
+def _(result: Deployed) -> list[str]:
+    release = result.release
+    rows = [["release", code(release.id)], ["model version", f"{text(release.model_name)} {text(release.model_version)}"]]
+    rows += [["code", code(release.git_revision)], ["target", text(result.target)], ["address", code(result.url)]]
+    return ["The candidate is up beside the live release.", table(["", ""], rows)]
+
+
+@body_of.register
+def _(result: Smoked) -> list[str]:
+    held = sum(a.passed for a in result.assertions)
+    lead = f"**{held} of {len(result.assertions)} assertions hold** for release {code(result.release)}."
+    return [lead, assertions_table(result.assertions)]
+
+
+def assertions_table(assertions: tuple[Assertion, ...]) -> str:
+    """Assertions, failed ones first."""
+    rows = [
+        ["held" if a.passed else "**failed**", text(a.name), text(a.expected), text(a.seen)]
+        for a in sorted(assertions, key=lambda a: a.passed)
+    ]
+    return table(["", "assertion", "expected", "seen"], rows)
+
+
+@body_of.register
+def _(result: LoadTested) -> list[str]:
+    verdict = "The SLO is kept" if result.passed else f"{counted(len(result.breaches), 'promise')} of the SLO not kept"
+    lead = f"**{verdict}**: {counted(result.requests, 'request')} in {result.seconds:.0f} s to release {code(result.release)}."
+    parts = [lead, slo_table(result)]
+    if len(result.timeline) > 1:
+        parts.append(latency_chart(result))
+    if result.errors:
+        rows = [[text(error), figures.count(n)] for error, n in result.errors.items()]
+        parts.append(table(["error", "requests"], rows, figures=[1]))
+    return parts
+
+
+def slo_table(result: LoadTested) -> str:
+    """Each promise with what was seen and whether it was kept."""
+    broken = {b.name: b for b in result.breaches}
+    limits = {**{name: b.limit for name, b in broken.items()}, **result.limits}
+    rows = []
+    for key, seen, promise in promises(result):
+        promised = promise(limits[key]) if key in limits else ""
+        rows.append([named(key).removesuffix(" ms"), seen, promised, "**broken**" if broken.pop(key, None) else "kept" if promised else ""])
+    rows += [[text(named(name)), f"{b.seen:.4g}", f"{b.limit:.4g}", "**broken**"] for name, b in broken.items()]
+    return table([f"offered {per_second(result.offered_rps)}", "seen", "promised", ""], rows, figures=[1, 2])
+
+
+def promises(result: LoadTested) -> list[tuple[str, str, figures.Written]]:
+    """What the SLO can speak of: the name of its setting, what was seen, and how the promise is written."""
+    achieved = share_of(result.achieved_rps, result.offered_rps)
+    latencies = [(key, milliseconds(getattr(result, key)), at_most_ms) for key in ("p50_ms", "p95_ms", "p99_ms", "max_ms")]
+    return [
+        ("failures", f"{figures.count(result.failures)} of {figures.count(result.requests)}", lambda x: f"at most {promised(x)}"),
+        ("achieved", f"{per_second(result.achieved_rps)} ({achieved})", lambda x: f"at least {promised(x)}"),
+        *latencies,
+    ]
+
+
+def at_most_ms(limit: float) -> str:
+    return f"at most {milliseconds(limit)}"
+
+
+def latency_chart(result: LoadTested) -> str:
+    """Percentiles second by second; the y axis ends above the slowest, not at the limit, so that the shape is seen."""
+    lines = [[getattr(piece, key) for piece in result.timeline] for key in ("p50_ms", "p95_ms", "p99_ms")]
+    top = max(max(line) for line in lines) * 1.15 or 1.0
+    seconds = (result.timeline[0].second, result.timeline[-1].second)
+    return markdown.chart("p50, p95 and p99 by second, the lowest line first", ("second", *seconds), ("ms", 0, top), lines)
+
+
+@body_of.register
+def _(result: Promoted) -> list[str]:
+    release = result.release
+    before = f"{code(result.previous)}; `pushline rollback` goes back to it" if result.previous else "none"
+    rows = [["live release", code(release.id)], ["model version", f"{text(release.model_name)} {text(release.model_version)}"]]
+    rows += [["address", code(result.url)], ["target", text(result.target)], ["release before", before]]
+    return [f"**Release {code(release.id)} is live.**", table(["", ""], rows), assertions_table(result.assertions)]

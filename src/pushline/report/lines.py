@@ -1,0 +1,143 @@
+"""A result as lines for a terminal: one fact a line, each figure beside its threshold, its sample size or what it is compared with."""
+
+from functools import singledispatch
+
+from pushline.report import figures
+from pushline.report.figures import (
+    LOWER_IS_BETTER,
+    counted,
+    decimal,
+    file_name,
+    milliseconds,
+    named,
+    per_second,
+    promised,
+    share_of,
+    visible,
+)
+from pushline.results import Assertion, Checked, Deployed, Fetched, Finding, LoadTested, Promoted, Registered, Smoked, Trained
+
+SHOWN = 20  # findings, assertions or trials; result.json holds the rest
+SAMPLE = "generated sample: these rows were drawn from the profile, nothing here says anything about real data"
+
+
+@singledispatch
+def lines_of(result: object) -> list[str]:
+    """A human line per fact."""
+    raise TypeError(f"{type(result).__name__} is not a stage's result")
+
+
+@lines_of.register
+def _(result: Fetched) -> list[str]:
+    lines = [f"data version {figures.short(result.data_version)}: {counted(result.rows, 'row')}, {counted(result.columns, 'column')}"]
+    lines += [f"{visible(file.name)}: {counted(file.rows, 'row')} from {visible(file.origin)}" for file in result.files]
+    return [*lines, *([SAMPLE] if result.generated_sample else [])]
+
+
+@lines_of.register
+def _(result: Checked) -> list[str]:
+    counts = f"{result.critical} critical, {counted(result.warning, 'warning')}, {result.info} info"
+    lines = [f"{file_name(result.file)}: {counted(result.rows, 'row')}, {counted(result.columns, 'column')}", f"findings: {counts}"]
+    lines += [line for finding in result.findings[:SHOWN] for line in finding_lines(finding)]
+    if len(result.findings) > SHOWN:
+        lines.append(f"{len(result.findings) - SHOWN} more findings are in build/check-data/result.json")
+    total = sum(result.class_counts.values())
+    lines += [f"class {visible(name)}: {figures.count(n)} ({share_of(n, total)})" for name, n in result.class_counts.items()]
+    return [*lines, *([SAMPLE] if result.generated_sample else [])]
+
+
+def finding_lines(finding: Finding) -> list[str]:
+    place = f" {visible(finding.column)}:" if finding.column else ""
+    lines = [f"{finding.severity}:{place} {visible(finding.message)} [{visible(finding.id)}]"]
+    where = f"lines {figures.numbers(finding.lines)}" if finding.lines else ""
+    seen = f"seen {visible(finding.seen)}" if finding.seen else ""
+    expected = f"expected {visible(finding.expected)}" if finding.expected else ""
+    detail = "; ".join(part for part in (seen, expected, where) if part)
+    return [*lines, *([f"  {detail}"] if detail else [])]
+
+
+@lines_of.register
+def _(result: Trained) -> list[str]:
+    lines = [f"model: {visible(result.algorithm)}, trained on {counted(result.train_rows, 'row')}"]
+    first = sorted(result.metrics.items(), key=lambda item: item[0] != result.metric)
+    for key, value in first:
+        note = f", what AutoML optimised, on {counted(result.holdout_rows, 'held-out row')}" if key == result.metric else ""
+        better = " (lower is better)" if key in LOWER_IS_BETTER else ""
+        lines.append(f"{named(key)}: {figures.between(value)}{better}{note}")
+    if result.threshold is not None:
+        lines.append(f"threshold: {decimal(result.threshold, 3)}, chosen out of fold for {visible(result.objective)}")
+    lines.append(f"trials: {trials(result)}")
+    lines.append(f"model folder: {result.model}")
+    lines.append(f"MLflow run: {visible(result.run_id)}")
+    return [*lines, *([SAMPLE] if result.generated_sample else [])]
+
+
+def trials(result: Trained) -> str:
+    """How many trials there were and how they ended."""
+    ended: dict[str, int] = {}
+    for trial in result.leaderboard:
+        ended[trial.state] = ended.get(trial.state, 0) + 1
+    others = ", ".join(f"{n} {state}" for state, n in ended.items() if state != "ok")
+    return f"{ended.get('ok', 0)} finished" + (f", {others}" if others else "")
+
+
+@lines_of.register
+def _(result: Registered) -> list[str]:
+    against = f"compared with the champion, version {visible(result.champion)}" if result.champion else "no champion yet"
+    lines = [f"{visible(result.model_name)} version {visible(result.version)}, {against}"]
+    lines.append(f"{'accepted' if result.decision.accept else 'not accepted'}: {visible(result.decision.reason, 600)}")
+    lines += [f"  {named(key)}: {figures.scalar(value)}" for key, value in result.decision.evidence.items()]
+    return [*lines, *([SAMPLE] if result.generated_sample else [])]
+
+
+@lines_of.register
+def _(result: Deployed) -> list[str]:
+    release = result.release
+    what = f"{visible(release.model_name)} version {visible(release.model_version)}, code {visible(release.git_revision)}"
+    return [f"candidate on {visible(result.target)}: release {visible(release.id)} ({what})", f"address: {visible(result.url)}"]
+
+
+@lines_of.register
+def _(result: Smoked) -> list[str]:
+    return [f"release {visible(result.release)} at {visible(result.url)}", *assertion_lines(result.assertions)]
+
+
+def assertion_lines(assertions: tuple[Assertion, ...]) -> list[str]:
+    failed = [a for a in assertions if not a.passed]
+    lines = [f"{len(assertions) - len(failed)} of {len(assertions)} assertions hold"]
+    lines += [f"failed: {visible(a.name)}: expected {visible(a.expected)}, saw {visible(a.seen)}" for a in failed[:SHOWN]]
+    return [*lines, *(f"held: {visible(a.name)}: {visible(a.seen)}" for a in assertions if a.passed)]
+
+
+@lines_of.register
+def _(result: LoadTested) -> list[str]:
+    limits = result.limits
+    lines = [
+        f"rate: {per_second(result.achieved_rps)} achieved of {per_second(result.offered_rps)} offered "
+        f"({share_of(result.achieved_rps, result.offered_rps)}{limit(limits, 'achieved', 'at least', promised)}), {result.seconds:.0f} s",
+        f"failures: {figures.count(result.failures)} of {counted(result.requests, 'request')}"
+        f"{limit(limits, 'failures', 'at most', promised)}",
+    ]
+    for key, value in (("p50_ms", result.p50_ms), ("p95_ms", result.p95_ms), ("p99_ms", result.p99_ms), ("max_ms", result.max_ms)):
+        lines.append(f"{named(key).removesuffix(' ms')}: {milliseconds(value)}{limit(limits, key, 'at most', milliseconds)}")
+    lines += [f"error: {visible(error)}: {counted(n, 'request')}" for error, n in list(result.errors.items())[:SHOWN]]
+    broken = [f"broken promise: {named(b.name)} was {b.seen:.4g}, the limit is {b.limit:.4g}" for b in result.breaches]
+    return [*lines, *(broken or [f"SLO: {'kept' if result.passed else 'not kept'}"])]
+
+
+def limit(limits: dict[str, float], key: str, word: str, written: figures.Written) -> str:
+    """The promise of the SLO behind a figure, where the result knows it."""
+    return f", {word} {written(limits[key])}" if key in limits else ""
+
+
+@lines_of.register
+def _(result: Promoted) -> list[str]:
+    before = f"{visible(result.previous)} (`pushline rollback` goes back to it)" if result.previous else "none"
+    release = result.release
+    return [
+        f"live on {visible(result.target)}: release {visible(release.id)}, "
+        f"{visible(release.model_name)} version {visible(release.model_version)}",
+        f"address: {visible(result.url)}",
+        f"release before: {before}",
+        *assertion_lines(result.assertions),
+    ]

@@ -1,0 +1,111 @@
+"""What became of each stage, read from what the stages left in `build/`."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from pushline.errors import SettingsError
+from pushline.report import figures
+from pushline.results import (
+    KINDS,
+    Checked,
+    Deployed,
+    Failure,
+    Fetched,
+    LoadTested,
+    Promoted,
+    Registered,
+    Result,
+    Smoked,
+    Trained,
+    failure_of,
+    load,
+)
+
+# refused: a gate said no. stale: left by an earlier run, older than what comes before it.
+State = Literal["done", "refused", "failed", "interrupted", "stale", "running", "not run"]
+
+
+class StageState(Struct, frozen=True, kw_only=True):
+    """One stage of the newest run."""
+
+    name: str
+    state: State
+    elapsed_s: float | None = None
+    figure: str = ""  # the one figure that matters
+    result: Result | None = None
+    failure: Failure | None = None
+
+    @property
+    def words(self) -> str:
+        """The state with the time it took."""
+        return self.state if self.elapsed_s is None else f"{self.state}, {figures.duration(self.elapsed_s)}"
+
+
+def states_of(build: Path) -> tuple[StageState, ...]:
+    """Every stage in order; nothing is taken for done that has not left a result newer than its predecessor's."""
+    states: list[StageState] = []
+    newest: datetime | None = None
+    for name, kind in KINDS.items():
+        state = state_of(build, name, kind)
+        made_at = state.result.made_at if state.result else None
+        if made_at and newest and made_at < newest:
+            state = msgspec.structs.replace(state, state="stale")
+        newest = made_at if made_at and (newest is None or made_at > newest) else newest
+        states.append(state)
+    return tuple(states)
+
+
+def state_of(build: Path, name: str, kind: type[Result]) -> StageState:
+    failure = failure_of(build, name)
+    if failure is not None:
+        # A gate that closes before the stage has anything to leave has said no all the same.
+        refused = failure.exit_code == 1 and failure.expected
+        became: State = "interrupted" if failure.interrupted else "refused" if refused else "failed"
+        return StageState(name=name, state=became, elapsed_s=failure.elapsed_s, figure=figures.visible(failure.what), failure=failure)
+    try:
+        result = load(build, kind)
+    except SettingsError:
+        return StageState(name=name, state="not run")
+    return StageState(name=name, state=verdict_of(result), elapsed_s=result.elapsed_s, figure=figure_of(result), result=result)
+
+
+def verdict_of(result: Result) -> Literal["done", "refused"]:
+    """Whether the result lets the delivery go on."""
+    match result:
+        case Checked():
+            good = result.critical == 0
+        case Registered():
+            good = result.decision.accept
+        case Smoked() | LoadTested():
+            good = result.passed
+        case _:
+            good = True
+    return "done" if good else "refused"
+
+
+def figure_of(result: Result) -> str:
+    """The one figure of a result that matters."""
+    match result:
+        case Fetched():
+            return figures.counted(result.rows, "row") + (", generated" if result.generated_sample else "")
+        case Checked():
+            found = [figures.counted(n, word) for n, word in ((result.critical, "critical finding"), (result.warning, "warning")) if n]
+            return " and ".join(found) or (figures.counted(result.info, "note") if result.info else "no findings")
+        case Trained():
+            main = result.metrics.get(result.metric)
+            return f"{figures.named(result.metric)} {figures.decimal(main.value, 3)}" if main else figures.visible(result.algorithm)
+        case Registered():
+            return f"version {figures.visible(result.version)} {'accepted' if result.decision.accept else 'not accepted'}"
+        case Deployed():
+            return f"release {figures.visible(result.release.id)}"
+        case Smoked():
+            return f"{sum(a.passed for a in result.assertions)} of {len(result.assertions)} assertions hold"
+        case LoadTested():
+            return f"p99 {figures.milliseconds(result.p99_ms)} at {figures.per_second(result.achieved_rps)}"
+        case Promoted():
+            return f"live at {figures.visible(result.url)}"
+    return ""

@@ -1,0 +1,83 @@
+"""Lines and Markdown of every stage's result."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pushline.report.summary import lines_of, summary_of, summary_of_failure
+from pushline.results import KINDS, Breach, Checked, Failure, Finding, LoadTested, Registered
+from report.delivery_made import leave_everything, results
+
+HOSTILE = "</td><script>alert(1)</script>|`x`\n# head @octocat [a](http://x) \x1b[31m \u202e"
+
+
+@pytest.mark.parametrize("position", range(len(KINDS)), ids=list(KINDS))
+def test_every_stage_has_lines_and_a_summary(tmp_path: Path, position: int) -> None:
+    result = results(tmp_path)[position]
+    assert len(lines_of(result)) >= 2
+    assert summary_of(result).startswith(f"## {type(result).stage}\n")
+
+
+def test_a_promise_stands_beside_what_was_seen(tmp_path: Path) -> None:
+    tested = next(r for r in results(tmp_path) if isinstance(r, LoadTested))
+    assert "p99: 9.70 ms, at most 250 ms" in lines_of(tested)
+    assert "| p99 | 9.70 ms | at most 250 ms | kept |" in summary_of(tested)
+
+
+def test_a_broken_promise_is_named_with_its_limit(tmp_path: Path) -> None:
+    tested = next(r for r in results(tmp_path) if isinstance(r, LoadTested))
+    slow = msgspec.structs.replace(tested, passed=False, p99_ms=900.0, breaches=(Breach(name="p99_ms", limit=250, seen=900),), limits={})
+    assert "broken promise: p99 was 900, the limit is 250" in lines_of(slow)
+    assert "| p99 | 900 ms | at most 250 ms | **broken** |" in summary_of(slow)
+    assert "SLO: kept" not in lines_of(slow)
+
+
+def test_a_figure_stands_beside_its_sample_size_and_what_chance_gives(tmp_path: Path) -> None:
+    leave_everything(tmp_path)
+    summary = summary_of(results(tmp_path)[2])
+    assert "| on 3,295 held-out rows |" in summary
+    assert "| **average precision** | 0.4721 | 0.4218 to 0.5193 | 0.1120 | higher |" in summary
+
+
+def test_a_summary_survives_an_evaluation_that_is_gone(tmp_path: Path) -> None:
+    assert "| **average precision** | 0.4721 | 0.4218 to 0.5193 | – | higher |" in summary_of(results(tmp_path)[2])
+
+
+@pytest.mark.parametrize("position", [0, 1, 2, 3])
+def test_a_generated_sample_is_said_in_lines_and_summary(tmp_path: Path, position: int) -> None:
+    result = results(tmp_path, generated=True)[position]
+    assert any("generated sample" in line for line in lines_of(result))
+    assert "> [!WARNING]\n> **Generated sample" in summary_of(result)
+    assert not any("generated sample" in line for line in lines_of(results(tmp_path)[position]))
+
+
+def test_a_version_that_was_not_accepted_says_so(tmp_path: Path) -> None:
+    registered = next(r for r in results(tmp_path, accept=False) if isinstance(r, Registered))
+    assert lines_of(registered)[1].startswith("not accepted: ")
+    assert "**Not accepted: the champion stays.**" in summary_of(registered)
+
+
+def test_foreign_text_stays_text(tmp_path: Path) -> None:
+    finding = Finding(id="x", severity="critical", column=HOSTILE, message=HOSTILE, seen=HOSTILE)
+    checked = results(tmp_path)[1]
+    assert isinstance(checked, Checked)
+    hostile = msgspec.structs.replace(checked, findings=(finding,), critical=1, class_counts={HOSTILE: 1})
+    summary, lines = summary_of(hostile), lines_of(hostile)
+    row = next(line for line in summary.splitlines() if line.startswith("| **critical**"))
+    bare = row.replace("\\|", "")
+    assert bare.count("|") == 8, "a bar in the data would add a column"
+    assert "\x1b" not in summary
+    assert "\u202e" not in summary
+    assert all("\x1b" not in line and "\n" not in line and "\u202e" not in line for line in lines)
+    assert all("<" not in cell for cell in bare.split(" | ") if not cell.startswith("``"))
+    assert "\n# head" not in summary
+
+
+def test_a_failure_says_what_why_and_what_to_do() -> None:
+    failure = Failure(stage="train", what="train stopped: step automl failed.", why="Out of memory.", do="Lower the budget.", exit_code=4)
+    summary = summary_of_failure(failure)
+    assert summary.startswith("## train: failed\n")
+    assert "train stopped\\: step automl failed." in summary
+    assert "Out of memory." in summary
+    assert "Lower the budget." in summary
