@@ -44,4 +44,13 @@ test-fast: setup  ## the daily subset
 lock: .venv/.done  ## renew the locks from pyproject.toml
 	$(BIN)/python scripts/lock.py
 
-.PHONY: help setup run serve stop check format test test-fast lock
+plan:  ## in GitHub Actions: what a pull request has to run
+	@$(PYTHON) scripts/plan.py
+
+verdict:  ## in GitHub Actions: whether a pull request may merge
+	@$(PYTHON) scripts/verdict.py
+
+path: setup  ## in GitHub Actions: let later steps find the commands
+	@echo "$(CURDIR)/$(BIN)" >> "$$GITHUB_PATH"
+
+.PHONY: plan verdict path help setup run serve stop check format test test-fast lock

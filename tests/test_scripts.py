@@ -1,0 +1,91 @@
+"""The scripts that GitHub Actions runs before anything is installed."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+def script(repo: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, repo / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "data"),
+    [
+        (["README.md", "docs/a.md"], False, False),
+        (["src/pushline/cli/__init__.py"], True, False),
+        (["data.lock"], True, True),
+        (["data_checks/contract.yml", "README.md"], True, True),
+        (["Dockerfile"], True, False),
+        (None, True, True),
+    ],
+)
+def test_the_plan_follows_the_changed_files(repo: Path, changed: list[str] | None, code: bool, data: bool) -> None:
+    assert script(repo, "plan").plan(changed) == {"code": code, "data": data}
+
+
+def test_an_unknown_base_runs_everything(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repo)
+    assert script(repo, "plan").changed_files("0" * 40) is None
+    assert script(repo, "plan").changed_files("") is None
+
+
+PLAN = {"result": "success", "outputs": {"code": "true", "data": "false"}}
+
+
+def test_all_jobs_that_succeeded_pass(repo: Path) -> None:
+    assert script(repo, "verdict").faults({"plan": PLAN, "lint": {"result": "success"}, "data": {"result": "skipped"}}) == []
+
+
+@pytest.mark.parametrize(
+    "needs",
+    [
+        {},
+        {"plan": {"result": "failure", "outputs": {}}, "test": {"result": "skipped"}},
+        {"plan": PLAN, "test": {"result": "skipped"}},
+        {"plan": PLAN, "lint": {"result": "skipped"}},
+        {"plan": PLAN, "lint": {"result": "cancelled"}},
+        {"plan": PLAN, "data": {"result": "failure"}},
+    ],
+)
+def test_anything_else_keeps_the_pull_request_from_merging(repo: Path, needs: dict[str, object]) -> None:
+    assert script(repo, "verdict").faults(needs)
+
+
+def test_prerequisites_are_named_with_the_line_that_installs_them(repo: Path) -> None:
+    code = (
+        "import ctypes.util, shutil, runpy, sys;"
+        "ctypes.util.find_library = lambda name: None; shutil.which = lambda name: None;"
+        "runpy.run_path(sys.argv[1], run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(repo / "scripts/prerequisites.py")], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "sudo apt-get install -y git libgomp1" in done.stdout
+
+
+def test_locks_name_no_index(repo: Path) -> None:
+    locks = sorted((repo / "requirements").glob("*.txt"))
+    assert len(locks) >= 4
+    for lock in locks:
+        text = lock.read_text(encoding="utf-8")
+        assert "://" not in text
+        assert "--hash=sha256:" in text
+
+
+def test_a_version_is_the_same_in_every_lock(repo: Path) -> None:
+    def pins(name: str) -> set[str]:
+        lines = (repo / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+        return {line.split(" ")[0] for line in lines if line and not line.startswith(" ")}
+
+    everything = pins("dev")
+    for name in ("base", "train", "azure"):
+        assert pins(name) <= everything

@@ -1,0 +1,209 @@
+"""Runs the repository's workflow files as GitHub would, with `act` in host mode and no network.
+
+What act does not do by itself is done here: actions come from local stand-ins of the pinned commits, every job starts from a clone of the
+committed tree, a job's leftover processes are killed at its end, branch filters of triggers are left to the static tests.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ACTIONS = Path(__file__).resolve().parent / "actions"
+USES = re.compile(r"uses:\s*([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
+
+
+@dataclass
+class Job:
+    """One job of a run."""
+
+    result: str = "skipped"
+    steps: list[tuple[str, str]] = field(default_factory=list)  # name and result, in order
+    log: list[str] = field(default_factory=list)
+    summary: str = ""
+    annotations: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)  # level, message, properties
+
+    def step(self, name: str) -> str:
+        """How a step ended: success, failure or skipped."""
+        return dict(self.steps).get(name, "skipped")
+
+    @property
+    def text(self) -> str:
+        return "".join(self.log)
+
+
+@dataclass
+class Run:
+    """One run of a workflow."""
+
+    id: str
+    jobs: dict[str, Job]
+    code: int
+    output: str
+
+    def explain(self) -> str:
+        """What a person wants to see when a run ended otherwise than it should."""
+        told = [f"{name}: {job.result}\n{job.text[-3000:]}" for name, job in self.jobs.items() if job.result != "success"]
+        return "\n".join(told) or self.output[-3000:]
+
+    @property
+    def ran(self) -> list[str]:
+        """The jobs that were not skipped, in the order in which they ended."""
+        return [name for name, job in self.jobs.items() if job.result != "skipped"]
+
+
+class GitHub:
+    """A repository with its artifacts, on one machine."""
+
+    def __init__(self, origin: Path, scratch: Path) -> None:
+        self.origin = origin
+        self.scratch = scratch
+        self.store = scratch / "artifacts"
+        self.store.mkdir(parents=True)
+        self.runs = 0
+
+    def git(self, *arguments: str) -> str:
+        identity = ["-c", "user.name=Test", "-c", "user.email=test@example.invalid"]
+        done = subprocess.run(["git", *identity, *arguments], cwd=self.origin, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def commit(self, message: str = "Change") -> str:
+        """Commit everything in the origin's work tree; returns the commit."""
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+    def run(
+        self,
+        workflow: str,
+        event: str,
+        *,
+        payload: dict[str, Any] | None = None,
+        variables: dict[str, str] | None = None,
+        env: dict[str, str] | None = None,
+        path: str = "",
+        stop_when: str | None = None,
+        timeout: float = 240,
+    ) -> Run:
+        """Run one workflow for one event. `stop_when`: a text of the log at which act is killed, as when a runner dies."""
+        self.runs += 1
+        run_id, mark = str(1000 + self.runs), uuid.uuid4().hex
+        place = self.scratch / f"run-{run_id}"
+        (place / "home").mkdir(parents=True)
+        event_file = place / "event.json"
+        event_file.write_text(json.dumps({"repository": {"default_branch": "main"}, **(payload or {})}), encoding="utf-8")
+        sha = self.git("rev-parse", "HEAD")
+        inside = {
+            "GITHUB_RUN_ID": run_id,
+            "GITHUB_REPOSITORY": "example/bank",
+            "TEST_ORIGIN": str(self.origin),
+            "TEST_SHA": sha,
+            "TEST_STORE": str(self.store),
+            "TEST_ACTIONS": str(ACTIONS),
+            "TEST_PYTHON": sys.executable,
+            "TEST_MARK": mark,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **(env or {}),
+        }
+        command = [
+            str(Path(sys.executable).parent / "act"), event, "--json", "-W", f".github/workflows/{workflow}", "-e", str(event_file),
+            "-P", "ubuntu-24.04=-self-hosted", "--no-cache-server", "--action-offline-mode", "--action-cache-path", str(place / "cache"),
+            "--defaultbranch", "main", "--rm", "--concurrent-jobs", "2", "--no-skip-checkout", "-s", "GITHUB_TOKEN=stand-in-token",
+            *(part for name, value in inside.items() for part in ("--env", f"{name}={value}")),
+            *(part for name, value in (variables or {}).items() for part in ("--var", f"{name}={value}")),
+            *(part for pair in stand_ins(self.origin) for part in ("--local-repository", pair)),
+        ]  # fmt: skip
+        outside = {"PATH": ":".join(filter(None, [path, os.environ["PATH"]])), "HOME": str(place / "home"), "LANG": "C.UTF-8"}
+        process = subprocess.Popen(
+            command, cwd=self.origin, env=outside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        reader = Reader(mark)
+        guard = Alarm(process, timeout)
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                reader.take(line)
+                if stop_when and stop_when in line:
+                    os.killpg(process.pid, signal.SIGKILL)
+        finally:
+            guard.cancel()
+            process.stdout.close()
+            process.wait()
+            kill_marked(mark)
+        return Run(run_id, reader.jobs, process.returncode, "".join(reader.lines))
+
+
+class Alarm:
+    """Ends a run that takes too long."""
+
+    def __init__(self, process: subprocess.Popen[str], seconds: float) -> None:
+        import threading
+
+        self.timer = threading.Timer(seconds, lambda: os.killpg(process.pid, signal.SIGKILL))
+        self.timer.daemon = True
+        self.timer.start()
+
+    def cancel(self) -> None:
+        self.timer.cancel()
+
+
+class Reader:
+    """Makes jobs of act's JSON lines."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+        self.jobs: dict[str, Job] = {}
+        self.lines: list[str] = []
+
+    def take(self, line: str) -> None:
+        self.lines.append(line)
+        try:
+            said = json.loads(line)
+        except ValueError:
+            return
+        if "jobID" not in said:
+            return
+        name = said.get("job", "").split("/", 1)[-1].strip()  # act pads the names of jobs
+        job = self.jobs.setdefault(name, Job())
+        message = said.get("msg", "")
+        if said.get("raw_output"):
+            job.log.append(message)
+        elif said.get("command") == "summary":
+            job.summary += said.get("content", "")
+        elif said.get("command") in ("error", "warning", "notice"):
+            job.annotations.append((said["command"], said.get("arg", ""), said.get("kvPairs") or {}))
+            job.log.append(said.get("raw", ""))
+        if said.get("stage") == "Main" and "stepResult" in said and len(said.get("stepID", [])) == 1:
+            job.steps.append((said["step"], said["stepResult"]))
+        if "jobResult" in said:
+            job.result = said["jobResult"]
+            kill_marked(self.mark, said["jobID"])
+
+
+def stand_ins(origin: Path) -> list[str]:
+    """`owner/repo@commit=folder` for every pinned action in the repository's files that has a stand-in."""
+    files = [*(origin / ".github").rglob("*.yml")]
+    pins = {pin for file in files for pin in USES.findall(file.read_text(encoding="utf-8"))}
+    return [f"{name}@{commit}={ACTIONS / name.split('/')[1]}" for name, commit in sorted(pins)]
+
+
+def kill_marked(mark: str, job: str | None = None) -> None:
+    """Kill what a job (or the whole run) left running, as GitHub does."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            environment = (entry / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if f"TEST_MARK={mark}".encode() in environment and (job is None or f"GITHUB_JOB={job}".encode() in environment):
+            try:
+                os.kill(int(entry.name), signal.SIGKILL)
+            except ProcessLookupError:
+                continue

@@ -1,0 +1,28 @@
+"""Copies of the checkout under test."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from pushline.project import Project
+
+
+def tracked_files(repo: Path) -> list[str]:
+    """What git would commit: tracked files and new ones that are not ignored."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=repo, capture_output=True, text=True, check=True
+    )
+    return [name for name in listed.stdout.split("\0") if name and (repo / name).is_file()]
+
+
+def copy_project(repo: Path, to: Path, *, with_tests: bool = False) -> Project:
+    """A fresh copy of the project as a git repository of one commit."""
+    for name in tracked_files(repo):
+        if name.startswith("tests/") and not with_tests:
+            continue
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(repo / name, to / name)
+    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid", "-c", "init.defaultBranch=main"]
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
+        subprocess.run([*git, *arguments], cwd=to, check=True, capture_output=True)
+    return Project(to)
