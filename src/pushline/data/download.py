@@ -85,15 +85,13 @@ def receive(url: str, part: Path, tell: Tell) -> None:
     with answer:
         if answer.status_code == 416 and answer.headers.get("Content-Range", "") == f"bytes */{have}":
             return
-        if answer.status_code == 416:
-            part.unlink()
-            return receive(url, part, tell)
+        resumed = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        if answer.status_code == 416 or (answer.status_code == 206 and not resumed):
+            part.unlink()  # the server has another file, or another idea of a piece: start over
+            receive(url, part, tell)
+            return
         if answer.status_code not in (200, 206):
             raise DataUnavailable(f"{url} does not give the file.", why=f"It answered {answer.status_code} {answer.reason}.")
-        resumed = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        if answer.status_code == 206 and not resumed:
-            part.unlink()
-            return receive(url, part, tell)
         have = have if resumed else 0
         length = answer.headers.get("Content-Length", "")
         bar = Bar(have + int(length) if length.isdigit() else 0, tell)
@@ -102,7 +100,6 @@ def receive(url: str, part: Path, tell: Tell) -> None:
                 stream.write(piece)
                 have += len(piece)
                 bar.show(have)
-    return None
 
 
 def size_of(part: Path) -> int:

@@ -78,7 +78,8 @@ def whole_lines(file: Path) -> Iterator[bytes]:
 
 def by_fields(file: Path) -> tuple[Any, int, tuple[str, ...]]:
     """The canonical hash, lines and header of any CSV file, through its fields."""
-    digest, lines, header = hashlib.sha256(), 0, ()
+    header: tuple[str, ...] = ()
+    digest, lines = hashlib.sha256(), 0
     with file.open(encoding="utf-8-sig", newline="") as stream:
         for row in csv.reader(stream, strict=True):
             if not row:
