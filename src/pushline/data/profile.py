@@ -13,9 +13,12 @@ from msgspec import Struct, field
 
 from pushline.data.contract import Column, Contract
 from pushline.data.histogram import Counts, Range, decimals_of, merged, ranges_of, values_of
-from pushline.data.table import literal, name_of, open_table, unreadable
-from pushline.errors import DataError, SettingsError
+from pushline.data.table import PARQUET, literal, name_of, open_table, unreadable
+from pushline.data.version import table_of
+from pushline.errors import DataError, GateClosed, SettingsError
 from pushline.files import write_atomically
+from pushline.project import Project
+from pushline.results import Checked, Part, load
 
 if TYPE_CHECKING:
     import duckdb
@@ -238,3 +241,50 @@ def whole(values: Sequence[Any]) -> Counts:
 def by_class(cells: Sequence[Counts], classes: int) -> tuple[tuple[int, ...], ...]:
     """Counts by cell turned into counts by class."""
     return tuple(tuple(cell[number] for cell in cells) for number in range(classes))
+
+
+class Profiled(Part, frozen=True, kw_only=True):
+    """What `pushline profile` made."""
+
+    file: str
+    data_version: str
+    rows: int
+    columns: int
+    groups: int
+    class_counts: dict[str, int]
+    size: int  # bytes
+
+
+def renew_profile(project: Project, contract: Contract, file: Path | None) -> Profiled:
+    """Make `data_checks/profile.json` from the checked table, or from `file`.
+
+    Raises SettingsError where check-data has not run, or ran on generated rows: a profile of rows that were drawn from it
+    would say nothing new. Raises GateClosed where the check found something critical.
+    """
+    version = ""
+    if file is None:
+        checked = load(project.build, Checked)
+        if checked.generated_sample:
+            raise SettingsError(
+                "The checked table is a generated sample.",
+                why="It was drawn from the profile that is there already.",
+                do="Run `pushline fetch` and `pushline check-data` where the real data can be had, or name a FILE.",
+            )
+        if checked.critical:
+            raise GateClosed(
+                "The checked table has critical findings.", why="A profile is what good data looks like.", do="Correct the data first."
+            )
+        file, version = project.root / checked.table, checked.data_version
+    elif file.is_file() and file.suffix not in PARQUET:
+        version = table_of(file).version
+    profile = profile_of(file, contract, version)
+    write_profile(project.profile, profile)
+    return Profiled(
+        file=str(project.profile),
+        data_version=profile.data_version,
+        rows=profile.rows,
+        columns=len(profile.columns),
+        groups=len(profile.groups),
+        class_counts=dict(zip(profile.classes, profile.class_counts, strict=True)),
+        size=project.profile.stat().st_size,
+    )

@@ -10,12 +10,21 @@ from pushline.data.profile import ColumnProfile, Profile
 from pushline.data.table import literal
 from pushline.errors import SettingsError
 from pushline.files import cannot_write
+from pushline.results import Part
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class Sampled(Part, frozen=True, kw_only=True):
+    """What `pushline sample` wrote."""
+
+    file: str
+    rows: int
+    seed: int
 
 
 def sample_rows(profile: Profile, contract: Contract, n: int, seed: int) -> "pd.DataFrame":

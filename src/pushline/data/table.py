@@ -9,6 +9,7 @@ from pushline.errors import DataCorrupt, DataUnavailable
 if TYPE_CHECKING:
     import duckdb
 
+PARQUET = (".parquet", ".pq")
 TYPES = {"integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
 
 
@@ -25,7 +26,7 @@ def literal(text: str) -> str:
 def relation_of(file: Path, contract: Contract) -> str:
     """What stands behind FROM to read `file`: Parquet as it is, anything else as CSV with the contract's types."""
     path = literal(str(file))
-    if file.suffix in (".parquet", ".pq"):
+    if file.suffix in PARQUET:
         return f"read_parquet({path})"
     types = ", ".join(f"{literal(column.name)}: {literal(TYPES[column.type])}" for column in contract.columns)
     return f"read_csv({path}, header=true, delim=',', quote='\"', escape='\"', nullstr='', types={{{types}}})"
