@@ -1,5 +1,6 @@
 """Writing files so that a reader sees the old one or the new one, never half of one."""
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any
 import msgspec
 
 from pushline.errors import TargetError
+
+LEFT_OUT = frozenset({"__pycache__", ".DS_Store"})
+CHUNK = 1 << 20
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -44,3 +48,25 @@ def cannot_write(path: Path, error: OSError) -> TargetError:
         why=f"The system says: {error.strerror or error}.",
         do="Free some space or make the folder writable, then run the same command again.",
     )
+
+
+def content_hash(path: Path) -> str:
+    """The sha256 of a file, or of a folder's files with their names. Raises OSError where it can't be read."""
+    if path.is_file():
+        return _file_hash(path)
+    if not path.is_dir():
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+    total = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        relative = file.relative_to(path)
+        if file.is_file() and not LEFT_OUT.intersection(relative.parts):
+            total.update(f"{relative.as_posix()}\0{_file_hash(file)}\n".encode())
+    return total.hexdigest()
+
+
+def _file_hash(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -21,11 +21,11 @@ from msgspec import Struct
 
 import pushline
 from pushline.errors import SettingsError, StepFailed, TargetError
-from pushline.files import cannot_write, write_json
+from pushline.files import cannot_write, content_hash, write_json
 from pushline.pipelines import guard
 from pushline.pipelines.binding import arguments_of, text_of
 from pushline.pipelines.definition import DataInput, Job, JobOutput, ParentInput, Pipeline, load_pipeline
-from pushline.pipelines.fingerprint import content_hash, fingerprint, packages_hash
+from pushline.pipelines.fingerprint import fingerprint, packages_hash
 from pushline.results import Scalar
 
 Tell = Callable[[str], None]

@@ -1,1 +1,24 @@
 """The model registry: training runs, model versions, champion and challenger, the promotion decision."""
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pushline.project import Project
+    from pushline.registry.store import ModelStore
+    from pushline.settings import PushlineSettings
+
+
+def open_store(project: "Project", settings: "PushlineSettings") -> "ModelStore":
+    """The registry of the project: its own on SQLite, or the one that `MLFLOW_TRACKING_URI` names.
+
+    Nothing is touched before the first question.
+    """
+    from pushline.registry.mlflow_store import MlflowStore
+
+    said = os.environ.get("MLFLOW_TRACKING_URI")
+    downloads = project.state / "models"
+    if said:
+        return MlflowStore(said, settings.model_name, downloads=downloads)
+    database, artifacts = project.state / "mlflow.db", project.state / "mlartifacts"
+    return MlflowStore(f"sqlite:///{database}", settings.model_name, artifacts=artifacts, downloads=downloads)

@@ -45,6 +45,9 @@ class ModelStore(Protocol):
     def versions(self) -> tuple[ModelVersion, ...]:
         """All versions, newest first."""
 
+    def tag(self, version: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a version."""
+
     def crown(self, version: str) -> None:
         """Make `version` the champion."""
 
