@@ -1,0 +1,36 @@
+"""What a job leaves for people and for later jobs: the job summary and the step's outputs."""
+
+import os
+from pathlib import Path
+
+from pushline.results import Registered, Result
+
+
+def inside() -> bool:
+    """True in a job of GitHub Actions."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def summarise(markdown: str) -> None:
+    """Append to the job summary; outside Actions nothing happens."""
+    append("GITHUB_STEP_SUMMARY", markdown.rstrip() + "\n\n")
+
+
+def output(name: str, value: str) -> None:
+    """Set an output of the step; outside Actions nothing happens."""
+    append("GITHUB_OUTPUT", f"{name}={value}\n")
+
+
+def leave(result: Result, summary: Path) -> None:
+    """The summary of a stage, and what the workflow needs to know of its result."""
+    if summary.is_file():
+        summarise(summary.read_text(encoding="utf-8"))
+    if isinstance(result, Registered):
+        output("accepted", str(result.decision.accept).lower())
+        output("version", result.version)
+
+
+def append(variable: str, text: str) -> None:
+    if file := os.environ.get(variable):
+        with Path(file).open("a", encoding="utf-8") as stream:
+            stream.write(text)

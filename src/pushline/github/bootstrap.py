@@ -1,0 +1,262 @@
+"""The settings of a repository that live outside its files: read, planned, made so, twice without harm."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct, field
+
+from pushline.errors import SettingsError
+from pushline.github import gh
+from pushline.settings import PushlineSettings
+
+RULESET = "pushline"
+GITHUB_ACTIONS = 15368  # GitHub's own id of the app whose checks count
+MAIN_ONLY = {"protected_branches": False, "custom_branch_policies": True}
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What the repository should be like."""
+
+    reviewers: tuple[str, ...]  # logins, or `org/team`
+    variables: Mapping[str, str]  # of the repository
+    environment_variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by environment
+
+
+class Environment(Struct, frozen=True, kw_only=True):
+    """A deployment environment as it is."""
+
+    reviewers: tuple[tuple[str, int], ...] = ()  # type and id
+    branches: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """What the repository is like."""
+
+    repository: str
+    default_branch: str
+    private: bool
+    environments: Mapping[str, Environment]
+    reviewer_ids: tuple[tuple[str, int], ...]
+    ruleset: Mapping[str, Any] | None
+    variables: Mapping[str, str]
+    workflow_permissions: Mapping[str, Any]
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One call that makes something so."""
+
+    what: str
+    method: str
+    path: str
+    body: Any = None
+    fallback: str = ""  # what to do where GitHub refuses it
+
+
+def wanted(settings: PushlineSettings, reviewers: tuple[str, ...]) -> Wanted:
+    """What the settings ask for. Azure's names become variables where Azure is connected; none of them is a secret.
+
+    Raises SettingsError where nobody is named to approve.
+    """
+    if not reviewers:
+        raise SettingsError(
+            "Nobody is named to approve a release.",
+            why="The environment production waits for a person.",
+            do="Name at least one with --reviewer LOGIN, or a team with --reviewer org/team.",
+        )
+    azure = settings.azure
+    if not azure.subscription:
+        return Wanted(reviewers=reviewers, variables={})
+    names = {"SUBSCRIPTION": azure.subscription, "RESOURCE_GROUP": azure.resource_group, "WORKSPACE": azure.workspace}
+    variables = {f"PUSHLINE_AZURE__{name}": value for name, value in names.items()}
+    return Wanted(reviewers=reviewers, variables={"PUSHLINE_TARGET": "aci", **variables})
+
+
+def lines(state: State, changes: list[Change]) -> list[str]:
+    """The plan for a person."""
+    if not changes:
+        return [f"{state.repository} is as it should be."]
+    return [f"{state.repository} needs {len(changes)} changes:", *(f"  {change.method:5} {change.what}" for change in changes)]
+
+
+def read(wanted: Wanted) -> State:
+    """The repository as it is now. Changes nothing."""
+    repository = gh.repository()
+    about = gh.api(f"repos/{repository}")
+    rulesets = gh.api(f"repos/{repository}/rulesets") or []
+    ours = next((entry["id"] for entry in rulesets if entry["name"] == RULESET), None)
+    return State(
+        repository=repository,
+        default_branch=about["default_branch"],
+        private=about["private"],
+        environments={name: found for name in ("training", "production") if (found := _environment(repository, name))},
+        reviewer_ids=tuple(_reviewer(name) for name in wanted.reviewers),
+        ruleset=gh.api(f"repos/{repository}/rulesets/{ours}") if ours else None,
+        variables=_variables(f"repos/{repository}/actions/variables"),
+        workflow_permissions=gh.api(f"repos/{repository}/actions/permissions/workflow"),
+    )
+
+
+def plan(state: State, wanted: Wanted) -> list[Change]:
+    """The changes that make the repository as wanted, in their order; empty where it is."""
+    base = f"repos/{state.repository}"
+    changes = _permissions(state, base)
+    for name, reviewers in (("training", ()), ("production", state.reviewer_ids)):
+        changes += _plan_environment(state, base, name, reviewers)
+        for variable, value in wanted.environment_variables.get(name, {}).items():
+            there = state.environments.get(name, Environment()).variables
+            changes += _plan_variable(f"{base}/environments/{name}/variables", variable, value, there, f" of the environment {name}")
+    changes += _plan_ruleset(state, base)
+    for variable, value in wanted.variables.items():
+        changes += _plan_variable(f"{base}/actions/variables", variable, value, state.variables, "")
+    return changes
+
+
+def apply(changes: list[Change], state: State, tell: Callable[[str], None]) -> list[str]:
+    """Make the changes; returns what GitHub refused and what to do about it."""
+    refused = []
+    for change in changes:
+        try:
+            gh.api(change.path, method=change.method, body=change.body)
+        except (gh.Refused, gh.NotFound) as error:
+            if not change.fallback:
+                raise
+            refused.append(f"{change.what}: GitHub refused ({error.why.splitlines()[-1]}). {change.fallback}")
+            if change.path.endswith("/environments/production"):
+                _approve_by_dispatch(state)
+        else:
+            tell(f"done: {change.what}")
+    return refused
+
+
+def _approve_by_dispatch(state: State) -> None:
+    """Without reviewers the approval is a run by hand: the release job waits for it."""
+    base = f"repos/{state.repository}/actions/variables"
+    for change in _plan_variable(base, "PUSHLINE_APPROVAL", "dispatch", state.variables, ""):
+        gh.api(change.path, method=change.method, body=change.body)
+
+
+def _permissions(state: State, base: str) -> list[Change]:
+    body = {"default_workflow_permissions": "read", "can_approve_pull_request_reviews": True}
+    if {name: state.workflow_permissions.get(name) for name in body} == body:
+        return []
+    what = "workflows get a read-only token, and may open pull requests"
+    return [Change(what=what, method="PUT", path=f"{base}/actions/permissions/workflow", body=body)]
+
+
+def _plan_environment(state: State, base: str, name: str, reviewers: tuple[tuple[str, int], ...]) -> list[Change]:
+    there = state.environments.get(name)
+    changes = []
+    if there is None or set(there.reviewers) != set(reviewers) or not there.branches:
+        said = f", approved by {len(reviewers)} reviewers" if reviewers else ""
+        changes.append(
+            Change(
+                what=f"environment {name}: only from {state.default_branch}{said}",
+                method="PUT",
+                path=f"{base}/environments/{name}",
+                body={
+                    "reviewers": [{"type": kind, "id": number} for kind, number in reviewers] or None,
+                    "deployment_branch_policy": MAIN_ONLY,
+                },
+                fallback="A private repository has reviewers only on GitHub's paid plans: a release then waits for a run of deliver.yml "
+                "by hand, from deploy (the variable PUSHLINE_APPROVAL is set to dispatch).",
+            )
+        )
+    if there is None or state.default_branch not in there.branches:
+        changes.append(
+            Change(
+                what=f"environment {name}: branch {state.default_branch} may use it",
+                method="POST",
+                path=f"{base}/environments/{name}/deployment-branch-policies",
+                body={"name": state.default_branch, "type": "branch"},
+                fallback="Without environments the identity for Azure can't be bound to one: use the local target.",
+            )
+        )
+    return changes
+
+
+def _plan_ruleset(state: State, base: str) -> list[Change]:
+    body = {
+        "name": RULESET,
+        "target": "branch",
+        "enforcement": "active",
+        "conditions": {"ref_name": {"include": ["~DEFAULT_BRANCH"], "exclude": []}},
+        "rules": [
+            {"type": "deletion"},
+            {"type": "non_fast_forward"},
+            {
+                "type": "required_status_checks",
+                "parameters": {
+                    "strict_required_status_checks_policy": True,
+                    "required_status_checks": [{"context": "checks", "integration_id": GITHUB_ACTIONS}],
+                },
+            },
+            {
+                "type": "pull_request",
+                "parameters": {
+                    "required_approving_review_count": 1,
+                    "dismiss_stale_reviews_on_push": True,
+                    "require_code_owner_review": True,
+                    "require_last_push_approval": False,
+                    "required_review_thread_resolution": False,
+                },
+            },
+        ],
+    }
+    what = f"{state.default_branch} takes only reviewed pull requests whose check `checks` passed"
+    fallback = "Private repositories have rules only on GitHub's paid plans: agree on the rule in the team."
+    if state.ruleset is None:
+        return [Change(what=what, method="POST", path=f"{base}/rulesets", body=body, fallback=fallback)]
+    if _holds(state.ruleset, body):
+        return []
+    return [Change(what=what, method="PUT", path=f"{base}/rulesets/{state.ruleset['id']}", body=body, fallback=fallback)]
+
+
+def _plan_variable(path: str, name: str, value: str, there: Mapping[str, str], where: str) -> list[Change]:
+    if there.get(name) == value:
+        return []
+    what = f"variable {name}{where} = {value}"
+    body = {"name": name, "value": value}
+    if name in there:
+        return [Change(what=what, method="PATCH", path=f"{path}/{name}", body=body)]
+    return [Change(what=what, method="POST", path=path, body=body)]
+
+
+def _holds(there: Any, wanted: Any) -> bool:
+    """True where all that is wanted is there; GitHub adds fields of its own."""
+    if isinstance(wanted, Mapping):
+        return isinstance(there, Mapping) and all(name in there and _holds(there[name], value) for name, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(there, list) and len(there) == len(wanted) and all(any(_holds(t, w) for t in there) for w in wanted)
+    return bool(there == wanted)
+
+
+def _environment(repository: str, name: str) -> Environment | None:
+    base = f"repos/{repository}/environments/{name}"
+    try:
+        said = gh.api(base)
+    except gh.NotFound:
+        return None
+    rules = [rule for rule in said.get("protection_rules", []) if rule["type"] == "required_reviewers"]
+    policy = said.get("deployment_branch_policy") or {}
+    branches = gh.api(f"{base}/deployment-branch-policies")["branch_policies"] if policy.get("custom_branch_policies") else []
+    return Environment(
+        reviewers=tuple((entry["type"], entry["reviewer"]["id"]) for rule in rules for entry in rule["reviewers"]),
+        branches=tuple(entry["name"] for entry in branches),
+        variables=_variables(f"{base}/variables"),
+    )
+
+
+def _reviewer(name: str) -> tuple[str, int]:
+    if "/" in name:
+        organisation, team = name.split("/", 1)
+        return "Team", gh.api(f"orgs/{organisation}/teams/{team}")["id"]
+    return "User", gh.api(f"users/{name}")["id"]
+
+
+def _variables(path: str) -> dict[str, str]:
+    try:
+        said = gh.api(f"{path}?per_page=100")
+    except gh.NotFound:
+        return {}
+    return {entry["name"]: entry["value"] for entry in said["variables"]}

@@ -1,0 +1,134 @@
+"""`pushline bootstrap github` against a stand-in `gh` that answers like GitHub and records its calls."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command import Ran
+from pushline.project import Project
+
+FAKE = Path(__file__).resolve().parent / "fake_gh.py"
+FRESH: dict[str, Any] = {
+    "repository": "example/bank",
+    "private": False,
+    "paid": False,
+    "environments": {},
+    "variables": {},
+    "rulesets": [],
+    "permissions": {"default_workflow_permissions": "write", "can_approve_pull_request_reviews": False},
+    "calls": [],
+}
+
+
+class Account:
+    """A GitHub account that keeps its state between commands."""
+
+    def __init__(self, folder: Path, run: Callable[..., Ran], project: Project) -> None:
+        self.file, self.run, self.project = folder / "gh.json", run, project
+        (folder / "bin").mkdir()
+        script = folder / "bin" / "gh"
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n', encoding="utf-8")
+        script.chmod(0o755)
+        self.path = f"{script.parent}:{os.environ['PATH']}"
+        self.set(FRESH)
+
+    def set(self, state: dict[str, Any]) -> None:
+        self.file.write_text(json.dumps(state), encoding="utf-8")
+
+    @property
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(self.file.read_text(encoding="utf-8"))
+        return state
+
+    def bootstrap(self, *arguments: str, **env: str) -> tuple[Ran, list[dict[str, Any]]]:
+        """Run the command; returns how it ended and the calls that would change something."""
+        self.set({**self.state, "calls": []})
+        base = {"PATH": self.path, "FAKE_GH": str(self.file), "GITHUB_REPOSITORY": "example/bank"}
+        ran = self.run(self.project, "bootstrap", "github", *arguments, env={**base, **env})
+        return ran, [call for call in self.state["calls"] if call["method"] != "GET"]
+
+
+@pytest.fixture
+def account(tmp_path: Path, run_pushline: Callable[..., Ran], project: Project) -> Account:
+    return Account(tmp_path, run_pushline, project)
+
+
+def test_without_apply_nothing_changes(account: Account) -> None:
+    ran, changes = account.bootstrap("--reviewer", "ann")
+    assert ran.code == 0, ran.err
+    assert "environment production: only from main, approved by 1 reviewers" in ran.out
+    assert changes == []
+
+
+def test_a_fresh_repository_becomes_as_wanted(account: Account) -> None:
+    ran, _ = account.bootstrap("--reviewer", "ann", "--reviewer", "org/team", "--apply")
+    assert ran.code == 0, ran.err
+    state = account.state
+    production = state["environments"]["production"]
+    assert production["reviewers"] == [{"type": "User", "id": 11}, {"type": "Team", "id": 99}]
+    assert [branch["name"] for branch in production["branches"]] == ["main"]
+    assert state["environments"]["training"]["reviewers"] == []
+    assert state["permissions"] == {"default_workflow_permissions": "read", "can_approve_pull_request_reviews": True}
+    checks = next(rule for rule in state["rulesets"][0]["rules"] if rule["type"] == "required_status_checks")
+    assert checks["parameters"]["required_status_checks"][0]["context"] == "checks"
+    assert "PUSHLINE_TARGET" not in state["variables"]
+
+
+def test_a_second_apply_changes_nothing(account: Account) -> None:
+    account.bootstrap("--reviewer", "ann", "--apply")
+    ran, changes = account.bootstrap("--reviewer", "ann", "--apply")
+    assert (ran.code, changes) == (0, [])
+    assert "is as it should be" in ran.out
+
+
+def test_a_half_made_repository_is_completed(account: Account) -> None:
+    account.bootstrap("--reviewer", "ann", "--apply")
+    state = account.state
+    state["environments"]["production"]["branches"] = []
+    state["rulesets"][0]["enforcement"] = "disabled"
+    account.set(state)
+    _, changes = account.bootstrap("--reviewer", "ann", "--apply")
+    assert [(call["method"], call["path"].split("bank/")[1]) for call in changes] == [
+        ("PUT", "environments/production"),
+        ("POST", "environments/production/deployment-branch-policies"),
+        ("PUT", "rulesets/1"),
+    ]
+    assert account.state["rulesets"][0]["enforcement"] == "active"
+
+
+def test_another_reviewer_replaces_the_first(account: Account) -> None:
+    account.bootstrap("--reviewer", "ann", "--apply")
+    account.bootstrap("--reviewer", "bob", "--apply")
+    assert account.state["environments"]["production"]["reviewers"] == [{"type": "User", "id": 12}]
+
+
+def test_where_a_plan_has_no_reviewers_the_approval_is_a_run_by_hand(account: Account) -> None:
+    account.set({**FRESH, "private": True})
+    ran, _ = account.bootstrap("--reviewer", "ann", "--apply")
+    assert ran.code == 0, ran.err
+    assert "waits for a run of deliver.yml by hand" in ran.err
+    assert account.state["variables"] == {"PUSHLINE_APPROVAL": "dispatch"}
+
+
+def test_azure_makes_the_target_a_variable(account: Account) -> None:
+    names = {"PUSHLINE_AZURE__SUBSCRIPTION": "s", "PUSHLINE_AZURE__RESOURCE_GROUP": "g", "PUSHLINE_AZURE__WORKSPACE": "w"}
+    account.bootstrap("--reviewer", "ann", "--apply", **names)
+    assert account.state["variables"] == {"PUSHLINE_TARGET": "aci", **names}
+
+
+def test_nobody_to_approve_is_refused(account: Account) -> None:
+    ran, changes = account.bootstrap("--apply")
+    assert (ran.code, changes) == (2, [])
+    assert "--reviewer" in ran.err
+
+
+def test_a_missing_gh_is_told(account: Account, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ran = account.run(account.project, "bootstrap", "github", "--reviewer", "ann", env={"PATH": str(tmp_path / "empty")})
+    assert ran.code == 2
+    assert "gh is missing" in ran.err
