@@ -59,7 +59,12 @@ class Target(Protocol):
     name: str
 
     def keys(self) -> Keys: ...
-    def rotate_keys(self, tell: Tell) -> Keys: ...
+    def rotate_keys(self, tell: Tell) -> Keys:
+        """Make a fresh primary key. The one before becomes the secondary and stays valid; the secondary before ends."""
+
+    def keys_place(self) -> str:
+        """Where the keys are kept: a file, or an address. Never a key."""
+
     def deploy_candidate(self, release: Release, tell: Tell) -> Endpoint:
         """Start `release` in the candidate slot beside the live one and wait until it is ready."""
 
@@ -68,6 +73,9 @@ class Target(Protocol):
 
     def roll_back(self, tell: Tell) -> Endpoint:
         """Put the previous release on the live name again."""
+
+    def withdraw(self, tell: Tell) -> Endpoint | None:
+        """Undo a promotion that did not hold: the release before is live again, or none where there was none."""
 
     def discard(self, tell: Tell) -> bool:
         """Remove the candidate; the live release is untouched. True where there was one."""

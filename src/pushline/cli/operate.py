@@ -1,0 +1,131 @@
+"""Commands about the releases that run: look at them, go back, stop them, change their keys."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pushline.cli.context import Context, as_json, tell
+
+if TYPE_CHECKING:
+    from pushline.release.target import Endpoint, LogEntry, Status
+
+
+@click.command("status")
+@as_json
+@click.pass_obj
+def status(context: Context, json: bool) -> None:
+    """Show which release is live, which is the candidate, and what a rollback would bring back."""
+    found = context.delivery.target().status()
+    show(found, json, lines_of_status(found))
+
+
+@click.command("logs")
+@click.option("--since", metavar="TIME", help="Only entries of the last 45s, 10m or 2h.")
+@click.option("--errors", is_flag=True, help="Only warnings and errors; refused requests are among them.")
+@click.option("--follow", is_flag=True, help="Go on with new entries until interrupted.")
+@click.option("--json", "json", is_flag=True, help="One JSON object a line.")
+@click.pass_obj
+def logs(context: Context, since: str | None, errors: bool, follow: bool, json: bool) -> None:
+    """Show requests and failures of the live release."""
+    from msgspec.json import encode
+
+    from pushline.settings import seconds
+
+    entries = context.delivery.target().logs(since=seconds(since) if since else None, errors=errors, follow=follow)
+    for entry in entries:
+        click.echo(encode(entry).decode() if json else line_of(entry))
+
+
+@click.command("rollback")
+@click.option("--plan", is_flag=True, help="Only say which release would come back.")
+@as_json
+@click.pass_obj
+def rollback(context: Context, plan: bool, json: bool) -> None:
+    """Put the previous release on the live address again."""
+    from pushline.release.stages import plan_of_roll_back, roll_back
+
+    target = context.delivery.target()
+    if plan:
+        found = plan_of_roll_back(target)
+        show(found, json, [f"rollback would replace {found.live or 'nothing'} with {found.previous} on {found.target}"])
+        return
+    live = roll_back(context.delivery.store(), target, tell=tell)
+    show(live, json, [f"live: {line_of_endpoint(live)}"])
+
+
+@click.command("discard")
+@as_json
+@click.pass_obj
+def discard(context: Context, json: bool) -> None:
+    """Remove the candidate; the live release is untouched."""
+    from pushline.release.stages import discard as remove
+
+    there = remove(context.delivery.target(), tell=tell)
+    show({"discarded": there}, json, ["The candidate was discarded." if there else "There was no candidate."])
+
+
+@click.command("stop")
+@as_json
+@click.pass_obj
+def stop(context: Context, json: bool) -> None:
+    """Stop the live release and any candidate."""
+    ran = context.delivery.target().stop(tell)
+    show({"stopped": ran}, json, ["Stopped." if ran else "Nothing was running."])
+
+
+@click.group("keys")
+def keys() -> None:
+    """The two keys that clients send. No command prints them."""
+
+
+@keys.command("show-path")
+@as_json
+@click.pass_obj
+def show_path(context: Context, json: bool) -> None:
+    """Show where the keys are; they are made at the first call."""
+    target = context.delivery.target()
+    target.keys()
+    show({"place": target.keys_place()}, json, [target.keys_place()])
+
+
+@keys.command("rotate")
+@as_json
+@click.pass_obj
+def rotate(context: Context, json: bool) -> None:
+    """Make a fresh primary key. The one before becomes the secondary and stays valid; the secondary before ends."""
+    target = context.delivery.target()
+    target.rotate_keys(tell)
+    lines = ["A fresh primary key was made; the one before is the secondary now.", f"keys: {target.keys_place()}"]
+    show({"rotated": True, "place": target.keys_place()}, json, lines)
+
+
+def show(result: object, json: bool, lines: list[str]) -> None:
+    from pushline.results import as_json as text
+
+    for line in [text(result)] if json else lines:
+        click.echo(line)
+
+
+def lines_of_status(found: "Status") -> list[str]:
+    return [
+        f"target: {found.target}",
+        f"live: {line_of_endpoint(found.live)}",
+        f"candidate: {line_of_endpoint(found.candidate)}",
+        f"previous: {found.previous.id if found.previous else 'none'}",
+        *(f"note: {note}" for note in found.notes),
+    ]
+
+
+def line_of_endpoint(endpoint: "Endpoint | None") -> str:
+    if endpoint is None:
+        return "none"
+    version = f"{endpoint.release.model_name} version {endpoint.release.model_version}"
+    return f"{endpoint.release.id} ({version}) at {endpoint.url}{'' if endpoint.ready else ', not ready'}"
+
+
+def line_of(entry: "LogEntry") -> str:
+    said = " ".join(f"{name}={value}" for name, value in entry.fields.items())
+    return f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S} {entry.level:<7} {entry.release or '-'} {entry.event} {said}".rstrip()
+
+
+COMMANDS = [status, logs, rollback, discard, stop, keys]

@@ -1,0 +1,88 @@
+"""Requests to a release, the way a client makes them."""
+
+import http.client
+import ipaddress
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+TIMEOUT_S = 10.0
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What came back. Where nothing did, `status` is 0 and `failure` says why."""
+
+    status: int
+    headers: dict[str, str] = {}  # names in lower case
+    body: bytes = b""
+    failure: str = ""
+
+    @property
+    def content(self) -> Any:
+        """The body's JSON; None where it is not JSON."""
+        try:
+            return msgspec.json.decode(self.body)
+        except msgspec.DecodeError:
+            return None
+
+    def __str__(self) -> str:
+        return f"status {self.status}" if self.status else f"no answer ({self.failure})"
+
+
+class Client:
+    """Asks one release. Proxies of the environment are used, except for this machine."""
+
+    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self.url = url
+        self.timeout_s = timeout_s
+        proxies = {} if is_loopback(url) else urllib.request.getproxies()
+        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), AllAnswers())
+
+    def get(self, path: str, key: str | None = None) -> Answer:
+        return self._ask(urllib.request.Request(self.url + path, headers=authorization(key)))  # noqa: S310 - http(s) of a target
+
+    def score(self, rows: list[Any], key: str | None) -> Answer:
+        headers = {"content-type": "application/json", **authorization(key)}
+        body = msgspec.json.encode({"data": rows})
+        return self._ask(urllib.request.Request(self.url + "/score", data=body, headers=headers, method="POST"))  # noqa: S310
+
+    def _ask(self, request: urllib.request.Request) -> Answer:
+        try:
+            with self.opener.open(request, timeout=self.timeout_s) as got:
+                return Answer(status=got.status, headers={n.lower(): v for n, v in got.headers.items()}, body=got.read())
+        except (OSError, http.client.HTTPException) as error:
+            return Answer(status=0, failure=reason_of(error))
+
+
+class AllAnswers(urllib.request.HTTPErrorProcessor):
+    """A status from 300 up is an answer like any other."""
+
+    def http_response(self, request: urllib.request.Request, response: Any) -> Any:
+        return response
+
+    https_response = http_response
+
+
+def authorization(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"authorization": f"Bearer {key}"}
+
+
+def is_loopback(url: str) -> bool:
+    host = urllib.parse.urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def reason_of(error: Exception) -> str:
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(reason, TimeoutError):
+        return "timed out"
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror.lower()
+    return str(reason) or type(reason).__name__

@@ -1,0 +1,126 @@
+"""What a release must answer before anyone relies on it."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pushline.release.asking import Answer, Client
+from pushline.release.openapi import fault_of_value, faults_of, scoring
+from pushline.release.target import Keys
+from pushline.results import Assertion, Release
+from pushline.serving.model_folder import GoldenRow, Scoring, read_contract, read_golden, read_scoring
+
+WITHIN = 1e-4  # of a golden row's probability
+ROWS_A_REQUEST = 100
+
+
+def assertions_on(url: str, release: Release, keys: Keys) -> tuple[Assertion, ...]:
+    """Ask the release at `url` and note for each promise what was expected and what was seen.
+
+    Raises ModelUnreadable where the release's own folder can't say what to expect.
+    """
+    client, folder = Client(url), Path(release.model)
+    golden, model, contract = read_golden(folder), read_scoring(folder), read_contract(folder)
+    one = golden[0].row
+    checks: list[Callable[[], Assertion]] = [
+        lambda: status("it is ready", client.get("/readyz"), 200),
+        lambda: golden_rows(client, golden, model, keys.primary),
+        lambda: status("the secondary key is accepted", client.score([one], keys.secondary), 200),
+        lambda: status("a request without a key is refused", client.score([one], None), 401),
+        lambda: status("a request with a wrong key is refused", client.score([one], secrets.token_urlsafe(32)), 401),
+        lambda: refusal("a row with an unknown column is refused", client.score([broken_name(one)], keys.primary)),
+        lambda: refusal("a row with a wrong type is refused", client.score([broken_type(one, contract.inputs[0].name)], keys.primary)),
+        lambda: header("it says its model version", client.score([one], keys.primary), "x-model-version", release.model_version),
+        lambda: header("it says its release", client.score([one], keys.primary), "x-release", release.id),
+    ]
+    return (*(check() for check in checks), *document(client, keys.primary))
+
+
+def passed(assertions: tuple[Assertion, ...]) -> bool:
+    """Whether all hold; no assertion at all is no evidence."""
+    return bool(assertions) and all(assertion.passed for assertion in assertions)
+
+
+def status(name: str, answer: Answer, expected: int) -> Assertion:
+    return Assertion(name=name, expected=f"status {expected}", seen=str(answer), passed=answer.status == expected)
+
+
+def refusal(name: str, answer: Answer) -> Assertion:
+    """422 as a problem document that names the row and the column."""
+    content = answer.content
+    errors = content.get("errors") if isinstance(content, dict) else None
+    named = isinstance(errors, list) and any(isinstance(e, dict) and e.get("row") == 0 and e.get("column") for e in errors)
+    seen = f"{answer}, {'row and column named' if named else 'row and column not named'}"
+    return Assertion(name=name, expected="status 422, row and column named", seen=seen, passed=answer.status == 422 and named)
+
+
+def header(name: str, answer: Answer, field: str, expected: str) -> Assertion:
+    seen = answer.headers.get(field)
+    said = f"{field}: {seen}" if seen is not None else f"no {field} ({answer})"
+    return Assertion(name=name, expected=f"{field}: {expected}", seen=said, passed=seen == expected)
+
+
+def broken_name(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "no column has this name": 1}
+
+
+def broken_type(row: dict[str, Any], column: str) -> dict[str, Any]:
+    name = column if column in row else next(iter(row))
+    return {**row, name: ["a list is no value"]}
+
+
+def golden_rows(client: Client, golden: tuple[GoldenRow, ...], model: Scoring, key: str) -> Assertion:
+    """The probabilities and classes of the golden rows are the ones that training computed."""
+    name, expected = f"{len(golden)} golden rows score as in training", f"largest difference at most {WITHIN:g}, every class the same"
+    worst, other = 0.0, 0
+    for start in range(0, len(golden), ROWS_A_REQUEST):
+        part = golden[start : start + ROWS_A_REQUEST]
+        answer = client.score([row.row for row in part], key)
+        compared = compare(part, answer.content, model) if answer.status == 200 else None
+        if compared is None:
+            seen = f"{answer}{'' if answer.status != 200 else ', not the shape of an answer'}"
+            return Assertion(name=name, expected=expected, seen=seen, passed=False)
+        worst, other = max(worst, compared[0]), other + compared[1]
+    seen = f"largest difference {worst:.2g}, " + (f"{other} of {len(golden)} classes differ" if other else "every class the same")
+    return Assertion(name=name, expected=expected, seen=seen, passed=bool(golden) and worst <= WITHIN and not other)
+
+
+def compare(golden: tuple[GoldenRow, ...], content: Any, model: Scoring) -> tuple[float, int] | None:
+    """The largest difference of a probability, and how many classes differ; None where the answer has another shape.
+
+    A row that lies closer to the threshold than the tolerance may fall on either side.
+    """
+    try:
+        results, probabilities = content["result"], content["probability"]
+        if not len(results) == len(probabilities) == len(golden):
+            return None
+        worst, other = 0.0, 0
+        for row, result, seen in zip(golden, results, probabilities, strict=True):
+            expected = row.probabilities[-1:] if isinstance(seen, int | float) else row.probabilities
+            difference = max(abs(a - b) for a, b in zip(expected, [seen] if isinstance(seen, int | float) else seen, strict=True))
+            if not difference <= WITHIN:  # also for a NaN
+                worst = max(worst, difference if difference == difference else 1.0)
+            worst = max(worst, difference)
+            on_the_edge = model.threshold is not None and abs(row.probabilities[-1] - model.threshold) <= WITHIN
+            other += result != row.result and not on_the_edge
+    except (KeyError, TypeError, ValueError):
+        return None
+    return worst, other
+
+
+def document(client: Client, key: str) -> Iterator[Assertion]:
+    """The API document is valid, its example scores, and the answer is what it says."""
+    answer = client.get("/openapi.json")
+    content = answer.content if answer.status == 200 else None
+    faults = faults_of(content) if answer.status == 200 else [str(answer)]
+    yield Assertion(name="the OpenAPI document is valid", expected="no fault", seen="; ".join(faults[:3]) or "no fault", passed=not faults)
+    example, shape = scoring(content) if isinstance(content, dict) and not faults else (None, None)
+    rows = example.get("data") if isinstance(example, dict) else None
+    name, expected = "the document's example scores as documented", "status 200, in the documented shape"
+    if not isinstance(content, dict) or not isinstance(rows, list) or shape is None:
+        yield Assertion(name=name, expected=expected, seen="no example or no shape of the answer in the document", passed=False)
+        return
+    scored = client.score(rows, key)
+    fault = fault_of_value(content, shape, scored.content) if scored.status == 200 else "the answer is a refusal"
+    yield Assertion(name=name, expected=expected, seen=f"{scored}, {fault or 'in the documented shape'}", passed=not fault)

@@ -1,0 +1,152 @@
+"""The stages from an accepted model version to a live release, on any target."""
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from pushline.errors import NotAccepted, SmokeFailed, TargetError
+from pushline.project import Project
+from pushline.registry.store import ModelStore
+from pushline.release.load import breaches, put_load
+from pushline.release.smoke import assertions_on, passed
+from pushline.release.target import Endpoint, Target, Tell
+from pushline.results import Assertion, Deployed, LoadTested, Promoted, Registered, Release, Smoked
+from pushline.serving.model_folder import read_scoring
+from pushline.settings import Load
+
+AGAIN = "`pushline deploy --version N` takes any accepted version back through smoke and load-test."
+
+
+def deploy(
+    registered: Registered | None, version: str | None, store: ModelStore, target: Target, git_revision: str, *, tell: Tell
+) -> Deployed:
+    """Start the accepted model version (or `version`, accepted before) as a candidate beside the live release.
+
+    Raises NotAccepted where the registry's decision is a no, or a model of generated rows would go to a cloud.
+    """
+    if registered is not None:
+        number, name = registered.version, registered.model_name
+        if not registered.decision.accept:
+            raise refused(number, registered.decision.reason)
+    elif version is not None:
+        model_version = store.version(version)
+        number, name = model_version.version, model_version.name
+        if model_version.tags.get("decision") != "accepted" and model_version.role != "champion":
+            raise refused(number, model_version.tags.get("decision_reason") or "The registry holds no decision that accepts it.")
+    else:
+        raise NotAccepted("deploy stopped: no model version is named.", do="Run `pushline register` first, or name one with --version.")
+    folder = store.download(number)
+    if target.name != "local" and read_scoring(folder).generated_sample:
+        raise NotAccepted(
+            f"deploy stopped: version {number} may not be released to {target.name}.",
+            why="It was trained on a generated sample, not on data.",
+            do="Deliver with the real data (see `pushline fetch`), or on the local target.",
+        )
+    release = Release(id=f"v{number}-{git_revision}", model_name=name, model_version=number, git_revision=git_revision, model=str(folder))
+    tell(f"Starting {release.id} as the candidate on {target.name}.")
+    candidate = target.deploy_candidate(release, tell)
+    return Deployed(target=target.name, url=candidate.url, release=candidate.release)
+
+
+def smoke(deployed: Deployed, target: Target, *, tell: Tell) -> Smoked:
+    """Ask the candidate what it must be able to answer."""
+    tell(f"Asking {deployed.url}.")
+    seen = assertions_on(deployed.url, deployed.release, target.keys())
+    return Smoked(url=deployed.url, release=deployed.release.id, assertions=seen, passed=passed(seen))
+
+
+def load_test(project: Project, deployed: Deployed, target: Target, slo: Load, *, tell: Tell) -> LoadTested:
+    """Put the SLO's load on the candidate and hold what clients saw to it."""
+    seen = put_load(project, deployed.url, deployed.release, target.keys().primary, slo, tell)
+    broken = tuple(breaches(seen, slo))
+    limits = {"p95_ms": slo.p95_ms, "p99_ms": slo.p99_ms, "failures": slo.failures, "achieved": slo.achieved}
+    return LoadTested(url=deployed.url, release=deployed.release.id, **asdict(seen), breaches=broken, passed=not broken, limits=limits)
+
+
+def promote(deployed: Deployed, smoked: Smoked, tested: LoadTested, store: ModelStore, target: Target, *, tell: Tell) -> Promoted:
+    """Make the candidate the live release, ask it there, and crown its version.
+
+    Where it does not answer as it must, or the command is interrupted, the release before is put back. A promotion that was
+    cut off before its version was crowned is taken up where it ended.
+    """
+    check_evidence(deployed, smoked, tested)
+    before = target.status()
+    same = before.live is not None and before.live.release.id == deployed.release.id
+    if same and before.live is not None and before.candidate is None:
+        live = before.live
+    else:
+        live = target.promote(Endpoint(release=deployed.release, url=deployed.url), tell)
+    try:
+        seen = assertions_on(live.url, live.release, target.keys())
+        if not passed(seen):
+            raise not_live(live, seen)
+    except BaseException:
+        if not same:
+            back = target.withdraw(tell)
+            tell(f"{back.release.id} is live again at {back.url}." if back else "No release is live, as before.")
+        raise
+    store.crown(deployed.release.model_version)
+    previous = target.status().previous
+    return Promoted(target=target.name, url=live.url, release=live.release, previous=previous.id if previous else None, assertions=seen)
+
+
+def roll_back(store: ModelStore, target: Target, *, tell: Tell) -> Endpoint:
+    """Put the previous release on the live address again, and make its version the champion again.
+
+    Raises TargetError where there is none; RegistryError where the release is back but the registry does not know.
+    """
+    live = target.roll_back(tell)
+    store.crown(live.release.model_version)
+    return live
+
+
+class RollBackPlan(Struct, frozen=True, kw_only=True):
+    """What a rollback would do: ids of releases."""
+
+    target: str
+    live: str | None
+    previous: str
+
+
+def plan_of_roll_back(target: Target) -> RollBackPlan:
+    """Which release a rollback would bring back. Raises TargetError where there is none."""
+    found = target.status()
+    if found.previous is None:
+        raise TargetError("There is no previous release to roll back to.", why=f"{found.target} remembers none.", do=AGAIN)
+    return RollBackPlan(target=found.target, live=found.live.release.id if found.live else None, previous=found.previous.id)
+
+
+def discard(target: Target, *, tell: Tell) -> bool:
+    """Remove the candidate, if there is one; the live release is untouched."""
+    return target.discard(tell)
+
+
+def check_evidence(deployed: Deployed, smoked: Smoked, tested: LoadTested) -> None:
+    """Raises NotAccepted where a proof failed, or is of another release or of an earlier candidate."""
+    for proof, name in ((smoked, "smoke"), (tested, "load-test")):
+        if not proof.passed:
+            raise NotAccepted(
+                f"promote stopped: {name} did not pass.", do=f"build/{name}/summary.md says why; deploy a release that passes."
+            )
+        if (proof.release, proof.url) != (deployed.release.id, deployed.url) or proof.made_at < deployed.made_at:
+            raise NotAccepted(
+                f"promote stopped: the result of {name} is not of this candidate.",
+                why=f"It is of {proof.release} at {proof.url}; the candidate is {deployed.release.id} at {deployed.url}.",
+                do=f"Run `pushline {name}` again.",
+            )
+
+
+def refused(number: str, reason: str) -> NotAccepted:
+    return NotAccepted(
+        f"deploy stopped: version {number} was not accepted.",
+        why=reason,
+        do="Train a better one, or change [tool.pushline.promotion] if the rule is wrong. The live release is untouched.",
+    )
+
+
+def not_live(live: Endpoint, seen: tuple[Assertion, ...]) -> SmokeFailed:
+    failed = [assertion for assertion in seen if not assertion.passed]
+    return SmokeFailed(
+        f"promote stopped: {len(failed)} of {len(seen)} assertions failed on the live address {live.url}.",
+        why=f"{failed[0].name}: expected {failed[0].expected}, saw {failed[0].seen}." if failed else "Nothing was asserted.",
+        do="The release before was put back. `pushline logs --errors` shows what the release said.",
+    )
