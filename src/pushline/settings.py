@@ -52,12 +52,18 @@ class Training(Settings, frozen=True, kw_only=True):
 class Promotion(Settings, frozen=True, kw_only=True):
     """What a new model version must show before it may be released."""
 
-    margin: Annotated[Share, Meta(description="how far the metric may lie below the champion's, as a share of noise")] = 0.0
-    confidence: Annotated[Share, Meta(description="of the paired bootstrap interval of challenger minus champion")] = 0.95
-    lift: Annotated[
-        Positive, Meta(description="what the first version must reach: average precision as a multiple of a random score's")
-    ] = 1.5
-    rounds: Annotated[PositiveInt, Meta(description="bootstrap resamples")] = 1000
+    minimum_gain: Annotated[
+        float,
+        Meta(ge=-1, le=1, description="challenger minus champion must be at least this, on the same hold-out; below 0 tolerates noise"),
+    ] = -0.005
+    confidence: Annotated[
+        Annotated[float, Meta(gt=0, lt=1)],
+        Meta(description="of the paired bootstrap interval; one that lies wholly below 0 is refused whatever minimum_gain says"),
+    ] = 0.95
+    skill: Annotated[
+        Share, Meta(description="what the first version must reach: this share of the way from a random score to a perfect one")
+    ] = 0.05
+    rounds: Annotated[PositiveInt, Meta(description="bootstrap resamples; the same ones in every run")] = 1000
 
 
 class Serving(Settings, frozen=True, kw_only=True):

@@ -1,0 +1,94 @@
+"""Whether a model version may replace the champion: pure functions from figures to a decision.
+
+A challenger meets the champion on the same rows and the same resamples of them. It is accepted unless it is worse: its
+gain must reach `minimum_gain`, and an interval of the gain that lies wholly below 0 is a no whatever the setting. At equal
+quality the fresher model goes out, because the world moves; a team that wants proof of progress sets `minimum_gain` above 0.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from pushline.registry.measures import HIGHER_IS_BETTER, figure, floor_of, random_figure, resampled
+from pushline.results import Decision, Scalar
+from pushline.settings import Promotion
+
+Array = np.ndarray[Any, Any]
+SEED = 20141  # the resamples are the same in every run, so that the same models get the same decision
+
+
+def spoken(metric: str) -> str:
+    """A metric as people say it."""
+    return {"roc_auc": "ROC AUC", "log_loss": "log loss"}.get(metric, metric.replace("_", " "))
+
+
+def interval_of(values: Array, confidence: float) -> tuple[float, float]:
+    low, high = np.percentile(values, [50 * (1 - confidence), 50 * (1 + confidence)])
+    return float(low), float(high)
+
+
+def against_floor(metric: str, labels: Array, challenger: Array, rules: Promotion, *, because: str) -> Decision:
+    """The decision where there is no champion to meet; `because` says why, as a clause."""
+    value = figure(metric, labels, challenger)
+    seen = resampled(metric, labels, [challenger], rounds=rules.rounds, seed=SEED)[0]
+    low, high = interval_of(seen, rules.confidence)
+    at_random = random_figure(metric, labels, challenger.shape[1])
+    floor = floor_of(metric, at_random, rules.skill)
+    higher = HIGHER_IS_BETTER[metric]
+    enough = value >= floor if higher else value <= floor
+    beyond_chance = low > at_random if higher else high < at_random
+    evidence: dict[str, Scalar] = {
+        "metric": metric,
+        "challenger": round(value, 6),
+        "challenger_low": round(low, 6),
+        "challenger_high": round(high, 6),
+        "floor": round(floor, 6),
+        "random": round(at_random, 6),
+        "rows": len(labels),
+        "rounds": rules.rounds,
+    }
+    figures = f"{spoken(metric)} is {value:.3f} on {len(labels):,} rows, the floor {floor:.3f}, a random score {at_random:.3f}"
+    if enough and beyond_chance:
+        return Decision(accept=True, reason=f"{because}; {figures}", evidence=evidence)
+    if enough:
+        figures += f", and its interval {low:.3f} to {high:.3f} reaches the random score: too few rows to tell"
+    return Decision(accept=False, reason=f"{because}, so the floor decides, and it was not reached: {figures}", evidence=evidence)
+
+
+def against_champion(
+    metric: str, labels: Array, challenger: Array, champion: Array, rules: Promotion, *, version: str, rows: str = "hold-out"
+) -> Decision:
+    """The decision on the same rows: probabilities of both, float64 [rows, classes]. `rows` names them in the reason."""
+    new, old = figure(metric, labels, challenger), figure(metric, labels, champion)
+    seen = resampled(metric, labels, [challenger, champion], rounds=rules.rounds, seed=SEED)
+    sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
+    gain = sign * (new - old)
+    low, high = interval_of(sign * (seen[0] - seen[1]), rules.confidence)
+    evidence: dict[str, Scalar] = {
+        "metric": metric,
+        "challenger": round(new, 6),
+        "champion": round(old, 6),
+        "champion_version": version,
+        "gain": round(gain, 6),
+        "gain_low": round(low, 6),
+        "gain_high": round(high, 6),
+        "minimum_gain": rules.minimum_gain,
+        "rows": len(labels),
+        "rounds": rules.rounds,
+    }
+    word, far = ("above", gain) if gain >= 0 else ("below", -gain)
+    if not HIGHER_IS_BETTER[metric]:
+        word = "below" if word == "above" else "above"
+    said = (
+        f"{spoken(metric)} {new:.3f} is {far:.3f} {word} the champion's {old:.3f} (version {version}) "
+        f"on the {len(labels):,} rows of the {rows}, interval of the gain {low:+.3f} to {high:+.3f}"
+    )
+    if not bool(np.any(challenger != champion)):
+        said = f"it answers every row of the {rows} as the champion does (version {version}, {spoken(metric)} {old:.3f})"
+    if high < 0:
+        return Decision(accept=False, reason=f"worse than the champion beyond chance: {said}", evidence=evidence)
+    if gain < rules.minimum_gain:
+        return Decision(accept=False, reason=f"less than the minimum gain of {rules.minimum_gain:+.3f}: {said}", evidence=evidence)
+    if low > 0:
+        return Decision(accept=True, reason=f"better than the champion beyond chance: {said}", evidence=evidence)
+    return Decision(accept=True, reason=f"no worse than the champion: {said}", evidence=evidence)

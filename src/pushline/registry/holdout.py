@@ -1,0 +1,71 @@
+"""Two models on the same rows: what each says of a hold-out that neither was trained on."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pushline.data.contract import Contract
+from pushline.data.encoding import encode_frame
+from pushline.data.labels import class_codes
+from pushline.errors import DataError
+from pushline.serving.model_folder import MATRIX, MATRIX_INPUT, PROBABILITIES, read_scoring
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = np.ndarray[Any, Any]
+ROWS_AT_A_TIME = 100_000
+
+
+class CannotCompare(Exception):
+    """A model can't say anything about these rows; the text is the reason as a clause."""
+
+
+def read_holdout(file: Path, contract: Contract) -> tuple["pd.DataFrame", Array]:
+    """The rows of a hold-out and their class numbers in the contract's order.
+
+    Raises DataError where it can't be read, is empty, or holds a label that is no class.
+    """
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(file)
+        labels = class_codes(contract, frame[contract.label.name])
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"The hold-out {file} can't be read.", why=f"{type(error).__name__}: {error}.", do="Run `pushline train` again."
+        ) from error
+    if len(frame) == 0 or (labels < 0).any():
+        raise DataError(
+            f"The hold-out {file} can't decide anything.",
+            why="It is empty." if len(frame) == 0 else "A label is none of the contract's classes.",
+            do="Run `pushline check-data` and `pushline train` again.",
+        )
+    return frame, labels
+
+
+def probabilities_of(folder: Path, frame: "pd.DataFrame", classes: tuple[str, ...]) -> Array:
+    """What the model in `folder` says of the rows: float64 [rows, classes], in the order of `classes`.
+
+    Raises CannotCompare where it wants a column that the rows lack or knows other classes, and ModelUnreadable where its
+    files are damaged.
+    """
+    from pushline.serving.scorer import session_of
+
+    scoring = read_scoring(folder)
+    if set(scoring.classes) != set(classes):
+        raise CannotCompare(f"it knows the classes {', '.join(scoring.classes)}, the rows have {', '.join(classes)}")
+    lacking = [name for name in scoring.encoding.names if name not in frame.columns]
+    if lacking:
+        raise CannotCompare(f"it wants the column{'s' * (len(lacking) > 1)} {', '.join(lacking)}, which the rows lack")
+    session = session_of(folder, scoring.sha256.get(MATRIX, ""))
+    seen = []
+    for start in range(0, len(frame), ROWS_AT_A_TIME):
+        try:
+            matrix = encode_frame(scoring.encoding, frame.iloc[start : start + ROWS_AT_A_TIME])
+        except (TypeError, ValueError) as error:
+            raise CannotCompare(f"a column is of another type than it was trained on ({error})") from error
+        seen.append(session.run([PROBABILITIES], {MATRIX_INPUT: matrix})[0])
+    order = [scoring.classes.index(name) for name in classes]
+    return np.concatenate(seen).astype(np.float64)[:, order]
