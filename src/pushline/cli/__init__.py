@@ -11,9 +11,10 @@ from typing import Any, NoReturn
 import click
 
 from pushline import __version__
-from pushline.cli import bootstrap, data, datasets, delivery, operate, serving
+from pushline.cli import bootstrap, data, datasets, delivery, operate, registry, serving
 from pushline.cli.context import Context
 from pushline.errors import PushlineError
+from pushline.github import actions
 
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -28,7 +29,7 @@ def pushline(context: click.Context, project: str | None, debug: bool) -> None:
     context.obj = Context(project, debug=debug)
 
 
-for module in (bootstrap, data, datasets, delivery, operate, serving):
+for module in (bootstrap, data, datasets, delivery, operate, registry, serving):
     for command in module.COMMANDS:
         pushline.add_command(command)
 
@@ -48,6 +49,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if debug:
             raise
         click.echo(f"error: {error}", err=True)
+        if actions.inside():
+            click.echo(f"::error title=pushline::{actions.escaped(str(error))}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()

@@ -7,18 +7,31 @@ from pushline.errors import GateClosed
 
 
 def stage(context: Context, name: str, json: bool, **options: Any) -> None:
-    """Run one stage and print its result, also where its gate said no."""
+    """Run one stage, print its result (also where its gate said no) and leave it to GitHub Actions where that runs it."""
     from pushline.delivery import execute
-    from pushline.results import Result
+    from pushline.github import actions
 
+    summary = context.project.build / name / "summary.md"
     try:
         result = execute(context.delivery, name, **options)
     except GateClosed:
-        left = context.project.build / name / "result.json"
-        if left.is_file():
-            from pushline import results
-
-            kinds = {kind.stage: kind for kind in Result.__subclasses__()}
-            finish(results.load(context.project.build, kinds[name]), json)
+        left = left_by(context, name)
+        actions.leave(left, summary)
+        if left is not None:
+            finish(left, json)
         raise
+    except BaseException:
+        actions.leave(None, summary)
+        raise
+    actions.leave(result, summary)
     finish(result, json)
+
+
+def left_by(context: Context, name: str) -> Any:
+    """The result a stage left although its gate said no; None where it left none."""
+    from pushline import results
+
+    kinds = {kind.stage: kind for kind in results.Result.__subclasses__()}
+    if not (context.project.build / name / "result.json").is_file():
+        return None
+    return results.load(context.project.build, kinds[name])

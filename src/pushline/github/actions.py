@@ -21,13 +21,18 @@ def output(name: str, value: str) -> None:
     append("GITHUB_OUTPUT", f"{name}={value}\n")
 
 
-def leave(result: Result, summary: Path) -> None:
+def leave(result: Result | None, summary: Path) -> None:
     """The summary of a stage, and what the workflow needs to know of its result."""
     if summary.is_file():
         summarise(summary.read_text(encoding="utf-8"))
     if isinstance(result, Registered):
         output("accepted", str(result.decision.accept).lower())
         output("version", result.version)
+
+
+def escaped(message: str) -> str:
+    """A message as a workflow command takes it: on one line."""
+    return message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def append(variable: str, text: str) -> None:
