@@ -45,6 +45,10 @@ class Project:
         return self.root / "data_checks" / "contract.yml"
 
     @property
+    def rules(self) -> Path:
+        return self.root / "data_checks" / "rules.py"
+
+    @property
     def profile(self) -> Path:
         return self.root / "data_checks" / "profile.json"
 

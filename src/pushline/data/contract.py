@@ -60,6 +60,7 @@ class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     licence: Annotated[str, Meta(description="licence of the data")] = ""
     source: Annotated[str, Meta(description="who made the data")] = ""
     positive: Annotated[str | None, Meta(description="the label's value that is predicted; none for more than two classes")] = None
+    delimiter: Annotated[str, Meta(description="between the fields of a CSV file", pattern=r"^[,;|\t]$")] = ","
     rows_at_least: Annotated[int, Meta(ge=1, description="fewer rows are critical")] = 1
     duplicates_at_most: Annotated[Share, Meta(description="tolerated share of repeated rows; more is a warning")] = 0.01
     rarest_class_at_least: Annotated[Share, Meta(description="smaller share of any class is critical")] = 0.01

@@ -1,0 +1,174 @@
+"""The stage check-data: read the data into a typed table, hold it to the contract and the rules, say what is wrong."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pushline.data.contract import Contract
+from pushline.data.findings import SEVERITIES, in_order, renamed, root_causes
+from pushline.data.lines import Source, lines_of
+from pushline.data.reading import Reading, database, read_file
+from pushline.data.rules import Rule, load_rules
+from pushline.data.suite import Check, Detail, checks_of
+from pushline.data.table import literal, name_of
+from pushline.errors import PushlineError
+from pushline.files import cannot_write
+from pushline.project import Project
+from pushline.results import Checked, Fetched, Finding, folder
+
+Tell = Callable[[str], None]
+
+
+def check_data(project: Project, contract: Contract, *, file: Path | None, fetched: Fetched | None, tell: Tell) -> Checked:
+    """Check `file`, or all files of `fetched` as one table, and leave that table at build/check-data/table.parquet.
+
+    Raises DataUnavailable where a file can't be opened, ContractError where the rules don't fit the contract.
+    """
+    rules = load_rules(project.rules, contract)
+    files = [file] if file else [Path(pinned.path) for pinned in fetched.files] if fetched else []
+    place = folder(project.build, Checked.stage)
+    table = place / "table.parquet"
+    with scratch_folder(place) as scratch:
+        table.unlink(missing_ok=True)
+        readings = []
+        for number, each in enumerate(files):
+            tell(f"Reading {each.name}.")
+            readings.append(read_file(each, contract, scratch, scratch / f"part{number}.parquet"))
+        findings = [f for reading in readings for f in named(reading, len(files))]
+        counts: dict[str, int] = {}
+        rows = 0
+        if all(reading.parts for reading in readings):
+            rows = assemble(readings, table, scratch)
+            if rows:
+                tell(f"Holding {rows:,} rows to the contract and {len(rules)} rules.")
+                findings += suite_findings(table, scratch, contract, rules, readings, findings)
+                counts = class_counts(table, scratch, contract)
+            else:
+                findings.append(no_rows())
+        findings = root_causes(findings, rows)
+    ordered = in_order(findings)
+    critical, warning, info = (sum(f.severity == severity for f in ordered) for severity in SEVERITIES)
+    return Checked(
+        data_version=fetched.data_version if fetched and not file else version_of(files[0], critical=critical),
+        file=str(files[0]),
+        table=str(table) if rows else "",
+        rows=rows,
+        columns=len(readings[0].columns),
+        findings=ordered,
+        class_counts=counts,
+        generated_sample=bool(fetched and not file and fetched.generated_sample),
+        critical=critical,
+        warning=warning,
+        info=info,
+    )
+
+
+@contextmanager
+def scratch_folder(place: Path) -> Iterator[Path]:
+    """A folder beside the result for what is not kept, removed in any case. Raises TargetError where none can be made."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=".scratch-", dir=place))
+    except OSError as error:
+        raise cannot_write(place, error) from error
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def named(reading: Reading, files: int) -> list[Finding]:
+    """The findings of one file; of several files each says which it is in."""
+    return reading.findings if files == 1 else [renamed(finding, reading.source.file.name) for finding in reading.findings]
+
+
+def assemble(readings: list[Reading], table: Path, scratch: Path) -> int:
+    """Put the parts together in their order and return the rows of the whole."""
+    first = 0
+    for reading in readings:
+        reading.source.first_row = first
+        first += reading.source.rows
+    parts = [reading.parts for reading in readings if reading.parts]
+    if len(parts) == 1:
+        parts[0].replace(table)
+        return first
+    columns = [name for name in readings[0].columns.values() if all(name in r.columns.values() for r in readings)]
+    names = ", ".join(name_of(name) for name in columns)
+    whole = " UNION ALL ".join(f"SELECT {names} FROM read_parquet({literal(str(part))})" for part in parts)
+    with database(scratch) as connection:
+        connection.execute(f"COPY ({whole}) TO {literal(str(table))} (FORMAT parquet, COMPRESSION zstd)")
+    return first
+
+
+def suite_findings(
+    table: Path, scratch: Path, contract: Contract, rules: Sequence[Rule], readings: list[Reading], before: list[Finding]
+) -> list[Finding]:
+    """Run the suite and turn each failure into a finding with the lines of the file it is in."""
+    from pushline.data.validate import Validation, lines_of_duplicates
+
+    present = [c.name for c in contract.columns if all(c.name in reading.columns.values() for reading in readings)]
+    unread = [finding.column for finding in before if finding.id == "type" and finding.column]
+    checks = checks_of(contract, rules, present, unread)
+    validation = Validation(table, scratch)
+    try:
+        failed = validation.failed(checks)
+    finally:
+        validation.close()
+    sources = [reading.source for reading in readings]
+    repeats: tuple[int, ...] = ()
+    if any(check.id == "duplicates" for check, _ in failed):
+        repeats = lines_of_duplicates(table, scratch, ", ".join(name_of(name) for name in present))
+    return [finding_of(check, detail, sources, repeats if check.id == "duplicates" else None) for check, detail in failed]
+
+
+def finding_of(check: Check, detail: Detail, sources: list[Source], rows: tuple[int, ...] | None) -> Finding:
+    seen = check.explain(detail)
+    source, lines = lines_of(sources, seen.rows if rows is None else rows)
+    finding = Finding(
+        id=check.id,
+        severity=check.severity,
+        column=check.column,
+        message=seen.message,
+        seen=seen.seen,
+        expected=check.expected,
+        count=seen.count,
+        lines=lines,
+    )
+    return renamed(finding, source.file.name) if source and len(sources) > 1 else finding
+
+
+def no_rows() -> Finding:
+    return Finding(
+        id="no-rows",
+        severity="critical",
+        message="The file has a header and no row below it.",
+        seen="0 rows",
+        expected="rows",
+        lines=(1,),
+    )
+
+
+def class_counts(table: Path, scratch: Path, contract: Contract) -> dict[str, int]:
+    """Rows per allowed value of the label; none where the label is not in the table."""
+    label = name_of(contract.label.name)
+    with database(scratch) as connection:
+        relation = f"read_parquet({literal(str(table))})"
+        names = [name for name, *_ in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]
+        if contract.label.name not in names:
+            return {}
+        found = dict(connection.execute(f"SELECT CAST({label} AS VARCHAR), count(*) FROM {relation} GROUP BY 1").fetchall())
+    return {value: int(found.get(value, 0)) for value in contract.classes}
+
+
+def version_of(file: Path, *, critical: int) -> str:
+    """The data version of a file that `data.lock` does not pin; empty where it is not a sound CSV file."""
+    from pushline.data.version import table_of
+
+    if critical or file.name.endswith(".parquet"):
+        return ""
+    try:
+        return table_of(file).version
+    except PushlineError:
+        return ""

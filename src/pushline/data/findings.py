@@ -1,0 +1,116 @@
+"""Findings in the order a person should read them: worst first, and of equal ones the most basic first."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from pushline.results import Finding
+
+MOST_LINES = 20  # a finding names the first offenders, not all of them
+
+SEVERITIES = ("critical", "warning", "info")
+# What must be right before the next one can be judged. A rule's own id stands where `rule` does.
+BASICS = (
+    "not-a-table",
+    "empty-file",
+    "encoding",
+    "nul-bytes",
+    "line-ends",
+    "delimiter",
+    "header-missing",
+    "header",
+    "column-duplicate",
+    "column-missing",
+    "column-renamed",
+    "quotes",
+    "decimal-comma",
+    "ragged-rows",
+    "no-rows",
+    "misplaced-values",
+    "column-order",
+    "type",
+    "missing-values",
+    "allowed",
+    "range",
+    "rows",
+    "class-balance",
+    "rule",
+    "unknown-values",
+    "duplicates",
+    "constant",
+    "column-extra",
+    "byte-order-mark",
+)
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Worst first; then the most basic; then the one with more offenders."""
+    return tuple(sorted(findings, key=_rank))
+
+
+def _rank(finding: Finding) -> tuple[int, int, int]:
+    basic = BASICS.index(finding.id if finding.id in BASICS else "rule")
+    return SEVERITIES.index(finding.severity), basic, -finding.count
+
+
+def shown(values: Iterable[object], most: int = 5) -> str:
+    """Values in quotes with commas between, the rest counted."""
+    listed = list(values)
+    text = ", ".join(_quoted(value) for value in listed[:most])
+    return f"{text} and {len(listed) - most:,} more" if len(listed) > most else text
+
+
+def _quoted(value: object) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 42 else f"{text[:40]}…{text[0]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Such as `1 row` and `1,200 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def share(part: int, whole: int) -> str:
+    """A share as a percentage that never rounds a part to nothing."""
+    if not whole:
+        return "0%"
+    percent = 100 * part / whole
+    return f"{percent:.1f}%" if percent >= 0.1 or not part else f"{percent:.2g}%"
+
+
+def root_causes(findings: Sequence[Finding], rows: int) -> list[Finding]:
+    """The findings without those that only follow from another one.
+
+    Values of nearly every row wrong in many columns are one finding: they stand under the wrong header.
+    """
+    wrong = [
+        f for f in findings if f.id in ("type", "allowed", "range", "missing-values") and f.severity == "critical" and f.count > 0.5 * rows
+    ]
+    left = list(findings)
+    if len(wrong) > 4:
+        columns = [finding.column for finding in wrong]
+        left = [finding for finding in left if finding.column not in columns]
+        left.append(
+            Finding(
+                id="misplaced-values",
+                severity="critical",
+                message=f"Most rows hold values of another kind than the header says, in {len(wrong)} columns: {shown(columns)}.",
+                seen=wrong[0].seen,
+                expected="each value under its own column's name",
+                count=max(finding.count for finding in wrong),
+                lines=wrong[0].lines,
+            )
+        )
+    basic = {(f.column, f.id) for f in left}
+    spoilt = {column for column, kind in basic if column and kind in ("type", "missing-values", "allowed", "unknown-values")}
+    few = any(f.id in ("rows", "misplaced-values") for f in left)
+    return [
+        f
+        for f in left
+        if not (f.id == "constant" and (few or f.column in spoilt)) and not (f.id == "class-balance" and (few or f.column in spoilt))
+    ]
+
+
+def renamed(finding: Finding, file: str) -> Finding:
+    """The finding with the file's name in its message, for a table of several files."""
+    return msgspec.structs.replace(finding, message=f"{file}: {finding.message}")
