@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushline.errors import CriticalFindings, PushlineError, SettingsError, SloBreached, SmokeFailed
+from pushline.errors import CriticalFindings, NotAccepted, PushlineError, SettingsError, SloBreached, SmokeFailed
 from pushline.files import cannot_write, write_atomically, write_json
 from pushline.project import Project
 from pushline.results import (
@@ -179,6 +179,12 @@ def verdict(result: Result) -> None:
     """Raise where the result is a no."""
     if isinstance(result, Checked) and result.critical:
         raise refusal_of(result)
+    if isinstance(result, Registered) and not result.decision.accept:
+        raise NotAccepted(
+            f"register stopped: version {result.version} of {result.model_name} was not accepted for release.",
+            why=f"{result.decision.reason[:1].upper()}{result.decision.reason[1:]}.",
+            do="The live release is untouched. build/register/summary.md has the figures; [tool.pushline.promotion] has the rule.",
+        )
     if isinstance(result, Smoked) and not result.passed:
         failed = [a for a in result.assertions if not a.passed]
         raise SmokeFailed(

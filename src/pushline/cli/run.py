@@ -1,0 +1,92 @@
+"""The command that runs all stages, and those that show what they left."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pushline.cli.context import Context, as_json
+
+if TYPE_CHECKING:
+    from pushline.project import Project
+    from pushline.run import Ran
+
+
+@click.command("run")
+@click.option("--sample-if-offline", is_flag=True, help="Where the data can't be had, say so and go on with generated rows.")
+@click.option("--budget", metavar="TIME", help="AutoML's time, such as 45s, 10m or 2h; overrides the pipeline's limits.")
+@click.option("--from", "first", metavar="STAGE", default="fetch", show_default=True, help="Begin here, with what earlier stages left.")
+@as_json
+@click.pass_obj
+def run(context: Context, sample_if_offline: bool, budget: str | None, first: str, json: bool) -> None:
+    """Run every stage, from the data to the promoted release."""
+    from pushline.cli.progress import display_for, print_table
+    from pushline.delivery import Delivery, after
+    from pushline.results import as_json as text
+    from pushline.run import only_run, outcome
+    from pushline.run import run as run_stages
+
+    after(first)  # refuses what is not a stage
+    options: dict[str, Any] = {"fetch": {"sample_if_offline": sample_if_offline}, "train": {"budget": budget}}
+    with only_run(context.project.state):
+        display = display_for(first)
+        delivery = Delivery(context.project, context.settings, display.tell, tied_to=os.getpid())
+        try:
+            with display:
+                run_stages(delivery, display, first=first, **options)
+        finally:
+            ran = outcome(delivery)
+            if json:
+                click.echo(text(ran))
+            else:
+                print_table(ran)
+                for line in next_steps(context.project, ran):
+                    click.echo(line)
+
+
+def next_steps(project: "Project", ran: "Ran") -> list[str]:
+    """Where to look next."""
+    registry = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{near(project.state / 'mlflow.db')}"
+    steps = [("report", near(Path(ran.report)))] if ran.report else []
+    if ran.promoted:
+        steps += [
+            ("live", f"{ran.url}/docs (until `make stop`; `pushline rollback` brings the release before back)"),
+            ("score", "pushline score examples/two-customers.json"),
+            ("serve", "make serve (the champion in the foreground)"),
+        ]
+    steps.append(("experiments", f"mlflow ui --backend-store-uri {registry}"))
+    return ["", *(f"{name:<12} {what}" for name, what in steps)]
+
+
+def near(path: Path) -> str:
+    """A path as short as it can be written from here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+@click.command("report")
+@click.pass_obj
+def report(context: Context) -> None:
+    """Write build/report.html from what the stages left."""
+    from pushline.report.page import write_report
+
+    click.echo(near(write_report(context.project)))
+
+
+@click.command("evidence")
+@click.option("--version", metavar="N", help="A model version instead of the one this run registered.")
+@as_json
+@click.pass_obj
+def evidence(context: Context, version: str | None, json: bool) -> None:
+    """Show what a person needs to see before approving the release."""
+    from pushline.github.actions import summarise
+    from pushline.report.evidence import evidence_of, evidence_summary
+    from pushline.results import as_json as text
+
+    found = evidence_of(context.delivery, version or None)
+    markdown = evidence_summary(found)
+    summarise(markdown)
+    click.echo(text(found) if json else markdown)
+
+
+COMMANDS = [run, report, evidence]
