@@ -20,7 +20,7 @@ CONNECT_S = 3.0  # all addresses of a host together: a machine without a network
 READ_S = 20.0  # without a byte
 ATTEMPTS = 5
 REDIRECTS = 5
-PIECE = 1 << 18
+PIECE = 1 << 14  # what a broken connection costs at most
 
 Tell = Callable[[str], None]
 

@@ -1,0 +1,65 @@
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pushline.data.histogram import CELLS, SMALLEST, Range, decimals_of, merged, ranges_of, values_of
+
+VALUES = st.dictionaries(st.integers(-1000, 1000), st.tuples(st.integers(0, 50), st.integers(1, 50)), min_size=1, max_size=200)
+
+
+def ordered(values: dict[int, tuple[int, ...]]) -> list[Range]:
+    return [Range(value, value, counts) for value, counts in sorted(values.items())]
+
+
+@given(VALUES)
+@settings(deadline=None)
+def test_ranges_hold_every_row_once_and_never_a_handful(values: dict[int, tuple[int, ...]]) -> None:
+    cells = ranges_of(ordered(values))
+    total = tuple(map(sum, zip(*values.values(), strict=True)))
+    assert tuple(map(sum, zip(*(cell.counts for cell in cells), strict=True))) == total
+    assert all(one.high < other.low for one, other in pairwise(cells))
+    assert len(cells) == 1 or min(cell.rows for cell in cells) >= SMALLEST
+
+
+def test_a_frequent_value_keeps_a_cell_of_its_own() -> None:
+    values = ordered({3: (9,), 4: (8,), 27: (2,), 999: (5000,)})
+    assert [(cell.low, cell.high, cell.rows) for cell in ranges_of(values)] == [(3, 3, 9), (4, 27, 10), (999, 999, 5000)]
+
+
+def test_a_few_rows_beside_a_frequent_value_do_not_stretch_its_cell() -> None:
+    cells = ranges_of(ordered({0: (5000,), 7: (2,)}))
+    assert [(cell.low, cell.high, cell.rows) for cell in cells] == [(0, 0, 5002)]
+
+
+def test_very_many_values_share_cells_that_are_finer_at_the_tail() -> None:
+    cells = ranges_of([Range(value, value, (1,)) for value in range(20_000)])
+    assert CELLS / 8 < len(cells) < CELLS
+    assert cells[-1].rows < 20 < cells[len(cells) // 2].rows
+
+
+def test_rare_texts_are_counted_to_the_most_common_one() -> None:
+    assert values_of({"b": (50, 1), "a": (6, 0), "c": (1, 1)}, ["a", "b", "c"]) == {"a": (6, 0), "b": (51, 2)}
+    assert values_of({}, ["a"]) == {}
+
+
+def test_small_joint_cells_go_to_the_nearest_combination_that_there_is() -> None:
+    cells = {(0, 0): (90, 1), (0, 9): (40, 0), (1, 8): (2, 1), (2, 0): (1, 0)}
+    assert merged(cells, [None, 10]) == {(0, 0): (91, 1), (0, 9): (42, 1)}
+    assert merged({(0, 0): (1, 1)}, [None, 10]) == {}
+
+
+@given(st.dictionaries(st.tuples(st.integers(-1, 5), st.integers(-1, 5)), st.tuples(st.integers(0, 9), st.integers(1, 9)), max_size=30))
+@settings(deadline=None)
+def test_merging_loses_no_row_and_makes_no_new_combination(cells: dict[tuple[int, ...], tuple[int, ...]]) -> None:
+    kept = merged(cells, [None, 6])
+    assert set(kept) <= {at for at, counts in cells.items() if sum(counts) >= SMALLEST}
+    if kept:
+        assert np.sum(list(kept.values())) == np.sum(list(cells.values()))
+
+
+def test_digits_are_those_of_the_numbers_not_of_their_noise() -> None:
+    assert decimals_of([92.89299999999999, 1.2990000000000002, -46.2]) == 3
+    assert decimals_of([1.0, 25.0]) == 0
+    assert decimals_of([0.1 + 0.2, 1e-12]) == 1

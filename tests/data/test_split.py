@@ -1,0 +1,135 @@
+import hashlib
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from pushline.data.contract import Contract, load_contract, parse_contract
+from pushline.data.profile import load_profile
+from pushline.data.sample import sample_rows
+from pushline.data.split import holdout_sql, split_of
+
+LABEL = {"name": "label", "type": "string", "role": "label", "allowed": ["n", "y"]}
+CONTRACT = parse_contract(
+    {
+        "name": "t",
+        "positive": "y",
+        "columns": [
+            {"name": "text", "type": "string", "missing_at_most": 1},
+            {"name": "whole", "type": "integer", "missing_at_most": 1},
+            {"name": "number", "type": "number", "missing_at_most": 1},
+            {"name": "flag", "type": "boolean", "missing_at_most": 1},
+            LABEL,
+        ],
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def contract(repo: Path) -> Contract:
+    return load_contract(repo / "data_checks" / "contract.yml")
+
+
+@pytest.fixture(scope="module")
+def rows(repo: Path, contract: Contract) -> pd.DataFrame:
+    return sample_rows(load_profile(repo / "data_checks" / "profile.json"), contract, 5000, 1)
+
+
+def frame(**changed: object) -> pd.DataFrame:
+    """200 rows that differ in `whole`, with columns changed."""
+    made = {"text": ["a"] * 200, "whole": range(200), "number": [0.5] * 200, "flag": [True] * 200, "label": ["n", "y"] * 100}
+    return pd.DataFrame({**made, **changed})
+
+
+def test_rows_are_where_they_have_always_been() -> None:
+    held = np.flatnonzero(split_of(frame(), CONTRACT, 0.1)).tolist()
+    assert held[:6] == [6, 15, 44, 49, 61, 63]
+
+
+def test_the_hash_needs_no_library_to_be_computed_again() -> None:
+    def fields(row: pd.Series) -> list[str]:
+        return ["true" if row.flag else "false", "%.12g" % row.number, row.text, str(row.whole)]  # in the order of the columns' names
+
+    texts = ["".join(f"{len(text)}:{text}" for text in fields(row)) for _, row in frame().iterrows()]
+    held = [int(hashlib.md5(text.encode()).hexdigest()[:8], 16) < 0.1 * 2**32 for text in texts]
+    assert held == split_of(frame(), CONTRACT, 0.1).tolist()
+
+
+def test_the_share_is_about_what_was_asked_for(rows: pd.DataFrame, contract: Contract) -> None:
+    for share in (0.1, 0.3):
+        assert abs(split_of(rows, contract, share).mean() - share) < 0.02
+    assert not split_of(rows, contract, 0).any()
+    assert split_of(rows, contract, 1).all()
+
+
+def test_a_row_keeps_its_side_when_data_is_added_and_the_order_changes(rows: pd.DataFrame, contract: Contract) -> None:
+    before = split_of(rows, contract, 0.2)
+    shuffled = rows.sample(frac=1, random_state=1)
+    more = pd.concat([shuffled.iloc[:100], rows, shuffled])[list(reversed(rows.columns))]
+    assert (split_of(more, contract, 0.2)[100 : 100 + len(rows)] == before).all()
+
+
+def test_a_larger_share_keeps_the_rows_of_a_smaller_one(rows: pd.DataFrame, contract: Contract) -> None:
+    assert not (split_of(rows, contract, 0.1) & ~split_of(rows, contract, 0.2)).any()
+
+
+def test_the_label_has_no_say(rows: pd.DataFrame, contract: Contract) -> None:
+    turned = rows.assign(**{contract.label.name: contract.positive})
+    assert (split_of(turned, contract, 0.2) == split_of(rows, contract, 0.2)).all()
+
+
+def test_equal_rows_stay_together(rows: pd.DataFrame, contract: Contract) -> None:
+    twice = split_of(pd.concat([rows, rows]), contract, 0.2)
+    assert (twice[: len(rows)] == twice[len(rows) :]).all()
+
+
+def test_both_sides_have_the_same_share_of_the_positive_class(rows: pd.DataFrame, contract: Contract) -> None:
+    held, positive = split_of(rows, contract, 0.3), rows[contract.label.name] == contract.positive
+    assert abs(positive[held].mean() - positive[~held].mean()) < 0.03
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"number": [0.1 + 0.4] * 200},
+        {"number": [0.49999999999999994] * 200},
+        {"whole": pd.array(range(200), dtype="Int64")},
+        {"whole": pd.array(range(200), dtype="int32")},
+        {"flag": pd.array([True] * 200, dtype="boolean")},
+        {"text": pd.array(["a"] * 200, dtype="string")},
+    ],
+    ids=["sum", "noise", "nullable", "narrow", "nullable boolean", "string type"],
+)
+def test_how_a_value_is_held_has_no_say(same: dict[str, object]) -> None:
+    assert (split_of(frame(**same), CONTRACT, 0.5) == split_of(frame(), CONTRACT, 0.5)).all()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"text": [None] * 200}, {"text": ["-"] * 200}),
+        ({"text": [None] * 200}, {"text": [""] * 200}),
+        ({"number": [0.5] * 200}, {"number": [0.51] * 200}),
+        ({"flag": [True] * 200}, {"flag": [False] * 200}),
+    ],
+)
+def test_another_value_is_another_row(one: dict[str, object], other: dict[str, object]) -> None:
+    assert (split_of(frame(**one), CONTRACT, 0.5) != split_of(frame(**other), CONTRACT, 0.5)).any()
+
+
+def test_missing_and_not_a_number_are_the_same() -> None:
+    missing = pd.DataFrame({"number": pd.array([None] * 200, dtype="Float64")})["number"]
+    assert (split_of(frame(number=missing), CONTRACT, 0.5) == split_of(frame(number=[np.nan] * 200), CONTRACT, 0.5)).all()
+
+
+def test_a_typed_table_is_split_as_a_frame_is(rows: pd.DataFrame, contract: Contract, tmp_path: Path) -> None:
+    file = tmp_path / "table.parquet"
+    duckdb.from_df(rows).write_parquet(str(file))
+    held = duckdb.sql(f"SELECT {holdout_sql(contract, 0.2)} AS held FROM read_parquet('{file}')").fetchnumpy()["held"]
+    assert (held == split_of(rows, contract, 0.2)).all()
+
+
+def test_the_real_table_is_split_as_it_has_always_been(real_data: Path, contract: Contract) -> None:
+    assert int(split_of(pd.read_csv(real_data), contract, 0.1).sum()) == 3332
