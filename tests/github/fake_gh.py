@@ -1,9 +1,15 @@
-"""A stand-in for `gh api`: it keeps a repository's settings in a file, answers like GitHub, and records every call."""
+"""A stand-in for `gh api`: it keeps a repository's settings in a file, answers like GitHub, and records every call.
 
+Artifacts lie in the folder $FAKE_GH_STORE as run/name/files, as the stand-in of upload-artifact keeps them.
+"""
+
+import hashlib
+import io
 import json
 import os
 import re
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +34,9 @@ def main() -> int:
         return 1
     finally:
         STORE.write_text(json.dumps(state), encoding="utf-8")
-    if answer is not None:
+    if isinstance(answer, bytes):
+        sys.stdout.buffer.write(answer)
+    elif answer is not None:
         print(json.dumps(answer))
     return 0
 
@@ -121,7 +129,51 @@ def rulesets(state: dict[str, Any], method: str, body: Any, number: str | None =
     return found
 
 
+def store() -> Path:
+    return Path(os.environ["FAKE_GH_STORE"])
+
+
+def artifacts(state: dict[str, Any], method: str, body: Any) -> Any:
+    """All artifacts named `registry`; their ids are their runs'."""
+    found = []
+    for run, about_run in state["runs"].items():
+        if (store() / run / "registry").is_dir():
+            of = {"id": int(run), "head_branch": about_run["branch"], "repository_id": 1, "head_repository_id": about_run.get("fork", 1)}
+            found.append(
+                {
+                    "id": int(run),
+                    "expired": about_run.get("expired", False),
+                    "digest": f"sha256:{hashlib.sha256(zipped(run)).hexdigest()}" if not about_run.get("tampered") else "sha256:0",
+                    "created_at": f"2026-11-24T00:00:{int(run) % 60:02}Z",
+                    "workflow_run": of,
+                }
+            )
+    return {"artifacts": found}
+
+
+def artifact(state: dict[str, Any], method: str, body: Any, run: str) -> Any:
+    return zipped(run)
+
+
+def zipped(run: str) -> bytes:
+    buffer = io.BytesIO()
+    folder = store() / run / "registry"
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.writestr(zipfile.ZipInfo(str(file.relative_to(folder))), file.read_bytes())
+    return buffer.getvalue()
+
+
+def workflow_run(state: dict[str, Any], method: str, body: Any, run: str) -> Any:
+    said = state["runs"][run]
+    return {"path": f".github/workflows/{said['workflow']}", "event": said["event"], "conclusion": said["conclusion"]}
+
+
 ROUTES = [
+    (r"/actions/artifacts", artifacts),
+    (r"/actions/artifacts/(\d+)/zip", artifact),
+    (r"/actions/runs/(\d+)", workflow_run),
     (r"", about),
     (r"users/(\w+)", user),
     (r"orgs/([\w-]+)/teams/([\w-]+)", team),
