@@ -50,7 +50,7 @@ def test_rows_are_where_they_have_always_been() -> None:
 
 def test_the_hash_needs_no_library_to_be_computed_again() -> None:
     def fields(row: pd.Series) -> list[str]:
-        return ["true" if row.flag else "false", "%.12g" % row.number, row.text, str(row.whole)]  # in the order of the columns' names
+        return ["true" if row.flag else "false", f"{row.number:.12g}", row.text, str(row.whole)]  # in the order of the columns' names
 
     texts = ["".join(f"{len(text)}:{text}" for text in fields(row)) for _, row in frame().iterrows()]
     held = [int(hashlib.md5(text.encode()).hexdigest()[:8], 16) < 0.1 * 2**32 for text in texts]
