@@ -1,0 +1,66 @@
+"""A change of the repository's files as a pull request, made with git and gh only."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from pushline.errors import TargetError
+from pushline.github import gh
+
+AUTHOR = ("github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com")
+
+
+class PullRequest(Struct, frozen=True, kw_only=True):
+    """A pull request that is open."""
+
+    branch: str
+    url: str
+    created: bool  # False: it was there, and was brought up to date
+
+
+def propose(root: Path, files: Sequence[Path], *, branch: str, title: str, body: str) -> PullRequest:
+    """Commit `files` on `branch` from the checkout's commit, push it, and open a pull request or bring the open one up to date.
+
+    The checkout's own branch stays where it is. Raises TargetError with what git or GitHub said.
+    """
+    names = [str(file.relative_to(root)) for file in files]
+    identity = ("-c", f"user.name={AUTHOR[0]}", "-c", f"user.email={AUTHOR[1]}")
+    git(root, "add", "--", *names)
+    tree = git(root, "write-tree")
+    commit = git(root, *identity, "commit-tree", tree, "-p", "HEAD", "-m", title)
+    git(root, "reset", "--quiet", "--", *names)
+    git(
+        root,
+        "-c",
+        "credential.helper=",
+        "-c",
+        "credential.helper=!gh auth git-credential",
+        "push",
+        "--force",
+        "--quiet",
+        "origin",
+        f"{commit}:refs/heads/{branch}",
+    )
+    repository = gh.repository()
+    owner = repository.split("/", 1)[0]
+    there = gh.api(f"repos/{repository}/pulls?state=open&head={owner}:{branch}")
+    if there:
+        gh.api(f"repos/{repository}/pulls/{there[0]['number']}", method="PATCH", body={"title": title, "body": body})
+        return PullRequest(branch=branch, url=there[0]["html_url"], created=False)
+    base = gh.api(f"repos/{repository}")["default_branch"]
+    made = gh.api(f"repos/{repository}/pulls", method="POST", body={"title": title, "body": body, "head": branch, "base": base})
+    return PullRequest(branch=branch, url=made["html_url"], created=True)
+
+
+def git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode != 0:
+        verb = next(argument for argument in arguments if not argument.startswith(("-", "user.", "credential.")))
+        raise TargetError(
+            f"git {verb} failed.",
+            why=done.stderr.strip() or done.stdout.strip(),
+            do="Look whether the job may write contents and pull requests, then run it again.",
+        )
+    return done.stdout.strip()
