@@ -1,5 +1,6 @@
 """What each stage leaves in `build/<stage>/result.json`: typed, versioned, written atomically."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -30,6 +31,9 @@ class Result(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 R = TypeVar("R", bound=Result)
+
+# Fields that hold a path.
+PATHS = frozenset({"path", "file", "table", "model", "holdout", "evaluation", "card"})
 
 
 class DataFile(Part, frozen=True, kw_only=True):
@@ -263,7 +267,7 @@ def folder(build: Path, stage: str) -> Path:
 def save(build: Path, result: Result) -> Path:
     """Write a result to its stage's folder and return the file."""
     file = folder(build, type(result).stage) / "result.json"
-    write_json(file, result)
+    write_json(file, with_paths(result, lambda path: near(path, build.parent)))
     return file
 
 
@@ -275,11 +279,34 @@ def load(build: Path, kind: type[R]) -> R:
     file = folder(build, kind.stage) / "result.json"
     again = f"Run `pushline {kind.stage}` first, or `pushline run` for all stages."
     try:
-        return msgspec.json.decode(file.read_bytes(), type=kind)
+        result = msgspec.json.decode(file.read_bytes(), type=kind)
+        return with_paths(result, lambda path: str(build.parent / path) if path else "")
     except FileNotFoundError as error:
         raise SettingsError(f"There is no result of {kind.stage} yet.", why=f"{file} does not exist.", do=again) from error
     except (msgspec.DecodeError, OSError) as error:
         raise SettingsError(f"The result of {kind.stage} can't be read.", why=f"{file}: {error}.", do=again) from error
+
+
+def near(path: str, root: Path) -> str:
+    """A path as its result keeps it: below the project's folder, so that the folder may travel to another machine."""
+    return str(Path(path).relative_to(root)) if path and Path(path).is_relative_to(root) else path
+
+
+P = TypeVar("P", bound=Part | Result)
+
+
+def with_paths(part: P, change: Callable[[str], str]) -> P:
+    """The same result, every path in it changed."""
+    changed: dict[str, Any] = {}
+    for name in msgspec.structs.fields(part):
+        value = getattr(part, name.name)
+        if name.name in PATHS and isinstance(value, str):
+            changed[name.name] = change(value)
+        elif isinstance(value, Part):
+            changed[name.name] = with_paths(value, change)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Part):
+            changed[name.name] = tuple(with_paths(each, change) for each in value)
+    return msgspec.structs.replace(part, **changed) if changed else part
 
 
 def failure_of(build: Path, stage: str) -> Failure | None:
