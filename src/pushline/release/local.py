@@ -237,7 +237,9 @@ class LocalTarget:
         tell(f"Switching {slot.url} to {release.id}.")
         try:
             answer = process.ask(
-                slot.process.control, {"do": "switch", "model": release.model, "release": release.id}, timeout_s=process.SWITCH_S
+                slot.process.control,
+                {"do": "switch", "model": release.model, "release": release.id, "version": release.model_version},
+                timeout_s=process.SWITCH_S,
             )
         except process.Silent:
             answer = {"error": f"the supervisor did not answer within {process.SWITCH_S:g} s"}
@@ -255,7 +257,17 @@ class LocalTarget:
         log, errors = (self.logs_folder / f"{slot_name}.{ending}" for ending in ("jsonl", "err"))
         if slot_name == CANDIDATE:
             log.unlink(missing_ok=True)
-        arguments = ["--project", str(self.project.root), "serve", "--model", release.model, "--release", release.id]
+        arguments = [
+            "--project",
+            str(self.project.root),
+            "serve",
+            "--model",
+            release.model,
+            "--release",
+            release.id,
+            "--model-version",
+            release.model_version,
+        ]
         arguments += ["--host", self.settings.host, "--port", str(port), "--workers", str(self.settings.workers)]
         arguments += ["--keys", str(self.keys_file), "--log", str(log), "--control", str(control)]
         if slot_name == CANDIDATE and self.tied_to is not None:

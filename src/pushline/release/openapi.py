@@ -79,14 +79,29 @@ def faults_of_schemas(document: dict[str, Any]) -> list[str]:
             faults.append(f"{place} is not a JSON Schema: {error.message}")
     if faults:
         return faults
-    for place, media in media_types(document):
-        examples = [media["example"]] if "example" in media else []
-        examples += [e["value"] for e in media.get("examples", {}).values() if isinstance(e, dict) and "value" in e]
-        for example in examples:
-            fault = fault_of_value(document, media.get("schema", {}), example)
-            if fault:
-                faults.append(f"the example of {place} contradicts its schema: {fault}")
+    for place, schema, example in examples(document):
+        fault = fault_of_value(document, schema, example)
+        if fault:
+            faults.append(f"the example of {place} contradicts its schema: {fault}")
     return faults
+
+
+def examples(document: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Where an example stands, the schema it must match, and the example."""
+    for place, media in media_types(document):
+        yield from ((place, media.get("schema", {}), example) for example in examples_in(media))
+    for place, schema in schemas(document):
+        if isinstance(schema, dict):
+            yield from ((place, schema, example) for example in examples_in(schema))
+
+
+def examples_in(node: dict[str, Any]) -> list[Any]:
+    """The examples of a media type (named) or of a schema (listed)."""
+    found = [node["example"]] if "example" in node else []
+    several = node.get("examples", [])
+    if isinstance(several, dict):
+        return found + [example["value"] for example in several.values() if isinstance(example, dict) and "value" in example]
+    return found + list(several)
 
 
 def fault_of_value(document: dict[str, Any], schema: Any, value: Any) -> str:
@@ -103,11 +118,9 @@ def scoring(document: dict[str, Any]) -> tuple[Any, Any]:
     """Of the scoring operation: its documented example request, and the schema of its answer. None for what is missing."""
     operation = document.get("paths", {}).get(SCORE, {}).get("post", {})
     body = deref(document, operation.get("requestBody", {})).get("content", {}).get("application/json", {})
-    example = body.get("example")
-    if example is None:
-        example = next((e.get("value") for e in body.get("examples", {}).values() if isinstance(e, dict)), None)
+    given = [*examples_in(body), *examples_in(deref(document, body.get("schema")))]
     answer = deref(document, operation.get("responses", {}).get("200", {})).get("content", {}).get("application/json", {})
-    return example, answer.get("schema")
+    return (given[0] if given else None), answer.get("schema")
 
 
 def schemas(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
