@@ -111,22 +111,25 @@ class PushlineSettings(Settings, frozen=True, kw_only=True):
     azure: Azure = field(default_factory=Azure)
 
 
-def load_settings(root: Path, environ: Mapping[str, str] | None = None) -> PushlineSettings:
+def load_settings(root: Path | None, environ: Mapping[str, str] | None = None) -> PushlineSettings:
     """The settings of the project in `root`, overlaid with the variables of `environ` (by default the process's).
 
+    Without a project (in a container), the defaults and the variables.
     Raises SettingsError for an unknown key, a wrong type or a value out of its range, naming file or variable.
     """
-    file = root / "pyproject.toml"
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("pushline", {})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{file.name} can't be read.", why=str(error), do="Correct the file.") from error
-    read(table, f"[tool.pushline] in {file.name}", strict=True)
+    table: dict[str, Any] = {}
+    if root is not None:
+        file = root / "pyproject.toml"
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("pushline", {})
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{file.name} can't be read.", why=str(error), do="Correct the file.") from error
+        read(table, f"[tool.pushline] in {file.name}", strict=True)
     environ = os.environ if environ is None else environ
     said = {name: value for name, value in environ.items() if name.startswith(PREFIX) and name not in NOT_SETTINGS}
     for name, value in said.items():
         overlay(table, name.removeprefix(PREFIX).lower().split("__"), value, name)
-    return read(table, ", ".join(sorted(said)) or file.name, strict=False)
+    return read(table, ", ".join(sorted(said)) or "pyproject.toml", strict=False)
 
 
 def overlay(table: dict[str, Any], path: list[str], value: str, variable: str) -> None:

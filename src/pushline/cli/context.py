@@ -34,6 +34,20 @@ class Context:
         return load_settings(self.project.root)
 
     @cached_property
+    def settings_or_defaults(self) -> "PushlineSettings":
+        """The settings where there is a project, else (in a container) the defaults, overlaid with the variables."""
+        from pushline.errors import SettingsError
+        from pushline.settings import load_settings
+
+        try:
+            root = self.project.root
+        except SettingsError:
+            if self._folder is not None:
+                raise
+            return load_settings(None)
+        return load_settings(root)
+
+    @cached_property
     def delivery(self) -> "Delivery":
         from pushline.delivery import Delivery
 

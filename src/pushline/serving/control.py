@@ -1,0 +1,68 @@
+"""The control socket: one JSON line in, one out, for `status`, `switch` and `stop`."""
+
+import contextlib
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pushline.errors import TargetError
+
+LINE_BYTES = 65_536
+
+
+class Caller:
+    """Someone who asked something and waits for the answer."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.received = b""
+
+    def question(self) -> dict[str, Any] | None:
+        """What was asked, once its line is complete; None until then. Raises ValueError for what is no question."""
+        try:
+            part = self.connection.recv(LINE_BYTES)
+        except BlockingIOError:
+            return None
+        self.received += part
+        if b"\n" not in self.received:
+            if not part or len(self.received) > LINE_BYTES:
+                raise ValueError("no complete line")
+            return None
+        try:
+            asked = msgspec.json.decode(self.received.partition(b"\n")[0])
+        except msgspec.DecodeError as error:
+            raise ValueError("not a JSON line") from error
+        if not isinstance(asked, dict):
+            raise ValueError("not a JSON object")
+        return asked
+
+    def answer(self, **content: Any) -> None:
+        with contextlib.suppress(OSError):
+            self.connection.setblocking(True)
+            self.connection.settimeout(1)
+            self.connection.sendall(msgspec.json.encode(content) + b"\n")
+        self.connection.close()
+
+
+def listen(path: Path) -> socket.socket:
+    """A control socket at `path`, for its owner only. A file that an ended supervisor left is replaced."""
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        server.bind(str(path))
+    except OSError as error:
+        raise TargetError(
+            f"The control socket {path} can't be made.",
+            why=f"The system says: {error.strerror or error}.",
+            do="Name a short path in a folder you may write with --control.",
+        ) from error
+    finally:
+        os.umask(before)
+    server.listen(16)
+    server.setblocking(False)
+    return server

@@ -1,0 +1,115 @@
+"""The two keys of an endpoint: read from a file that may be replaced while the service runs."""
+
+import os
+import secrets
+from hmac import compare_digest
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from pushline.errors import SettingsError
+from pushline.files import write_json
+
+SHORTEST = 16
+
+
+class KeyFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`{"primary": "…", "secondary": "…"}`. Its repr shows neither."""
+
+    primary: str
+    secondary: str
+
+    def __repr__(self) -> str:
+        return "KeyFile(primary=…, secondary=…)"
+
+
+def new_key() -> str:
+    """A key of 256 random bits that needs no quoting anywhere."""
+    return secrets.token_urlsafe(32)
+
+
+def make_keys(file: Path) -> KeyFile:
+    """Two new keys in `file`, readable by its owner only."""
+    keys = KeyFile(primary=new_key(), secondary=new_key())
+    write_json(file, keys, mode=0o600)
+    return keys
+
+
+def read_keys(file: Path) -> KeyFile:
+    """The keys in `file`. Raises SettingsError, which never quotes them."""
+    try:
+        state = file.stat()
+        content = file.read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"The keys {file} can't be read.",
+            why=f"The system says: {error.strerror}.",
+            do="Name a file with --keys that holds a primary and a secondary key.",
+        ) from error
+    # A file that someone else provides (a mounted secret) has the rights its provider gave it.
+    if state.st_uid == os.geteuid() and state.st_mode & 0o077:
+        raise SettingsError(
+            f"Others can read the keys {file}.", why=f"Its mode is {state.st_mode & 0o777:04o}.", do=f"Run `chmod 600 {file}`."
+        )
+    try:
+        keys = msgspec.json.decode(content, type=KeyFile)
+    except msgspec.DecodeError:
+        raise SettingsError(
+            f"The keys {file} can't be used.",
+            why='The file is not {"primary": "…", "secondary": "…"}.',
+            do="Rotate the keys, or restore the file.",
+        ) from None  # the decoder's words could quote a key
+    if any(len(key) < SHORTEST or not key.isascii() or not key.isprintable() or " " in key for key in (keys.primary, keys.secondary)):
+        raise SettingsError(
+            f"The keys {file} can't be used.",
+            why=f"A key is shorter than {SHORTEST} characters, or holds one that no header can carry.",
+            do="Rotate the keys, or restore the file.",
+        )
+    return keys
+
+
+class KeyRing:
+    """The keys a worker compares with. A replaced file is noticed at the next tick, or at once when a key is unknown."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.fault = ""
+        self.mark = self.mark_of_file()
+        self.take(read_keys(file))
+
+    def take(self, keys: KeyFile) -> None:
+        self.primary = keys.primary.encode()
+        self.secondary = keys.secondary.encode()
+
+    def accepts(self, header: bytes) -> bool:
+        """Whether the value of an Authorization header holds one of the keys; the time taken tells nothing about them."""
+        scheme, _, key = header.partition(b" ")
+        if scheme.lower() != b"bearer":
+            return False
+        return self.knows(key.strip()) or (self.refresh() and self.knows(key.strip()))
+
+    def knows(self, key: bytes) -> bool:
+        # Both are always compared.
+        return compare_digest(key, self.primary) | compare_digest(key, self.secondary)
+
+    def refresh(self) -> bool:
+        """Read the file again where it was replaced; one that can't be used leaves the keys as they are."""
+        mark = self.mark_of_file()
+        if mark == self.mark:
+            return False
+        self.mark = mark
+        try:
+            self.take(read_keys(self.file))
+        except SettingsError as error:
+            self.fault = f"{error.what} {error.why}"
+            return False
+        self.fault = ""
+        return True
+
+    def mark_of_file(self) -> tuple[int, int, int]:
+        try:
+            state = self.file.stat()
+        except OSError:
+            return (0, 0, 0)
+        return (state.st_mtime_ns, state.st_ino, state.st_size)

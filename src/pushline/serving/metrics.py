@@ -1,0 +1,128 @@
+"""What a release has done so far, counted by each worker and added up by whichever is asked.
+
+A worker counts in plain lists, which costs nanoseconds, and copies them to its slot of a shared memory at every tick.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from mmap import mmap
+from typing import Any
+
+import numpy as np
+
+from pushline.serving.problems import TITLES
+from pushline.serving.running import SLOT_BYTES
+
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+SCORE_BINS = 20
+ROUTES = ("score", "other")
+STATUSES = (200, 302, 304, *sorted({status for status, _ in TITLES.values()}))
+
+
+class Metrics:
+    """The counters of one worker and the view over all workers of its release."""
+
+    def __init__(self, classes: Sequence[str], shared: mmap | None = None, slot: int = 0, slots: int = 1) -> None:
+        self.classes = classes
+        self.cell_of = {key: i for i, key in enumerate((route, status) for route in ROUTES for status in STATUSES)}
+        start = len(self.cell_of)
+        self.kind_of = {kind: start + i for i, kind in enumerate(TITLES)}
+        start += len(TITLES)
+        self.rows = start
+        self.careful = start + 1
+        self.log_lost = start + 2
+        self.time = start + 3  # one cell a bucket, one above all, then the sum
+        self.time_sum = self.time + len(SECONDS) + 1
+        self.score = self.time_sum + 1
+        self.answer = self.score + SCORE_BINS
+        size = self.answer + len(classes)
+        # A model of hundreds of classes keeps its counters to its worker.
+        self.table: Any = None
+        if shared is not None and size * 8 <= SLOT_BYTES:
+            self.table = np.frombuffer(shared, dtype=np.float64).reshape(slots, SLOT_BYTES // 8)[:, :size]
+        self.slot = slot
+        # A restarted worker goes on counting where the one before stopped: a counter never falls.
+        self.cells: list[float] = [0.0] * size if self.table is None else self.table[slot].tolist()
+
+    def count(self, route: str, status: int, elapsed_s: float) -> None:
+        cells = self.cells
+        cells[self.cell_of[route, status]] += 1
+        if route == "score":
+            cells[self.time + bisect_left(SECONDS, elapsed_s)] += 1
+            cells[self.time_sum] += elapsed_s
+
+    def scored(self, scores: list[float]) -> None:
+        """Count the positive class's probabilities of an answer."""
+        cells, start = self.cells, self.score
+        cells[self.rows] += len(scores)
+        for score in scores:
+            cells[start + min(int(score * SCORE_BINS), SCORE_BINS - 1)] += 1
+
+    def classified(self, results: list[str]) -> None:
+        self.cells[self.rows] += len(results)
+        for result in results:
+            self.cells[self.answer + self.classes.index(result)] += 1
+
+    def publish(self) -> None:
+        """Copy this worker's counters to where the others see them."""
+        if self.table is not None:
+            self.table[self.slot] = self.cells
+
+    def total(self) -> list[float]:
+        """The counters of all workers."""
+        if self.table is None:
+            return self.cells
+        self.publish()
+        summed: list[float] = self.table.sum(axis=0).tolist()
+        return summed
+
+    def text(self, release: str, version: str) -> bytes:
+        """The exposition format of Prometheus."""
+        cells = self.total()
+        lines = [
+            "# HELP pushline_release_info The release that answers.",
+            "# TYPE pushline_release_info gauge",
+            f'pushline_release_info{{release="{escaped(release)}",model_version="{escaped(version)}"}} 1',
+        ]
+        lines += family("pushline_requests_total", "Requests answered.", "counter")
+        for (route, status), cell in self.cell_of.items():
+            if cells[cell]:
+                lines.append(f'pushline_requests_total{{route="{route}",status="{status}"}} {number(cells[cell])}')
+        lines += family("pushline_problems_total", "Requests refused, by kind.", "counter")
+        for kind, cell in self.kind_of.items():
+            if cells[cell]:
+                lines.append(f'pushline_problems_total{{kind="{kind}"}} {number(cells[cell])}')
+        lines += family("pushline_rows_total", "Rows scored.", "counter")
+        lines.append(f"pushline_rows_total {number(cells[self.rows])}")
+        lines += family("pushline_log_lines_lost_total", "Log lines that were not written: too many, or the disk too slow.", "counter")
+        lines.append(f"pushline_log_lines_lost_total {number(cells[self.log_lost])}")
+        lines += self.histogram("pushline_score_seconds", "Time from a request's head to its answer.", SECONDS, cells[self.time :])
+        lines.append(f"pushline_score_seconds_sum {cells[self.time_sum]:.6f}")
+        bounds = [round((i + 1) / SCORE_BINS, 4) for i in range(SCORE_BINS - 1)]
+        if any(cells[self.score : self.score + SCORE_BINS]):
+            lines += self.histogram("pushline_probability", "Probability of the positive class.", bounds, cells[self.score :])
+        answers = [(name, cells[self.answer + i]) for i, name in enumerate(self.classes)]
+        if any(count for _, count in answers):
+            lines += family("pushline_answers_total", "Rows by the class answered.", "counter")
+            lines += [f'pushline_answers_total{{class="{escaped(name)}"}} {number(count)}' for name, count in answers]
+        return ("\n".join(lines) + "\n").encode()
+
+    def histogram(self, name: str, text: str, bounds: Sequence[float], cells: Sequence[float]) -> list[str]:
+        lines, below = family(name, text, "histogram"), 0.0
+        for bound, count in zip(bounds, cells, strict=False):
+            below += count
+            lines.append(f'{name}_bucket{{le="{bound:g}"}} {number(below)}')
+        below += cells[len(bounds)]
+        return [*lines, f'{name}_bucket{{le="+Inf"}} {number(below)}', f"{name}_count {number(below)}"]
+
+
+def family(name: str, text: str, kind: str) -> list[str]:
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+
+
+def number(value: float) -> str:
+    return str(int(value))
+
+
+def escaped(label: str) -> str:
+    return label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,234 @@
+"""The API document, made from the contract: descriptions, enumerations, bounds, a working example, keys and error shapes."""
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushline.data.contract import Column
+from pushline.serving.problems import TITLES
+from pushline.settings import Serving
+
+if TYPE_CHECKING:
+    from pushline.serving.scorer import Scorer
+
+PROBLEM = "#/components/schemas/Problem"
+JSON = "application/json"
+PROBLEM_JSON = "application/problem+json"
+ID_HEADER = {"description": "Names this request in the log.", "schema": {"type": "string"}}
+
+
+def document_of(scorer: "Scorer", version: str, limits: Serving) -> bytes:
+    """The OpenAPI 3.1 document of one model as JSON."""
+    contract = scorer.contract
+    title = f"Scoring: {contract.title or contract.name}"
+    document = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": title,
+            "version": version,
+            "description": f"{contract.description}\n\nThe model predicts `{contract.label.name}`: {contract.label.description}.".strip(),
+            **({"license": {"name": f"Data: {contract.licence}"}} if contract.licence else {}),
+        },
+        # Relative: the document works behind any proxy and prefix.
+        "servers": [{"url": ".", "description": "this service"}],
+        "tags": [{"name": "scores"}, {"name": "operation"}],
+        "paths": paths_of(scorer, limits),
+        "components": {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "One of the two keys of the endpoint."}},
+            "schemas": {
+                "Row": row_of(scorer),
+                "Request": request_of(scorer, limits),
+                "Answer": answer_of(scorer),
+                "Problem": problem_schema(),
+            },
+            "headers": {
+                "x-request-id": ID_HEADER,
+                "x-model-version": {"description": "Version of the model in the registry.", "schema": {"type": "string"}},
+                "x-release": {"description": "The release that answered.", "schema": {"type": "string"}},
+            },
+        },
+    }
+    return msgspec.json.encode(document)
+
+
+def paths_of(scorer: "Scorer", limits: Serving) -> dict[str, Any]:
+    score = {
+        "operationId": "score",
+        "tags": ["scores"],
+        "summary": "Score rows",
+        "description": (
+            f"Up to {limits.max_rows} rows and {limits.max_bytes} bytes a request. Columns the model does not use may be sent and are "
+            "ignored; a name that is no column of the contract is refused."
+        ),
+        "security": [{"key": []}],
+        "requestBody": {"required": True, "content": {JSON: {"schema": {"$ref": "#/components/schemas/Request"}}}},
+        "responses": {
+            "200": {
+                "description": "An answer for each row, in the order of the rows.",
+                "headers": headers(),
+                "content": {JSON: {"schema": {"$ref": "#/components/schemas/Answer"}}},
+            },
+            **refusals("malformed-json", "no-key", "timeout", "body-too-large", "unsupported-media-type", "invalid-rows", "overloaded"),
+        },
+    }
+    return {
+        "/score": {"post": score},
+        "/healthz": {"get": simple("health", "Is the process alive", {"status": "ok"})},
+        "/readyz": {"get": simple("readiness", "Is the model loaded", {"status": "ready", "release": "…", "model_version": "…"})},
+        "/metrics": {
+            "get": {
+                "operationId": "metrics",
+                "tags": ["operation"],
+                "summary": "Counters and histograms for Prometheus",
+                "security": [{"key": []}],
+                "responses": {
+                    "200": {
+                        "description": "The exposition format, version 0.0.4.",
+                        "headers": headers(),
+                        "content": {"text/plain": {"schema": {"type": "string"}}},
+                    },
+                    **refusals("no-key", "timeout", "overloaded"),
+                },
+            }
+        },
+    }
+
+
+def simple(name: str, summary: str, example: dict[str, str]) -> dict[str, Any]:
+    properties = {key: {"type": "string"} for key in example}
+    schema = {"type": "object", "properties": properties, "required": list(example), "additionalProperties": False, "example": example}
+    return {
+        "operationId": name,
+        "tags": ["operation"],
+        "summary": summary,
+        "responses": {
+            "200": {"description": "Yes.", "headers": headers(), "content": {JSON: {"schema": schema}}},
+            **refusals("timeout", "overloaded"),
+        },
+    }
+
+
+def headers() -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("x-request-id", "x-model-version", "x-release")}
+
+
+def refusals(*kinds: str) -> dict[str, Any]:
+    """The responses of these kinds of problem, and of those that any request can meet."""
+    responses: dict[str, Any] = {}
+    for kind in (*kinds, "bad-request", "address-too-long", "headers-too-large", "unmet-expectation"):
+        status, title = TITLES[kind]
+        response = {"description": title + ".", "headers": headers(), "content": {PROBLEM_JSON: {"schema": {"$ref": PROBLEM}}}}
+        if status == 401:
+            response["headers"] = {**headers(), "www-authenticate": {"schema": {"type": "string"}}}
+        if status == 503:
+            response["headers"] = {**headers(), "retry-after": {"schema": {"type": "integer"}}}
+        responses.setdefault(str(status), response)
+    return dict(sorted(responses.items()))
+
+
+def row_of(scorer: "Scorer") -> dict[str, Any]:
+    used, required = set(scorer.payload.names), list(scorer.payload.required)
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": required,
+        "properties": {
+            column.name: schema_of(column) if column.name in used else unused_schema(column) for column in scorer.contract.inputs
+        },
+    }
+
+
+def unused_schema(column: Column) -> dict[str, Any]:
+    """A column that is accepted and ignored takes any value."""
+    return {"description": f"{column.description}. Not used by the model: accepted and ignored.", "example": example_of(column)}
+
+
+def schema_of(column: Column) -> dict[str, Any]:
+    """The JSON Schema of a feature's value."""
+    described = column.description + (f" ({column.unit})" if column.unit else "")
+    schema: dict[str, Any] = {"type": [column.type, "null"] if column.optional else column.type}
+    if described:
+        schema["description"] = described
+    if column.allowed is not None:
+        schema["enum"] = [*column.allowed, None] if column.optional else list(column.allowed)
+    for key, bound in (("minimum", column.minimum), ("maximum", column.maximum)):
+        if bound is not None:
+            schema[key] = int(bound) if bound == int(bound) else bound
+    schema["example"] = example_of(column)
+    return schema
+
+
+def example_of(column: Column) -> Any:
+    """A value that the contract accepts."""
+    if column.example is not None:
+        return column.example
+    if column.allowed:
+        return column.allowed[0]
+    if column.type == "boolean":
+        return True
+    if column.is_text:
+        return "text"
+    middle = [bound for bound in (column.minimum, column.maximum) if bound is not None]
+    return int(middle[0]) if middle and column.type == "integer" else (middle[0] if middle else 0)
+
+
+def example_row(scorer: "Scorer") -> dict[str, Any]:
+    """A row with every column the model uses."""
+    return {column.name: example_of(column) for column in scorer.payload.columns}
+
+
+def request_of(scorer: "Scorer", limits: Serving) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["data"],
+        "properties": {
+            "data": {"type": "array", "minItems": 1, "maxItems": limits.max_rows, "items": {"$ref": "#/components/schemas/Row"}}
+        },
+        "example": {"data": [example_row(scorer)]},
+    }
+
+
+def answer_of(scorer: "Scorer") -> dict[str, Any]:
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    result = {"type": "array", "items": {"type": "string", "enum": list(scorer.classes)}, "description": "The class of each row."}
+    version = {"type": "string", "description": "Version of the model in the registry."}
+    if scorer.binary:
+        text = f"Probability that {scorer.contract.label.name} is {scorer.scoring.positive}, for each row."
+        extra: dict[str, Any] = {
+            "probability": {"type": "array", "items": share, "description": text},
+            "threshold": {**share, "description": f"From this probability on, a row is {scorer.scoring.positive}."},
+        }
+    else:
+        extra = {
+            "probability": {"type": "array", "items": {"type": "array", "items": share}, "description": "For each row, by class."},
+            "classes": {"type": "array", "items": {"type": "string"}, "description": "The classes in the order of the probabilities."},
+        }
+    properties = {"result": result, **extra, "model_version": version}
+    return {"type": "object", "additionalProperties": False, "required": list(properties), "properties": properties}
+
+
+def problem_schema() -> dict[str, Any]:
+    error = {
+        "type": "object",
+        "required": ["message"],
+        "properties": {
+            "row": {"type": "integer", "minimum": 0, "description": "Position in data, from 0."},
+            "column": {"type": "string"},
+            "message": {"type": "string"},
+        },
+    }
+    return {
+        "type": "object",
+        "description": "RFC 9457 problem details.",
+        "required": ["type", "title", "status", "detail", "request_id"],
+        "properties": {
+            "type": {"type": "string", "enum": [f"urn:pushline:problem:{kind}" for kind in TITLES]},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "request_id": {"type": "string"},
+            "errors": {"type": "array", "items": error},
+            "errors_left_out": {"type": "integer", "minimum": 1},
+        },
+    }

@@ -1,0 +1,63 @@
+"""What a service is told to run, and which version a model folder holds."""
+
+import socket
+from mmap import mmap
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from pushline.errors import SettingsError
+from pushline.settings import Serving
+
+RECORD = "release.json"  # beside the model folder of a release: {"release": {"id": …, "model_version": …}, …}
+UNRELEASED = "unreleased"
+SLOT_BYTES = 16_384  # of the shared counters, for each worker
+
+
+class Running(Struct, frozen=True, kw_only=True):
+    """One release as a worker runs it."""
+
+    model: Path
+    release: str
+    version: str
+    keys: Path
+    log: Path | None
+    settings: Serving
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """What a worker shares with its supervisor and the other workers of its release."""
+
+    listener: socket.socket
+    lifeline: socket.socket  # lines from and to the supervisor; its end means the supervisor is gone
+    shared: mmap
+    slot: int
+    slots: int
+
+
+class ReleaseNames(Struct, frozen=True, kw_only=True):
+    """The part of a release's record that its answers carry."""
+
+    id: str
+    model_version: str
+
+
+class ReleaseRecord(Struct, frozen=True, kw_only=True):
+    release: ReleaseNames
+
+
+def named(model: Path, release: str | None, version: str | None) -> tuple[str, str]:
+    """The release and the model version to answer with: as said, else as the record beside the folder says.
+
+    Raises SettingsError where a header could not carry them.
+    """
+    try:
+        record = msgspec.json.decode((model.resolve().parent / RECORD).read_bytes(), type=ReleaseRecord).release
+    except (OSError, msgspec.DecodeError):
+        record = ReleaseNames(id=UNRELEASED, model_version=UNRELEASED)
+    names = release or record.id, version or (record.model_version if release in (None, record.id) else UNRELEASED)
+    for name in names:
+        if not (name.isascii() and name.isprintable()):
+            raise SettingsError(f"{name!r} can't be sent in a header.", do="Name release and version in printable ASCII characters.")
+    return names

@@ -1,0 +1,46 @@
+"""The service in the foreground, as a container runs it too."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import structs
+
+from pushline.serving.keys import make_keys, read_keys
+from pushline.serving.model_folder import read_scoring
+from pushline.serving.running import Running, named
+from pushline.serving.supervisor import Supervisor, bind
+from pushline.settings import Serving
+
+
+def serve(
+    model: Path,
+    settings: Serving,
+    *,
+    keys: Path,
+    make_missing_keys: bool = False,
+    release: str | None = None,
+    version: str | None = None,
+    log: Path | None = None,
+    control: Path | None = None,
+    tied_to: int | None = None,
+    tell: Callable[[str], None],
+) -> None:
+    """Answer until SIGTERM, SIGINT or a `stop` on the control socket, then drain and return.
+
+    Raises SettingsError for keys or names that can't be used, ModelUnreadable for a damaged folder, TargetError where the
+    address is taken or the workers can't start.
+    """
+    if make_missing_keys and not keys.exists():
+        make_keys(keys)
+        tell(f"Made two keys in {keys}.")
+    read_keys(keys)
+    read_scoring(model)
+    release, version = named(model, release, version)
+    listener = bind(settings.host, settings.port)
+    host, port = listener.getsockname()[:2]
+    settings = structs.replace(settings, host=host, port=port)
+    running = Running(model=model.resolve(), release=release, version=version, keys=keys.resolve(), log=log, settings=settings)
+    supervisor = Supervisor(running, listener, workers=settings.workers, control=control, tied_to=tied_to, tell=tell)
+    shown = f"[{host}]" if ":" in host else host
+    tell(f"Serving release {release}, model version {version}, on http://{shown}:{port} (docs: http://{shown}:{port}/docs).")
+    supervisor.run()

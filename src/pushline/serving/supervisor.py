@@ -1,0 +1,314 @@
+"""The process that owns the listening socket and keeps workers answering on it.
+
+Workers come and go; the socket stays. So a release is replaced, and a crashed worker restarted, without a refused
+connection: what arrives in between waits in the socket's queue. The supervisor loads no model and answers no request.
+"""
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from msgspec import structs
+
+from pushline.errors import PushlineError, TargetError
+from pushline.serving.control import Caller, listen
+from pushline.serving.log import Level, Log
+from pushline.serving.running import Running, named
+from pushline.serving.workers import Generation
+
+READY_S = 60.0
+STOP_S = 15.0
+
+
+class Switch:
+    """A change of release under way, and who asked for it."""
+
+    def __init__(self, caller: Caller, to: Generation) -> None:
+        self.caller = caller
+        self.to = to
+        self.until = time.monotonic() + READY_S
+        self.before: Generation | None = None  # set once the new release answers
+
+
+class Supervisor:
+    """Runs until it is stopped."""
+
+    def __init__(
+        self,
+        running: Running,
+        listener: socket.socket,
+        *,
+        workers: int,
+        control: Path | None = None,
+        tied_to: int | None = None,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.listener = listener
+        self.control_path = control
+        self.tell = tell
+        self.live = Generation(running, workers)
+        self.old: list[Generation] = []
+        self.switch: Switch | None = None
+        self.callers: set[Caller] = set()
+        self.stopping_until = 0.0
+        self.fault: PushlineError | None = None
+        self.was_ready = False
+        self.started = time.monotonic()
+        self.log = Log(running.log, running.release)
+        self.selector = selectors.PollSelector()  # has no descriptor of its own that a fork would share
+        self.control: socket.socket | None = None
+        self.tied_to = tied_to
+
+    # The loop
+
+    def run(self) -> None:
+        """Start the workers and look after them until told to stop. Raises TargetError where they can't start."""
+        waker, woken = socket.socketpair()
+        waker.setblocking(False)
+        woken.setblocking(False)
+        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: self.stop())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.watch(woken, lambda: drop(woken))
+        if self.tied_to is not None:
+            self.watch(descriptor_of(self.tied_to), self.stop)
+        if self.control_path is not None:
+            self.control = listen(self.control_path)
+            self.watch(self.control, self.called)
+        try:
+            while self.look_after():
+                for key, _ in self.selector.select(0.1 if self.in_motion() else 1.0):
+                    key.data()
+        finally:
+            for worker in self.workers():
+                worker.kill()
+            if self.control is not None and self.control_path is not None:
+                self.control_path.unlink(missing_ok=True)
+            self.event("info", "stopped", seconds=round(time.monotonic() - self.started, 1))
+        if self.fault is not None:
+            raise self.fault
+
+    def watch(self, what: Any, then: Callable[[], None]) -> None:
+        self.selector.register(what, selectors.EVENT_READ, then)
+
+    def workers(self) -> list[Any]:
+        return [worker for generation in self.generations() for worker in generation.workers]
+
+    def generations(self) -> list[Generation]:
+        coming = [self.switch.to] if self.switch and self.switch.before is None else []
+        return [self.live, *coming, *self.old]
+
+    def in_motion(self) -> bool:
+        """Whether something is to be done at a time rather than at an event."""
+        return bool(self.stopping_until or self.switch or self.old or len(self.live.staying) < self.live.wanted)
+
+    def look_after(self) -> bool:
+        """Bury the dead, replace them, and take a switch or a stop one step further. False once all is over."""
+        self.bury()
+        now = time.monotonic()
+        if self.stopping_until:
+            if now > self.stopping_until:
+                for worker in self.workers():
+                    worker.kill()
+            return bool(self.workers())
+        for generation in self.generations():
+            if generation not in self.old:
+                self.start(generation, now)
+            generation.kill_late(now)
+        self.old = [generation for generation in self.old if generation.workers]
+        if not self.was_ready and self.live.ready:
+            self.was_ready = True
+            self.event("info", "ready", seconds=round(now - self.started, 3), workers=len(self.live.workers))
+            self.tell(f"Ready after {now - self.started:.2f} s.")
+        self.go_on_switching(now)
+        self.log.put_aside()
+        return True
+
+    def start(self, generation: Generation, now: float) -> None:
+        ours = [worker.lifeline.fileno() for worker in self.workers()]
+        ours += [caller.connection.fileno() for caller in self.callers]
+        ours += [self.switch.caller.connection.fileno()] if self.switch else []
+        ours += [self.control.fileno()] if self.control else []
+        for worker in generation.start_missing(self.listener, ours, now):
+            self.watch(worker.lifeline, worker.hear)
+            self.event("info", "started", pid=worker.pid)
+
+    def bury(self) -> None:
+        """Take note of the workers that have ended."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for generation in self.generations():
+                for worker in [worker for worker in generation.workers if worker.pid == pid]:
+                    worker.hear()  # its last words
+                    self.selector.unregister(worker.lifeline)
+                    generation.buried(worker, status, time.monotonic())
+                    if not worker.left:
+                        self.died(generation, worker)
+
+    def died(self, generation: Generation, worker: Any) -> None:
+        self.event("error", "worker-died", pid=worker.pid, message=worker.fault)
+        if self.switch and generation is self.switch.to:
+            self.give_up_switch(worker.fault)
+        elif not self.was_ready:
+            self.fault = TargetError("The service can't start.", why=worker.fault, do="Correct that, then start it again.")
+            self.stop()
+
+    # What can be asked of it
+
+    def stop(self) -> None:
+        """Let every worker finish what it has, then end."""
+        if self.stopping_until:
+            return
+        self.stopping_until = time.monotonic() + STOP_S
+        if self.switch is not None:
+            self.give_up_switch("the service is stopping")
+        with contextlib.suppress(OSError):
+            self.listener.close()
+        for generation in self.generations():
+            generation.leave("stop")
+            for worker in generation.workers:
+                if not worker.ready:
+                    worker.kill()
+
+    def called(self) -> None:
+        assert self.control is not None
+        try:
+            connection, _ = self.control.accept()
+        except OSError:
+            return
+        connection.setblocking(False)
+        caller = Caller(connection)
+        self.callers.add(caller)
+        self.watch(connection, lambda: self.heard(caller))
+
+    def heard(self, caller: Caller) -> None:
+        try:
+            question = caller.question()
+        except (ValueError, OSError) as error:
+            question = {"fault": str(error)}
+        if question is None:
+            return
+        self.callers.discard(caller)
+        self.selector.unregister(caller.connection)
+        do = question.get("do")
+        if do == "status":
+            caller.answer(**self.status())
+        elif do == "stop":
+            caller.answer(ok=True)
+            self.stop()
+        elif do == "switch" and isinstance(question.get("model"), str):
+            self.begin_switch(caller, question)
+        else:
+            caller.answer(ok=False, error='Ask {"do": "status"}, {"do": "switch", "model": FOLDER, "release": ID} or {"do": "stop"}.')
+
+    def status(self) -> dict[str, Any]:
+        running = self.live.running
+        host, port = ("", 0) if self.listener.fileno() < 0 else self.listener.getsockname()[:2]
+        return {
+            "ok": True,
+            "ready": not self.stopping_until and any(worker.ready for worker in self.live.staying),
+            "stopping": bool(self.stopping_until),
+            "pid": os.getpid(),
+            "host": host,
+            "port": port,
+            "release": running.release,
+            "version": running.version,
+            "model": str(running.model),
+            "workers": [worker.pid for worker in self.live.staying],
+        }
+
+    # Another release on the same socket
+
+    def begin_switch(self, caller: Caller, question: dict[str, Any]) -> None:
+        if self.switch is not None or self.stopping_until:
+            caller.answer(ok=False, error="The service is stopping." if self.stopping_until else "Another switch is under way.")
+            return
+        model = Path(question["model"])
+        try:
+            release, version = named(model, question.get("release"), question.get("version"))
+        except PushlineError as error:
+            caller.answer(ok=False, error=str(error))
+            return
+        running = structs.replace(self.live.running, model=model, release=release, version=version)
+        self.switch = Switch(caller, Generation(running, self.live.wanted))
+
+    def go_on_switching(self, now: float) -> None:
+        """Once the new workers are ready the old ones drain; once those accept no more, the caller hears of it."""
+        switch = self.switch
+        if switch is None:
+            return
+        if switch.before is None:
+            if switch.to.ready:
+                switch.before, self.live = self.live, switch.to
+                self.old.append(switch.before)
+                switch.before.leave("drain")
+                self.log.release = self.live.running.release
+                self.event("info", "switched", before=switch.before.running.release)
+            elif now > switch.until:
+                self.give_up_switch(f"the new workers were not ready within {READY_S:g} s")
+        elif not switch.before.accepts or now > switch.until:
+            self.switch = None
+            switch.caller.answer(**self.status())
+
+    def give_up_switch(self, why: str) -> None:
+        """The old workers serve on."""
+        switch, self.switch = self.switch, None
+        if switch is None:
+            return
+        if switch.before is not None:
+            switch.caller.answer(**self.status())
+            return
+        for worker in switch.to.workers:
+            worker.left = time.monotonic()
+            worker.kill()
+        self.old.append(switch.to)
+        self.event("error", "switch-failed", to=switch.to.running.release, message=why)
+        switch.caller.answer(ok=False, error=why)
+
+    def event(self, level: Level, event: str, **fields: Any) -> None:
+        self.log.add(level, event, **fields)
+        self.log.write()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """The listening socket. Raises TargetError where the address can't be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise TargetError(
+            f"{host}:{port} can't be listened on.",
+            why=f"The system says: {error.strerror or error}.",
+            do="Stop what listens there, or name another port with --port (0: any free one).",
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def descriptor_of(pid: int) -> int:
+    """A descriptor that becomes readable when the process ends."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        raise TargetError(f"There is no process {pid} to be tied to.", why=f"The system says: {error.strerror}.") from error
+
+
+def drop(woken: socket.socket) -> None:
+    with contextlib.suppress(BlockingIOError):
+        woken.recv(4096)

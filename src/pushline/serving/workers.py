@@ -1,0 +1,163 @@
+"""The worker processes of one release, as their supervisor sees them."""
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterable
+from mmap import mmap
+
+from pushline.serving.running import SLOT_BYTES, Place, Running
+
+SPARE_SLOTS = 8  # for the counters of workers that are being replaced
+STEADY_S = 10.0  # a worker that ran this long did not die of its start
+END_S = 12.0  # a worker that drains ends by itself within 10 s
+LONGEST_PAUSE_S = 10.0
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, pid: int, lifeline: socket.socket, slot: int) -> None:
+        self.pid = pid
+        self.lifeline = lifeline
+        self.slot = slot
+        self.started = time.monotonic()
+        self.left = 0.0  # when it was told to drain, or said that it does
+        self.ready = False
+        self.accepts = True
+        self.fault = ""
+        self.said = b""
+
+    def leave(self, word: str) -> None:
+        """Tell it to drain: `drain` where others answer, `stop` where nobody does."""
+        self.left = self.left or time.monotonic()
+        with contextlib.suppress(OSError):
+            self.lifeline.send(word.encode() + b"\n")
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def hear(self) -> None:
+        """Take what it says on its lifeline."""
+        try:
+            part = self.lifeline.recv(4096)
+        except (BlockingIOError, ConnectionResetError):
+            return
+        *lines, self.said = (self.said + part).split(b"\n")
+        for line in lines:
+            word, _, rest = line.decode("utf-8", "replace").partition(" ")
+            if word == "ready":
+                self.ready = True
+            elif word == "draining":
+                self.left = self.left or time.monotonic()
+            elif word == "closed":
+                self.accepts = False
+            elif word == "failed:":
+                self.fault = rest
+
+
+class Generation:
+    """The workers of one release and the memory of its counters."""
+
+    def __init__(self, running: Running, wanted: int) -> None:
+        self.running = running
+        self.wanted = wanted
+        self.slots = wanted + SPARE_SLOTS
+        self.shared = mmap(-1, self.slots * SLOT_BYTES)
+        self.workers: list[Worker] = []
+        self.deaths = 0  # in a row, soon after the start
+        self.not_before = 0.0  # when the next one may start
+
+    @property
+    def staying(self) -> list[Worker]:
+        return [worker for worker in self.workers if not worker.left]
+
+    @property
+    def ready(self) -> bool:
+        staying = self.staying
+        return len(staying) >= self.wanted and all(worker.ready for worker in staying)
+
+    @property
+    def accepts(self) -> bool:
+        return any(worker.accepts for worker in self.workers)
+
+    def leave(self, word: str) -> None:
+        for worker in self.staying:
+            worker.leave(word)
+
+    def kill_late(self, now: float) -> None:
+        """End those that should have ended by themselves."""
+        for worker in self.workers:
+            if worker.left and now > worker.left + END_S:
+                worker.kill()
+
+    def start_missing(self, listener: socket.socket, to_close: Iterable[int], now: float) -> list[Worker]:
+        """Start workers up to the wanted number, unless one died a moment ago."""
+        if now < self.not_before:
+            return []
+        fresh = [self.fork(listener, to_close) for _ in range(self.wanted - len(self.staying))]
+        self.workers += fresh
+        return fresh
+
+    def fork(self, listener: socket.socket, to_close: Iterable[int]) -> Worker:
+        """One more worker. It shares the listening socket and the counters, and nothing else of this process."""
+        ours, theirs = socket.socketpair()
+        used = {worker.slot for worker in self.workers}
+        slot = next(slot for slot in range(self.slots) if slot not in used)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            code = 4
+            try:
+                ours.close()
+                for descriptor in to_close:
+                    os.close(descriptor)
+                place = Place(listener=listener, lifeline=theirs, shared=self.shared, slot=slot, slots=self.slots)
+                code = run_child(self.running, place)
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+        theirs.close()
+        ours.setblocking(False)
+        return Worker(pid, ours, slot)
+
+    def buried(self, worker: Worker, status: int, now: float) -> None:
+        """A worker is gone; if it was not told to go, the next one waits the longer the more died before it."""
+        self.workers.remove(worker)
+        worker.lifeline.close()
+        if worker.left:
+            return
+        self.deaths = 1 if now - worker.started > STEADY_S else self.deaths + 1
+        pause = 0.0 if self.deaths == 1 else min(0.1 * 2**self.deaths, LONGEST_PAUSE_S)
+        self.not_before = now + pause
+        worker.fault = worker.fault or how_it_ended(status)
+
+
+def run_child(running: Running, place: Place) -> int:
+    """The life of a worker process, from the fork on. What it needs is loaded here, never in the supervisor."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
+    try:
+        from pushline.serving.worker import work
+
+        return work(running, place)
+    except BaseException as error:  # noqa: BLE001 - whatever it was, the supervisor and the log hear of it
+        import traceback
+
+        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            place.lifeline.sendall(f"failed: {type(error).__name__}: {' '.join(str(error).split())}\n".encode())
+        return 4
+
+
+def how_it_ended(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    return f"it was ended by signal {-code}" if code < 0 else f"it exited with {code}"
