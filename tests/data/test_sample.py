@@ -15,6 +15,7 @@ from pushline.data.profile import Profile, load_profile, profile_of
 from pushline.data.sample import Sampled, sample_rows, write_sample
 from pushline.errors import SettingsError, TargetError
 from pushline.project import Project
+from pushline.results import Checked
 
 Run = Callable[..., Ran]
 
@@ -177,3 +178,14 @@ def test_the_command_needs_a_profile(project: Project, run_pushline: Run) -> Non
     project.profile.unlink()
     ran = run_pushline(project, "sample")
     assert (ran.code, "pushline profile" in ran.err) == (2, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "seed"), [(1000, 1), (40_000, 2)])
+def test_a_sample_passes_check_data_with_no_finding(
+    project: Project, run_pushline: Run, profile: Profile, contract: Contract, tmp_path: Path, count: int, seed: int
+) -> None:
+    write_sample(sample_rows(profile, contract, count, seed), tmp_path / "s.csv")
+    ran = run_pushline(project, "check-data", str(tmp_path / "s.csv"), "--json")
+    assert ran.code == 0, ran.err
+    assert msgspec.json.decode(ran.out, type=Checked).findings == ()
