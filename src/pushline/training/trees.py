@@ -194,7 +194,6 @@ def oblivious(tree: dict[str, Any], column: dict[int, int], missing_left: dict[i
 
 
 def from_hist_gradient_boosting(model: Any, classes: int) -> TreeModel:
-    outputs = 1 if classes == 2 else classes
     trees = []
     for iteration in model._predictors:
         for output, predictor in enumerate(iteration):

@@ -1,0 +1,1 @@
+"""AutoML on this machine: a portfolio first, a search in the time left, a vote where it is better."""

@@ -1,0 +1,214 @@
+"""The algorithms AutoML may use: how each is built, where the search begins and how far it may go.
+
+Every one of them can be written as ONNX; a test holds the graph and the library together for each.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+Value = float | int | str | bool
+Builder = Callable[..., Any]
+
+
+class Range(Struct, frozen=True):
+    """What the search may choose for one parameter; whole numbers where `low` is one."""
+
+    low: float | int
+    high: float | int
+    log: bool = True
+
+
+class Algorithm(Struct, frozen=True, kw_only=True):
+    """One family of models."""
+
+    name: str  # as Azure writes it, where Azure has it
+    builder: str  # module:function(parameters, seed, threads, kinds) -> estimator with fit and predict_proba
+    portfolio: tuple[dict[str, Value], ...]  # tried first, in this order
+    space: dict[str, Range]  # searched from the first of the portfolio
+    on_azure: bool = True
+    fast: bool = True  # its search is worth the time
+
+
+class Candidate(Struct, frozen=True, kw_only=True):
+    """An algorithm with its parameters: what a trial tries."""
+
+    name: str
+    algorithm: str
+    builder: str
+    parameters: dict[str, Value]
+
+
+HERE = "pushline.training.automl.algorithms"
+
+ALGORITHMS: dict[str, Algorithm] = {
+    algorithm.name: algorithm
+    for algorithm in (
+        Algorithm(
+            name="LightGBM",
+            builder=f"{HERE}:lightgbm",
+            portfolio=(
+                {
+                    "n_estimators": 250,
+                    "learning_rate": 0.03,
+                    "num_leaves": 15,
+                    "min_child_samples": 60,
+                    "colsample_bytree": 0.5,
+                    "subsample": 0.8,
+                    "reg_lambda": 5.0,
+                },
+                {
+                    "n_estimators": 100,
+                    "learning_rate": 0.1,
+                    "num_leaves": 31,
+                    "min_child_samples": 20,
+                    "colsample_bytree": 1.0,
+                    "subsample": 1.0,
+                    "reg_lambda": 0.0,
+                },
+            ),
+            space={
+                "n_estimators": Range(100, 600),
+                "learning_rate": Range(0.01, 0.2),
+                "num_leaves": Range(4, 63),
+                "min_child_samples": Range(5, 300),
+                "colsample_bytree": Range(0.2, 1.0, log=False),
+                "subsample": Range(0.5, 1.0, log=False),
+                "reg_lambda": Range(0.01, 100.0),
+            },
+        ),
+        Algorithm(
+            name="CatBoost",
+            builder=f"{HERE}:catboost",
+            portfolio=({"iterations": 300, "learning_rate": 0.08, "depth": 6, "l2_leaf_reg": 5.0, "rsm": 0.5},),
+            space={
+                "iterations": Range(100, 500),
+                "learning_rate": Range(0.02, 0.3),
+                "depth": Range(3, 7, log=False),
+                "l2_leaf_reg": Range(0.5, 50.0),
+                "rsm": Range(0.2, 1.0, log=False),
+            },
+            on_azure=False,
+        ),
+        Algorithm(
+            name="XGBoostClassifier",
+            builder=f"{HERE}:xgboost",
+            portfolio=(
+                {
+                    "n_estimators": 250,
+                    "learning_rate": 0.03,
+                    "max_leaves": 15,
+                    "min_child_weight": 6.0,
+                    "colsample_bytree": 0.5,
+                    "subsample": 0.8,
+                    "reg_lambda": 5.0,
+                },
+            ),
+            space={
+                "n_estimators": Range(100, 600),
+                "learning_rate": Range(0.01, 0.2),
+                "max_leaves": Range(4, 63),
+                "min_child_weight": Range(0.5, 50.0),
+                "colsample_bytree": Range(0.2, 1.0, log=False),
+                "subsample": Range(0.5, 1.0, log=False),
+                "reg_lambda": Range(0.01, 100.0),
+            },
+        ),
+        Algorithm(
+            name="GradientBoosting",
+            builder=f"{HERE}:hist_gradient_boosting",
+            portfolio=({"max_iter": 250, "learning_rate": 0.04, "max_leaf_nodes": 15, "min_samples_leaf": 60, "l2_regularization": 5.0},),
+            space={
+                "max_iter": Range(100, 600),
+                "learning_rate": Range(0.01, 0.2),
+                "max_leaf_nodes": Range(4, 63),
+                "min_samples_leaf": Range(5, 300),
+                "l2_regularization": Range(0.01, 100.0),
+            },
+        ),
+        Algorithm(
+            name="LogisticRegression",
+            builder="pushline.training.automl.linear:logistic_regression",
+            portfolio=({"C": 1.0},),
+            space={"C": Range(0.001, 100.0)},
+        ),
+        Algorithm(
+            name="ExtremeRandomTrees",
+            builder=f"{HERE}:extra_trees",
+            portfolio=({"n_estimators": 100, "max_leaf_nodes": 200, "min_samples_leaf": 5, "max_features": 0.5},),
+            space={"max_leaf_nodes": Range(16, 400), "min_samples_leaf": Range(1, 100), "max_features": Range(0.1, 1.0, log=False)},
+            fast=False,
+        ),
+        Algorithm(
+            name="RandomForest",
+            builder=f"{HERE}:random_forest",
+            portfolio=({"n_estimators": 100, "max_leaf_nodes": 200, "min_samples_leaf": 5, "max_features": 0.4},),
+            space={"max_leaf_nodes": Range(16, 400), "min_samples_leaf": Range(1, 100), "max_features": Range(0.1, 1.0, log=False)},
+            fast=False,
+        ),
+        Algorithm(
+            name="DecisionTree",
+            builder=f"{HERE}:decision_tree",
+            portfolio=({"max_leaf_nodes": 31, "min_samples_leaf": 50},),
+            space={"max_leaf_nodes": Range(4, 200), "min_samples_leaf": Range(5, 500)},
+            fast=False,
+        ),
+    )
+}
+
+
+def build(candidate: Candidate, *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
+    """The unfitted estimator of a candidate. `kinds`: number, category or boolean for each column of the matrix."""
+    from importlib import import_module
+
+    module, _, function = candidate.builder.partition(":")
+    return getattr(import_module(module), function)(dict(candidate.parameters), seed=seed, threads=threads, kinds=kinds)
+
+
+def lightgbm(parameters: dict[str, Any], *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
+    from lightgbm import LGBMClassifier
+
+    # The same result on any number of threads and at every repetition.
+    fixed = {"deterministic": True, "force_row_wise": True, "subsample_freq": 1, "verbosity": -1}
+    return LGBMClassifier(**parameters, **fixed, random_state=seed, n_jobs=threads)
+
+
+def catboost(parameters: dict[str, Any], *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
+    from catboost import CatBoostClassifier
+
+    return CatBoostClassifier(
+        **parameters, random_seed=seed, thread_count=threads, verbose=False, allow_writing_files=False, bootstrap_type="Bernoulli"
+    )
+
+
+def xgboost(parameters: dict[str, Any], *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
+    from xgboost import XGBClassifier
+
+    return XGBClassifier(
+        **parameters, tree_method="hist", grow_policy="lossguide", max_depth=0, random_state=seed, n_jobs=threads, verbosity=0
+    )
+
+
+def hist_gradient_boosting(parameters: dict[str, Any], *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(**parameters, early_stopping=False, random_state=seed)
+
+
+def extra_trees(parameters: dict[str, Any], *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    return ExtraTreesClassifier(**parameters, random_state=seed, n_jobs=threads)
+
+
+def random_forest(parameters: dict[str, Any], *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(**parameters, random_state=seed, n_jobs=threads)
+
+
+def decision_tree(parameters: dict[str, Any], *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
+    from sklearn.tree import DecisionTreeClassifier
+
+    return DecisionTreeClassifier(**parameters, random_state=seed)

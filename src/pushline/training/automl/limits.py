@@ -1,0 +1,118 @@
+"""What an AutoML run is asked for: the fields of the pipeline's `automl` node, with the meaning they have on Azure."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from pushline.errors import SettingsError
+from pushline.training.automl.algorithms import ALGORITHMS, Algorithm
+
+# Our metrics as Azure's primary metrics. On Azure these are means over the classes; here, for two classes, average
+# precision and ROC AUC are the positive class's.
+AZURE_METRICS = {"average_precision": "average_precision_score_weighted", "roc_auc": "AUC_weighted", "accuracy": "accuracy"}
+ONLY_ON_AZURE = (
+    "BernoulliNaiveBayes",
+    "KNN",
+    "LinearSVM",
+    "MultinomialNaiveBayes",
+    "SGD",
+    "SVM",
+)
+
+
+class SearchSettings(Struct, frozen=True, kw_only=True):
+    """How long, how far and for what AutoML searches."""
+
+    metric: str = "average_precision"
+    seconds: float = 30.0  # timeout_minutes, or the budget of the settings
+    trial_seconds: float | None = None  # trial_timeout_minutes
+    max_trials: int | None = None  # max_trials; with a count, no trial hangs on the clock
+    concurrent: int | None = None  # max_concurrent_trials; by default as many as there are cores
+    folds: int = 5  # n_cross_validations
+    early_stop: bool = True  # enable_early_termination
+    exit_score: float | None = None  # exit_score
+    allowed: tuple[str, ...] = ()  # training.allowed_training_algorithms; none: all
+    blocked: tuple[str, ...] = ()  # training.blocked_training_algorithms
+    vote: bool = True  # training.enable_vote_ensemble
+    imbalance: str = "none"
+    seed: int = 7
+    memory: int | None = None  # bytes a fit may take
+    threads: int | None = None  # cores to use; by default all
+
+
+def primary_metric(azure: str) -> str:
+    """Our metric for a primary metric of Azure. Raises SettingsError with the list for one that has no meaning here."""
+    for ours, theirs in AZURE_METRICS.items():
+        if azure.lower() in (theirs.lower(), ours):
+            return ours
+    if azure == "log_loss":
+        return azure
+    raise SettingsError(
+        f"{azure!r} is not a metric that AutoML can optimise here.",
+        why=f"It knows {', '.join(f'{theirs} ({ours})' for ours, theirs in AZURE_METRICS.items())} and, on this machine alone, log_loss.",
+        do="Name one of them as primary_metric in pipelines/train.yml or as metric in [tool.pushline.training].",
+    )
+
+
+def azure_metric(metric: str) -> str:
+    """Azure's primary metric for one of ours. Raises SettingsError with the list where it has none."""
+    if metric in AZURE_METRICS:
+        return AZURE_METRICS[metric]
+    raise SettingsError(
+        f"Azure AutoML can't optimise {metric}.",
+        why=f"Its primary metrics that exist here too are {', '.join(AZURE_METRICS)}.",
+        do="Set `metric` in [tool.pushline.training] to one of them, or train on this machine.",
+    )
+
+
+def algorithms_of(settings: SearchSettings) -> tuple[Algorithm, ...]:
+    """The algorithms a run may use, in the order they are tried.
+
+    Raises SettingsError for a name nobody knows, one that has no form here, or a selection that leaves none.
+    """
+    allowed = [known(name) for name in settings.allowed]
+    blocked = {known(name, here=False) for name in settings.blocked}
+    chosen = tuple(one for one in ALGORITHMS.values() if (not allowed or one.name in allowed) and one.name not in blocked)
+    if not chosen:
+        raise SettingsError(
+            "No algorithm is left for AutoML.",
+            why="All allowed training algorithms are blocked.",
+            do="Change allowed_training_algorithms or blocked_training_algorithms in pipelines/train.yml.",
+        )
+    return chosen
+
+
+def known(name: str, *, here: bool = True) -> str:
+    """The one spelling of an algorithm's name: Azure accepts `LightGBM`, `light_gbm` and `lightgbm`."""
+    plain = squeezed(name)
+    spellings = {squeezed(one): one for one in (*ALGORITHMS, *(() if here else ONLY_ON_AZURE))}
+    if plain in spellings:
+        return spellings[plain]
+    raise SettingsError(
+        f"{name!r} is not an algorithm that AutoML can use here.",
+        why=f"It knows {', '.join(ALGORITHMS)}.",
+        do="Correct allowed_training_algorithms or blocked_training_algorithms in pipelines/train.yml.",
+    )
+
+
+def squeezed(name: str) -> str:
+    return name.replace("_", "").replace(" ", "").lower()
+
+
+def from_node(node: dict[str, Any]) -> dict[str, Any]:
+    """The fields of SearchSettings that an `automl` node of a pipeline file says."""
+    limits, training = node.get("limits") or {}, node.get("training") or {}
+    said = {
+        "metric": primary_metric(node["primary_metric"]) if "primary_metric" in node else None,
+        "seconds": 60.0 * limits["timeout_minutes"] if "timeout_minutes" in limits else None,
+        "trial_seconds": 60.0 * limits["trial_timeout_minutes"] if "trial_timeout_minutes" in limits else None,
+        "max_trials": limits.get("max_trials"),
+        "concurrent": limits.get("max_concurrent_trials"),
+        "folds": node.get("n_cross_validations"),
+        "early_stop": limits.get("enable_early_termination"),
+        "exit_score": limits.get("exit_score"),
+        "allowed": tuple(training.get("allowed_training_algorithms") or ()),
+        "blocked": tuple(training.get("blocked_training_algorithms") or ()),
+        "vote": training.get("enable_vote_ensemble"),
+    }
+    return {name: value for name, value in said.items() if value is not None}

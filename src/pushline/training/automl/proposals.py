@@ -1,0 +1,114 @@
+"""What to try next: the portfolio in its order, then neighbours of the best by FLAML's CFO, most often of the best algorithm.
+
+CFO (a randomised direct search that starts from a good point) is used through its ask-and-tell interface, so trials run
+where and how we want, and the same scores always lead to the same proposals.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pushline.training.automl.algorithms import Algorithm, Candidate, Range
+
+# Which algorithm, by rank of its best score, gets the next proposals: the best half of them, the others still their chance.
+TURNS = (0, 0, 1, 0, 2, 0, 1, 3)
+
+
+class Proposals:
+    """Asks for candidates with `next`, learns their scores with `learn`."""
+
+    def __init__(self, algorithms: Sequence[Algorithm], seed: int) -> None:
+        self.algorithms = {algorithm.name: algorithm for algorithm in algorithms}
+        self.seed = seed
+        self.first = portfolio(algorithms)
+        self.best: dict[str, tuple[float, dict[str, Any]]] = {}
+        self.searchers: dict[str, Any] = {}
+        self.counts: dict[str, int] = {}
+        self.open: dict[str, str] = {}  # the searcher's id of each proposal by the candidate's name
+        self.turn = 0
+
+    def next(self, count: int) -> list[Candidate]:
+        """Up to `count` candidates; fewer where nothing is left to propose."""
+        if self.first:
+            taken, self.first = self.first[:count], self.first[count:]
+            return taken
+        return [candidate for candidate in (self.propose() for _ in range(count)) if candidate is not None]
+
+    def learn(self, scores: Sequence[tuple[Candidate, float | None]]) -> None:
+        """Take the scores of candidates; None for one that failed."""
+        for candidate, value in scores:
+            reward = -1e9 if value is None else value
+            if value is not None and (candidate.algorithm not in self.best or value > self.best[candidate.algorithm][0]):
+                self.best[candidate.algorithm] = (value, candidate.parameters)
+            if candidate.name in self.open:
+                answer = {"score": reward, "cost": 1.0, "config": candidate.parameters, "training_iteration": 1, "time_total_s": 1.0}
+                self.searchers[candidate.algorithm].on_trial_complete(self.open.pop(candidate.name), answer)
+
+    def propose(self) -> Candidate | None:
+        ranking = sorted(
+            (name for name in self.best if self.algorithms[name].fast or len(self.algorithms) <= 2), key=lambda name: -self.best[name][0]
+        )
+        if not ranking:
+            return None
+        name = ranking[TURNS[self.turn % len(TURNS)] % len(ranking)]
+        self.turn += 1
+        if name not in self.searchers:
+            self.searchers[name] = searcher(self.algorithms[name], self.best[name], self.seed)
+        self.counts[name] = self.counts.get(name, 0) + 1
+        identity = f"{name}-{self.counts[name]}"
+        parameters = self.searchers[name].suggest(identity)
+        if parameters is None:
+            return None
+        algorithm = self.algorithms[name]
+        fixed = {key: value for key, value in algorithm.portfolio[0].items() if key not in algorithm.space}
+        chosen = {key: int(value) if isinstance(algorithm.space[key].low, int) else float(value) for key, value in parameters.items()}
+        candidate = Candidate(
+            name=f"{name} {len(algorithm.portfolio) + self.counts[name]}",
+            algorithm=name,
+            builder=algorithm.builder,
+            parameters={**fixed, **chosen},
+        )
+        self.open[candidate.name] = identity
+        return candidate
+
+
+def portfolio(algorithms: Sequence[Algorithm]) -> list[Candidate]:
+    """The first configuration of every algorithm, then the second ones."""
+    depth = max(len(algorithm.portfolio) for algorithm in algorithms)
+    return [
+        Candidate(
+            name=f"{algorithm.name} {place + 1}", algorithm=algorithm.name, builder=algorithm.builder, parameters=algorithm.portfolio[place]
+        )
+        for place in range(depth)
+        for algorithm in algorithms
+        if place < len(algorithm.portfolio)
+    ]
+
+
+def searcher(algorithm: Algorithm, start: tuple[float, dict[str, Any]], seed: int) -> Any:
+    """FLAML's CFO over the algorithm's space, beginning at the best point known and its score."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from flaml.tune.searcher.blendsearch import CFO
+
+    point = {name: start[1][name] for name in algorithm.space}
+    made = CFO(
+        metric="score",
+        mode="max",
+        space={name: domain(span) for name, span in algorithm.space.items()},
+        points_to_evaluate=[point],
+        evaluated_rewards=[start[0]],
+        cost_attr="cost",
+        seed=seed,
+    )
+    made.set_search_properties(setting={"time_budget_s": float("inf"), "num_samples": 1_000_000})
+    return made
+
+
+def domain(span: Range) -> Any:
+    from flaml import tune
+
+    if isinstance(span.low, int):
+        return tune.lograndint(span.low, span.high + 1) if span.log else tune.randint(span.low, span.high + 1)
+    return tune.loguniform(span.low, span.high) if span.log else tune.uniform(span.low, span.high)

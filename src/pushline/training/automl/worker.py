@@ -1,0 +1,117 @@
+"""One process that fits models, apart from the search: it may hang, run out of memory or die without taking the search along."""
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from pushline.training.automl.algorithms import Candidate
+
+PR_SET_PDEATHSIG = 1
+READY = "ready"  # the first thing a worker says
+WHOLE = -1  # instead of a fold: fit on all rows
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """One fit."""
+
+    candidate: Candidate
+    fold: int  # rows of this fold are predicted, the others learned from; WHOLE: all rows are learned from
+    seed: int
+    threads: int
+    treatment: str = "none"  # of the rare class, applied to the learning rows alone
+
+
+class Fitted(Struct, frozen=True, kw_only=True):
+    """What came of a job."""
+
+    seconds: float
+    probabilities: Any = None  # float32: of the fold's rows, or of the first rows of the table for a whole fit
+    part: Any = None  # for a whole fit: what the ONNX graph is written from
+    error: str = ""
+    out_of_memory: bool = False
+
+
+def serve(connection: Connection, folder: str, kinds: tuple[str, ...], classes: int, memory: int) -> None:
+    """Fit what comes over the connection until it closes. `memory`: bytes this process may add to what it starts with."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the search decides what becomes of us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    die_with_parent()
+    limit_memory(memory)
+    data = Path(folder)
+    matrix = np.load(data / "matrix.npy", mmap_mode="r")
+    labels = np.load(data / "labels.npy")
+    folds = np.load(data / "folds.npy")
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        connection.send(READY)
+        while True:
+            connection.send(fitted(connection.recv(), matrix, labels, folds, kinds, classes))
+
+
+def fitted(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...], classes: int) -> Fitted:
+    """Do one job; whatever it raises becomes an answer."""
+    import warnings
+
+    started = time.monotonic()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # libraries that warn of each other's next version, thousands of times
+            return fit(job, matrix, labels, folds, kinds, classes, started)
+    except MemoryError as error:
+        return Fitted(seconds=time.monotonic() - started, error=f"{error}"[:300] or "out of memory", out_of_memory=True)
+    except Exception as error:  # noqa: BLE001  a trial may fail in any way: it becomes a row of the leaderboard
+        text = f"{type(error).__name__}: {error}"[:300]
+        return Fitted(seconds=time.monotonic() - started, error=text, out_of_memory="bad_alloc" in text or "bad allocation" in text)
+
+
+def fit(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...], classes: int, started: float) -> Fitted:
+    from pushline.training.automl.algorithms import build
+    from pushline.training.automl.imbalance import treated
+
+    learn = np.ones(len(labels), dtype=bool) if job.fold == WHOLE else folds != job.fold
+    estimator = build(job.candidate, seed=job.seed, threads=job.threads, kinds=kinds)
+    rows, answers, weights = treated(job.treatment, matrix[learn], labels[learn], kinds, job.seed)
+    estimator.fit(rows, answers, **({} if weights is None else {"sample_weight": weights}))
+    if job.fold != WHOLE:
+        probabilities = estimator.predict_proba(matrix[~learn])
+        return Fitted(seconds=time.monotonic() - started, probabilities=probabilities.astype(np.float32))
+    return Fitted(
+        seconds=time.monotonic() - started,
+        probabilities=estimator.predict_proba(np.asarray(matrix[:CHECKED_ROWS])).astype(np.float32),
+        part=part_of(estimator, classes),
+    )
+
+
+CHECKED_ROWS = 20_000  # of the training rows: on these the graph is held against the library
+
+
+def part_of(estimator: Any, classes: int) -> Any:
+    """What the ONNX graph is written from."""
+    from pushline.training.trees import trees_of
+
+    return estimator.part() if hasattr(estimator, "part") else trees_of(estimator, classes)
+
+
+def limit_memory(more: int) -> None:
+    """Let the process take `more` bytes beyond what it has; an allocation above that fails in this process alone."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except OSError:
+        return  # not Linux: the parent's watch on the resident size has to do
+    limit = pages * os.sysconf("SC_PAGE_SIZE") + more
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def die_with_parent() -> None:
+    """Where the system can do it, end this process when its parent ends, however that happened."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,147 @@
+"""From the checked table to the rows a model may learn from and those it never sees.
+
+Every row of the table ends up in exactly one place: training rows, the hold-out, or the rejects with the reason.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from pushline.data.contract import Column, Contract
+from pushline.data.split import split_of
+from pushline.errors import DataError
+from pushline.files import cannot_write, write_atomically, write_json
+from pushline.training.labels import NO_CLASS, class_codes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TRAIN = "train.parquet"
+HOLDOUT = "holdout.parquet"
+REJECTS = "rejects.parquet"
+COUNTS = "counts.json"
+MLTABLE = "MLTable"
+TABLE = "table.parquet"
+
+
+class Counts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the rows of the table went: `rows` is the sum of `train`, `holdout` and all of `rejected`."""
+
+    rows: int
+    train: int
+    holdout: int
+    rejected: dict[str, int]  # by reason, duplicates included
+    train_classes: dict[str, int]
+    holdout_classes: dict[str, int]
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """The frames of the split: `train` holds the model's columns and the label, the others all columns of the contract."""
+
+    train: "pd.DataFrame"
+    holdout: "pd.DataFrame"
+    rejects: "pd.DataFrame"  # with `row` (from 1, in the table) and `reason`
+    counts: Counts
+
+
+def table_file(data: Path) -> Path:
+    """The Parquet file of a checked table: `data` itself, or `table.parquet` in it."""
+    file = data / TABLE if data.is_dir() else data
+    if not file.is_file():
+        raise DataError(
+            f"{file} does not exist.", why="It is the typed table that check-data writes.", do="Run `pushline check-data` first."
+        )
+    return file
+
+
+def prepare(table: Path, contract: Contract, *, holdout: float = 0.1, use_known_after: bool = False) -> Prepared:
+    """Clean and split the typed table in `table` (Parquet, or the folder of check-data).
+
+    `holdout` is the share of rows that no training ever sees, chosen by content. Raises DataError where one side would
+    lack a class.
+    """
+    import pandas as pd
+
+    frame = pd.read_parquet(table_file(table), columns=[column.name for column in contract.columns])
+    reasons = reasons_of(frame, contract)
+    kept = frame[reasons == ""]
+    aside = split_of(kept, contract, holdout)
+    features = [column.name for column in contract.features(use_known_after=use_known_after)]
+    train = kept.loc[~aside, [*features, contract.label.name]].reset_index(drop=True)
+    unseen = kept[aside].reset_index(drop=True)
+    rejects = frame[reasons != ""]
+    rejects = rejects.assign(row=rejects.index + 1, reason=reasons[reasons != ""]).reset_index(drop=True)
+    counts = Counts(
+        rows=len(frame),
+        train=len(train),
+        holdout=len(unseen),
+        rejected={str(reason): int(count) for reason, count in rejects["reason"].value_counts().items()},
+        train_classes=class_counts(train, contract),
+        holdout_classes=class_counts(unseen, contract),
+    )
+    refuse_missing_class(counts)
+    return Prepared(train=train, holdout=unseen, rejects=rejects, counts=counts)
+
+
+def reasons_of(frame: "pd.DataFrame", contract: Contract) -> "pd.Series[Any]":
+    """Why each row can't be used, the first reason; empty for a row that can."""
+    import pandas as pd
+
+    reasons = pd.Series("", index=frame.index, dtype=object)
+
+    def reject(bad: Any, reason: str) -> None:
+        reasons[bad & (reasons == "")] = reason
+
+    codes = class_codes(contract, frame[contract.label.name])
+    reject(codes == NO_CLASS, f"{contract.label.name}: no class of the contract")
+    for column in contract.features(use_known_after=True):
+        for bad, reason in faults_of(frame[column.name], column):
+            reject(bad, f"{column.name}: {reason}")
+    reject(frame.duplicated(), "a repeated row")
+    return reasons
+
+
+def faults_of(values: "pd.Series[Any]", column: Column) -> list[tuple[Any, str]]:
+    """Masks of impossible values of one column, each with its reason."""
+    faults = []
+    empty = values.isna()
+    if not column.optional:
+        faults.append((empty, "empty, and a value is required"))
+    if column.is_text and column.allowed is not None:
+        faults.append((~empty & ~values.isin(column.allowed), "not an allowed value"))
+    if column.minimum is not None:
+        faults.append((~empty & (values < column.minimum), f"below {column.minimum:g}"))
+    if column.maximum is not None:
+        faults.append((~empty & (values > column.maximum), f"above {column.maximum:g}"))
+    return faults
+
+
+def class_counts(frame: "pd.DataFrame", contract: Contract) -> dict[str, int]:
+    codes = class_codes(contract, frame[contract.label.name])
+    return {name: int((codes == number).sum()) for number, name in enumerate(contract.classes)}
+
+
+def refuse_missing_class(counts: Counts) -> None:
+    for side, classes in (("training rows", counts.train_classes), ("hold-out", counts.holdout_classes)):
+        for name, rows in classes.items():
+            if rows == 0:
+                raise DataError(
+                    f"The {side} hold no row of the class {name!r}.",
+                    why=f"The table has {counts.rows} rows, of which {counts.train} are for training and {counts.holdout} are held out.",
+                    do="Bring more rows, or raise `holdout` in [tool.pushline.training].",
+                )
+
+
+def write_prepared(prepared: Prepared, out: Path) -> None:
+    """Leave the frames and counts in the folder `out`, with the MLTable file by which Azure ML finds the training rows."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        prepared.train.to_parquet(out / TRAIN, index=False)
+        prepared.holdout.to_parquet(out / HOLDOUT, index=False)
+        prepared.rejects.to_parquet(out / REJECTS, index=False)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    write_json(out / COUNTS, prepared.counts)
+    text = f"type: mltable\npaths:\n  - file: ./{TRAIN}\ntransformations:\n  - read_parquet\n"
+    write_atomically(out / MLTABLE, text.encode())
