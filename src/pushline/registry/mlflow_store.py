@@ -39,6 +39,15 @@ def quiet_mlflow() -> None:
     logging.getLogger("alembic").setLevel(logging.ERROR)
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Import and use MLflow without the deprecations inside it and its dependencies: those are theirs to mend."""
+    quiet_mlflow()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 class MlflowStore:
     """Training runs and model versions of one model name. Roles are aliases, or tags where a backend has none."""
 
@@ -52,10 +61,7 @@ class MlflowStore:
 
     @cached_property
     def client(self) -> Any:
-        quiet_mlflow()
-        with warnings.catch_warnings():
-            # SQLAlchemy's deprecations inside MLflow and pydantic's are theirs to mend.
-            warnings.simplefilter("ignore")
+        with quietly():
             from mlflow import MlflowClient
 
             with self._alone(), self._asked("be opened"):
@@ -81,11 +87,10 @@ class MlflowStore:
     @contextmanager
     def _asked(self, what: str) -> Iterator[None]:
         """Turn MLflow's failures into one of ours."""
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
+        with quietly():
+            from mlflow.exceptions import MlflowException
+            from sqlalchemy.exc import SQLAlchemyError
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
             try:
                 yield
             except (MlflowException, SQLAlchemyError, OSError) as error:
@@ -152,8 +157,8 @@ class MlflowStore:
                 if version.run_id == run_id:  # the same command again continues, it does not duplicate
                     for key, value in tags.items():
                         client.set_model_version_tag(self.name, version.version, key, value)
-                    self._give(CHALLENGER, version.version)
-                    return self.version(version.version)
+                    self._give(CHALLENGER, str(version.version))
+                    return self.version(str(version.version))
             self._ensure_name()
             made = client.create_model_version(
                 self.name,
