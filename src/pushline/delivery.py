@@ -39,10 +39,11 @@ Tell = Callable[[str], None]
 class Delivery:
     """One project with its settings, and whom to tell what is going on."""
 
-    def __init__(self, project: Project, settings: PushlineSettings, tell: Tell) -> None:
+    def __init__(self, project: Project, settings: PushlineSettings, tell: Tell, *, tied_to: int | None = None) -> None:
         self.project = project
         self.settings = settings
         self.tell = tell
+        self.tied_to = tied_to  # the process a candidate ends with, where one runs all stages
 
     @property
     def build(self) -> Path:
@@ -61,7 +62,7 @@ class Delivery:
     def target(self) -> "Target":
         from pushline.release import open_target
 
-        return open_target(self.project, self.settings)
+        return open_target(self.project, self.settings, tied_to=self.tied_to)
 
     def fetch(self, *, sample_if_offline: bool = False) -> Fetched:
         from pushline.data.fetch import fetch

@@ -182,9 +182,9 @@ def results(build: Path, *, generated: bool = False, accept: bool = True) -> lis
             "metric": "average_precision",
             "challenger": 0.4721,
             "champion": 0.4655,
-            "difference": 0.0066,
-            "low": 0.0003,
-            "high": 0.013,
+            "gain": 0.0066,
+            "gain_low": 0.0003,
+            "gain_high": 0.013,
             "rows": 3295,
         },
     )

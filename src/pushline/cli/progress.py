@@ -56,7 +56,7 @@ class Board:
 
         names = list(STAGES)
         self.console = console
-        self.rows: dict[str, tuple[State, float | None, str]] = {name: ("not run", None, "") for name in names[names.index(first) :]}
+        self.rows: dict[str, tuple[State, float | None, str]] = dict.fromkeys(names[names.index(first) :], ("not run", None, ""))
         self.banners: list[str] = []
         self.began = 0.0
         self.spinner = Spinner("dots", style="cyan")
@@ -91,7 +91,7 @@ class Board:
 
         return Group(*map(banner_box, self.banners), self.table())
 
-    def table(self) -> "RenderableType":
+    def table(self) -> Any:
         from rich.text import Text
 
         table = empty_table()

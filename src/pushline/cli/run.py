@@ -80,13 +80,13 @@ def report(context: Context) -> None:
 def evidence(context: Context, version: str | None, json: bool) -> None:
     """Show what a person needs to see before approving the release."""
     from pushline.github.actions import summarise
-    from pushline.report.evidence import evidence_of, evidence_summary
+    from pushline.report.evidence import evidence_summary, gather
     from pushline.results import as_json as text
 
-    found = evidence_of(context.delivery, version or None)
+    found = gather(context.delivery, version or None)
     markdown = evidence_summary(found)
     summarise(markdown)
-    click.echo(text(found) if json else markdown)
+    click.echo(text(found.evidence) if json else markdown)
 
 
 COMMANDS = [run, report, evidence]

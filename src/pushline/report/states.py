@@ -16,6 +16,7 @@ from pushline.results import (
     Failure,
     Fetched,
     LoadTested,
+    Part,
     Promoted,
     Registered,
     Result,
@@ -43,6 +44,19 @@ class StageState(Struct, frozen=True, kw_only=True):
     def words(self) -> str:
         """The state with the time it took."""
         return self.state if self.elapsed_s is None else f"{self.state}, {figures.duration(self.elapsed_s)}"
+
+
+class Outcome(Part, frozen=True, kw_only=True):
+    """What became of a stage, as `--json` prints it."""
+
+    stage: str
+    state: State
+    elapsed_s: float | None
+    figure: str
+
+
+def outcomes(states: tuple[StageState, ...]) -> tuple[Outcome, ...]:
+    return tuple(Outcome(stage=s.name, state=s.state, elapsed_s=s.elapsed_s, figure=s.figure) for s in states)
 
 
 def states_of(build: Path) -> tuple[StageState, ...]:

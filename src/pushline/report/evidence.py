@@ -1,0 +1,195 @@
+"""What a person needs to see before approving a release: `pushline evidence`, and the summary of the evidence job."""
+
+from pathlib import Path
+
+from pushline.delivery import Delivery
+from pushline.errors import PushlineError
+from pushline.report import figures, markdown
+from pushline.report.figures import NOTHING, counted, named
+from pushline.report.markdown import code, fold, table, text
+from pushline.report.states import Outcome, StageState, outcomes, states_of
+from pushline.report.summary import SAMPLE_NOTE, evaluation_of, findings_table, metrics_table
+from pushline.results import Checked, Part, Registered, Trained, load
+
+
+class Side(Part, frozen=True, kw_only=True):
+    """One of the two versions that an approval decides between. Empty where nobody knows."""
+
+    version: str = ""
+    release: str = ""
+    code: str = ""  # git revision of what trained the model
+    data_version: str = ""
+    contract_hash: str = ""
+    algorithm: str = ""
+    score: str = ""
+
+
+class Evidence(Part, frozen=True, kw_only=True):
+    """The evidence for one model version, and what approving it would change."""
+
+    model_name: str
+    version: str
+    accepted: bool
+    reason: str
+    metric: str
+    generated_sample: bool
+    target: str
+    now: Side | None  # None: nothing is live
+    proposed: Side
+    stages: tuple[Outcome, ...]
+
+
+class Gathered(Part, frozen=True, kw_only=True):
+    """The evidence with the results it rests on; results of another version than the proposed one are left out."""
+
+    evidence: Evidence
+    states: tuple[StageState, ...]
+    checked: Checked | None
+    trained: Trained | None
+    registered: Registered | None
+
+
+def gather(delivery: Delivery, version: str | None = None) -> Gathered:
+    """The evidence for `version`, by default the one this run registered.
+
+    Raises SettingsError where no version was registered or named; RegistryError where there is none of that number.
+    """
+    states = states_of(delivery.build)
+    found = {type(state.result): state.result for state in states if state.state != "stale"}
+    registered, trained, checked = found.get(Registered), found.get(Trained), found.get(Checked)
+    if version is None and registered is None:
+        registered = load(delivery.build, Registered)  # raises, naming what to run
+    if version is not None and (not isinstance(registered, Registered) or registered.version != version):
+        registered = trained = checked = None  # of another version: no evidence for this one
+    number = version or (registered.version if isinstance(registered, Registered) else "")
+    store = delivery.store()
+    proposed = store.version(number)
+    evidence = Evidence(
+        model_name=proposed.name,
+        version=number,
+        accepted=registered.decision.accept if isinstance(registered, Registered) else proposed.tags.get("accepted") == "true",
+        reason=registered.decision.reason if isinstance(registered, Registered) else proposed.tags.get("reason", ""),
+        metric=proposed.tags.get("metric", ""),
+        generated_sample=proposed.tags.get("generated_sample") == "true",
+        target=delivery.settings.target,
+        now=now_live(delivery),
+        proposed=side(number, proposed.tags, code=delivery.project.git_revision),
+        stages=outcomes(states),
+    )
+    return Gathered(
+        evidence=evidence,
+        states=states,
+        checked=checked if isinstance(checked, Checked) else None,
+        trained=trained if isinstance(trained, Trained) else None,
+        registered=registered if isinstance(registered, Registered) else None,
+    )
+
+
+def now_live(delivery: Delivery) -> Side | None:
+    """What users get now: the live release of this machine, else the champion, which is the newest promoted version."""
+    store = delivery.store()
+    live = None
+    if delivery.settings.target == "local":  # asking Azure would need an identity that this job must not have
+        try:
+            live = delivery.target().status().live
+        except PushlineError:
+            live = None
+    if live is not None:
+        try:
+            tags = store.version(live.release.model_version).tags
+        except PushlineError:
+            tags = {}
+        return side(live.release.model_version, tags, release=live.release.id, code=live.release.git_revision)
+    champion = store.champion()
+    return side(champion.version, champion.tags) if champion else None
+
+
+def side(version: str, tags: dict[str, str], *, release: str = "", code: str = "") -> Side:
+    return Side(
+        version=version,
+        release=release,
+        code=code or tags.get("git_revision", ""),
+        data_version=figures.short(tags.get("data_version", "")),
+        contract_hash=tags.get("contract_hash", ""),
+        algorithm=tags.get("algorithm", ""),
+        score=tags.get("score", ""),
+    )
+
+
+def evidence_summary(gathered: Gathered) -> str:
+    """The evidence as Markdown."""
+    known = gathered.evidence
+    verdict = "accepted for release" if known.accepted else "not accepted: approving would change nothing"
+    parts = [
+        f"# {text(known.model_name)} version {text(known.version)}: {verdict}",
+        *([SAMPLE_NOTE] if known.generated_sample else []),
+        text(known.reason, 700) if known.reason else "Nobody recorded why.",
+        markdown.flow([(state.name, state.state, state.words) for state in gathered.states]),
+        "## What will change",
+        changes(known),
+        "## Challenger and champion",
+        comparison(gathered.registered),
+        "## Figures on the hold-out",
+        quality(gathered.trained),
+        "## Data",
+        findings(gathered.checked),
+    ]
+    card = model_card(gathered.trained)
+    return "\n\n".join([*parts, *([card] if card else [])]) + "\n"
+
+
+def changes(known: Evidence) -> str:
+    """Live now beside proposed, line by line."""
+    lines = [
+        ("model version", "version"),
+        ("release", "release"),
+        ("code", "code"),
+        ("data version", "data_version"),
+        ("contract", "contract_hash"),
+        ("algorithm", "algorithm"),
+        (f"{named(known.metric)} when registered" if known.metric else "figure when registered", "score"),
+    ]
+    rows = []
+    for words, key in lines:
+        before, after = getattr(known.now, key) if known.now else "", getattr(known.proposed, key)
+        proposed = "made by deploy" if key == "release" else code(after) if after else NOTHING
+        rows.append([words, code(before) if before else NOTHING, proposed])
+    lead = f"On the target {code(known.target)}."
+    if known.now is None:
+        lead = f"Nothing is live on the target {code(known.target)} that is known here: this is the first release."
+    return f"{lead}\n\n{table(['', 'live now', 'proposed'], rows)}"
+
+
+def comparison(registered: Registered | None) -> str:
+    if registered is None:
+        return "No comparison of this version was made in this run."
+    against = f"Against version {text(registered.champion)}." if registered.champion else "There is no champion to compare with."
+    rows = [[text(named(key)), text(figures.scalar(value))] for key, value in registered.decision.evidence.items()]
+    return f"{against}\n\n{table(['evidence', ''], rows, figures=[1])}"
+
+
+def quality(trained: Trained | None) -> str:
+    if trained is None:
+        return "This version was not trained in this run; its figures are in the registry."
+    known = evaluation_of(trained)
+    lines = [f"**{text(trained.algorithm)}**, trained on {counted(trained.train_rows, 'row')}.", metrics_table(trained, known)]
+    if trained.threshold is not None:
+        lines.append(f"Threshold **{figures.decimal(trained.threshold, 3)}**, chosen out of fold for {text(trained.objective)}.")
+    return "\n\n".join(lines)
+
+
+def findings(checked: Checked | None) -> str:
+    if checked is None:
+        return "The data of this version was not checked in this run."
+    counts = f"{checked.critical} critical, {counted(checked.warning, 'warning')}, {checked.info} info in {counted(checked.rows, 'row')}."
+    return f"{counts}\n\n{findings_table(checked.findings)}" if checked.findings else f"No findings in {counted(checked.rows, 'row')}."
+
+
+def model_card(trained: Trained | None) -> str:
+    """The card itself: a path on the machine that trained is no link for the one who approves."""
+    if trained is None or not Path(trained.card).is_file():
+        return ""
+    card = Path(trained.card).read_text(encoding="utf-8", errors="replace")
+    body = card.split("\n---\n", 1)[1] if card.startswith("---\n") and "\n---\n" in card else card
+    link = f"It is an artifact of the MLflow run {code(trained.run_id)}, and part of this run's artifact `stage-train`."
+    return f"## Model card\n\n{link}\n\n{fold('Read it', body.strip())}"

@@ -1,0 +1,179 @@
+"""`build/report.html`: everything the stages left, in one file that asks for nothing outside itself."""
+
+import base64
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from pushline.errors import PushlineError
+from pushline.evaluation import Evaluation, load_evaluation
+from pushline.files import write_atomically
+from pushline.project import Project
+from pushline.report import charts, figures, sources
+from pushline.report.card import read_card
+from pushline.report.lines import trials
+from pushline.report.states import StageState, states_of
+from pushline.report.summary import promises
+from pushline.report.svg import strip, stripe
+from pushline.results import Interval, LoadTested, Registered, Trained
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(project: Project) -> Path:
+    """Write the report of what `build/` holds and return its file."""
+    file = project.build / "report.html"
+    write_atomically(file, page_of(project).encode("utf-8", "replace"))
+    return file
+
+
+def page_of(project: Project) -> str:
+    """The whole page. A part whose stage left nothing says so."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals.update(figures=figures, charts=charts, visible=figures.visible, lower=figures.LOWER_IS_BETTER)
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return environment.get_template("report.html.j2").render(
+        style=Markup(style),  # noqa: S704 - our own file, and its hash is what the policy admits
+        policy=f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'",
+        **gathered(project),
+    )
+
+
+def gathered(project: Project) -> dict[str, Any]:
+    """What the template speaks of."""
+    states = states_of(project.build)
+    by_name = {state.name: state for state in states}
+    results = {name.replace("-", "_"): state.result for name, state in by_name.items()}
+    trained, registered = results["train"], results["register"]
+    known = evaluation_of(trained, project.build) if isinstance(trained, Trained) else None
+    return {
+        "states": states,
+        "state": by_name,
+        "sections": sections(by_name),
+        "verdict": verdict_of(states),
+        "generated": any(getattr(state.result, "generated_sample", False) for state in states),
+        "name": name_of(states),
+        "made_at": figures.moment(datetime.now(UTC)),
+        "timeline": timeline(states),
+        "known": known,
+        "card": read_card(trained.card, project.build) if isinstance(trained, Trained) else None,
+        "trials": trials(trained) if isinstance(trained, Trained) else "",
+        "board": leaderboard(trained) if isinstance(trained, Trained) else [],
+        "gain": gain_of(registered) if isinstance(registered, Registered) else None,
+        "slo": slo_rows(results["load_test"]) if isinstance(results["load_test"], LoadTested) else [],
+        "sources": sources.of(project, states),
+        **results,
+    }
+
+
+def evaluation_of(trained: Trained, build: Path) -> Evaluation | None:
+    """What training measured; the path in the result is of the machine that trained."""
+    for place in (Path(trained.evaluation), build / "train" / "evaluation.json"):
+        try:
+            return load_evaluation(place)
+        except PushlineError:
+            continue
+    return None
+
+
+def sections(by_name: dict[str, StageState]) -> list[tuple[str, str, str]]:
+    """The page's contents: anchor, heading, and the state of the stage it rests on."""
+    rests_on = (
+        ("data", "Data", "check-data"),
+        ("search", "Search", "train"),
+        ("quality", "Quality", "train"),
+        ("groups", "Groups and columns", "train"),
+        ("champion", "Challenger and champion", "register"),
+        ("smoke", "Smoke", "smoke"),
+        ("load", "Load", "load-test"),
+        ("card", "Model card", "train"),
+        ("sources", "Where it comes from", "fetch"),
+    )
+    return [(anchor, heading, by_name[stage].state) for anchor, heading, stage in rests_on]
+
+
+def verdict_of(states: tuple[StageState, ...]) -> tuple[str, str, str]:
+    """The page in one sentence: its tone (good, warn, bad, quiet), the sentence and the reason."""
+    stopped = next((state for state in states if state.state in ("refused", "failed", "interrupted")), None)
+    last = states[-1]
+    if stopped is not None:
+        why = " ".join(part for part in (stopped.failure.why, stopped.failure.do) if part) if stopped.failure else stopped.figure
+        if isinstance(stopped.result, Registered):
+            why = stopped.result.decision.reason
+            return "warn", f"Not released: version {stopped.result.version} is not accepted", why
+        word = {"refused": "Stopped at", "failed": "Failed at", "interrupted": "Interrupted at"}[stopped.state]
+        return ("warn" if stopped.state == "refused" else "bad"), f"{word} {stopped.name}", why
+    if last.state == "done" and last.result is not None:
+        release = getattr(last.result, "release", None)
+        version = f"Version {release.model_version}" if release else "The release"
+        return "good", f"{version} is live", last.figure
+    reached = [state.name for state in states if state.state == "done"]
+    return "quiet", f"Not released: {reached[-1]} is the last stage that ran" if reached else "Nothing has run yet", ""
+
+
+def name_of(states: tuple[StageState, ...]) -> str:
+    """The model's name, as far as a stage knew it."""
+    for state in reversed(states):
+        release = getattr(state.result, "release", None)
+        name = getattr(state.result, "model_name", None) or getattr(release, "model_name", None)
+        if name:
+            return str(name)
+    return ""
+
+
+def timeline(states: tuple[StageState, ...]) -> dict[str, Markup]:
+    """A bar per stage on one time axis; what took no time is still seen."""
+    total = sum(state.elapsed_s or 0 for state in states) or 1.0
+    bars, start = {}, 0.0
+    for state in states:
+        length = (state.elapsed_s or 0) / total
+        shown = max(length, 0.006) if state.elapsed_s is not None else 0.0
+        begin = min(start, 1 - shown)
+        kind = f"state-{state.state.replace(' ', '-')}"
+        bars[state.name] = strip(stripe(0, 1, "track", y=6, height=2), stripe(begin, begin + shown, kind), words=state.words)
+        start += length
+    return bars
+
+
+def leaderboard(trained: Trained) -> list[tuple[Any, Markup | None]]:
+    """Trials, best first, each with its place between the worst and the best score."""
+    sign = -1 if trained.metric in figures.LOWER_IS_BETTER and any((t.score or 0) > 0 for t in trained.leaderboard) else 1
+    scored = [trial.score for trial in trained.leaderboard if trial.score is not None]
+    ranked = sorted(trained.leaderboard, key=lambda t: (t.score is None, -sign * (t.score or 0)))
+    if not scored:
+        return [(trial, None) for trial in ranked]
+    low, high = min(scored), max(scored)
+    reach = (high - low) or 1.0
+    places = [None if t.score is None else dot_strip((t.score - low) / reach, figures.decimal(t.score)) for t in ranked]
+    return list(zip(ranked, places, strict=True))
+
+
+def dot_strip(at: float, words: str) -> Markup:
+    return strip(stripe(0, 1, "track", y=6, height=2), stripe(at * 0.97, at * 0.97 + 0.03), words=words)
+
+
+def gain_of(registered: Registered) -> Interval | None:
+    """The challenger's gain over the champion with its interval, where there was one to meet."""
+    found = [registered.decision.evidence.get(key) for key in ("gain", "gain_low", "gain_high")]
+    numbers = [float(value) for value in found if isinstance(value, int | float)]
+    return Interval(value=numbers[0], low=numbers[1], high=numbers[2]) if len(numbers) == 3 else None
+
+
+def slo_rows(tested: LoadTested) -> list[tuple[str, str, str, str]]:
+    """Name, what was seen, what was promised, and whether it was kept: kept, broken or nothing promised."""
+    broken = {breach.name: breach for breach in tested.breaches}
+    rows = []
+    for key, seen, promise in promises(tested):
+        limit = tested.limits.get(key, broken[key].limit if key in broken else None)
+        kept = "" if limit is None else "broken" if key in broken else "kept"
+        rows.append((figures.named(key).removesuffix(" ms"), seen, promise(limit) if limit is not None else "", kept))
+    others = [breach for name, breach in broken.items() if name not in {key for key, _, _ in promises(tested)}]
+    return rows + [(figures.named(b.name), f"{b.seen:.4g}", f"{b.limit:.4g}", "broken") for b in others]
