@@ -31,6 +31,10 @@ class ReleaseFolders:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def here(self, release: Release) -> Release:
+        """The release with its copy as its model."""
+        return msgspec.structs.replace(release, model=str(self.root / release.id / MODEL))
+
     def keep(self, release: Release) -> Release:
         """Copy the release's model, checked before and after, and return the release with the copy as its model.
 
@@ -38,7 +42,7 @@ class ReleaseFolders:
         """
         source = Path(release.model)
         check_whole(source)
-        copy = msgspec.structs.replace(release, model=str(self.root / release.id / MODEL))
+        copy = self.here(release)
         digests = digests_of(source)
         if (self.root / release.id / RECORD).is_file() and self._same(release.id, digests):
             return copy

@@ -37,8 +37,8 @@ class LocalTarget:
         self.project = project
         self.settings = settings.serving
         self.tied_to = tied_to
-        self.record = Record(project.state)
         self.folders = ReleaseFolders(project.state / "releases")
+        self.record = Record(project.state, self.folders.here)
         self.keys_file = project.state / "keys.json"
         self.logs_folder = project.state / "logs"
 
@@ -156,9 +156,7 @@ class LocalTarget:
         )
 
     def logs(self, *, since: float | None, errors: bool, follow: bool) -> Iterator[LogEntry]:
-        state = self.record.read()
-        file = Path(state.live.log) if state.live else self.logs_folder / f"{LIVE}.jsonl"
-        return journal.entries(file, since=since, errors=errors, follow=follow)
+        return journal.entries(self.logs_folder / f"{LIVE}.jsonl", since=since, errors=errors, follow=follow)
 
     # How
 
@@ -176,7 +174,9 @@ class LocalTarget:
             if kept is not None:  # a command was killed between the switch and its record
                 back = bool(state.history) and state.history[-1].id == serves
                 history = state.history[:-1] if back else (*state.history, state.live.release)
-                found = msgspec.structs.replace(found, live=msgspec.structs.replace(state.live, release=kept.release), history=history)
+                found = msgspec.structs.replace(
+                    found, live=msgspec.structs.replace(state.live, release=self.folders.here(kept.release)), history=history
+                )
         if found != state:
             self.record.write(found)
         return found, notes
@@ -273,7 +273,7 @@ class LocalTarget:
         if slot_name == CANDIDATE and self.tied_to is not None:
             arguments += ["--tied-to", str(self.tied_to)]
         started = process.spawn(arguments, control, errors)
-        slot = Slot(release=release, url=self._url(port), log=str(log), process=started)
+        slot = Slot(release=release, url=self._url(port), process=started)
         try:
             if slot_name == CANDIDATE:
                 self.record.write(msgspec.structs.replace(state, candidate=slot))

@@ -30,8 +30,8 @@ def deploy(
     elif version is not None:
         model_version = store.version(version)
         number, name = model_version.version, model_version.name
-        if model_version.tags.get("decision") != "accepted" and model_version.role != "champion":
-            raise refused(number, model_version.tags.get("decision_reason") or "The registry holds no decision that accepts it.")
+        if model_version.tags.get("accepted") != "true":
+            raise refused(number, model_version.tags.get("reason") or "The registry holds no decision that accepts it.")
     else:
         raise NotAccepted("deploy stopped: no model version is named.", do="Run `pushline register` first, or name one with --version.")
     folder = store.download(number)

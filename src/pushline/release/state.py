@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -32,7 +32,6 @@ class Slot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     release: Release
     url: str
-    log: str
     process: Process | None
 
 
@@ -53,14 +52,25 @@ class State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Record:
     """The state in its file, and the lock that commands take before they change it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, here: Callable[[Release], Release]) -> None:
+        """`here` gives a release its model on this machine."""
+        self.here = here
         self.file = folder / "local-target.json"
         self.lock = folder / "local-target.lock"
 
     def read(self) -> State:
-        """The state; a file that can't be understood is kept aside, and nothing is remembered."""
+        """The state; a file that can't be understood is kept aside, and nothing is remembered.
+
+        Models are where this checkout keeps them: it may have been moved, or come from another machine.
+        """
         try:
-            return msgspec.json.decode(self.file.read_bytes(), type=State)
+            state = msgspec.json.decode(self.file.read_bytes(), type=State)
+            return msgspec.structs.replace(
+                state,
+                live=state.live and msgspec.structs.replace(state.live, release=self.here(state.live.release)),
+                candidate=state.candidate and msgspec.structs.replace(state.candidate, release=self.here(state.candidate.release)),
+                history=tuple(self.here(release) for release in state.history),
+            )
         except FileNotFoundError:
             return State()
         except msgspec.DecodeError:
