@@ -97,6 +97,36 @@ class Azure(Settings, frozen=True, kw_only=True):
     subscription: Annotated[str, Meta(description="subscription id")] = ""
     resource_group: Annotated[str, Meta(description="resource group of the workspace")] = ""
     workspace: Annotated[str, Meta(description="Azure Machine Learning workspace")] = ""
+    cluster: Annotated[str, Meta(description="compute cluster that trains; made where it is missing")] = "cpu-cluster"
+    vm_size: Annotated[str, Meta(description="of the cluster's nodes")] = "Standard_DS12_v2"
+    min_nodes: Annotated[int, Meta(ge=0, description="nodes that stay; 0 costs nothing between two trainings")] = 0
+    max_nodes: Annotated[PositiveInt, Meta(description="nodes at most")] = 5
+    engine: Annotated[
+        Literal["azure", "pushline"],
+        Meta(description="who searches for the model: Azure's AutoML, or the AutoML of the local target on the cluster"),
+    ] = "azure"
+    budget: Annotated[str, Meta(description="AutoML's time on the cluster: 30m, 1h, 3h")] = "1h"
+    concurrent_trials: Annotated[PositiveInt, Meta(description="trials of Azure's AutoML at a time, at most the nodes")] = 5
+    label: Annotated[str, Meta(description="DNS label of the live release; empty: the model's name")] = ""
+    label_scope: Annotated[
+        Literal["Unsecure", "TenantReuse", "SubscriptionReuse", "ResourceGroupReuse", "Noreuse"],
+        Meta(description="who may take the name once it is free; all but Unsecure put a hash into the name"),
+    ] = "TenantReuse"
+    pull_identity: Annotated[
+        str, Meta(description="user-assigned identity with AcrPull, by name or id; empty: the workspace's name with -pull behind it")
+    ] = ""
+    cpu: Annotated[Positive, Meta(description="cores of the scoring container")] = 1.0
+    memory_gb: Annotated[Positive, Meta(description="memory of the scoring container; the TLS sidecar has 0.5 more")] = 1.5
+    tls: Annotated[Literal["acme", "internal"], Meta(description="certificates from Let's Encrypt, or of the sidecar's own authority")] = (
+        "acme"
+    )
+    telemetry: Annotated[bool, Meta(description="requests and failures to Application Insights")] = True
+    sidecar: Annotated[str, Meta(description="image of the TLS sidecar; copied into the workspace's registry, pinned by digest there")] = (
+        "docker.io/library/caddy:2.11.7"
+    )
+    image_builder: Annotated[
+        Literal["auto", "docker", "acr"], Meta(description="who builds the image: a container engine here, or the registry's own tasks")
+    ] = "auto"
 
 
 class PushlineSettings(Settings, frozen=True, kw_only=True):

@@ -1,0 +1,85 @@
+"""Calls of the resource manager for which no client is installed: read a resource, act on it, put a small one."""
+
+import time
+from typing import Any
+
+from pushline.azure.failures import asking
+from pushline.errors import TargetError
+
+HOST = "https://management.azure.com"
+SCOPE = f"{HOST}/.default"
+# Bounded: about a minute of trying, never minutes of waiting for one answer.
+PATIENCE: dict[str, Any] = {
+    "retry_total": 6,
+    "retry_backoff_factor": 0.5,
+    "retry_backoff_max": 20,
+    "connection_timeout": 15,
+    "read_timeout": 60,
+}
+OPERATION_S = 600.0
+
+
+class Arm:
+    """The resource manager, signed in."""
+
+    def __init__(self, credential: Any) -> None:
+        from azure.core.pipeline.policies import RetryPolicy
+        from azure.mgmt.core import ARMPipelineClient
+        from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
+
+        self.client = ARMPipelineClient(
+            base_url=HOST,
+            authentication_policy=ARMChallengeAuthenticationPolicy(credential, SCOPE),
+            per_retry_policies=[ARMChallengeAuthenticationPolicy(credential, SCOPE)],
+            retry_policy=RetryPolicy(**PATIENCE),
+            **PATIENCE,
+        )
+
+    def read(self, resource: str, version: str, *, what: str) -> dict[str, Any]:
+        """The resource with this id. Raises TargetError or SettingsError where Azure says no."""
+        with asking(what):
+            return dict(self._send("GET", resource, version, None).json())
+
+    def put(self, resource: str, version: str, body: dict[str, Any], *, what: str) -> dict[str, Any]:
+        with asking(what):
+            return dict(self._send("PUT", resource, version, body).json())
+
+    def act(self, resource: str, action: str, version: str, body: dict[str, Any] | None = None, *, what: str) -> dict[str, Any]:
+        """POST an action, and wait for its end where it takes a while."""
+        with asking(what):
+            answer = self._send("POST", f"{resource}/{action}", version, body)
+            where = answer.headers.get("Azure-AsyncOperation") or answer.headers.get("Location")
+            if answer.status_code == 202 and where:
+                return self._followed(where, what)
+            return dict(answer.json()) if answer.content else {}
+
+    def _send(self, method: str, path: str, version: str, body: dict[str, Any] | None) -> Any:
+        from azure.core.rest import HttpRequest
+
+        address = path if path.startswith("https://") else f"{HOST}{path}?api-version={version}"
+        answer = self.client.send_request(HttpRequest(method, address, json=body))
+        answer.raise_for_status()
+        return answer
+
+    def _followed(self, where: str, what: str) -> dict[str, Any]:
+        until = time.monotonic() + OPERATION_S
+        while time.monotonic() < until:
+            answer = self._send("GET", where, "", None)
+            state = dict(answer.json()) if answer.content else {}
+            status = state.get("status", "Succeeded" if answer.status_code == 200 else "InProgress")
+            if status == "Succeeded":
+                return state
+            if status in ("Failed", "Canceled"):
+                said = state.get("error", {})
+                raise TargetError(f"Azure failed while {what}.", why=f"It says {said.get('code')}: {said.get('message')}.")
+            time.sleep(pause(answer))
+        raise TargetError(f"Azure did not finish while {what}.", why=f"It had {OPERATION_S:g} s.", do="Run the same command again.")
+
+
+def pause(answer: Any) -> float:
+    """How long the service wants us to wait before the next question, in seconds; 5 where it does not say."""
+    exact = answer.headers.get("x-ms-retry-after-ms") or answer.headers.get("retry-after-ms")
+    if exact and exact.isdigit():
+        return int(exact) / 1000
+    coarse = answer.headers.get("Retry-After", "")
+    return min(float(coarse), 60.0) if coarse.isdigit() else 5.0

@@ -1,0 +1,155 @@
+"""One workspace of Azure: its clients, made when first asked for, and what it knows about its surroundings."""
+
+import logging
+import warnings
+from functools import cached_property
+from typing import Any
+
+from msgspec import Struct
+
+from pushline.azure.arm import PATIENCE, Arm
+from pushline.azure.credential import credential
+from pushline.azure.failures import asking
+from pushline.errors import SettingsError
+from pushline.settings import Azure
+
+WORKSPACE_VERSION = "2024-10-01"
+INSIGHTS_VERSION = "2020-02-02"
+ANALYTICS_VERSION = "2023-09-01"
+STORAGE_VERSION = "2023-05-01"
+REGISTRY_VERSION = "2023-07-01"
+IDENTITY_VERSION = "2023-01-31"
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What the workspace says of itself; ids are ARM ids."""
+
+    id: str
+    region: str
+    storage: str
+    vault: str
+    insights: str
+    registry: str
+    tracking: str
+
+
+class Cloud:
+    """The workspace that the settings name."""
+
+    def __init__(self, settings: Azure) -> None:
+        for name in ("subscription", "resource_group", "workspace"):
+            if not getattr(settings, name):
+                raise SettingsError(
+                    f"The setting azure.{name} is empty.",
+                    why="The target aci needs to know which workspace it belongs to.",
+                    do=f"Set {name} in [tool.pushline.azure] of pyproject.toml, or the variable PUSHLINE_AZURE__{name.upper()}.",
+                )
+        self.settings = settings
+        hush()
+
+    @cached_property
+    def credential(self) -> Any:
+        return credential()
+
+    @cached_property
+    def arm(self) -> Arm:
+        return Arm(self.credential)
+
+    @cached_property
+    def ml(self) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from azure.ai.ml import MLClient
+
+            return MLClient(
+                self.credential,
+                self.settings.subscription,
+                self.settings.resource_group,
+                self.settings.workspace,
+                show_progress=False,
+                enable_telemetry=False,
+                **PATIENCE,
+            )
+
+    def id_of(self, provider: str, *parts: str) -> str:
+        """The ARM id of a resource in the workspace's resource group."""
+        group = f"/subscriptions/{self.settings.subscription}/resourceGroups/{self.settings.resource_group}"
+        return "/".join([group, "providers", provider, *parts])
+
+    @cached_property
+    def facts(self) -> Facts:
+        resource = self.id_of("Microsoft.MachineLearningServices", "workspaces", self.settings.workspace)
+        told = self.arm.read(resource, WORKSPACE_VERSION, what=f"reading the workspace {self.settings.workspace}")
+        properties = told["properties"]
+        if not properties.get("containerRegistry"):
+            raise SettingsError(
+                f"The workspace {self.settings.workspace} has no container registry.",
+                why="Azure makes one only when a workspace first builds an image.",
+                do="Attach one to the workspace; docs/azure.md says how.",
+            )
+        return Facts(
+            id=told["id"],
+            region=told["location"],
+            storage=properties["storageAccount"],
+            vault=properties["keyVault"],
+            insights=properties.get("applicationInsights") or "",
+            registry=properties["containerRegistry"],
+            tracking=properties["mlFlowTrackingUri"].replace("/mlflow/v1.0", "/mlflow/v2.0"),
+        )
+
+    @cached_property
+    def pull_identity(self) -> str:
+        """The ARM id of the identity that pulls images, which must be there before."""
+        said = self.settings.pull_identity or f"{self.settings.workspace}-pull"
+        resource = said if said.startswith("/") else self.id_of("Microsoft.ManagedIdentity", "userAssignedIdentities", said)
+        return str(self.arm.read(resource, IDENTITY_VERSION, what=f"reading the identity {name_of(resource)} that pulls images")["id"])
+
+    @cached_property
+    def login_server(self) -> str:
+        told = self.arm.read(self.facts.registry, REGISTRY_VERSION, what="reading the workspace's container registry")
+        return str(told["properties"]["loginServer"])
+
+    @cached_property
+    def vault_address(self) -> str:
+        told = self.arm.read(self.facts.vault, "2023-07-01", what="reading the workspace's Key Vault")
+        return str(told["properties"]["vaultUri"]).rstrip("/")
+
+    @cached_property
+    def insights(self) -> dict[str, Any]:
+        told = self.arm.read(self.facts.insights, INSIGHTS_VERSION, what="reading the workspace's Application Insights")
+        return dict(told["properties"])
+
+    @cached_property
+    def analytics(self) -> tuple[str, str]:
+        """Customer id of the Log Analytics workspace behind Application Insights, and its ARM id."""
+        resource = str(self.insights["WorkspaceResourceId"])
+        told = self.arm.read(resource, ANALYTICS_VERSION, what="reading the Log Analytics workspace")
+        return str(told["properties"]["customerId"]), resource
+
+    def analytics_key(self) -> str:
+        answer = self.arm.act(self.analytics[1], "sharedKeys", "2020-08-01", what="asking for the key of Log Analytics")
+        return str(answer["primarySharedKey"])
+
+    def storage_key(self) -> str:
+        answer = self.arm.act(self.facts.storage, "listKeys", STORAGE_VERSION, what="asking for the key of the storage account")
+        return str(answer["keys"][0]["value"])
+
+    def container(self, datastore: str) -> Any:
+        """A client of the blob container behind a datastore of the workspace."""
+        from azure.storage.blob import ContainerClient
+
+        with asking(f"reading the datastore {datastore}"):
+            found = self.ml.datastores.get(datastore)
+        address = f"https://{found.account_name}.blob.{found.endpoint or 'core.windows.net'}"
+        return ContainerClient(address, found.container_name, credential=self.credential, **PATIENCE)
+
+
+def name_of(resource: str) -> str:
+    """The last part of an ARM id."""
+    return resource.rstrip("/").rpartition("/")[2]
+
+
+def hush() -> None:
+    """The SDKs' own chatter is not for our users; what goes wrong is raised."""
+    for name in ("azure", "azureml", "msal", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,104 @@
+"""Start and stop a whole loopback Azure, and say which variables let a program reach it."""
+
+from pathlib import Path
+
+from fake import (  # noqa: F401 - importing them registers their routes
+    assets,
+    computes,
+    directory,
+    estate,
+    groups,
+    history,
+    images,
+    jobs,
+    monitor,
+    storage,
+    tracking,
+    vault,
+)
+from fake.directory import GITHUB, Application
+from fake.proxy import Proxy
+from fake.world import GROUP, REGISTRY, SUBSCRIPTION, TENANT, WORKSPACE, World
+
+TRAINING = "aaaa1111-0000-0000-0000-000000000001"
+RELEASE = "aaaa1111-0000-0000-0000-000000000002"
+REPOSITORY = "repo:someone/bank"
+
+
+class Loopback:
+    """A world with its proxy and its services. Use as a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self.world = World(folder)
+        estate.build(self.world)
+        for client, name in ((TRAINING, "training"), (RELEASE, "production")):
+            subject = f"{REPOSITORY}:environment:{name}"
+            self.world.directory.applications[client] = Application(client, name, subject, secret=f"{name}-secret-of-a-laptop")
+            self.world.rights[client] = (["*"], [])
+        self.proxy = Proxy(self.world)
+
+    def __enter__(self) -> "Loopback":
+        self.world.services["tracking"] = tracking.Tracking(self.world.folder / "mlflow")
+        script = storage.azurite()
+        if script is not None:
+            self.world.services["blobs"] = storage.Blobs(script, estate.STORAGE_KEY)
+            self.world.services["blobs"].wait()
+            for container in (assets.CONTAINER, jobs.ARTIFACTS):
+                storage.make_container(self.world, container)
+        self.proxy.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.proxy.stop()
+        for job in self.world.jobs.values():
+            job.cancelled = True
+            jobs.end_process(job)
+        for group in self.world.groups.values():
+            group.stop()
+        for service in self.world.services.values():
+            service.stop()
+
+    def reach(self) -> dict[str, str]:
+        """The variables by which any program's HTTPS comes here."""
+        trust = str(self.world.authority.bundle)
+        return {
+            "HTTPS_PROXY": self.proxy.address,
+            "https_proxy": self.proxy.address,
+            "NO_PROXY": "localhost,127.0.0.1,::1",
+            "no_proxy": "localhost,127.0.0.1,::1",
+            "REQUESTS_CA_BUNDLE": trust,
+            "SSL_CERT_FILE": trust,
+            "CURL_CA_BUNDLE": trust,
+        }
+
+    def settings(self) -> dict[str, str]:
+        """The settings that make the loopback workspace the target."""
+        return {
+            "PUSHLINE_TARGET": "aci",
+            "PUSHLINE_AZURE__SUBSCRIPTION": SUBSCRIPTION,
+            "PUSHLINE_AZURE__RESOURCE_GROUP": GROUP,
+            "PUSHLINE_AZURE__WORKSPACE": WORKSPACE,
+        }
+
+    def as_laptop(self) -> dict[str, str]:
+        """A person's machine: a client secret in the environment."""
+        application = self.world.directory.applications[RELEASE]
+        said = {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": RELEASE, "AZURE_CLIENT_SECRET": application.secret}
+        return {**self.reach(), **self.settings(), **said}
+
+    def as_job(self, client: str = RELEASE) -> dict[str, str]:
+        """A job in GitHub Actions that may ask for an id-token."""
+        application = self.world.directory.applications[client]
+        self.world.directory.runner_subject = application.subject
+        return {
+            **self.reach(),
+            **self.settings(),
+            "AZURE_TENANT_ID": TENANT,
+            "AZURE_CLIENT_ID": client,
+            "ACTIONS_ID_TOKEN_REQUEST_URL": f"https://{GITHUB}/token?api-version=2.0",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": self.world.directory.runner_token,
+        }
+
+
+def registry_host() -> str:
+    return f"{REGISTRY}.azurecr.io"
