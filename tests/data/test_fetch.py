@@ -1,4 +1,5 @@
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,7 +33,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
 @pytest.fixture
 def place(tmp_path: Path) -> Project:
     """A folder that fetch can work in."""
-    return Project(tmp_path)
+    columns = [{"name": "a", "type": "integer"}, {"name": "b", "type": "string", "role": "label", "allowed": ["2", "3"]}]
+    project = Project(tmp_path)
+    project.contract.parent.mkdir()
+    project.contract.write_text(json.dumps({"name": "t", "positive": "3", "columns": columns}))
+    return project
 
 
 def pin(project: Project, *urls: str, name: str = "f.csv") -> PinnedFile:

@@ -2,12 +2,13 @@ import csv
 import io
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushline.data import version
-from pushline.data.version import by_bytes, by_fields, table_of, version_of_many
+from pushline.data.version import by_bytes, by_rows, csv_rows, table_of, version_of_many
 from pushline.errors import DataCorrupt
 
 CELL = st.text(st.characters(codec="utf-8", exclude_characters='\r\n,"\x00'), max_size=6)
@@ -67,7 +68,7 @@ def test_the_fast_way_and_the_way_through_fields_agree(tmp_path_factory: pytest.
         fast = by_bytes(file)
     finally:
         version.CHUNK = size
-    slow = by_fields(file)
+    slow = by_rows(csv_rows(file))
     assert fast is not None
     assert (fast[0].hexdigest(), *fast[1:]) == (slow[0].hexdigest(), *slow[1:])
 
@@ -81,3 +82,22 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes) -> N
 def test_one_file_has_its_own_version_and_the_order_of_several_counts() -> None:
     assert version_of_many(["a"]) == "a"
     assert len({version_of_many(["a", "b"]), version_of_many(["b", "a"]), version_of_many(["a"])}) == 3
+
+
+def test_another_delimiter_is_the_same_table(tmp_path: Path) -> None:
+    plain = table_of(written(tmp_path / "plain.csv", b'a,b\n1,"x, y"\n2,z;z\n'))
+    other = table_of(written(tmp_path / "other.csv", b'a;b\n1;x, y\n2;"z;z"\n'), ";")
+    assert (other.version, other.columns) == (plain.version, ("a", "b"))
+
+
+def test_a_parquet_file_has_the_version_of_its_rows(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"n": [1, 2], "x": [0.1, None], "t": ["a,b", None], "f": [True, False]})
+    rows.to_parquet(tmp_path / "t.parquet", index=False)
+    plain = table_of(written(tmp_path / "t.csv", b'n,x,t,f\n1,0.1,"a,b",true\n2,,,false\n'))
+    assert table_of(tmp_path / "t.parquet").version == plain.version
+    assert table_of(tmp_path / "t.parquet").rows == 2
+
+
+def test_a_parquet_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataCorrupt):
+        table_of(written(tmp_path / "t.parquet", b"a,b\n"))

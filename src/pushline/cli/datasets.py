@@ -62,11 +62,12 @@ def sample(context: Context, rows: int, seed: int, out: Path | None, json: bool)
 
     if json and out is None:
         raise click.UsageError("--json goes with --out: standard output holds either the rows or the result.")
-    made = sample_rows(load_profile(context.project.profile), contract_of(context), rows, seed)
+    contract = contract_of(context)
+    made = sample_rows(load_profile(context.project.profile), contract, rows, seed)
     if out is None:
-        made.to_csv(sys.stdout, index=False, lineterminator="\n")
+        made.to_csv(sys.stdout, index=False, lineterminator="\n", sep=contract.delimiter)
         return
-    write_sample(made, out)
+    write_sample(made, out, contract.delimiter)
     tell("generated rows, drawn from data_checks/profile.json")
     show(Sampled(file=str(out), rows=rows, seed=seed), [f"{rows:,} rows in {out}"], json=json)
 

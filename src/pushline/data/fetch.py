@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from pushline.data.contract import Contract, load_contract
 from pushline.data.download import download
 from pushline.data.lock import DataLock, PinnedFile, load_lock
 from pushline.data.version import Table, sha256_of, table_of
@@ -26,94 +27,100 @@ def fetch(project: Project, *, local: Path | None, sample_if_offline: bool, tell
     `local` is a file or folder to look in before downloading. Raises DataUnavailable where no source gives a file (or,
     with `sample_if_offline`, returns generated rows and says so), DataCorrupt where one gives other bytes.
     """
-    lock = load_lock(project.data_lock)
+    lock, contract = load_lock(project.data_lock), load_contract(project.contract)
+    places = Places(project.state / "cache", local, contract.delimiter, tell)
     try:
-        files = tuple(get(pinned, project.state / "cache", local, tell) for pinned in lock.files)
+        files = tuple(places.get(pinned) for pinned in lock.files)
     except DataUnavailable as error:
         if not sample_if_offline:
             raise
-        return generated(project, lock, error, tell)
+        return generated(project, contract, lock, error, tell)
     return Fetched(data_version=lock.version, files=files, rows=lock.rows, columns=len(lock.files[0].columns))
 
 
-def get(pinned: PinnedFile, cache: Path, local: Path | None, tell: Tell) -> DataFile:
-    """One file, from the nearest place that has it."""
-    found = cached(pinned, cache, tell) or at_hand(pinned, local, tell) or downloaded(pinned, cache, tell)
-    tell(f"{pinned.name}: {pinned.rows:,} rows, version {pinned.version}, from {found.origin}")
-    return found
+class Places:
+    """Where a pinned file may be, from the nearest to the farthest."""
+
+    def __init__(self, cache: Path, local: Path | None, delimiter: str, tell: Tell) -> None:
+        self.cache = cache
+        self.local = local
+        self.delimiter = delimiter
+        self.tell = tell
+
+    def get(self, pinned: PinnedFile) -> DataFile:
+        """The file, from the nearest place that has it."""
+        found = self.cached(pinned) or self.at_hand(pinned) or self.downloaded(pinned)
+        self.tell(f"{pinned.name}: {pinned.rows:,} rows, version {pinned.version}, from {found.origin}")
+        return found
+
+    def cached(self, pinned: PinnedFile) -> DataFile | None:
+        """The file from the cache; a copy that was damaged there is left out."""
+        for sha256 in pinned.hashes:
+            file = place_of(self.cache, pinned.name, sha256)
+            if not file.is_file():
+                continue
+            if sha256_of(file) == sha256:
+                return described(pinned, file, sha256, "cache")
+            self.tell(f"{file} is damaged and will be replaced")
+            file.unlink()
+        return None
+
+    def at_hand(self, pinned: PinnedFile) -> DataFile | None:
+        """The file from the place PUSHLINE_DATA names; another table there is refused, for somebody meant it to be used."""
+        local = self.local
+        if local is None:
+            return None
+        file = local / pinned.name if local.is_dir() else local
+        if not file.is_file():
+            self.tell(f"PUSHLINE_DATA holds no {pinned.name}" if local.exists() else f"PUSHLINE_DATA names {local}, which does not exist")
+            return None
+        sha256 = sha256_of(file)
+        if sha256 in pinned.hashes:
+            return described(pinned, file.resolve(), sha256, "PUSHLINE_DATA")
+        if local.is_file() and file.name != pinned.name:
+            return None  # the one file it names is another one of data.lock
+        table = table_of(file, self.delimiter)
+        if table.version == pinned.version:
+            return described(pinned, file.resolve(), sha256, "PUSHLINE_DATA")
+        raise DataCorrupt(
+            f"{file} is not the {pinned.name} that data.lock pins.",
+            why=f"It holds version {table.version} with {table.rows:,} rows; pinned is {pinned.version} with {pinned.rows:,}.",
+            do="Point PUSHLINE_DATA at the pinned file, or pin this one with `pushline data add FILE`.",
+        )
+
+    def downloaded(self, pinned: PinnedFile) -> DataFile:
+        """The file from the first source that gives it."""
+        problems: list[DataUnavailable | DataCorrupt] = []
+        for source in pinned.sources:
+            if not source.url:
+                continue
+            place = place_of(self.cache, pinned.name, source.sha256)
+            try:
+                self.tell(f"downloading {source.url}")
+                file = download(source.url, source.sha256, place.parent, place.name, self.tell)
+            except (DataUnavailable, DataCorrupt) as error:
+                self.tell(f"{error.what} {error.why}")
+                problems.append(error)
+                continue
+            verify(pinned, table_of(file, self.delimiter))
+            return described(pinned, file, source.sha256, source.url)
+        corrupt = [problem for problem in problems if isinstance(problem, DataCorrupt)]
+        if corrupt:
+            raise corrupt[0]
+        raise DataUnavailable(
+            f"{pinned.name} can't be had.",
+            why=" ".join(f"{problem.what} {problem.why}" for problem in problems) or "data.lock lists no address for it.",
+            do=WAYS_OUT,
+        )
 
 
 def described(pinned: PinnedFile, file: Path, sha256: str, origin: str) -> DataFile:
     return DataFile(name=pinned.name, path=str(file), sha256=sha256, version=pinned.version, rows=pinned.rows, origin=origin)
 
 
-def place_of(pinned: PinnedFile, sha256: str, cache: Path) -> Path:
+def place_of(cache: Path, name: str, sha256: str) -> Path:
     """Where the cache keeps the copy with these bytes."""
-    return cache / sha256[:16] / pinned.name
-
-
-def cached(pinned: PinnedFile, cache: Path, tell: Tell) -> DataFile | None:
-    """The file from the cache; a copy that was damaged there is left out."""
-    for sha256 in pinned.hashes:
-        file = place_of(pinned, sha256, cache)
-        if not file.is_file():
-            continue
-        if sha256_of(file) == sha256:
-            return described(pinned, file, sha256, "cache")
-        tell(f"{file} is damaged and will be replaced")
-        file.unlink()
-    return None
-
-
-def at_hand(pinned: PinnedFile, local: Path | None, tell: Tell) -> DataFile | None:
-    """The file from the place PUSHLINE_DATA names; another table there is refused, for somebody meant it to be used."""
-    if local is None:
-        return None
-    if not local.exists():
-        tell(f"PUSHLINE_DATA names {local}, which does not exist")
-        return None
-    file = local / pinned.name if local.is_dir() else local
-    if not file.is_file():
-        tell(f"PUSHLINE_DATA holds no {pinned.name}")
-        return None
-    sha256 = sha256_of(file)
-    if sha256 in pinned.hashes:
-        return described(pinned, file.resolve(), sha256, "PUSHLINE_DATA")
-    if local.is_file() and file.name != pinned.name:
-        return None  # the one file it names is another one of data.lock
-    table = table_of(file)
-    if table.version == pinned.version:
-        return described(pinned, file.resolve(), sha256, "PUSHLINE_DATA")
-    raise DataCorrupt(
-        f"{file} is not the {pinned.name} that data.lock pins.",
-        why=f"It holds version {table.version} with {table.rows:,} rows; pinned is {pinned.version} with {pinned.rows:,}.",
-        do="Point PUSHLINE_DATA at the pinned file, or pin this one with `pushline data add FILE`.",
-    )
-
-
-def downloaded(pinned: PinnedFile, cache: Path, tell: Tell) -> DataFile:
-    """The file from the first source that gives it."""
-    problems: list[DataUnavailable | DataCorrupt] = []
-    for source in pinned.sources:
-        if not source.url:
-            continue
-        try:
-            tell(f"downloading {source.url}")
-            file = download(source.url, source.sha256, cache / source.sha256[:16], pinned.name, tell)
-        except (DataUnavailable, DataCorrupt) as error:
-            tell(f"{error.what} {error.why}")
-            problems.append(error)
-            continue
-        verify(pinned, table_of(file))
-        return described(pinned, file, source.sha256, source.url)
-    corrupt = [problem for problem in problems if isinstance(problem, DataCorrupt)]
-    if corrupt:
-        raise corrupt[0]
-    raise DataUnavailable(
-        f"{pinned.name} can't be had.",
-        why=" ".join(f"{problem.what} {problem.why}" for problem in problems) or "data.lock lists no address for it.",
-        do=WAYS_OUT,
-    )
+    return cache / sha256[:16] / name
 
 
 def verify(pinned: PinnedFile, table: Table) -> None:
@@ -131,9 +138,8 @@ def verify(pinned: PinnedFile, table: Table) -> None:
             )
 
 
-def generated(project: Project, lock: DataLock, reason: DataUnavailable, tell: Tell) -> Fetched:
+def generated(project: Project, contract: Contract, lock: DataLock, reason: DataUnavailable, tell: Tell) -> Fetched:
     """Rows drawn from the profile, about as many as are pinned, named for what they are."""
-    from pushline.data.contract import load_contract
     from pushline.data.profile import load_profile
     from pushline.data.sample import sample_rows, write_sample
 
@@ -146,10 +152,9 @@ def generated(project: Project, lock: DataLock, reason: DataUnavailable, tell: T
         "=" * 78,
     ):
         tell(line)
-    contract = load_contract(project.contract)
     file = project.build / "fetch" / SAMPLE
-    write_sample(sample_rows(load_profile(project.profile), contract, lock.rows, SAMPLE_SEED), file)
-    table = table_of(file)
+    write_sample(sample_rows(load_profile(project.profile), contract, lock.rows, SAMPLE_SEED), file, contract.delimiter)
+    table = table_of(file, contract.delimiter)
     origin = "generated sample"
     pinned = DataFile(name=SAMPLE, path=str(file), sha256=table.sha256, version=table.version, rows=table.rows, origin=origin)
     return Fetched(data_version=table.version, files=(pinned,), rows=table.rows, columns=len(table.columns), generated_sample=True)

@@ -85,7 +85,7 @@ def parse_lock(text: str, name: str = "data.lock") -> DataLock:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SettingsError(f"{name} lists {twice[0]} twice.", why="Files are told apart by name.", do="Rename or remove one of them.")
-    if len({file.columns for file in lock.files}) > 1:
+    if len({tuple(sorted(file.columns)) for file in lock.files}) > 1:
         raise SettingsError(f"{name} lists files with different columns.", why="All files make one table.", do="Remove the odd one out.")
     return lock
 

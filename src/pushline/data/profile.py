@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from pushline.data.contract import Column, Contract
 from pushline.data.histogram import Counts, Range, decimals_of, merged, ranges_of, values_of
-from pushline.data.table import PARQUET, literal, name_of, open_table, unreadable
+from pushline.data.table import literal, name_of, open_table, unreadable
 from pushline.data.version import table_of
 from pushline.errors import DataError, GateClosed, SettingsError
 from pushline.files import write_atomically
@@ -275,8 +275,8 @@ def renew_profile(project: Project, contract: Contract, file: Path | None) -> Pr
                 "The checked table has critical findings.", why="A profile is what good data looks like.", do="Correct the data first."
             )
         file, version = project.root / checked.table, checked.data_version
-    elif file.is_file() and file.suffix not in PARQUET:
-        version = table_of(file).version
+    elif file.is_file():
+        version = table_of(file, contract.delimiter).version
     profile = profile_of(file, contract, version)
     write_profile(project.profile, profile)
     return Profiled(

@@ -138,7 +138,7 @@ def label_values(column: Column, names: tuple[str, ...], classes: Ints) -> Any:
     return np.array(names, dtype=object)[classes]
 
 
-def write_sample(rows: "pd.DataFrame", file: Path) -> None:
+def write_sample(rows: "pd.DataFrame", file: Path, delimiter: str = ",") -> None:
     """Write rows as CSV, in one step: an interruption leaves nothing half written."""
     import duckdb
 
@@ -147,7 +147,7 @@ def write_sample(rows: "pd.DataFrame", file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         with duckdb.connect() as connection:
             connection.register("made", rows)
-            connection.execute(f"COPY made TO {literal(str(part))} (FORMAT csv, HEADER)")
+            connection.execute(f"COPY made TO {literal(str(part))} (FORMAT csv, HEADER, DELIMITER {literal(delimiter)})")
         part.replace(file)
     except (OSError, duckdb.IOException) as error:
         raise cannot_write(file, error if isinstance(error, OSError) else OSError(str(error))) from error

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushline.data.contract import Contract
+from pushline.data.version import PARQUET
 from pushline.errors import DataCorrupt, DataUnavailable
 
 if TYPE_CHECKING:
     import duckdb
 
-PARQUET = (".parquet", ".pq")
 TYPES = {"integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
 
 
@@ -26,10 +26,10 @@ def literal(text: str) -> str:
 def relation_of(file: Path, contract: Contract) -> str:
     """What stands behind FROM to read `file`: Parquet as it is, anything else as CSV with the contract's types."""
     path = literal(str(file))
-    if file.suffix in PARQUET:
+    if file.suffix == PARQUET:
         return f"read_parquet({path})"
     types = ", ".join(f"{literal(column.name)}: {literal(TYPES[column.type])}" for column in contract.columns)
-    return f"read_csv({path}, header=true, delim=',', quote='\"', escape='\"', nullstr='', types={{{types}}})"
+    return f"read_csv({path}, header=true, delim={literal(contract.delimiter)}, quote='\"', escape='\"', nullstr='', types={{{types}}})"
 
 
 def open_table(file: Path, contract: Contract) -> "duckdb.DuckDBPyConnection":

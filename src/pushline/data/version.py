@@ -6,7 +6,7 @@ they hold a comma, a quote or a line end, every row closed by one line feed, emp
 
 import csv
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pushline.errors import DataCorrupt
 CHUNK = 1 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 DIGITS = 16
+PARQUET = ".parquet"
 
 
 class Table(Struct, frozen=True, kw_only=True):
@@ -34,14 +35,17 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def table_of(file: Path) -> Table:
-    """The version, rows and columns of a CSV file, read in pieces.
+def table_of(file: Path, delimiter: str = ",") -> Table:
+    """The version, rows and columns of a CSV or Parquet file, read in pieces.
 
-    Raises DataCorrupt where the bytes are no CSV in UTF-8.
+    Raises DataCorrupt where it is neither.
     """
     try:
-        digest, lines, header = by_bytes(file) or by_fields(file)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        if file.suffix == PARQUET:
+            digest, lines, header = by_rows(parquet_rows(file))
+        else:
+            digest, lines, header = (by_bytes(file) if delimiter == "," else None) or by_rows(csv_rows(file, delimiter))
+    except (OSError, ValueError, csv.Error) as error:
         raise DataCorrupt(
             f"{file.name} can't be read as a table.", why=f"{error}.", do="`pushline check-data FILE` says what is wrong with a file."
         ) from error
@@ -76,18 +80,37 @@ def whole_lines(file: Path) -> Iterator[bytes]:
     yield rest.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def by_fields(file: Path) -> tuple[Any, int, tuple[str, ...]]:
-    """The canonical hash, lines and header of any CSV file, through its fields."""
+def by_rows(rows: Iterable[Sequence[str]]) -> tuple[Any, int, tuple[str, ...]]:
+    """The canonical hash, lines and header of any table, through its fields; the first row is the header."""
     header: tuple[str, ...] = ()
     digest, lines = hashlib.sha256(), 0
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        for row in csv.reader(stream, strict=True):
-            if not row:
-                continue
-            header = header if lines else tuple(row)
-            lines += 1
-            digest.update((",".join(map(quoted, row)) or '""').encode() + b"\n")
+    for row in rows:
+        header = header if lines else tuple(row)
+        lines += 1
+        digest.update((",".join(map(quoted, row)) or '""').encode() + b"\n")
     return digest, lines, header
+
+
+def csv_rows(file: Path, delimiter: str = ",") -> Iterator[list[str]]:
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        yield from (row for row in csv.reader(stream, delimiter=delimiter, strict=True) if row)
+
+
+def parquet_rows(file: Path) -> Iterator[list[str]]:
+    """The rows of a Parquet file as a CSV file would hold them, floats with the fewest digits that give them back."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(file) as table:
+        yield table.schema_arrow.names
+        for batch in table.iter_batches(batch_size=10_000):
+            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                yield [as_text(value) for value in row]
+
+
+def as_text(value: object) -> str:
+    if value is None or value != value:  # the latter: not a number
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def quoted(field: str) -> str:
