@@ -49,17 +49,19 @@ def bad_cells(
 
 def reason_for(values: Sequence[str], kind: str) -> str:
     """What the values look like, as the end of a sentence; empty where they look like nothing known."""
-    value = values[0].strip().lower() if values else ""
+    cells = [value.strip().lower() for value in values]
+    value = cells[0] if cells else ""
     if re.fullmatch(r"[+-]?(inf|infinity|nan)", value):
         return " but infinite or not a number"
     if re.fullmatch(r"[+-]?\d{1,3}([,' _]\d{3})+(\.\d+)?", value):
-        return "; written with thousand separators"
+        decimal = any(re.fullmatch(r"[+-]?\d+,(\d{1,2}|\d{4,})", cell) for cell in cells)
+        either = "," in value and "." not in value and value.count(",") == 1
+        separators = "a comma for thousands or for decimals" if either else "thousand separators"
+        return f"; written with {'a decimal comma' if decimal else separators}"
     if re.fullmatch(r"[+-]?\d+,\d+", value):
         return "; written with a decimal comma"
     if kind == "integer" and re.fullmatch(r"[+-]?\d*\.\d+", value):
         return " but a fraction"
     if kind == "integer" and re.fullmatch(r"[+-]?\d+", value):
         return " of 64 bits"
-    if re.search(r"[a-z]", value):
-        return " but text"
-    return ""
+    return " but text" if re.search(r"[a-z]", value) else ""

@@ -11,7 +11,7 @@ from pushline.data.findings import SEVERITIES, in_order, renamed, root_causes
 from pushline.data.lines import Source, lines_of
 from pushline.data.reading import Reading, database, read_file
 from pushline.data.rules import Rule, load_rules
-from pushline.data.suite import Check, Detail, checks_of
+from pushline.data.suite import Check, Detail, Seen, checks_of
 from pushline.data.table import literal, name_of
 from pushline.errors import PushlineError
 from pushline.files import cannot_write
@@ -120,16 +120,24 @@ def suite_findings(
     repeats: tuple[int, ...] = ()
     if any(check.id == "duplicates" for check, _ in failed):
         repeats = lines_of_duplicates(table, scratch, ", ".join(name_of(name) for name in present))
-    return [finding_of(check, detail, sources, repeats if check.id == "duplicates" else None) for check, detail in failed]
+    return [
+        finding_of(check, seen, sources, repeats if check.id == "duplicates" else seen.rows)
+        for check, detail in failed
+        for seen in explained(check, detail)
+    ]
 
 
-def finding_of(check: Check, detail: Detail, sources: list[Source], rows: tuple[int, ...] | None) -> Finding:
+def explained(check: Check, detail: Detail) -> list[Seen]:
     seen = check.explain(detail)
-    source, lines = lines_of(sources, seen.rows if rows is None else rows)
+    return seen if isinstance(seen, list) else [seen]
+
+
+def finding_of(check: Check, seen: Seen, sources: list[Source], rows: tuple[int, ...]) -> Finding:
+    source, lines = lines_of(sources, rows)
     finding = Finding(
         id=check.id,
         severity=check.severity,
-        column=check.column,
+        column=check.column or seen.column,
         message=seen.message,
         seen=seen.seen,
         expected=check.expected,

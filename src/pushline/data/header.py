@@ -202,7 +202,7 @@ def other_table(names: Sequence[str], missing: Sequence[str], wanted: Sequence[s
     return Finding(
         id="header",
         severity="critical",
-        message=f"{len(missing)} of the contract's {len(wanted)} columns are not in the header, such as {missing[0]}: another table?",
+        message=f"{len(missing)} of the contract's {len(wanted)} columns are not in the header, such as {missing[0]}: it is another table.",
         seen=shown(names),
         expected=shown(wanted),
         count=len(missing),

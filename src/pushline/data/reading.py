@@ -4,7 +4,6 @@ A sound file takes one pass: any cell that is not of its type stops it. Only the
 fault is counted and located; cells that can't be read become empty, rows that can't be read are left out.
 """
 
-import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -149,7 +148,9 @@ def read_again(
     except duckdb.Error as error:
         reading.findings.append(unreadable_rows(error))
         return
-    rejects = connection.execute("SELECT line, error_type, csv_line FROM reject_errors ORDER BY line").fetchall()
+    rejects = connection.execute(
+        "SELECT line, min(error_type), any_value(csv_line) FROM reject_errors GROUP BY line ORDER BY line"
+    ).fetchall()
     faults = row_faults(rejects, rows, header, contract)
     reading.findings += faults
     if rows == 0 or any(fault.id != "ragged-rows" for fault in faults) or len(rejects) > max(rows, MOST_REJECTS - 1):
@@ -191,15 +192,20 @@ def row_faults(rejects: list[tuple[Any, ...]], rows: int, header: headers.Header
     width = len(header.names)
     lines = tuple(int(line) for line, *_ in rejects[:MOST_LINES])
     first = headers.fields_of(str(rejects[0][2]).splitlines()[0], contract.delimiter)
-    if len(rejects) > rows and contract.delimiter == "," and len(first) > width and is_decimal_comma(first, width):
+    if len(rejects) > rows and contract.delimiter == "," and len(first) > width and is_decimal_comma(first, header.names, contract):
         return [decimal_commas(len(rejects), lines, first, width)]
     return [ragged(rejects, width, lines, first)]
 
 
-def is_decimal_comma(fields: Sequence[str], width: int) -> bool:
-    """Whether the fields beyond `width` come from numbers written like 93,994."""
-    halves = sum(a.lstrip("-").isdigit() and b.isdigit() for a, b in itertools.pairwise(fields))
-    return halves >= len(fields) - width
+def is_decimal_comma(fields: Sequence[str], names: Sequence[str], contract: Contract) -> bool:
+    """Whether there is a field too many for each number that a comma has cut in two, and for nothing else."""
+    position = 0
+    for name in names:
+        column = contract.by_name.get(name)
+        whole, *rest = fields[position : position + 2] or ("",)
+        cut = column is not None and column.type == "number" and whole.lstrip("+-").isdigit() and bool(rest) and rest[0].isdigit()
+        position += 2 if cut else 1
+    return position == len(fields)
 
 
 def decimal_commas(count: int, lines: tuple[int, ...], first: Sequence[str], width: int) -> Finding:

@@ -24,6 +24,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     seen: str = ""
     count: int = 0
     rows: tuple[int, ...] = ()
+    column: str | None = None  # where the check has none of its own
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -34,7 +35,7 @@ class Check(Struct, frozen=True, kw_only=True):
     expectation: str  # the class's name in great_expectations.expectations
     options: dict[str, Any]
     expected: str
-    explain: Callable[[Detail], Seen]
+    explain: Callable[[Detail], Seen | list[Seen]]
     column: str | None = None
     is_query: bool = False  # one row of figures where it fails, rather than a result per column
 
@@ -277,13 +278,9 @@ def constant(columns: Sequence[Column]) -> Check:
         f"CASE WHEN min({name_of(c.name)}) IS NOT DISTINCT FROM max({name_of(c.name)}) THEN {literal(c.name)} END" for c in columns
     )
 
-    def explain(detail: Detail) -> Seen:
-        names = [str(name) for name in detail["names"]]
-        return Seen(
-            message=f"{shown(names)} {'holds' if len(names) == 1 else 'hold'} one value in every row, so nothing can be learned from it.",
-            seen="one value",
-            count=len(names),
-        )
+    def explain(detail: Detail) -> list[Seen]:
+        nothing = "holds one value in every row, so nothing can be learned from it"
+        return [Seen(message=f"{name} {nothing}.", seen="one value", count=1, column=str(name)) for name in detail["names"]]
 
     return Check(
         id="constant",

@@ -51,11 +51,14 @@ class Validation:
         self.source.get_engine().dispose()
 
     def suite(self, name: str, checks: Sequence[Check]) -> Any:
-        suite = self.gx.ExpectationSuite(name)
-        for position, check in enumerate(checks):
-            kind = getattr(self.gx.expectations, check.expectation)
-            suite.add_expectation(kind(**check.options, severity=check.severity, meta={"check": position, "id": check.id}))
-        return suite
+        """The expectations, each with the position of its check in its notes."""
+        made = [
+            getattr(self.gx.expectations, check.expectation)(
+                **check.options, severity=check.severity, meta={"check": position, "id": check.id}
+            )
+            for position, check in enumerate(checks)
+        ]
+        return self.gx.ExpectationSuite(name, expectations=made)
 
     def failed(self, checks: Sequence[Check]) -> list[tuple[Check, Detail]]:
         """The checks that do not hold, with what was seen.

@@ -1,0 +1,84 @@
+"""Files whose values are of the right type and still wrong."""
+
+from data.faults import fault
+from data.faults.sound import Sound
+
+ALL = tuple(range(2, 22))
+
+
+@fault("range", column="age", lines=(9, 33), reads_rows=True)
+def negative_age(sound: Sound) -> bytes:
+    return sound.set(9, "age", "-41").set(33, "age", "-1").csv()
+
+
+@fault("range", column="nr.employed", lines=ALL, reads_rows=True)
+def another_unit(sound: Sound) -> bytes:
+    return sound.change("nr.employed", lambda value: str(float(value) * 1000)).csv()
+
+
+@fault("allowed", column="job", lines=(9,), reads_rows=True)
+def unknown_category(sound: Sound) -> bytes:
+    return sound.set(9, "job", "astronaut").csv()
+
+
+@fault("allowed", column="contact", lines=ALL, reads_rows=True)
+def capitals_in_a_category(sound: Sound) -> bytes:
+    return sound.change("contact", str.capitalize).csv()
+
+
+@fault("allowed", column="poutcome", lines=ALL, reads_rows=True)
+def trailing_space_in_a_category(sound: Sound) -> bytes:
+    return sound.change("poutcome", lambda value: value + " ").csv()
+
+
+@fault("allowed", column="y", lines=ALL, reads_rows=True)
+def label_values_changed(sound: Sound) -> bytes:
+    return sound.change("y", lambda value: {"yes": "1", "no": "0"}[value]).csv()
+
+
+@fault("missing-values", column="y", lines=(5, 6), reads_rows=True)
+def label_empty_in_some_rows(sound: Sound) -> bytes:
+    return sound.set(5, "y", "").set(6, "y", "").csv()
+
+
+@fault("missing-values", column="education", lines=(100, 101, 102), reads_rows=True)
+def values_missing(sound: Sound) -> bytes:
+    for line in (100, 101, 102):
+        sound.set(line, "education", "")
+    return sound.csv()
+
+
+@fault("missing-values", column="duration", lines=ALL, reads_rows=True)
+def column_empty(sound: Sound) -> bytes:
+    return sound.change("duration", lambda value: "").csv()
+
+
+@fault("class-balance", column="y", reads_rows=True)
+def one_class_only(sound: Sound) -> bytes:
+    return sound.where("y", lambda value: value == "no").csv()
+
+
+@fault("unknown-values", column="education", severity="warning", reads_rows=True)
+def column_all_unknown(sound: Sound) -> bytes:
+    return sound.change("education", lambda value: "unknown").csv()
+
+
+@fault("constant", column="month", severity="warning", reads_rows=True)
+def column_constant(sound: Sound) -> bytes:
+    return sound.change("month", lambda value: "may").csv()
+
+
+@fault("pdays-needs-previous", column="pdays", lines=(10,), reads_rows=True)
+def rule_across_columns_broken(sound: Sound) -> bytes:
+    return sound.set(10, "pdays", "6").set(10, "previous", "0").set(10, "poutcome", "nonexistent").csv()
+
+
+@fault("loans-unknown-together", column="housing", severity="warning", lines=(10,), reads_rows=True)
+def rule_of_lesser_severity_broken(sound: Sound) -> bytes:
+    return sound.set(10, "housing", "unknown").set(10, "loan", "no").csv()
+
+
+@fault("misplaced-values", lines=ALL, reads_rows=True)
+def values_shifted_by_one_column(sound: Sound) -> bytes:
+    sound.rows = [[*row[1:], row[0]] for row in sound.rows]
+    return sound.csv()
