@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from pushline.data.labels import Codes
 from pushline.results import Interval
-from pushline.training.labels import Codes
 
 Floats = np.ndarray[Any, Any]
 SMALLEST = 1e-7

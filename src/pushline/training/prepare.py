@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from pushline.data.contract import Column, Contract
+from pushline.data.labels import NO_CLASS, class_codes
 from pushline.data.split import split_of
 from pushline.errors import DataError
 from pushline.files import cannot_write, write_atomically, write_json
-from pushline.training.labels import NO_CLASS, class_codes
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -85,7 +85,7 @@ def algorithms_of(settings: SearchSettings) -> tuple[Algorithm, ...]:
 def known(name: str, *, here: bool = True) -> str:
     """The one spelling of an algorithm's name: Azure accepts `LightGBM`, `light_gbm` and `lightgbm`."""
     plain = squeezed(name)
-    spellings = {squeezed(one): one for one in (*ALGORITHMS, *(() if here else ONLY_ON_AZURE))}
+    spellings: dict[str, str] = {squeezed(one): one for one in (*ALGORITHMS, *(() if here else ONLY_ON_AZURE))}
     if plain in spellings:
         return spellings[plain]
     raise SettingsError(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
+from pushline.data.labels import Codes
 from pushline.errors import StepFailed
 from pushline.results import Trial
 from pushline.training.automl.algorithms import Algorithm, Candidate
@@ -18,7 +19,6 @@ from pushline.training.automl.pool import Pool, State, cores
 from pushline.training.automl.proposals import Proposals
 from pushline.training.automl.worker import CHECKED_ROWS, WHOLE, Job
 from pushline.training.graph import Calibration, Part, matrix_graph
-from pushline.training.labels import Codes
 from pushline.training.metrics import score
 
 Floats = np.ndarray[Any, Any]

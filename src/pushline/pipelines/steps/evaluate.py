@@ -1,0 +1,53 @@
+"""Measure the best model on the hold-out, and write the model folder that everything after training uses."""
+
+import argparse
+from pathlib import Path
+
+from pushline.pipelines.steps import run_step, say, truth
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prepared", type=Path, required=True)
+    parser.add_argument("--best-model", type=Path, required=True)
+    parser.add_argument("--contract", type=Path, required=True)
+    parser.add_argument("--profile", type=Path, required=True)
+    parser.add_argument("--use-known-after", type=truth, required=True)
+    parser.add_argument("--metric", required=True)
+    parser.add_argument("--objective", required=True)
+    parser.add_argument("--imbalance", required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--data-version", required=True)
+    parser.add_argument("--git-revision", required=True)
+    parser.add_argument("--generated-sample", type=truth, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--evaluation", type=Path, required=True)
+    said = parser.parse_args()
+
+    import pandas as pd
+
+    from pushline.data.contract import load_contract
+    from pushline.training.conclude import conclude
+    from pushline.training.export import Origin
+    from pushline.training.prepare import HOLDOUT
+
+    concluded = conclude(
+        said.best_model,
+        pd.read_parquet(said.prepared / HOLDOUT),
+        load_contract(said.contract),
+        said.profile,
+        Origin(data_version=said.data_version, git_revision=said.git_revision, generated_sample=said.generated_sample),
+        objective=said.objective,
+        model=said.model,
+        evaluation=said.evaluation,
+        seed=said.seed,
+        use_known_after=said.use_known_after,
+    )
+    seen = concluded.evaluation.metrics[concluded.evaluation.metric]
+    say(
+        f"{concluded.evaluation.metric} {seen.value:.4f} ({seen.low:.4f} to {seen.high:.4f}) on {concluded.evaluation.rows:,} rows held out"
+    )
+
+
+if __name__ == "__main__":
+    run_step(main)

@@ -1,0 +1,72 @@
+"""What the automl step leaves for the evaluate step: the fitted model as a graph, how it was found, and its predictions out of fold.
+
+matrix.onnx        the numeric graph
+automl.json        `BestModel`
+out_of_fold.npz    `labels` int64 [rows] and `probabilities` float32 [rows, classes], each row's made by models that had not seen it
+leaderboard.json   the trials, for people
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from pushline.data.encoding import Encoding
+from pushline.data.labels import Codes
+from pushline.errors import ModelUnreadable
+from pushline.evaluation import Points, Suspect, Treatment
+from pushline.files import cannot_write, write_atomically, write_json
+from pushline.results import Trial
+from pushline.serving.model_folder import MATRIX
+
+AUTOML = "automl.json"
+OUT_OF_FOLD = "out_of_fold.npz"
+LEADERBOARD = "leaderboard.json"
+
+
+class BestModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a model was found."""
+
+    encoding: Encoding
+    classes: tuple[str, ...]
+    metric: str
+    algorithm: str
+    members: tuple[tuple[str, str, float], ...]  # name, algorithm, weight
+    score: float  # of the metric, out of fold
+    leaderboard: tuple[Trial, ...]
+    curve: Points  # seconds since the search began, best score so far
+    seconds: float
+    stopped: str  # why the search ended
+    imbalance: str = "none"
+    treatments: tuple[Treatment, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+    rows: int = 0
+    folds: int = 0
+    seed: int = 0
+
+
+def write_best_model(folder: Path, best: BestModel, model: bytes, labels: Codes, probabilities: Any) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / OUT_OF_FOLD).open("wb") as stream:
+            np.savez(stream, labels=labels, probabilities=probabilities)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    write_atomically(folder / MATRIX, model)
+    write_json(folder / LEADERBOARD, best.leaderboard)
+    write_json(folder / AUTOML, best)
+
+
+def read_best_model(folder: Path) -> tuple[BestModel, bytes, Codes, Any]:
+    """The model's record, its graph, and labels and probabilities out of fold. Raises ModelUnreadable."""
+    try:
+        best = msgspec.json.decode((folder / AUTOML).read_bytes(), type=BestModel)
+        model = (folder / MATRIX).read_bytes()
+        with np.load(folder / OUT_OF_FOLD, allow_pickle=False) as data:
+            return best, model, data["labels"], data["probabilities"]
+    except (OSError, ValueError, KeyError, msgspec.DecodeError) as error:
+        raise ModelUnreadable(
+            f"The output of the automl step in {folder} can't be used.", why=f"{error}.", do="Run `pushline train` again."
+        ) from error

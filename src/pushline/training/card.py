@@ -1,0 +1,277 @@
+"""The model card: Markdown with the field's metadata (model-index), made from the figures and nothing else."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pushline.data.contract import Contract
+from pushline.evaluation import Evaluation
+from pushline.results import Interval
+from pushline.training.best_model import BestModel
+from pushline.training.evaluate import worthless
+from pushline.training.export import Origin
+from pushline.training.metrics import HIGHER_IS_BETTER
+from pushline.training.threshold import Chosen
+
+NAMES = {
+    "average_precision": "Average precision",
+    "roc_auc": "ROC AUC",
+    "accuracy": "Accuracy (most probable class)",
+    "log_loss": "Log loss",
+    "brier": "Brier score",
+    "ece": "Expected calibration error",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "accuracy_at_threshold": "Accuracy at the threshold",
+    "balanced_accuracy": "Balanced accuracy",
+    "share_predicted": "Share of rows selected",
+}
+SHOWN_TRIALS = 12
+SHOWN_COLUMNS = 10
+
+
+def card_of(
+    evaluation: Evaluation,
+    best: BestModel,
+    contract: Contract,
+    origin: Origin,
+    *,
+    objective: str,
+    chosen: Chosen | None,
+    use_known_after: bool,
+) -> str:
+    """The whole card. Every figure in it comes from `evaluation`, `best` or `chosen`."""
+    sections = (
+        metadata(evaluation, best, contract, origin),
+        heading(evaluation, contract, origin, use_known_after=use_known_after),
+        intended_use(contract),
+        training_data(best, contract, origin, evaluation),
+        figures_section(evaluation),
+        threshold_section(evaluation, objective, chosen),
+        calibration_section(evaluation),
+        groups_section(evaluation),
+        importance_section(evaluation),
+        comparison(best),
+        treatments_section(evaluation, best),
+        limits_section(evaluation, contract, use_known_after=use_known_after),
+        reproduction(best, origin),
+    )
+    return "\n\n".join(section.strip() for section in sections if section.strip()) + "\n"
+
+
+def metadata(evaluation: Evaluation, best: BestModel, contract: Contract, origin: Origin) -> str:
+    """The front matter that model hubs read."""
+    import yaml
+
+    results = {
+        "task": {"type": "tabular-classification", "name": "Tabular classification"},
+        "dataset": {"name": contract.title or contract.name, "type": contract.name, "revision": origin.data_version, "split": "hold-out"},
+        "metrics": [
+            {"type": name, "name": NAMES.get(name, name), "value": round(one.value, 5)} for name, one in evaluation.metrics.items()
+        ],
+    }
+    front = {
+        "library_name": "onnx",
+        "pipeline_tag": "tabular-classification",
+        "tags": ["tabular-classification", "onnx", "mlflow", *(["generated-sample"] if origin.generated_sample else [])],
+        "datasets": [contract.name],
+        "model-index": [{"name": f"{contract.name}-{origin.data_version}", "results": [results]}],
+    }
+    text: str = yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
+    return f"---\n{text}---"
+
+
+def heading(evaluation: Evaluation, contract: Contract, origin: Origin, *, use_known_after: bool) -> str:
+    lines = [f"# Model card: {contract.title or contract.name}"]
+    if origin.generated_sample:
+        lines.append(
+            "> **Made from a generated sample.** The rows were drawn from the profile of the data, not observed. "
+            "The figures say that the delivery works and nothing about the world. This model can't be released to users."
+        )
+    if use_known_after:
+        after = [column.name for column in contract.features(use_known_after=True) if column.known == "after"]
+        lines.append(
+            f"> **Leakage.** {listed(after)} {'are' if len(after) > 1 else 'is'} known only after the event. The figures "
+            "compare with published ones that made the same mistake; in use the model can't have these values."
+        )
+    if worthless(evaluation):
+        seen, nothing = evaluation.metrics[evaluation.metric], evaluation.baseline[evaluation.metric]
+        lines.append(
+            f"> **This model is worthless.** Its {NAMES[evaluation.metric].lower()} of {interval(seen)} can't be told from "
+            f"{nothing:.4f}, what a score that knows nothing reaches on the same rows. Do not release it."
+        )
+    lines.append(contract.description)
+    return "\n\n".join(lines)
+
+
+def intended_use(contract: Contract) -> str:
+    label = contract.label
+    goal = f"estimates the probability of `{contract.positive}`" if contract.positive else "estimates the probability of each class"
+    after = [column for column in contract.columns if column.known == "after"]
+    lines = [
+        "## Intended use",
+        f"For a row as the contract describes it, the model {goal} of `{label.name}` ({label.description or 'the label'}). "
+        "It ranks rows and, with the threshold below, selects some of them. It answers for rows like those it was trained on.",
+        "Not for decisions about a person that no person reviews, for tables of another origin, or for rows whose columns were "
+        "measured in another way than the contract says.",
+    ]
+    for column in after:
+        lines.append(f"`{column.name}` is not an input: {column.reason or 'it is known only after the event'}.")
+    return "\n\n".join(lines)
+
+
+def training_data(best: BestModel, contract: Contract, origin: Origin, evaluation: Evaluation) -> str:
+    rows = [
+        ("Data set", contract.title or contract.name),
+        ("Data version", f"`{origin.data_version}`"),
+        ("Source", contract.source or "not stated"),
+        ("Licence", contract.licence or "not stated"),
+        ("Rows to learn from", f"{best.rows:,}"),
+        ("Rows held out, by content", f"{evaluation.rows:,}"),
+        ("Inputs", f"{len(best.encoding.columns)} columns"),
+        ("Contract", f"`{contract.hash}`"),
+    ]
+    return "## Data\n\n" + table(("", ""), rows)
+
+
+def figures_section(evaluation: Evaluation) -> str:
+    rows = [
+        (NAMES.get(name, name), interval(one), f"{evaluation.baseline[name]:.4f}" if name in evaluation.baseline else "")
+        for name, one in evaluation.metrics.items()
+    ]
+    text = (
+        f"On {evaluation.rows:,} rows that no training saw, with 95% bootstrap intervals. "
+        "*Knows nothing* is a score that gives every row the classes' shares."
+    )
+    return f"## Figures\n\n{text}\n\n" + table(("Figure", "Value (interval)", "Knows nothing"), rows)
+
+
+def threshold_section(evaluation: Evaluation, objective: str, chosen: Chosen | None) -> str:
+    if chosen is None:
+        return "## Threshold\n\nNone: with more than two classes the most probable one is the answer.\n\n" + confusion(evaluation)
+    text = (
+        f"**{chosen.threshold:.4f}** on the probability of `{evaluation.positive}`, chosen for the objective `{objective}` on "
+        f"predictions out of fold: {chosen.note}. There it gives precision {chosen.precision:.3f} at recall {chosen.recall:.3f}; "
+        f"on the hold-out precision {evaluation.at_threshold['precision']:.3f} at recall {evaluation.at_threshold['recall']:.3f}. "
+        "The hold-out had no part in choosing it."
+    )
+    return f"## Threshold\n\n{text}\n\n" + confusion(evaluation)
+
+
+def confusion(evaluation: Evaluation) -> str:
+    rows = [
+        (f"is `{name}`", *(f"{count:,}" for count in counts)) for name, counts in zip(evaluation.classes, evaluation.confusion, strict=True)
+    ]
+    return table(("Hold-out", *(f"said `{name}`" for name in evaluation.classes)), rows)
+
+
+def calibration_section(evaluation: Evaluation) -> str:
+    parts = ["## Calibration"]
+    for curves in evaluation.curves:
+        rows = [(f"{one.predicted:.3f}", f"{one.observed:.3f}", f"{one.rows:,}") for one in curves.calibration]
+        parts.append(f"Predicted probability of `{curves.name}` against what was observed:")
+        parts.append(table(("Predicted", "Observed", "Rows"), rows))
+    return "\n\n".join(parts)
+
+
+def groups_section(evaluation: Evaluation) -> str:
+    if not evaluation.groups:
+        return ""
+    names = [name for name in evaluation.groups[0].metrics if any(group.metrics.get(name) is not None for group in evaluation.groups)]
+    rows = [
+        (
+            f"`{group.column}`",
+            group.value,
+            f"{group.rows:,}",
+            f"{group.positives:,}",
+            *("too few rows" if group.metrics.get(name) is None else f"{group.metrics[name]:.3f}" for name in names),
+        )
+        for group in evaluation.groups
+    ]
+    text = "The columns that the contract marks sensitive. Differences between small groups are mostly chance."
+    heads = ("Column", "Group", "Rows", "Positive", *(NAMES.get(name, name.capitalize()) for name in names))
+    return f"## Groups\n\n{text}\n\n" + table(heads, rows)
+
+
+def importance_section(evaluation: Evaluation) -> str:
+    if not evaluation.importance:
+        return ""
+    rows = [(f"`{one.column}`", f"{one.fall:.4f}", f"{one.spread:.4f}") for one in evaluation.importance[:SHOWN_COLUMNS]]
+    text = (
+        f"How much {NAMES[evaluation.metric].lower()} falls on the hold-out when a column is shuffled. "
+        "It says what the model uses, not what causes what."
+    )
+    return f"## What the model uses\n\n{text}\n\n" + table(("Column", "Fall", "Spread"), rows)
+
+
+def comparison(best: BestModel) -> str:
+    sign = 1 if HIGHER_IS_BETTER[best.metric] else -1
+    rows = [
+        (
+            trial.name,
+            trial.algorithm,
+            "" if trial.score is None else f"{sign * trial.score:.4f}",
+            f"{trial.seconds:.1f}",
+            trial.state if trial.score is None else "",
+        )
+        for trial in best.leaderboard[:SHOWN_TRIALS]
+    ]
+    failed = sum(trial.score is None for trial in best.leaderboard)
+    text = (
+        f"{best.algorithm} won among {len(best.leaderboard)} rows of the leaderboard ({failed} of them ended badly) in "
+        f"{best.seconds:.0f} seconds; the search ended because {best.stopped}. Scores are out of fold over {best.folds} folds."
+    )
+    if len(best.members) > 1:
+        text += " The vote: " + ", ".join(f"{weight:.2f} of {name}" for name, _, weight in best.members) + "."
+    return f"## What it was compared with\n\n{text}\n\n" + table(("Trial", "Algorithm", NAMES[best.metric], "Seconds", "State"), rows)
+
+
+def treatments_section(evaluation: Evaluation, best: BestModel) -> str:
+    if not evaluation.treatments:
+        return (
+            ""
+            if best.imbalance != "none"
+            else "## The rare class\n\nNot resampled and not weighted: the threshold does that work, and probabilities stay true."
+        )
+    names = list(evaluation.treatments[0].metrics)
+    rows = [(one.name, *(f"{one.metrics[name]:.4f}" for name in names)) for one in evaluation.treatments]
+    text = "The winner's configuration with and without the treatment, on the same folds:"
+    return f"## The rare class\n\n{text}\n\n" + table(("Treatment", *(NAMES.get(name, name) for name in names)), rows)
+
+
+def limits_section(evaluation: Evaluation, contract: Contract, *, use_known_after: bool) -> str:
+    lines = ["## Known limits"]
+    timed = [column.name for column in contract.features(use_known_after=use_known_after) if column.encodes_time]
+    if timed:
+        lines.append(
+            f"- {listed(timed)} identify when a row was made. The model has learned how things were at those times; "
+            "it can't know a time that is not in the data, and a hold-out from the same times does not show that."
+        )
+    for suspect in evaluation.suspects:
+        lines.append(f"- `{suspect.column}`: {suspect.reason}.")
+    lines.append(f"- The hold-out has {evaluation.rows:,} rows; a difference smaller than the intervals above is chance.")
+    lines.append("- Rows were split by content, not by time: figures on future rows may be worse.")
+    return lines[0] + "\n\n" + "\n".join(lines[1:])
+
+
+def reproduction(best: BestModel, origin: Origin) -> str:
+    return (
+        "## How to make it again\n\n"
+        f"At git revision `{origin.git_revision}` with the data of `data.lock` (version `{origin.data_version}`), seed {best.seed}:\n\n"
+        "```sh\npushline train\n```"
+    )
+
+
+def interval(one: Interval) -> str:
+    return f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})"
+
+
+def listed(names: Sequence[str]) -> str:
+    quoted = [f"`{name}`" for name in names]
+    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " and " + quoted[-1]
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)

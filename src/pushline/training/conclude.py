@@ -1,0 +1,65 @@
+"""The evaluate step: threshold out of fold, figures on the hold-out, model card, and the model folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushline.data.contract import Contract
+from pushline.data.profile import load_profile
+from pushline.data.sample import sample_rows
+from pushline.evaluation import Evaluation
+from pushline.files import write_json
+from pushline.training.best_model import read_best_model
+from pushline.training.card import card_of
+from pushline.training.evaluate import evaluate
+from pushline.training.export import Origin, write_model_folder
+from pushline.training.threshold import choose_threshold, parse_objective
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EVALUATION = "evaluation.json"
+METRICS = "metrics.json"
+GOLDEN_ROWS = 20
+
+
+class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model is worth."""
+
+    evaluation: Evaluation
+    algorithm: str
+
+
+def conclude(
+    best_model: Path,
+    holdout: "pd.DataFrame",
+    contract: Contract,
+    profile: Path,
+    origin: Origin,
+    *,
+    objective: str,
+    model: Path,
+    evaluation: Path,
+    seed: int,
+    use_known_after: bool,
+    reproduce: Any = None,
+) -> Conclusion:
+    """Write the model folder to `model` and evaluation.json and metrics.json to `evaluation`.
+
+    Raises SettingsError for an objective that is none, ModelUnreadable for a damaged `best_model`.
+    """
+    wanted = parse_objective(objective)
+    best, graph, labels, probabilities = read_best_model(best_model)
+    chosen = choose_threshold(labels, probabilities[:, 1], wanted) if len(best.classes) == 2 else None
+    threshold = chosen.threshold if chosen else None
+    seen = evaluate(graph, holdout, contract, best.encoding, threshold=threshold, metric=best.metric, seed=seed)
+    seen = msgspec.structs.replace(seen, search=best.curve, treatments=best.treatments, suspects=best.suspects)
+    card = card_of(seen, best, contract, origin, objective=objective, chosen=chosen, use_known_after=use_known_after)
+    golden = sample_rows(load_profile(profile), contract, GOLDEN_ROWS, seed)
+    write_model_folder(
+        model, graph, contract, best.encoding, threshold=threshold, algorithm=best.algorithm, golden=golden, origin=origin, card=card
+    )
+    write_json(evaluation / EVALUATION, seen)
+    write_json(evaluation / METRICS, seen.metrics)
+    return Conclusion(evaluation=seen, algorithm=best.algorithm)

@@ -1,0 +1,153 @@
+"""The train stage: run the pipeline file, keep what it left, log it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pushline.data.contract import Contract
+from pushline.errors import DataError
+from pushline.evaluation import Evaluation, load_evaluation
+from pushline.files import cannot_write
+from pushline.project import Project
+from pushline.results import Checked, Scalar, Trained, folder
+from pushline.serving.model_folder import CARD, read_scoring
+from pushline.settings import PushlineSettings, seconds
+from pushline.training.best_model import LEADERBOARD, BestModel, read_best_model
+from pushline.training.conclude import EVALUATION
+from pushline.training.prepare import COUNTS, HOLDOUT, Counts
+
+if TYPE_CHECKING:
+    from pushline.registry.store import ModelStore
+
+Tell = Callable[[str], None]
+PIPELINE = "train.yml"
+
+
+def train(
+    project: Project,
+    settings: PushlineSettings,
+    contract: Contract,
+    checked: Checked,
+    store: "ModelStore",
+    *,
+    budget: str | None,
+    tell: Tell,
+) -> Trained:
+    """Run `pipelines/train.yml` on the checked table, keep its outputs in build/train/, and log the run.
+
+    `budget` replaces the time of the settings. Raises SettingsError for a budget that is no duration, StepFailed for a
+    step that ended badly.
+    """
+    from pushline.pipelines.runner import run_pipeline
+
+    if not checked.table:
+        raise DataError("There is no table to train on.", why="check-data could not read the file.", do="Run `pushline check-data` again.")
+    ran = run_pipeline(
+        project.pipelines / PIPELINE, inputs_of(project, settings, checked, budget), project.build / "pipeline" / "train", tell=tell
+    )
+    place = folder(project.build, Trained.stage)
+    prepared = ran.outputs["prepared"]
+    automl = next(step.outputs["best_model"] for step in ran.steps if "best_model" in step.outputs)
+    model = kept(ran.outputs["model"], place / "model")
+    evaluation = kept(ran.outputs["evaluation"] / EVALUATION, place / EVALUATION)
+    holdout = kept(prepared / HOLDOUT, place / HOLDOUT)
+    card = kept(model / CARD, place / CARD)
+    leaderboard = kept(automl / LEADERBOARD, place / LEADERBOARD)
+    best, *_ = read_best_model(automl)
+    counts = msgspec.json.decode((prepared / COUNTS).read_bytes(), type=Counts)
+    seen = load_evaluation(evaluation)
+    run_id = store.log_training(
+        parameters=parameters_of(settings, best, counts),
+        metrics=metrics_of(seen, best),
+        tags=tags_of(project, contract, checked, best),
+        dataset={"name": contract.name, "version": checked.data_version, "digest": checked.data_version, "source": Path(checked.file).name},
+        model=model,
+        artifacts={"evaluation": evaluation, "card": card, "leaderboard": leaderboard},
+    )
+    return Trained(
+        run_id=run_id,
+        model=str(model),
+        algorithm=best.algorithm,
+        metric=best.metric,
+        metrics=seen.metrics,
+        threshold=read_scoring(model).threshold,
+        objective=settings.training.objective,
+        leaderboard=best.leaderboard,
+        train_rows=counts.train,
+        holdout_rows=counts.holdout,
+        holdout=str(holdout),
+        evaluation=str(evaluation),
+        card=str(card),
+        data_version=checked.data_version,
+        contract_hash=contract.hash,
+        git_revision=project.git_revision,
+        generated_sample=checked.generated_sample,
+    )
+
+
+def inputs_of(project: Project, settings: PushlineSettings, checked: Checked, budget: str | None) -> dict[str, Scalar | Path]:
+    """The pipeline's inputs: the settings of training, and where the data comes from."""
+    training = settings.training
+    time = budget or training.local_budget
+    seconds(time)
+    return {
+        "data": Path(checked.table).parent,
+        "contract": project.contract,
+        "profile": project.profile,
+        "holdout": training.holdout,
+        "use_known_after": training.use_known_after,
+        "metric": training.metric,
+        "objective": training.objective,
+        "imbalance": training.imbalance,
+        "seed": training.seed,
+        "budget": time,
+        "data_version": checked.data_version,
+        "git_revision": project.git_revision,
+        "generated_sample": checked.generated_sample,
+    }
+
+
+def kept(source: Path, to: Path) -> Path:
+    """A copy of a pipeline's output in the stage's own folder, so that a later run's outputs don't change under its result."""
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.rmtree(to, ignore_errors=True)
+            shutil.copytree(source, to)
+        else:
+            shutil.copyfile(source, to)
+    except OSError as error:
+        raise cannot_write(to, error) from error
+    return to
+
+
+def parameters_of(settings: PushlineSettings, best: BestModel, counts: Counts) -> dict[str, Scalar]:
+    training = {name: getattr(settings.training, name) for name in settings.training.__struct_fields__}
+    return {
+        **training,
+        "algorithm": best.algorithm,
+        "trials": len(best.leaderboard),
+        "search_seconds": best.seconds,
+        "folds": best.folds,
+        "train_rows": counts.train,
+        "holdout_rows": counts.holdout,
+        "rejected_rows": sum(counts.rejected.values()),
+    }
+
+
+def metrics_of(seen: Evaluation, best: BestModel) -> dict[str, float]:
+    metrics = {name: one.value for name, one in seen.metrics.items()}
+    return {**metrics, f"out_of_fold_{best.metric}": abs(best.score)}
+
+
+def tags_of(project: Project, contract: Contract, checked: Checked, best: BestModel) -> dict[str, str]:
+    return {
+        "git_revision": project.git_revision,
+        "data_version": checked.data_version,
+        "contract_hash": contract.hash,
+        "generated_sample": str(checked.generated_sample).lower(),
+        "algorithm": best.algorithm,
+    }
