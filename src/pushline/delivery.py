@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushline.errors import CriticalFindings, NotAccepted, PushlineError, SettingsError, SloBreached, SmokeFailed
+from pushline.errors import CriticalFindings, PushlineError, SettingsError, SloBreached, SmokeFailed
 from pushline.files import cannot_write, write_atomically, write_json
 from pushline.project import Project
 from pushline.results import (
@@ -70,11 +70,11 @@ class Delivery:
         said = os.environ.get("PUSHLINE_DATA")
         return fetch(self.project, local=Path(said) if said else None, sample_if_offline=sample_if_offline, tell=self.tell)
 
-    def check_data(self, *, file: Path | None = None) -> Checked:
+    def check_data(self, *, file: Path | None = None, data_docs: bool = False) -> Checked:
         from pushline.data.check import check_data
 
         fetched = None if file else load(self.build, Fetched)
-        return check_data(self.project, self.contract(), file=file, fetched=fetched, tell=self.tell)
+        return check_data(self.project, self.contract(), file=file, fetched=fetched, tell=self.tell, data_docs=data_docs)
 
     def train(self, *, budget: str | None = None) -> Trained:
         from pushline.training.stage import train
@@ -87,7 +87,30 @@ class Delivery:
     def register(self) -> Registered:
         from pushline.registry.register import register
 
-        return register(load(self.build, Trained), self.store(), self.settings.promotion, tell=self.tell)
+        trained = load(self.build, Trained)
+        if not Path(trained.holdout).is_file():
+            self.make_holdout_again(trained)
+        return register(trained, self.store(), self.settings.promotion, tell=self.tell)
+
+    def make_holdout_again(self, trained: Trained) -> None:
+        """The hold-out holds rows, which stay on the machine that trained: elsewhere it is made from the pinned data.
+
+        Raises DataError where the data of this machine gives another one.
+        """
+        from pushline.data.check import check_data
+        from pushline.serving.model_folder import read_contract
+        from pushline.training.holdout import hold_out_again
+
+        self.tell("making the hold-out again from the pinned data")
+        contract = read_contract(Path(trained.model))
+        checked = check_data(self.project, contract, file=None, fetched=load(self.build, Fetched), tell=self.tell)
+        hold_out_again(trained, Path(checked.table), contract, self.settings.training)
+
+    def still_decided(self) -> Registered | None:
+        """The decision that stands: the champion is the one that the version was held against."""
+        registered = load(self.build, Registered)
+        champion = self.store().champion()
+        return registered if registered.champion == (champion.version if champion else None) else None
 
     def deploy(self, *, version: str | None = None) -> Deployed:
         from pushline.release.stages import deploy
@@ -180,12 +203,6 @@ def verdict(result: Result) -> None:
     """Raise where the result is a no."""
     if isinstance(result, Checked) and result.critical:
         raise refusal_of(result)
-    if isinstance(result, Registered) and not result.decision.accept:
-        raise NotAccepted(
-            f"register stopped: version {result.version} of {result.model_name} was not accepted for release.",
-            why=f"{result.decision.reason[:1].upper()}{result.decision.reason[1:]}.",
-            do="The live release is untouched. build/register/summary.md has the figures; [tool.pushline.promotion] has the rule.",
-        )
     if isinstance(result, Smoked) and not result.passed:
         failed = [a for a in result.assertions if not a.passed]
         raise SmokeFailed(

@@ -102,6 +102,7 @@ def as_azure_reads(file: Path) -> dict[str, Any]:
     return loaded
 
 
+@pytest.mark.slow
 def test_azure_ml_reads_every_pipeline_as_the_local_runner_does(files: list[Path]) -> None:
     assert files
     for file in files:

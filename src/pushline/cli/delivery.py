@@ -2,7 +2,7 @@
 
 import click
 
-from pushline.cli.context import Context, as_json
+from pushline.cli.context import Context, as_json, finish
 from pushline.cli.stages import stage
 
 
@@ -16,11 +16,15 @@ def train(context: Context, budget: str | None, json: bool) -> None:
 
 
 @click.command("register")
+@click.option("--again", is_flag=True, help="Only where the champion has changed since the decision.")
 @as_json
 @click.pass_obj
-def register(context: Context, json: bool) -> None:
+def register(context: Context, again: bool, json: bool) -> None:
     """Register the model and decide whether it may replace the champion."""
-    stage(context, "register", json)
+    if again and (decided := context.delivery.still_decided()):
+        finish(decided, json)
+    else:
+        stage(context, "register", json)
 
 
 @click.command("deploy")
