@@ -46,7 +46,10 @@ def train(
     if not checked.table:
         raise DataError("There is no table to train on.", why="check-data could not read the file.", do="Run `pushline check-data` again.")
     ran = run_pipeline(
-        project.pipelines / PIPELINE, inputs_of(project, settings, checked, budget), project.build / "pipeline" / "train", tell=tell
+        project.pipelines / PIPELINE,
+        inputs_of(project, settings, checked, budget),
+        folder(project.build, Trained.stage) / "steps",
+        tell=tell,
     )
     place = folder(project.build, Trained.stage)
     prepared = ran.outputs["prepared"]
@@ -94,7 +97,7 @@ def inputs_of(project: Project, settings: PushlineSettings, checked: Checked, bu
     time = budget or training.local_budget
     seconds(time)
     return {
-        "data": Path(checked.table).parent,
+        "data": Path(checked.table),
         "contract": project.contract,
         "profile": project.profile,
         "holdout": training.holdout,
