@@ -1,10 +1,11 @@
 """Commands about data."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from pushline.cli.context import Context, as_json
+from pushline.cli.context import Context, as_json, finish
 from pushline.cli.stages import stage
 
 
@@ -20,10 +21,28 @@ def fetch(context: Context, sample_if_offline: bool, json: bool) -> None:
 @click.command("check-data")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @as_json
+@click.option("--markdown", is_flag=True, help="Print the result as Markdown, as in build/check-data/summary.md.")
+@click.option("--annotations", is_flag=True, help="Also print the findings as annotations for GitHub, where a pull request shows them.")
+@click.option("--data-docs", is_flag=True, help="Also write Great Expectations' own pages to build/check-data/data-docs/.")
 @click.pass_obj
-def check_data(context: Context, file: Path | None, json: bool) -> None:
-    """Check the data (or FILE) against the contract and the rules."""
-    stage(context, "check-data", json, file=file)
+def check_data(context: Context, file: Path | None, json: bool, markdown: bool, annotations: bool, data_docs: bool) -> None:
+    """Check the data (or FILE, CSV or Parquet) against the contract and the rules."""
+    if json and markdown:
+        raise click.UsageError("--json and --markdown both ask for standard output: name one of them.")
+
+    def show(checked: Any, json: bool) -> None:
+        from pushline.github.annotations import annotations_of
+        from pushline.report.summary import summary_of
+
+        if markdown:
+            click.echo(summary_of(checked), nl=False)
+        else:
+            finish(checked, json)
+        if annotations:  # GitHub reads both streams; with --json or --markdown standard output is the result's alone
+            for line in annotations_of(checked, context.project):
+                click.echo(line, err=json or markdown)
+
+    stage(context, "check-data", json, show=show, file=file, data_docs=data_docs)
 
 
 COMMANDS = [fetch, check_data]

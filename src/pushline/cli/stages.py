@@ -1,12 +1,15 @@
 """How a stage's command runs it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from pushline.cli.context import Context, finish
 from pushline.errors import GateClosed
 
+Show = Callable[[Any, bool], None]
 
-def stage(context: Context, name: str, json: bool, **options: Any) -> None:
+
+def stage(context: Context, name: str, json: bool, *, show: Show = finish, **options: Any) -> None:
     """Run one stage, print its result (also where its gate said no) and leave it to GitHub Actions where that runs it."""
     from pushline.delivery import execute
     from pushline.github import actions
@@ -18,13 +21,13 @@ def stage(context: Context, name: str, json: bool, **options: Any) -> None:
         left = left_by(context, name)
         actions.leave(left, summary)
         if left is not None:
-            finish(left, json)
+            show(left, json)
         raise
     except BaseException:
         actions.leave(None, summary)
         raise
     actions.leave(result, summary)
-    finish(result, json)
+    show(result, json)
 
 
 def left_by(context: Context, name: str) -> Any:

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from pushline.data.contract import Contract
 from pushline.data.findings import SEVERITIES, in_order, renamed, root_causes
 from pushline.data.lines import Source, lines_of
 from pushline.data.reading import Reading, database, read_file
-from pushline.data.rules import Rule, load_rules
+from pushline.data.rules import load_rules
 from pushline.data.suite import Check, Detail, Seen, checks_of
 from pushline.data.table import literal, name_of
 from pushline.errors import PushlineError
@@ -21,15 +21,20 @@ from pushline.results import Checked, Fetched, Finding, folder
 Tell = Callable[[str], None]
 
 
-def check_data(project: Project, contract: Contract, *, file: Path | None, fetched: Fetched | None, tell: Tell) -> Checked:
+def check_data(
+    project: Project, contract: Contract, *, file: Path | None, fetched: Fetched | None, tell: Tell, data_docs: bool = False
+) -> Checked:
     """Check `file`, or all files of `fetched` as one table, and leave that table at build/check-data/table.parquet.
+
+    `data_docs`: write Great Expectations' own pages into build/check-data/data-docs too.
 
     Raises DataUnavailable where a file can't be opened, ContractError where the rules don't fit the contract.
     """
     rules = load_rules(project.rules, contract)
     files = [file] if file else [Path(pinned.path) for pinned in fetched.files] if fetched else []
     place = folder(project.build, Checked.stage)
-    table = place / "table.parquet"
+    table, docs = place / "table.parquet", place / "data-docs"
+    shutil.rmtree(docs, ignore_errors=True)
     with scratch_folder(place) as scratch:
         table.unlink(missing_ok=True)
         readings = []
@@ -40,10 +45,15 @@ def check_data(project: Project, contract: Contract, *, file: Path | None, fetch
         counts: dict[str, int] = {}
         rows = 0
         if all(reading.parts for reading in readings):
-            rows = assemble(readings, table, scratch)
+            rows = assemble(readings, contract, table, scratch)
             if rows:
                 tell(f"Holding {rows:,} rows to the contract and {len(rules)} rules.")
-                findings += suite_findings(table, scratch, contract, rules, readings, findings)
+                unread = {finding.column for finding in findings if finding.id == "type"}
+                checks = checks_of(contract, rules, present_in(readings, contract), unread)
+                found, index = suite_findings(table, scratch, checks, readings, docs if data_docs else None, contract.name)
+                findings += found
+                if index:
+                    tell(f"Data Docs: {index}")
                 counts = class_counts(table, scratch, contract)
             else:
                 findings.append(no_rows())
@@ -84,7 +94,7 @@ def named(reading: Reading, files: int) -> list[Finding]:
     return reading.findings if files == 1 else [renamed(finding, reading.source.file.name) for finding in reading.findings]
 
 
-def assemble(readings: list[Reading], table: Path, scratch: Path) -> int:
+def assemble(readings: list[Reading], contract: Contract, table: Path, scratch: Path) -> int:
     """Put the parts together in their order and return the rows of the whole."""
     first = 0
     for reading in readings:
@@ -94,37 +104,39 @@ def assemble(readings: list[Reading], table: Path, scratch: Path) -> int:
     if len(parts) == 1:
         parts[0].replace(table)
         return first
-    columns = [name for name in readings[0].columns.values() if all(name in r.columns.values() for r in readings)]
-    names = ", ".join(name_of(name) for name in columns)
+    names = ", ".join(name_of(name) for name in present_in(readings, contract))
     whole = " UNION ALL ".join(f"SELECT {names} FROM read_parquet({literal(str(part))})" for part in parts)
     with database(scratch) as connection:
         connection.execute(f"COPY ({whole}) TO {literal(str(table))} (FORMAT parquet, COMPRESSION zstd)")
     return first
 
 
-def suite_findings(
-    table: Path, scratch: Path, contract: Contract, rules: Sequence[Rule], readings: list[Reading], before: list[Finding]
-) -> list[Finding]:
-    """Run the suite and turn each failure into a finding with the lines of the file it is in."""
-    from pushline.data.validate import Validation, lines_of_duplicates
+def present_in(readings: list[Reading], contract: Contract) -> list[str]:
+    """The contract's columns that every file has."""
+    return [column.name for column in contract.columns if all(column.name in reading.columns.values() for reading in readings)]
 
-    present = [c.name for c in contract.columns if all(c.name in reading.columns.values() for reading in readings)]
-    unread = [finding.column for finding in before if finding.id == "type" and finding.column]
-    checks = checks_of(contract, rules, present, unread)
+
+def suite_findings(
+    table: Path, scratch: Path, checks: list[Check], readings: list[Reading], docs: Path | None, name: str
+) -> tuple[list[Finding], Path | None]:
+    """Run the suite and turn each failure into findings with the lines of the file they are in; with `docs`, its pages too."""
+    from pushline.data.data_docs import write_data_docs
+    from pushline.data.validate import Validation, rows_of_duplicates
+
     validation = Validation(table, scratch)
     try:
         failed = validation.failed(checks)
+        index = write_data_docs(validation, checks, name, docs) if docs else None
     finally:
         validation.close()
     sources = [reading.source for reading in readings]
-    repeats: tuple[int, ...] = ()
-    if any(check.id == "duplicates" for check, _ in failed):
-        repeats = lines_of_duplicates(table, scratch, ", ".join(name_of(name) for name in present))
-    return [
+    repeats = rows_of_duplicates(table, scratch) if any(check.id == "duplicates" for check, _ in failed) else ()
+    found = [
         finding_of(check, seen, sources, repeats if check.id == "duplicates" else seen.rows)
         for check, detail in failed
         for seen in explained(check, detail)
     ]
+    return found, index
 
 
 def explained(check: Check, detail: Detail) -> list[Seen]:

@@ -3,7 +3,7 @@
 Types, names and their order are not in it: the table was written with them, and what did not fit was found while reading.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -40,7 +40,7 @@ class Check(Struct, frozen=True, kw_only=True):
     is_query: bool = False  # one row of figures where it fails, rather than a result per column
 
 
-def checks_of(contract: Contract, rules: Sequence[Rule], present: Sequence[str], unread: Sequence[str] = ()) -> list[Check]:
+def checks_of(contract: Contract, rules: Sequence[Rule], present: Sequence[str], unread: Collection[str | None] = ()) -> list[Check]:
     """The checks for the columns that are present. `unread` names those with cells that were not of their type: there an
     empty cell says nothing."""
     columns = [column for column in contract.columns if column.name in present]
@@ -55,6 +55,10 @@ def checks_of(contract: Contract, rules: Sequence[Rule], present: Sequence[str],
         checks.append(constant(features))
     checks.append(duplicates(contract, columns))
     return checks
+
+
+def percent(part: float) -> str:
+    return f"{100 * part:.4g}%"
 
 
 def checks_of_column(column: Column, *, check_missing: bool) -> Iterator[Check]:
@@ -90,7 +94,7 @@ def missing(column: Column) -> Check:
         column=column.name,
         expectation="ExpectColumnValuesToNotBeNull",
         options={"column": column.name, "mostly": 1 - tolerated},
-        expected=f"at most {tolerated:.4g} of the rows empty" if tolerated else "a value in every row",
+        expected=f"at most {percent(tolerated)} of the rows empty" if tolerated else "a value in every row",
         explain=explain,
     )
 
@@ -185,7 +189,7 @@ def unknown(column: Column) -> Check:
         column=column.name,
         expectation="ExpectColumnValuesToNotBeInSet",
         options={"column": column.name, "value_set": [value], "mostly": 1 - column.unknown_at_most},
-        expected=f"at most {column.unknown_at_most:.4g} of the values",
+        expected=f"at most {percent(column.unknown_at_most)} of the values",
         explain=explain,
     )
 
@@ -240,7 +244,7 @@ def rare_class(contract: Contract) -> Check:
             f"LEFT JOIN counts k ON k.value = c.value CROSS JOIN total t) "
             f"SELECT * FROM shares WHERE rows < {least!r} * of OR rows = 0 ORDER BY rows LIMIT 1"
         ),
-        expected=f"at least {least:.4g} of the rows in each class",
+        expected=f"at least {percent(least)} of the rows in each class",
         explain=explain,
         is_query=True,
     )
@@ -314,7 +318,7 @@ def duplicates(contract: Contract, columns: Sequence[Column]) -> Check:
             f"SELECT * FROM (SELECT count(*) AS of, count(*) - count(DISTINCT hash({names})) AS repeats FROM {{batch}}) "
             f"WHERE repeats > {contract.duplicates_at_most!r} * of"
         ),
-        expected=f"at most {contract.duplicates_at_most:.4g} of the rows",
+        expected=f"at most {percent(contract.duplicates_at_most)} of the rows",
         explain=explain,
         is_query=True,
     )

@@ -113,15 +113,15 @@ def raise_exceptions(results: Sequence[Any], checks: Sequence[Check]) -> None:
             )
 
 
-def lines_of_duplicates(table: Path, scratch: Path, columns: str) -> tuple[int, ...]:
+def rows_of_duplicates(table: Path, scratch: Path) -> tuple[int, ...]:
     """The first rows that repeat an earlier one; none where finding them takes more memory than there is."""
     import duckdb
 
+    relation = f"read_parquet({literal(str(table))}, file_row_number=true)"
     with database(scratch, MEMORY) as connection:
         try:
             found = connection.execute(
-                f"WITH hashed AS (SELECT hash({columns}) AS digest, file_row_number AS row "
-                f"FROM read_parquet({literal(str(table))}, file_row_number=true)), "
+                f"WITH hashed AS (SELECT hash(*COLUMNS(* EXCLUDE (file_row_number))) AS digest, file_row_number AS row FROM {relation}), "
                 f"groups AS (SELECT digest, min(row) AS first FROM hashed GROUP BY digest HAVING count(*) > 1) "
                 f"SELECT row FROM hashed JOIN groups USING (digest) WHERE row > first ORDER BY row LIMIT {MOST_LINES}"
             ).fetchall()
