@@ -121,6 +121,7 @@ class Azure(Settings, frozen=True, kw_only=True):
         "acme"
     )
     telemetry: Annotated[bool, Meta(description="requests and failures to Application Insights")] = True
+    start_within: Annotated[str, Meta(description="how long a container group may take until it answers: pull, start, certificate")] = "10m"
     sidecar: Annotated[str, Meta(description="image of the TLS sidecar; copied into the workspace's registry, pinned by digest there")] = (
         "docker.io/library/caddy:2.11.7"
     )

@@ -14,11 +14,9 @@ def open_target(project: "Project", settings: "PushlineSettings", *, tied_to: in
     With `tied_to` a candidate ends with that process: the one that runs all stages, so that killing it leaves none behind.
     """
     if settings.target == "aci":
-        from pushline.errors import SettingsError
+        from pushline.azure.target import AciTarget
 
-        raise SettingsError(
-            "This checkout can't release to aci.", why="It has no such target.", do='Set target = "local" in pyproject.toml.'
-        )
+        return AciTarget(project, settings)
     from pushline.release.local import LocalTarget
 
     return LocalTarget(project, settings, tied_to=tied_to)

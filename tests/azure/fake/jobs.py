@@ -167,7 +167,6 @@ def run_node(world: "World", job: Running, node: Node) -> None:
         command, code = automl.stand_in(world, job, node, definition)
     else:
         command, code = command_of(world, job, node, definition)
-    code_seen = code
     if node.name in world.sabotage:
         command = ["sh", "-c", world.sabotage[node.name]]
     log = job.folder / f"{node.name}.log"
@@ -176,7 +175,7 @@ def run_node(world: "World", job: Running, node: Node) -> None:
     with log.open("wb") as stream:
         job.process = subprocess.Popen(
             command,
-            cwd=code_seen,
+            cwd=code,
             env=environment,
             stdout=stream,
             stderr=subprocess.STDOUT,

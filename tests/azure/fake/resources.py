@@ -82,9 +82,13 @@ def get(world: "World", path: str) -> dict[str, Any]:
         raise Refusal(
             404,
             "ResourceNotFound",
-            f"The Resource '{provider}/{kind}/{name}' under resource group '{re.findall('resourceGroups/([^/]+)', path)[0]}' was not found.",
+            f"The Resource '{provider}/{kind}/{name}' under resource group '{group_of(path)}' was not found.",
         )
     return found
+
+
+def group_of(path: str) -> str:
+    return str(re.findall("resourceGroups/([^/]+)", path)[0])
 
 
 def put(world: "World", path: str, body: dict[str, Any], **properties: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Blob storage: azurite behind the account's host name, with tokens of the loopback directory turned into SAS."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -109,10 +110,8 @@ def client(world: "World") -> Any:
 def make_container(world: "World", name: str) -> None:
     from azure.core.exceptions import ResourceExistsError
 
-    try:
+    with contextlib.suppress(ResourceExistsError):
         client(world).create_container(name)
-    except ResourceExistsError:
-        pass
 
 
 def fetch(world: "World", container: str, prefix: str, to: Path) -> Path:

@@ -1,0 +1,61 @@
+"""The endpoint's two keys as one secret of the workspace's Key Vault: made once, rotated, never shown."""
+
+from typing import Any
+
+import msgspec
+
+from pushline.azure.arm import PATIENCE
+from pushline.azure.cloud import Cloud
+from pushline.azure.failures import asking
+from pushline.errors import TargetError
+from pushline.release.target import Keys
+from pushline.serving.keys import KeyFile, new_key
+
+
+class VaultKeys:
+    """The keys of one endpoint."""
+
+    def __init__(self, cloud: Cloud, label: str) -> None:
+        self.cloud = cloud
+        self.name = f"pushline-{label}-keys"
+
+    @property
+    def place(self) -> str:
+        return f"{self.cloud.vault_address}/secrets/{self.name}"
+
+    def _client(self) -> Any:
+        from azure.keyvault.secrets import SecretClient
+
+        return SecretClient(self.cloud.vault_address, self.cloud.credential, **PATIENCE)
+
+    def read(self) -> Keys | None:
+        """The keys; None before the first release. Raises TargetError where the secret is not what it must be."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with asking("reading the endpoint's keys from Key Vault"):
+            try:
+                said = self._client().get_secret(self.name).value
+            except ResourceNotFoundError:
+                return None
+        try:
+            held = msgspec.json.decode(said or "", type=KeyFile)
+        except msgspec.DecodeError:
+            raise TargetError(
+                f"The keys at {self.place} can't be used.",
+                why='The secret is not {"primary": "…", "secondary": "…"}.',
+                do="Restore an earlier version of the secret in Key Vault, then run the same command again.",
+            ) from None  # the decoder's words could quote a key
+        return Keys(primary=held.primary, secondary=held.secondary)
+
+    def read_or_make(self) -> Keys:
+        return self.read() or self._write(Keys(primary=new_key(), secondary=new_key()))
+
+    def rotated(self) -> Keys:
+        """A fresh primary key; the one before is the secondary now."""
+        return self._write(Keys(primary=new_key(), secondary=self.read_or_make().primary))
+
+    def _write(self, keys: Keys) -> Keys:
+        text = msgspec.json.encode(KeyFile(primary=keys.primary, secondary=keys.secondary)).decode()
+        with asking("writing the endpoint's keys to Key Vault"):
+            self._client().set_secret(self.name, text, content_type="application/json")
+        return keys

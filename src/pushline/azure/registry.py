@@ -1,0 +1,142 @@
+"""The workspace's container registry: what digest a tag has, images brought from elsewhere, images built."""
+
+import time
+import urllib.parse
+from typing import Any
+
+from pushline.azure.arm import PATIENCE
+from pushline.azure.cloud import Cloud, name_of
+from pushline.azure.failures import asking, first_line
+from pushline.errors import TargetError
+from pushline.release.target import Tell
+
+VERSION = "2023-07-01"
+SCOPE = "https://containerregistry.azure.net/.default"
+MANIFESTS = ", ".join(
+    [
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    ]
+)
+BUILD_S = 1800.0
+LOOK_S = 3.0
+LOG_LINES = 5
+
+
+class ContainerRegistry:
+    """The registry, signed in as whoever runs the command."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.server = cloud.login_server
+
+    def digest_of(self, repository: str, tag: str) -> str | None:
+        """The digest behind a tag; None where there is no such image."""
+        from azure.core.rest import HttpRequest
+
+        address = f"https://{self.server}/v2/{repository}/manifests/{tag}"
+        with asking(f"looking for the image {repository}:{tag}"):
+            token = self.token(f"repository:{repository}:pull")
+            answer = self._client().send_request(
+                HttpRequest("HEAD", address, headers={"Accept": MANIFESTS, "Authorization": f"Bearer {token}"})
+            )
+            if answer.status_code == 404:
+                return None
+            answer.raise_for_status()
+            return str(answer.headers["Docker-Content-Digest"])
+
+    def refresh_token(self) -> str:
+        """A password for the user 00000000-0000-0000-0000-000000000000, as `docker login` takes it."""
+        access = self.cloud.credential.get_token(SCOPE).token
+        return self._post("exchange", {"grant_type": "access_token", "service": self.server, "access_token": access})["refresh_token"]
+
+    def token(self, scope: str) -> str:
+        form = {"grant_type": "refresh_token", "service": self.server, "scope": scope, "refresh_token": self.refresh_token()}
+        return self._post("token", form)["access_token"]
+
+    def _post(self, what: str, form: dict[str, str]) -> dict[str, str]:
+        from azure.core.rest import HttpRequest
+
+        answer = self._client().send_request(
+            HttpRequest(
+                "POST",
+                f"https://{self.server}/oauth2/{what}",
+                content=urllib.parse.urlencode(form),
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+            )
+        )
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def _client(self) -> Any:
+        from azure.core import PipelineClient
+
+        return PipelineClient(f"https://{self.server}", **PATIENCE)
+
+    def copied(self, image: str, tell: Tell) -> str:
+        """`server/repository@digest` of a public image such as docker.io/library/caddy:2.11, copied here once."""
+        source, _, tag = image.rpartition(":")
+        host, _, path = source.partition("/")
+        repository = name_of(path)
+        digest = self.digest_of(repository, tag)
+        if digest is None:
+            tell(f"Copying {image} into {self.server}.")
+            body = {
+                "source": {"registryUri": host, "sourceImage": f"{path}:{tag}"},
+                "targetTags": [f"{repository}:{tag}"],
+                "mode": "NoForce",
+            }
+            self.cloud.arm.act(self.cloud.facts.registry, "importImage", VERSION, body, what=f"copying {image} into the registry")
+            digest = self.digest_of(repository, tag)
+        if digest is None:
+            raise TargetError(
+                f"The image {image} is not in {self.server}.",
+                why="It was copied, and still the registry does not know it.",
+                do="Run the same command again, or copy it by hand.",
+            )
+        return f"{self.server}/{repository}@{digest}"
+
+    def build(self, archive: bytes, repository: str, tag: str, tell: Tell) -> str:
+        """Build a context (tar.gz) with the registry's own tasks; the digest of what was pushed.
+
+        Raises TargetError with the last lines of the build's log where it failed.
+        """
+        from azure.mgmt.containerregistrytasks import ContainerRegistryTasksMgmtClient
+        from azure.mgmt.containerregistrytasks.models import DockerBuildRequest, PlatformProperties
+        from azure.storage.blob import BlobClient
+
+        group, name = self.cloud.facts.registry.split("/")[4], name_of(self.cloud.facts.registry)
+        client = ContainerRegistryTasksMgmtClient(self.cloud.credential, self.cloud.settings.subscription, **PATIENCE)
+        with asking(f"building the image {repository}:{tag}"):
+            upload = client.registries.get_build_source_upload_url(group, name)
+            BlobClient.from_blob_url(upload.upload_url, **PATIENCE).upload_blob(archive, overwrite=True)
+            wanted = DockerBuildRequest(
+                image_names=[f"{repository}:{tag}"],
+                is_push_enabled=True,
+                docker_file_path="Dockerfile",
+                platform=PlatformProperties(os="Linux", architecture="amd64"),
+                source_location=upload.relative_path,
+                timeout=int(BUILD_S),
+            )
+            run = client.registries.schedule_run(group, name, wanted)
+            until = time.monotonic() + BUILD_S
+            while run.status in (None, "Queued", "Started", "Running") and time.monotonic() < until:
+                time.sleep(LOOK_S)
+                run = client.runs.get(group, name, run.run_id)
+            if run.status != "Succeeded" or not run.output_images:
+                raise self._not_built(client, group, name, run)
+            return str(run.output_images[0].digest)
+
+    def _not_built(self, client: Any, group: str, name: str, run: Any) -> TargetError:
+        from azure.storage.blob import BlobClient
+
+        link = client.runs.get_log_sas_url(group, name, run.run_id).log_link
+        lines = BlobClient.from_blob_url(link, **PATIENCE).download_blob().readall().decode("utf-8", "replace").splitlines()
+        last = " | ".join(first_line(line) for line in lines[-LOG_LINES:] if line.strip())
+        return TargetError(
+            "The image could not be built.",
+            why=f"The build {run.run_id} ended as {run.status}. It said: {last}",
+            do='Correct the Dockerfile, or build with an engine here (image_builder = "docker").',
+        )

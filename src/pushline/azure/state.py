@@ -1,0 +1,90 @@
+"""What the aci target remembers: a record in the workspace's blob storage, changed by one command at a time.
+
+The groups themselves say what runs; the record says what was, and how to put it back.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from pushline.azure.cloud import Cloud
+from pushline.azure.definition import Definition
+from pushline.azure.failures import asking
+from pushline.errors import TargetError
+from pushline.results import Release
+
+REMEMBERED = 5  # releases before the live one that can be rolled back to
+STORE = "workspaceblobstore"
+
+
+class Slot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A group as it was put."""
+
+    definition: Definition
+    url: str
+
+    @property
+    def release(self) -> Release:
+        return self.definition.release
+
+
+class State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The slots, and the definitions that were live before, newest last."""
+
+    live: Slot | None = None
+    candidate: Slot | None = None
+    history: tuple[Definition, ...] = ()
+
+
+class Record:
+    """The state of one endpoint. What was read is what may be replaced: a change by another command in between is refused."""
+
+    def __init__(self, cloud: Cloud, label: str) -> None:
+        self.cloud = cloud
+        self.name = f"pushline/{label}/target.json"
+        self.mark: str | None = None
+        self._box: Any = None
+
+    def _blob(self) -> Any:
+        if self._box is None:
+            self._box = self.cloud.container(STORE)
+        return self._box.get_blob_client(self.name)
+
+    def read(self) -> State:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with asking("reading what the target remembers"):
+            try:
+                found = self._blob().download_blob()
+                content, self.mark = found.readall(), found.properties.etag
+            except ResourceNotFoundError:
+                self.mark = None
+                return State()
+        try:
+            return msgspec.json.decode(content, type=State)
+        except msgspec.DecodeError as error:
+            raise TargetError(
+                f"What the target remembers can't be understood ({STORE}/{self.name}).",
+                why=f"{error}.",
+                do="Restore an earlier version of that blob, or delete it to begin anew.",
+            ) from error
+
+    def write(self, state: State) -> None:
+        """Replace what was read last. Raises TargetError where another command has written since."""
+        from azure.core import MatchConditions
+        from azure.core.exceptions import ResourceExistsError, ResourceModifiedError
+
+        state = msgspec.structs.replace(state, history=state.history[-REMEMBERED:])
+        same: dict[str, Any] = {"overwrite": False}
+        if self.mark is not None:
+            same = {"overwrite": True, "etag": self.mark, "match_condition": MatchConditions.IfNotModified}
+        with asking("writing what the target remembers"):
+            try:
+                self.mark = self._blob().upload_blob(msgspec.json.encode(state), **same)["etag"]
+            except (ResourceModifiedError, ResourceExistsError) as error:
+                raise TargetError(
+                    "Another command has changed the target in between.",
+                    why=f"The record {self.name} is not the one that was read.",
+                    do="Look at `pushline status`, then run this command again if it is still wanted.",
+                ) from error
