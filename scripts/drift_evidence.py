@@ -1,12 +1,12 @@
 """What the drift check says of resamples and of shifted copies of a labelled file: the table of docs/decisions.
 
-    python scripts/drift_evidence.py FILE [--resamples 200]
+    python scripts/drift_evidence.py FILE [--samples 200]
 
-Resamples are drawn without the check's knowledge from the very data of the profile, so any alarm is a false one. The shifts
-are those of the example's columns.
+Samples come from the data of the profile, so any alarm is a false one. The shifts are of the example's columns.
 """
 
 import argparse
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pandas as pd
 
 from pushline.data.contract import Contract, load_contract
 from pushline.data.drift import Drift, drift_of_view
-from pushline.data.profile import Profile, load_profile
+from pushline.data.profile import Profile, load_profile, profile_of
 
 SIZES = (250, 500, 1000, 2500, 5000, 10_000, 30_000)
 Change = Callable[[pd.DataFrame, np.random.Generator], Any]
@@ -86,36 +86,53 @@ def drift(rows: pd.DataFrame, contract: Contract, profile: Profile) -> Drift:
         return drift_of_view(connection, contract, profile, "evidence")
 
 
-def resamples(rows: pd.DataFrame, contract: Contract, profile: Profile, count: int) -> list[tuple[int, int, float, str]]:
-    """For each size: columns over their threshold in `count` resamples, and the closest call (index / threshold, column)."""
-    table = []
+def samples(rows: pd.DataFrame, contract: Contract, profile: Profile, count: int, *, halves: bool) -> None:
+    """Print for each size: columns over their threshold in `count` samples, and the closest call (index / threshold, column).
+
+    Samples are drawn with replacement from all rows; or, with `halves`, from one random half of the rows against the
+    profile of the other half, ten from each pair of halves.
+    """
+    against = "profile of the other half" if halves else "profile of the same rows"
+    head("rows", f"columns over their threshold in {count} samples, {against}", "closest call, index / threshold")
     for size in SIZES:
+        if halves and size > len(rows) // 2:
+            continue
         alarms, closest, column = 0, 0.0, ""
+        pool = rows
         for seed in range(count):
-            seen = drift(rows.sample(size, replace=size > len(rows), random_state=seed), contract, profile)
+            if halves and seed % 10 == 0:
+                pool = rows.sample(frac=0.5, random_state=seed)
+                profile = profile_of_rows(rows.drop(pool.index), contract)
+            seen = drift(pool.sample(size, replace=not halves, random_state=seed), contract, profile)
             for each in seen.columns:
                 ratio = (each.statistic or 0) / (each.threshold or 1)
                 if each.verdict != "time":
                     alarms += ratio > 1
                     closest, column = max((closest, column), (ratio, each.column))
-        table.append((size, alarms, closest, column))
-    return table
+        print(f"| {size:,} | {alarms} | {closest:.2f} ({column}) |", flush=True)
+
+
+def profile_of_rows(rows: pd.DataFrame, contract: Contract) -> Profile:
+    with tempfile.TemporaryDirectory() as folder:
+        rows.to_parquet(Path(folder) / "t.parquet", index=False)
+        return profile_of(Path(folder) / "t.parquet", contract, "")
+
+
+def head(*names: str) -> None:
+    print(f"\n| {' | '.join(names)} |\n|{' --- |' * len(names)}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--resamples", type=int, default=200)
+    parser.add_argument("--samples", type=int, default=200)
     asked = parser.parse_args()
     checks = Path(__file__).resolve().parent.parent / "data_checks"
     contract, profile = load_contract(checks / "contract.yml"), load_profile(checks / "profile.json")
     rows = pd.read_csv(asked.file)
-    print(f"| rows | columns over their threshold in {asked.resamples} resamples | closest call, index / threshold |\n| --- | --- | --- |")
-    for size, alarms, closest, column in resamples(rows, contract, profile, asked.resamples):
-        print(f"| {size:,} | {alarms} | {closest:.2f} ({column}) |")
-    print(
-        "\n| change at 5,000 rows | index | threshold | verdict | caught in 20 draws | other columns named |\n| --- | --- | --- | --- | --- | --- |"
-    )
+    samples(rows, contract, profile, asked.samples, halves=False)
+    samples(rows, contract, profile, asked.samples, halves=True)
+    head("change at 5,000 rows", "index", "threshold", "verdict", "caught in 20 draws", "other columns named")
     for name, (change, column) in {**CAUGHT, **TOLD}.items():
         caught, others = 0, set()
         for seed in range(20):
