@@ -5,6 +5,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from pushline.report.figures import visible
+
 FRONT = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)  # the model-index for machines
 
 
@@ -13,7 +15,8 @@ def card_html(markdown: str) -> Markup:
     from markdown_it import MarkdownIt
 
     renderer = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "html_block", "html_inline"])
-    tokens = renderer.parse(FRONT.sub("", markdown))
+    lines = FRONT.sub("", markdown).split("\n")
+    tokens = renderer.parse("\n".join(visible(line, len(line) * 12) for line in lines))
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(int(token.tag[1:]) + 2, 6)}"

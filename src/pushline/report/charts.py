@@ -44,16 +44,17 @@ def precision_recall(known: Evaluation) -> Markup:
         base = curves.rows / known.rows
         if len(known.curves) == 1:
             plot.rule(base, "chance")
-            plot.label((1, base), f"knowing nothing {percent(base)}", "chance", anchor="end", dy=-6)
+            plot.label((0, base), f"knowing nothing {percent(base)}", "chance", dx=14, dy=-6)
         plot.line(curves.precision_recall, kind_of(position))
         if len(known.curves) > 1:
             label_line(plot, curves.precision_recall, curves.name, kind_of(position), at=0.12 + 0.12 * position)
         words.append(f"{curves.name}: {described(curves.precision_recall, 'recall', 'precision')}")
     if point := chosen_point(known):
         recall, precision, _ = point
+        plot.line([(recall, precision), (0.76, 0.875)], "leader")  # the corner above the curve is where there is room
         plot.dot((recall, precision), "chosen", radius=5, hint=f"threshold {decimal(known.threshold, 3)}")
-        plot.label((recall, precision), f"threshold {decimal(known.threshold, 2)}:", "chosen", dx=8, dy=-18)
-        plot.label((recall, precision), f"finds {percent(recall, 0)}, {percent(precision, 0)} of them right", "chosen", dx=8, dy=-5)
+        plot.label((1, 1), f"threshold {decimal(known.threshold, 2)} finds {percent(recall, 0)};", "chosen", anchor="end", dy=14)
+        plot.label((1, 1), f"{percent(precision, 0)} of what it picks is right", "chosen", anchor="end", dy=27)
         words.append(f"at the threshold {decimal(known.threshold, 3)} recall is {percent(recall)} and precision {percent(precision)}")
     return plot.render("; ".join(words) + ".")
 
@@ -61,7 +62,7 @@ def precision_recall(known: Evaluation) -> Markup:
 def roc(known: Evaluation) -> Markup:
     plot = Plot("ROC", share_axis("false positive rate"), share_axis("true positive rate"))
     plot.line([(0, 0), (1, 1)], "chance")
-    plot.label((0.68, 0.68), "knowing nothing", "chance", dx=6, dy=12)
+    plot.label((0.45, 0.45), "knowing nothing", "chance", dx=8, dy=14)
     words = []
     for position, curves in enumerate(shown(known)):
         plot.line(curves.roc, kind_of(position))
@@ -83,7 +84,7 @@ def calibration(known: Evaluation) -> Markup:
     axis_x, axis_y = (Axis(label, 0, top, lambda v: f"{100 * v:.0f} %") for label in ("predicted probability", "observed share"))
     plot = Plot("Calibration", axis_x, axis_y)
     plot.line([(0, 0), (top, top)], "chance")
-    plot.label((top * 0.72, top * 0.72), "as promised", "chance", anchor="end", dx=-6, dy=-4)
+    plot.label((top, top * 0.12), "dashed: as promised", "chance", anchor="end")
     most = max((one.rows for one in bins), default=1)
     for position, curves in enumerate(shown(known)):
         kind = kind_of(position)
@@ -108,7 +109,7 @@ def wilson(share: float, rows: int, z: float = 1.96) -> tuple[float, float]:
 def gain(known: Evaluation) -> Markup:
     plot = Plot("Gain", share_axis("rows taken, highest scores first"), share_axis("share found"))
     plot.line([(0, 0), (1, 1)], "chance")
-    plot.label((0.68, 0.68), "in any order", "chance", dx=6, dy=12)
+    plot.label((0.45, 0.45), "in any order", "chance", dx=8, dy=14)
     words = []
     for position, curves in enumerate(shown(known)):
         plot.line(curves.gain, kind_of(position))

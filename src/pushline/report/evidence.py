@@ -164,7 +164,7 @@ def comparison(registered: Registered | None) -> str:
     if registered is None:
         return "No comparison of this version was made in this run."
     against = f"Against version {text(registered.champion)}." if registered.champion else "There is no champion to compare with."
-    rows = [[text(named(key)), text(figures.scalar(value))] for key, value in registered.decision.evidence.items()]
+    rows = [[text(named(key)), text(figures.fact(key, value))] for key, value in registered.decision.evidence.items()]
     return f"{against}\n\n{table(['evidence', ''], rows, figures=[1])}"
 
 

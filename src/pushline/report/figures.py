@@ -17,7 +17,11 @@ NAMES = {
     "brier": "Brier score",
     "ece": "calibration error",
     "f1": "F1",
-    "mcc": "Matthews correlation",
+    "share_predicted": "predicted positive",
+    "gain_low": "gain, lower end",
+    "gain_high": "gain, upper end",
+    "challenger_low": "challenger, lower end",
+    "challenger_high": "challenger, upper end",
     "p50_ms": "p50",
     "p95_ms": "p95",
     "p99_ms": "p99",
@@ -102,6 +106,11 @@ def scalar(value: Scalar) -> str:
     if isinstance(value, float):
         return count(value) if value.is_integer() and abs(value) >= 10 else f"{value:.4g}" if abs(value) >= 10 else f"{value:.4f}"
     return visible(value)
+
+
+def fact(key: str, value: Scalar) -> str:
+    """A value of a result's evidence, where a metric's name is one too."""
+    return named(visible(value)) if key == "metric" else scalar(value)
 
 
 def visible(text: object, limit: int = 300) -> str:

@@ -66,7 +66,7 @@ def _(result: Trained) -> list[str]:
         lines.append(f"{named(key)}: {figures.between(value)}{better}{note}")
     if result.threshold is not None:
         lines.append(f"threshold: {decimal(result.threshold, 3)}, chosen out of fold for {visible(result.objective)}")
-    lines.append(f"trials: {trials(result)}")
+    lines.append(f"search: {trials(result)}")
     lines.append(f"model folder: {result.model}")
     lines.append(f"MLflow run: {visible(result.run_id)}")
     return [*lines, *([SAMPLE] if result.generated_sample else [])]
@@ -78,7 +78,7 @@ def trials(result: Trained) -> str:
     for trial in result.leaderboard:
         ended[trial.state] = ended.get(trial.state, 0) + 1
     others = ", ".join(f"{n} {state}" for state, n in ended.items() if state != "ok")
-    return f"{ended.get('ok', 0)} finished" + (f", {others}" if others else "")
+    return f"{counted(len(result.leaderboard), 'trial')}, {ended.get('ok', 0)} finished" + (f", {others}" if others else "")
 
 
 @lines_of.register
@@ -86,7 +86,7 @@ def _(result: Registered) -> list[str]:
     against = f"compared with the champion, version {visible(result.champion)}" if result.champion else "no champion yet"
     lines = [f"{visible(result.model_name)} version {visible(result.version)}, {against}"]
     lines.append(f"{'accepted' if result.decision.accept else 'not accepted'}: {visible(result.decision.reason, 600)}")
-    lines += [f"  {named(key)}: {figures.scalar(value)}" for key, value in result.decision.evidence.items()]
+    lines += [f"  {named(key)}: {figures.fact(key, value)}" for key, value in result.decision.evidence.items()]
     return [*lines, *([SAMPLE] if result.generated_sample else [])]
 
 

@@ -67,6 +67,7 @@ def gathered(project: Project) -> dict[str, Any]:
         "card": read_card(trained.card, project.build) if isinstance(trained, Trained) else None,
         "trials": trials(trained) if isinstance(trained, Trained) else "",
         "board": leaderboard(trained) if isinstance(trained, Trained) else [],
+        "group_keys": list(dict.fromkeys(key for group in known.groups for key in group.metrics)) if known else [],
         "gain": gain_of(registered) if isinstance(registered, Registered) else None,
         "slo": slo_rows(results["load_test"]) if isinstance(results["load_test"], LoadTested) else [],
         "sources": sources.of(project, states),
@@ -90,12 +91,12 @@ def sections(by_name: dict[str, StageState]) -> list[tuple[str, str, str]]:
         ("data", "Data", "check-data"),
         ("search", "Search", "train"),
         ("quality", "Quality", "train"),
-        ("groups", "Groups and columns", "train"),
-        ("champion", "Challenger and champion", "register"),
+        ("groups", "Columns and groups", "train"),
+        ("champion", "Champion", "register"),
         ("smoke", "Smoke", "smoke"),
         ("load", "Load", "load-test"),
         ("card", "Model card", "train"),
-        ("sources", "Where it comes from", "fetch"),
+        ("sources", "Sources", "fetch"),
     )
     return [(anchor, heading, by_name[stage].state) for anchor, heading, stage in rests_on]
 

@@ -159,7 +159,7 @@ def _(result: Registered) -> list[str]:
     verdict = "Accepted for release" if result.decision.accept else "Not accepted: the champion stays"
     what = f"{text(result.model_name)} version **{text(result.version)}**"
     against = f"against the champion, version **{text(result.champion)}**" if result.champion else "as the first version"
-    rows = [[text(named(key)), text(figures.scalar(value))] for key, value in result.decision.evidence.items()]
+    rows = [[text(named(key)), text(figures.fact(key, value))] for key, value in result.decision.evidence.items()]
     return [f"**{verdict}.** {what} {against}: {text(result.decision.reason, 600)}", table(["evidence", ""], rows, figures=[1])]
 
 

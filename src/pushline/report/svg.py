@@ -15,7 +15,6 @@ from pushline.report.figures import Written
 
 Point = tuple[float, float]
 WIDTH, HEIGHT = 360, 280
-numbers: Iterator[int] = itertools.count(1)
 
 
 def tag(name: str, *children: Any, **attributes: Any) -> Markup:
@@ -71,7 +70,7 @@ class Plot:
 
     def __init__(self, title: str, x: Axis, y: Axis, *, height: int = HEIGHT, left: int = 46, right: int = 16) -> None:
         self.title, self.x, self.y, self.height = title, x, y, height
-        self.left, self.right, self.top, self.bottom = left, right, 14, 42
+        self.left, self.right, self.top, self.bottom = left, right, 26, 42
         self.parts: list[Markup] = []
         self.labels: list[Markup] = []
 
@@ -109,11 +108,11 @@ class Plot:
     def label(self, point: Point, words: str, kind: str = "model", *, anchor: str = "start", dx: float = 0, dy: float = 0) -> None:
         """Words beside a point, kept inside the picture's top and foot."""
         x, y = self.at(point)
-        y = min(max(y + dy, self.top + 8.0), self.height - self.bottom - 4.0)
+        y = min(max(y + dy, self.top - 4.0), self.height - self.bottom - 4.0)
         self.labels.append(tag("text", words, x=x + dx, y=y, text_anchor=anchor, class_=f"label {kind}"))
 
     def render(self, description: str) -> Markup:
-        name = f"plot-{next(numbers)}"
+        name = "plot-" + self.title.lower().replace(" ", "-")  # titles are unique in a page
         heads = [tag("title", self.title, id=f"{name}-t"), tag("desc", description, id=f"{name}-d")]
         return tag(
             "svg", *heads, *self._axes(), *self.parts, *self.labels,
@@ -132,7 +131,7 @@ class Plot:
             yield tag("text", self.x.written(value), x=x, y=foot + 16, text_anchor="middle", class_="tick")
         yield tag("line", x1=self.left, x2=end, y1=foot, y2=foot, class_="axis")
         yield tag("text", self.x.label, x=(self.left + end) / 2, y=self.height - 6, text_anchor="middle", class_="axis-label")
-        yield tag("text", self.y.label, x=4, y=9, class_="axis-label")
+        yield tag("text", self.y.label, x=2, y=11, class_="axis-label")
 
 
 def strip(*parts: Markup, words: str, height: int = 14) -> Markup:
