@@ -1,7 +1,7 @@
 """What a model does on a labelled table that it never saw: aggregates alone, no row of the table."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ Floats = np.ndarray[Any, Any]
 POINTS = 200  # of a curve
 SMALLEST_GROUP = 30  # rows below which a group's figures say nothing
 RANGES = 5  # of a sensitive number
-SHUFFLES = 5
+SHUFFLES = 4
 IMPORTANCE_ROWS = 20_000
 
 
@@ -37,29 +37,28 @@ def evaluate(
     importance: bool = True,
 ) -> Evaluation:
     """Measure the numeric graph `model` on `frame` (raw columns and the label)."""
-    from pushline.training.export import predict
+    from pushline.training.automl.pool import cores
+    from pushline.training.export import predictor
 
     labels = class_codes(contract, frame[contract.label.name])
     matrix = encode_frame(encoding, frame)
-    probabilities = predict(model, matrix)
+    answer = predictor(model, threads=cores())
+    probabilities = answer(matrix)
     classes = contract.classes
-
-    def answers(some: Codes, chances: Floats) -> dict[str, float]:
-        return at_threshold(some, chances[:, 1], threshold) if threshold is not None else {}
 
     return Evaluation(
         classes=classes,
         rows=len(frame),
         metric=metric,
-        metrics=with_intervals(labels, probabilities, rounds=rounds, seed=seed, extra=answers),
+        metrics=with_intervals(labels, probabilities, threshold=threshold, rounds=rounds, seed=seed),
         baseline=baseline_of(labels, len(classes)),
         positive=contract.positive,
         threshold=threshold,
-        at_threshold=answers(labels, probabilities),
+        at_threshold={} if threshold is None else at_threshold(labels, probabilities[:, 1], threshold),
         confusion=confusion_of(labels, probabilities, threshold),
         curves=curves_of(labels, probabilities, classes),
         groups=groups_of(frame, contract, labels, probabilities, threshold),
-        importance=importance_of(model, matrix, labels, encoding, metric, seed) if importance else (),
+        importance=importance_of(answer, matrix, labels, encoding, metric, seed) if importance else (),
     )
 
 
@@ -163,22 +162,22 @@ def members_of(values: "pd.Series[Any]", *, number: bool) -> list[tuple[str, Flo
     return groups
 
 
-def importance_of(model: bytes, matrix: Floats, labels: Codes, encoding: Encoding, metric: str, seed: int) -> tuple[Importance, ...]:
+def importance_of(
+    answer: Callable[[Floats], Floats], matrix: Floats, labels: Codes, encoding: Encoding, metric: str, seed: int
+) -> tuple[Importance, ...]:
     """How much the metric falls when a column's values are shuffled among the rows, the most important column first."""
-    from pushline.training.export import predict
-
     random = np.random.default_rng(seed)
     if len(labels) > IMPORTANCE_ROWS:
         rows = random.choice(len(labels), IMPORTANCE_ROWS, replace=False)
         matrix, labels = matrix[rows], labels[rows]
-    whole = score(metric, labels, predict(model, matrix))
+    whole = score(metric, labels, answer(matrix))
     found = []
     for place, name in enumerate(encoding.names):
         shuffled = matrix.copy()
         falls = []
         for _ in range(SHUFFLES):
             shuffled[:, place] = random.permutation(matrix[:, place])
-            falls.append(whole - score(metric, labels, predict(model, shuffled)))
+            falls.append(whole - score(metric, labels, answer(shuffled)))
         found.append(Importance(column=name, fall=float(np.mean(falls)), spread=float(np.std(falls))))
     return tuple(sorted(found, key=lambda one: -one.fall))
 

@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Matrix = np.ndarray[Any, np.dtype[np.float32]]
+ROWS_AT_A_TIME = 50_000
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,16 +46,25 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     generated_sample: bool = False
 
 
-def predict(matrix_model: bytes, matrix: Matrix, *, threads: int = 1) -> Matrix:
-    """Probabilities [rows, classes] of the numeric graph."""
+def predictor(matrix_model: bytes, *, threads: int = 1) -> Callable[[Matrix], Matrix]:
+    """A function from the matrix to probabilities [rows, classes] by the numeric graph."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(matrix_model, options, providers=["CPUExecutionProvider"])
-    pieces = [session.run([PROBABILITIES], {MATRIX_INPUT: piece})[0] for piece in np.array_split(matrix, max(1, len(matrix) // 50_000))]
-    return np.concatenate(pieces)
+
+    def answer(matrix: Matrix) -> Matrix:
+        starts = range(0, max(1, len(matrix)), ROWS_AT_A_TIME)
+        return np.concatenate([session.run([PROBABILITIES], {MATRIX_INPUT: matrix[start : start + ROWS_AT_A_TIME]})[0] for start in starts])
+
+    return answer
+
+
+def predict(matrix_model: bytes, matrix: Matrix) -> Matrix:
+    """Probabilities [rows, classes] of the numeric graph."""
+    return predictor(matrix_model)(matrix)
 
 
 def result_of(probabilities: Matrix, classes: tuple[str, ...], threshold: float | None) -> list[str]:

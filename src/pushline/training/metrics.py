@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from pushline.data.labels import Codes
+from pushline.registry.measures import CELLS, MEASURES
 from pushline.results import Interval
 
 Floats = np.ndarray[Any, Any]
+Measure = Callable[[Floats], Floats]  # weights [resamples, rows] to one figure a resample
 SMALLEST = 1e-7
 BINS = 10
 HIGHER_IS_BETTER = {"average_precision": True, "roc_auc": True, "accuracy": True, "log_loss": False, "brier": False, "ece": False}
@@ -94,14 +96,17 @@ def ece(labels: Codes, probabilities: Floats) -> float:
 
     Two classes: of the positive class's probability. More: of the most probable class's.
     """
+    predicted, truth, bins = in_bins(labels, probabilities)
+    return float(np.sum(np.abs(np.bincount(bins, weights=predicted - truth, minlength=BINS))) / len(labels))
+
+
+def in_bins(labels: Codes, probabilities: Floats) -> tuple[Floats, Floats, Floats]:
+    """For each row the predicted probability, whether it came true, and the bin."""
     if probabilities.shape[1] == 2:
         predicted, truth = probabilities[:, 1], labels == 1
     else:
         predicted, truth = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    bins = np.minimum((predicted * BINS).astype(int), BINS - 1)
-    rows = np.bincount(bins, minlength=BINS)
-    distance = np.abs(np.bincount(bins, weights=predicted, minlength=BINS) - np.bincount(bins, weights=truth, minlength=BINS))
-    return float(np.sum(distance[rows > 0]) / len(labels))
+    return predicted.astype(np.float64), truth.astype(np.float64), np.minimum((predicted * BINS).astype(int), BINS - 1)
 
 
 METRICS: dict[str, Callable[[Codes, Floats], float]] = {
@@ -115,22 +120,60 @@ METRICS: dict[str, Callable[[Codes, Floats], float]] = {
 
 
 def with_intervals(
-    labels: Codes, probabilities: Floats, *, rounds: int = 1000, seed: int = 0, confidence: float = 0.95, extra: Any = None
+    labels: Codes, probabilities: Floats, *, threshold: float | None = None, rounds: int = 1000, seed: int = 0, confidence: float = 0.95
 ) -> dict[str, Interval]:
-    """Every figure with its bootstrap interval over `rounds` resamples of the rows.
-
-    `extra(labels, probabilities)` may give more figures, such as those at a threshold.
-    """
-
-    def all_of(rows: Any) -> dict[str, float]:
-        found = figures(labels[rows], probabilities[rows])
-        return {**found, **extra(labels[rows], probabilities[rows])} if extra else found
-
+    """Every figure with its bootstrap interval over `rounds` resamples of the rows; with a threshold those of its answers too."""
+    measures = {name: resampled_measure(name, labels, probabilities) for name in METRICS}
+    if threshold is not None:
+        measures |= answer_measures(labels, probabilities[:, 1] >= threshold)
     random = np.random.default_rng(seed)
-    seen = [all_of(random.integers(0, len(labels), len(labels))) for _ in range(rounds)]
+    rows = len(labels)
+    seen: dict[str, list[Floats]] = {name: [] for name in measures}
+    chunk = max(1, CELLS // rows)
+    for start in range(0, rounds, chunk):
+        drawn = [np.bincount(random.integers(0, rows, rows), minlength=rows) for _ in range(min(chunk, rounds - start))]
+        weights = np.asarray(drawn, dtype=np.float64)
+        for name, measure in measures.items():
+            seen[name].append(measure(weights))
     edges = (100 * (1 - confidence) / 2, 100 * (1 + confidence) / 2)
     intervals = {}
-    for name, value in all_of(np.arange(len(labels))).items():
-        low, high = np.percentile([one[name] for one in seen], edges)
+    for name, measure in measures.items():
+        low, high = np.percentile(np.concatenate(seen[name]), edges)
+        value = METRICS[name](labels, probabilities) if name in METRICS else float(measure(np.ones((1, rows)))[0])
         intervals[name] = Interval(value=value, low=float(low), high=float(high))
     return intervals
+
+
+def resampled_measure(name: str, labels: Codes, probabilities: Floats) -> Measure:
+    """The figure `name` of many resamples at once: a function of weights [resamples, rows]."""
+    if name in MEASURES:
+        return MEASURES[name](labels, probabilities.astype(np.float64))
+    if name == "brier":
+        target = np.eye(probabilities.shape[1])[labels]
+        errors = np.sum((probabilities - target) ** 2, axis=1) / (2 if probabilities.shape[1] == 2 else 1)
+        return lambda weights: (weights @ errors) / weights.sum(axis=1)
+    predicted, truth, bins = in_bins(labels, probabilities)
+    gap = (predicted - truth)[:, None] * (bins[:, None] == np.arange(BINS))
+    return lambda weights: np.abs(weights @ gap).sum(axis=1) / weights.sum(axis=1)
+
+
+def answer_measures(labels: Codes, said: Floats) -> dict[str, Measure]:
+    """The figures of answers (bool [rows]: the positive class is said), each of many resamples at once."""
+    truth = labels == 1
+
+    def counts(weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        return weights @ (said & truth), weights @ said, weights @ truth, weights.sum(axis=1)
+
+    def of(figure: Callable[[Floats, Floats, Floats, Floats], Floats]) -> Measure:
+        return lambda weights: figure(*counts(weights))
+
+    return {
+        "precision": of(lambda hits, claimed, true, rows: hits / np.maximum(claimed, 1)),
+        "recall": of(lambda hits, claimed, true, rows: hits / np.maximum(true, 1)),
+        "f1": of(lambda hits, claimed, true, rows: 2 * hits / np.maximum(claimed + true, 1)),
+        "accuracy_at_threshold": of(lambda hits, claimed, true, rows: (rows - claimed - true + 2 * hits) / rows),
+        "balanced_accuracy": of(
+            lambda hits, claimed, true, rows: (hits / np.maximum(true, 1) + (rows - claimed - true + hits) / np.maximum(rows - true, 1)) / 2
+        ),
+        "share_predicted": of(lambda hits, claimed, true, rows: claimed / rows),
+    }
