@@ -92,7 +92,7 @@ def moment(at: datetime) -> str:
 
 def named(key: str) -> str:
     """A key of a result in words."""
-    return NAMES.get(key, key.replace("_", " "))
+    return NAMES.get(key) or visible(key.replace("_", " "))
 
 
 def scalar(value: Scalar) -> str:
