@@ -1,6 +1,7 @@
 """`data_checks/contract.yml`: what each column is, said once."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from pushline.errors import ContractError
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Severity = Literal["critical", "warning", "info"]
+RESERVED = ("__row", "file_row_number")  # columns of the view the checks run on
 
 
 class Column(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -131,6 +133,9 @@ def faults_of(contract: Contract) -> list[str]:
     faults = []
     names = [column.name for column in contract.columns]
     faults += [f"{name} appears twice" for name in sorted({name for name in names if names.count(name) > 1})]
+    plain = [name.casefold() for name in dict.fromkeys(names)]
+    faults += [f"{name} appears in two spellings that differ in case only" for name in sorted({n for n in plain if plain.count(n) > 1})]
+    faults += [f"{name} is a name the checks use themselves" for name in names if name.casefold() in RESERVED]
     labels = [column for column in contract.columns if column.role == "label"]
     if len(labels) != 1:
         faults.append(f"exactly one column has the role label, not {len(labels)}")
@@ -143,17 +148,56 @@ def faults_of(contract: Contract) -> list[str]:
     elif contract.positive is not None and len(labels[0].allowed) > 2:
         faults.append("`positive` goes with a label of two values")
     for column in contract.columns:
-        if column.allowed is not None and column.type not in ("string", "boolean") and column.role != "label":
-            faults.append(f"{column.name}: `allowed` goes with the type string")
-        if column.allowed is not None and len(set(column.allowed)) != len(column.allowed):
-            faults.append(f"{column.name}: a value is allowed twice")
-        if column.unknown is not None and column.unknown not in (column.allowed or ()):
-            faults.append(f"{column.name}: unknown {column.unknown!r} is not among `allowed`")
-        bounds = (column.minimum, column.maximum)
-        if column.type not in ("integer", "number") and bounds != (None, None):
-            faults.append(f"{column.name}: bounds go with the types integer and number")
-        if column.minimum is not None and column.maximum is not None and column.minimum > column.maximum:
-            faults.append(f"{column.name}: minimum {column.minimum} is above maximum {column.maximum}")
+        faults += faults_of_column(column)
     if not any(column.role == "feature" for column in contract.columns):
         faults.append("at least one column has the role feature")
     return faults
+
+
+def faults_of_column(column: Column) -> list[str]:
+    """Contradictions within one column."""
+    faults = []
+    low, high = column.minimum, column.maximum
+    if column.allowed is not None:
+        if column.type not in ("string", "boolean") and column.role != "label":
+            faults.append("`allowed` goes with the type string")
+        if not column.allowed:
+            faults.append("no value is allowed")
+        if len(set(column.allowed)) != len(column.allowed):
+            faults.append("a value is allowed twice")
+        faults += [f"allowed value {value!r} is no {column.type}" for value in column.allowed if not is_written_as(value, column.type)]
+    if column.unknown is not None and column.unknown not in (column.allowed or ()):
+        faults.append(f"unknown {column.unknown!r} is not among `allowed`")
+    if column.unknown is None and column.unknown_at_most < 1:
+        faults.append("`unknown_at_most` goes with `unknown`")
+    if column.type not in ("integer", "number") and (low, high) != (None, None):
+        faults.append("bounds go with the types integer and number")
+    if any(bound is not None and not math.isfinite(bound) for bound in (low, high)):
+        faults.append("bounds are finite; leave one out where there is none")
+    if low is not None and high is not None and low > high:
+        faults.append(f"minimum {low:g} is above maximum {high:g}")
+    if column.example is not None and not fits(column.example, column):
+        faults.append(f"example {column.example!r} is not a value of this column")
+    return [f"{column.name}: {fault}" for fault in faults]
+
+
+def is_written_as(value: str, kind: str) -> bool:
+    """Whether a text is a value of the type as the checks write one."""
+    if kind == "boolean":
+        return value in ("false", "true")
+    try:
+        return kind == "string" or (math.isfinite(float(value)) and (kind == "number" or str(int(value)) == value))
+    except ValueError:
+        return False
+
+
+def fits(value: str | int | float | bool, column: Column) -> bool:
+    """Whether a value is of the column's type, allowed, and within its bounds."""
+    kinds = {"integer": (int,), "number": (int, float), "string": (str,), "boolean": (bool,)}
+    if not isinstance(value, kinds[column.type]) or (isinstance(value, bool) and column.type != "boolean"):
+        return False
+    if column.allowed is not None and (str(value).lower() if column.type == "boolean" else str(value)) not in column.allowed:
+        return False
+    if isinstance(value, str):
+        return True
+    return (column.minimum is None or value >= column.minimum) and (column.maximum is None or value <= column.maximum)

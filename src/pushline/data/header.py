@@ -2,6 +2,8 @@
 
 import csv
 import difflib
+import io
+import re
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -22,16 +24,21 @@ class Header(Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     readable: bool = True  # False: the rows can't be told apart into columns
 
+    @property
+    def cells(self) -> dict[str, str]:
+        """The column of the text relation (named by position) by the contract's name."""
+        return {ours: f"c{self.names.index(name)}" for name, ours in self.columns.items()}
+
 
 def read_header(head: bytes, contract: Contract) -> Header:
     """The header in the first bytes of a file, compared with the contract."""
     text = head.decode("utf-8-sig", errors="replace")
-    first, *_ = text.splitlines() or [""]
-    names = fields_of(first, contract.delimiter)
+    first = re.split(r"\r\n|\n|\r", text, maxsplit=1)[0]
+    names = fields_of(text, contract.delimiter)
     known = {column.name for column in contract.columns}
     matching = sum(name in known for name in names)
     for delimiter, word in DELIMITERS.items():
-        other = fields_of(first, delimiter)
+        other = fields_of(text, delimiter)
         if delimiter != contract.delimiter and len(other) > len(names) and sum(name in known for name in other) > matching:
             return Header(names=names, readable=False, findings=(wrong_delimiter(delimiter, word, contract.delimiter),))
     if matching < len(known) / 3:
@@ -41,12 +48,12 @@ def read_header(head: bytes, contract: Contract) -> Header:
     return compare(names, contract)
 
 
-def fields_of(line: str, delimiter: str) -> tuple[str, ...]:
-    """The fields of one line."""
+def fields_of(text: str, delimiter: str) -> tuple[str, ...]:
+    """The fields of the first row of a text."""
     try:
-        return tuple(next(csv.reader([line], delimiter=delimiter), ()))
+        return tuple(next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), ()))
     except csv.Error:
-        return (line,)
+        return (text[:80],)
 
 
 def _best_split(line: str, contract: Contract) -> tuple[str, ...]:

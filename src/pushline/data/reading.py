@@ -15,8 +15,9 @@ from pushline.data import header as headers
 from pushline.data import scan as scans
 from pushline.data.cells import bad_cells, typed
 from pushline.data.contract import Contract
-from pushline.data.findings import MOST_LINES, counted, shown
+from pushline.data.findings import counted, shown
 from pushline.data.lines import Source, lines_of
+from pushline.data.rejects import MOST_REJECTS, row_faults, unreadable_rows
 from pushline.data.table import literal, name_of
 from pushline.results import Finding
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import duckdb
 
 MEMORY = "256MB"
-MOST_REJECTS = 10_000
 
 
 class Reading(Struct, kw_only=True):
@@ -85,9 +85,9 @@ def read_csv(reading: Reading, head: bytes, contract: Contract, scratch: Path, p
         return
     reading.columns = header.columns
     with database(scratch) as connection:
-        relation = csv_relation(file, header.names, contract.delimiter, strict=scan.line_ends < 2)
+        relation = csv_relation(file, len(header.names), contract.delimiter, strict=scan.line_ends < 2)
         try:
-            reading.source.rows = write(connection, relation, header.columns, contract, part, otherwise="error('not of its type')")
+            reading.source.rows = write(connection, relation, header.cells, contract, part, otherwise="error('not of its type')")
         except duckdb.Error:
             read_again(connection, reading, header, scan, contract, scratch, part)
         else:
@@ -96,9 +96,9 @@ def read_csv(reading: Reading, head: bytes, contract: Contract, scratch: Path, p
     source.one_line_each = not source.left_out and source.rows + 1 == scan.lines and not scan.only_cr
 
 
-def csv_relation(file: Path, names: Sequence[str], delimiter: str, *, strict: bool, rejects: bool = False) -> str:
-    """The file with every cell as text."""
-    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
+def csv_relation(file: Path, width: int, delimiter: str, *, strict: bool, rejects: bool = False) -> str:
+    """The file with every cell as text; columns are named by position, for a header may hold any name, and twice."""
+    columns = ", ".join(f"'c{position}': 'VARCHAR'" for position in range(width))
     options = f", store_rejects=true, rejects_limit={MOST_REJECTS}" if rejects else ""
     return (
         f"read_csv({literal(str(file))}, columns={{{columns}}}, auto_detect=false, header=true, delim={literal(delimiter)}, "
@@ -107,17 +107,17 @@ def csv_relation(file: Path, names: Sequence[str], delimiter: str, *, strict: bo
 
 
 def write(
-    connection: "duckdb.DuckDBPyConnection", relation: str, columns: dict[str, str], contract: Contract, part: Path, *, otherwise: str
+    connection: "duckdb.DuckDBPyConnection", relation: str, cells: dict[str, str], contract: Contract, part: Path, *, otherwise: str
 ) -> int:
-    """Write the typed table, in the contract's order, and return its rows. `otherwise`: SQL for a cell that is not of its type."""
-    theirs = {ours: name for name, ours in columns.items()}
-    cells = ", ".join(
-        f"{typed(column, name_of(theirs[column.name]), otherwise)} AS {name_of(column.name)}"
-        for column in contract.columns
-        if column.name in theirs
+    """Write the typed table, in the contract's order, and return its rows.
+
+    `cells`: SQL of the text of a cell, by the contract's name. `otherwise`: SQL for a cell that is not of its type.
+    """
+    columns = ", ".join(
+        f"{typed(column, cells[column.name], otherwise)} AS {name_of(column.name)}" for column in contract.columns if column.name in cells
     )
     part.parent.mkdir(parents=True, exist_ok=True)
-    written = connection.execute(f"COPY (SELECT {cells} FROM {relation}) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)")
+    written = connection.execute(f"COPY (SELECT {columns} FROM {relation}) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)")
     return int(one(written)[0])
 
 
@@ -142,7 +142,7 @@ def read_again(
     import duckdb
 
     raw = scratch / "raw.parquet"
-    relation = csv_relation(reading.source.file, header.names, contract.delimiter, strict=scan.line_ends < 2, rejects=True)
+    relation = csv_relation(reading.source.file, len(header.names), contract.delimiter, strict=scan.line_ends < 2, rejects=True)
     try:
         rows = int(one(connection.execute(f"COPY (SELECT * FROM {relation}) TO {literal(str(raw))} (FORMAT parquet)"))[0])
     except duckdb.Error as error:
@@ -157,82 +157,8 @@ def read_again(
         return
     reading.source.left_out = frozenset(int(line) for line, *_ in rejects)
     reading.source.one_line_each = False
-    write_checked(connection, reading, f"read_parquet({literal(str(raw))})", rows, header.columns, contract, part)
+    write_checked(connection, reading, f"read_parquet({literal(str(raw))})", rows, header.cells, contract, part)
     raw.unlink(missing_ok=True)
-
-
-def unreadable_rows(error: Exception) -> Finding:
-    return Finding(
-        id="ragged-rows",
-        severity="critical",
-        message="The rows can't be told apart. Write the file anew as plain CSV.",
-        seen=str(error).splitlines()[0][:200],
-        expected="CSV: one row a line, fields quoted with double quotes where needed",
-    )
-
-
-def row_faults(rejects: list[tuple[Any, ...]], rows: int, header: headers.Header, contract: Contract) -> list[Finding]:
-    """Findings about rows with too few or too many fields and about quotes."""
-    quotes = [(line, text) for line, kind, text in rejects if kind not in ("MISSING COLUMNS", "TOO MANY COLUMNS")]
-    if quotes:
-        line = int(quotes[0][0])
-        return [
-            Finding(
-                id="quotes",
-                severity="critical",
-                message=f"A quote that opens in line {line:,} is not closed where its field ends. Close it, or double quotes within it.",
-                seen=str(quotes[0][1])[:80],
-                expected="fields in double quotes, closed before the next delimiter",
-                count=len(quotes),
-                lines=tuple(int(line) for line, _ in quotes[:MOST_LINES]),
-            )
-        ]
-    if not rejects:
-        return []
-    width = len(header.names)
-    lines = tuple(int(line) for line, *_ in rejects[:MOST_LINES])
-    first = headers.fields_of(str(rejects[0][2]).splitlines()[0], contract.delimiter)
-    if len(rejects) > rows and contract.delimiter == "," and len(first) > width and is_decimal_comma(first, header.names, contract):
-        return [decimal_commas(len(rejects), lines, first, width)]
-    return [ragged(rejects, width, lines, first)]
-
-
-def is_decimal_comma(fields: Sequence[str], names: Sequence[str], contract: Contract) -> bool:
-    """Whether there is a field too many for each number that a comma has cut in two, and for nothing else."""
-    position = 0
-    for name in names:
-        column = contract.by_name.get(name)
-        whole, *rest = fields[position : position + 2] or ("",)
-        cut = column is not None and column.type == "number" and whole.lstrip("+-").isdigit() and bool(rest) and rest[0].isdigit()
-        position += 2 if cut else 1
-    return position == len(fields)
-
-
-def decimal_commas(count: int, lines: tuple[int, ...], first: Sequence[str], width: int) -> Finding:
-    return Finding(
-        id="decimal-comma",
-        severity="critical",
-        message="Numbers are written with a decimal comma, which also separates the fields. Write them with a point, or quote them.",
-        seen=f"{len(first)} fields in line {lines[0]:,}",
-        expected=f"{width} fields, numbers like 93.994",
-        count=count,
-        lines=lines,
-    )
-
-
-def ragged(rejects: list[tuple[Any, ...]], width: int, lines: tuple[int, ...], first: Sequence[str]) -> Finding:
-    few = sum(kind == "MISSING COLUMNS" for _, kind, _ in rejects)
-    what = "too few fields" if few == len(rejects) else "too many fields" if not few else "too few or too many fields"
-    number = counted(len(rejects), "row") if len(rejects) < MOST_REJECTS else f"at least {MOST_REJECTS:,} rows"
-    return Finding(
-        id="ragged-rows",
-        severity="critical",
-        message=f"{number} {'has' if len(rejects) == 1 else 'have'} {what}: {len(first)} instead of {width} in line {lines[0]:,}.",
-        seen=f"{counted(len(first), 'field')} in line {lines[0]:,}",
-        expected=counted(width, "field"),
-        count=len(rejects),
-        lines=lines,
-    )
 
 
 def write_checked(
@@ -240,21 +166,20 @@ def write_checked(
     reading: Reading,
     relation: str,
     rows: int,
-    columns: dict[str, str],
+    cells: dict[str, str],
     contract: Contract,
     part: Path,
 ) -> None:
     """Note the cells that are not of their type, and write the table with those cells empty."""
     reading.source.rows = rows
-    theirs = {ours: name for name, ours in columns.items()}
     for column in contract.columns:
-        if column.name not in theirs or column.type == "string":
+        if column.name not in cells or column.type == "string":
             continue
-        bad, first_rows, values = bad_cells(connection, relation, column, name_of(theirs[column.name]))
+        bad, first_rows, values = bad_cells(connection, relation, column, cells[column.name])
         if bad:
             _, lines = lines_of([reading.source], first_rows)
             reading.findings.append(wrong_type(column.name, column.type, bad, rows, values, lines))
-    write(connection, relation, columns, contract, part, otherwise="NULL")
+    write(connection, relation, cells, contract, part, otherwise="NULL")
     reading.parts = part
 
 
@@ -290,14 +215,13 @@ def read_parquet(reading: Reading, contract: Contract, scratch: Path, part: Path
             if not header.readable:
                 return
             reading.columns = header.columns
-            as_text = ", ".join(f"CAST({name_of(name)} AS VARCHAR) AS {name_of(name)}" for name in header.columns)
-            relation = f"(SELECT {as_text} FROM {relation})"
+            cells = {ours: f"CAST({name_of(name)} AS VARCHAR)" for name, ours in header.columns.items()}
             try:
-                reading.source.rows = write(connection, relation, header.columns, contract, part, otherwise="error('not of its type')")
+                reading.source.rows = write(connection, relation, cells, contract, part, otherwise="error('not of its type')")
                 reading.parts = part
             except duckdb.InvalidInputException:
                 rows = int(one(connection.execute(f"SELECT count(*) FROM {relation}"))[0])
-                write_checked(connection, reading, relation, rows, header.columns, contract, part)
+                write_checked(connection, reading, relation, rows, cells, contract, part)
         except duckdb.Error as error:
             reading.findings.append(damaged(error))
 
