@@ -64,11 +64,13 @@ class Delivery:
 
         return open_target(self.project, self.settings, tied_to=self.tied_to)
 
-    def fetch(self, *, sample_if_offline: bool = False) -> Fetched:
+    def fetch(self, *, sample_if_offline: bool = False, sample: bool = False, untrusted: bool = False) -> Fetched:
+        from pushline.data.download import TRUSTED, UNTRUSTED
         from pushline.data.fetch import fetch
 
         said = os.environ.get("PUSHLINE_DATA")
-        return fetch(self.project, local=Path(said) if said else None, sample_if_offline=sample_if_offline, tell=self.tell)
+        local, terms = Path(said) if said else None, UNTRUSTED if untrusted else TRUSTED
+        return fetch(self.project, local=local, sample_if_offline=sample_if_offline, sample=sample, terms=terms, tell=self.tell)
 
     def check_data(self, *, file: Path | None = None, data_docs: bool = False) -> Checked:
         from pushline.data.check import check_data
@@ -82,6 +84,9 @@ class Delivery:
         checked = load(self.build, Checked)
         if checked.critical:
             raise refusal_of(checked)
+        if checked.table and not Path(checked.table).is_file():
+            self.tell("reading the pinned data again: the table holds rows, which stay on the machine that checked them")
+            checked = self.check_data()
         return train(self.project, self.settings, self.contract(), checked, self.store(), budget=budget, tell=self.tell)
 
     def register(self) -> Registered:

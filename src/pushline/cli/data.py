@@ -11,11 +11,13 @@ from pushline.cli.stages import stage
 
 @click.command("fetch")
 @click.option("--sample-if-offline", is_flag=True, help="Where the data can't be had, say so and go on with generated rows.")
+@click.option("--sample", is_flag=True, help="Generated rows, whether the data can be had or not.")
+@click.option("--untrusted", is_flag=True, help="As for a stranger's data.lock: https sources only, public addresses only, 2 GiB at most.")
 @as_json
 @click.pass_obj
-def fetch(context: Context, sample_if_offline: bool, json: bool) -> None:
+def fetch(context: Context, sample_if_offline: bool, sample: bool, untrusted: bool, json: bool) -> None:
     """Get the data that data.lock pins."""
-    stage(context, "fetch", json, sample_if_offline=sample_if_offline)
+    stage(context, "fetch", json, sample_if_offline=sample_if_offline, sample=sample, untrusted=untrusted)
 
 
 @click.command("check-data")

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @click.option("--sample-if-offline", is_flag=True, help="Where the data can't be had, say so and go on with generated rows.")
+@click.option("--sample", is_flag=True, help="Generated rows, whether the data can be had or not: a rehearsal.")
 @click.option("--budget", metavar="TIME", help="AutoML's time, such as 45s, 10m or 2h; overrides the pipeline's limits.")
 @click.option("--from", "first", metavar="STAGE", default="fetch", show_default=True, help="Begin here, with what earlier stages left.")
 @as_json
 @click.pass_obj
-def run(context: Context, sample_if_offline: bool, budget: str | None, first: str, json: bool) -> None:
+def run(context: Context, sample_if_offline: bool, sample: bool, budget: str | None, first: str, json: bool) -> None:
     """Run every stage, from the data to the promoted release."""
     from pushline.cli.progress import display_for, print_table
     from pushline.delivery import Delivery, after
@@ -28,7 +29,7 @@ def run(context: Context, sample_if_offline: bool, budget: str | None, first: st
     from pushline.run import run as run_stages
 
     after(first)  # refuses what is not a stage
-    options: dict[str, Any] = {"fetch": {"sample_if_offline": sample_if_offline}, "train": {"budget": budget}}
+    options: dict[str, Any] = {"fetch": {"sample_if_offline": sample_if_offline, "sample": sample}, "train": {"budget": budget}}
     with only_run(context.project.state):
         display = display_for(first)
         delivery = Delivery(context.project, context.settings, display.tell, tied_to=os.getpid())

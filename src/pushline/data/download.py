@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from msgspec import Struct
+
 from pushline.data.version import sha256_of
 from pushline.errors import DataCorrupt, DataUnavailable, SettingsError
 from pushline.files import cannot_write
@@ -25,7 +27,19 @@ PIECE = 1 << 14  # what a broken connection costs at most
 Tell = Callable[[str], None]
 
 
-def download(url: str, sha256: str, folder: Path, name: str, tell: Tell) -> Path:
+class Terms(Struct, frozen=True, kw_only=True):
+    """What a source may be. A lock that a stranger's pull request changed gets the narrow ones."""
+
+    this_machine: bool = True  # http on loopback is allowed too
+    inside: bool = True  # addresses that only this machine or its network reaches
+    max_bytes: int | None = None
+
+
+TRUSTED = Terms()
+UNTRUSTED = Terms(this_machine=False, inside=False, max_bytes=2 << 30)
+
+
+def download(url: str, sha256: str, folder: Path, name: str, tell: Tell, terms: Terms = TRUSTED) -> Path:
     """Get `url` into `folder` as `name` and verify it.
 
     What is there of an earlier, interrupted attempt is kept and continued. Raises DataUnavailable where the address does
@@ -35,11 +49,11 @@ def download(url: str, sha256: str, folder: Path, name: str, tell: Tell) -> Path
     try:
         folder.mkdir(parents=True, exist_ok=True)
         continued = part.is_file() and part.stat().st_size > 0
-        receive_all(url, part, tell)
+        receive_all(url, part, tell, terms)
         found = sha256_of(part)
         if found != sha256 and continued:  # the earlier piece may be of another file
             part.unlink()
-            receive_all(url, part, tell)
+            receive_all(url, part, tell, terms)
             found = sha256_of(part)
         if found != sha256:
             raise refused(url, part, folder / "refused" / f"{found[:16]}-{name}", sha256, found)
@@ -58,7 +72,7 @@ def refused(url: str, part: Path, aside: Path, expected: str, found: str) -> Dat
     )
 
 
-def receive_all(url: str, part: Path, tell: Tell) -> None:
+def receive_all(url: str, part: Path, tell: Tell, terms: Terms) -> None:
     """Append to `part` until the server has said it all, reconnecting where the connection breaks."""
     import requests
 
@@ -68,7 +82,7 @@ def receive_all(url: str, part: Path, tell: Tell) -> None:
             tell(f"the connection broke ({problem}); continuing at {size_of(part):,} bytes")
             time.sleep(min(0.2 * 2**attempt, 3))
         try:
-            receive(url, part, tell)
+            receive(url, part, tell, terms)
         except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
             problem = type(error).__name__
         except requests.exceptions.RequestException as error:
@@ -78,17 +92,17 @@ def receive_all(url: str, part: Path, tell: Tell) -> None:
     raise DataUnavailable(f"{url} did not give the whole file.", why=f"The connection broke {ATTEMPTS} times, last with {problem}.")
 
 
-def receive(url: str, part: Path, tell: Tell) -> None:
+def receive(url: str, part: Path, tell: Tell, terms: Terms) -> None:
     """Ask once for what is missing of `part`, and append what comes."""
     have = size_of(part)
-    answer = ask(url, {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})})
+    answer = ask(url, terms, {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})})
     with answer:
         if answer.status_code == 416 and answer.headers.get("Content-Range", "") == f"bytes */{have}":
             return
         resumed = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         if answer.status_code == 416 or (answer.status_code == 206 and not resumed):
             part.unlink()  # the server has another file, or another idea of a piece: start over
-            receive(url, part, tell)
+            receive(url, part, tell, terms)
             return
         if answer.status_code not in (200, 206):
             raise DataUnavailable(f"{url} does not give the file.", why=f"It answered {answer.status_code} {answer.reason}.")
@@ -97,8 +111,10 @@ def receive(url: str, part: Path, tell: Tell) -> None:
         bar = Bar(have + int(length) if length.isdigit() else 0, tell)
         with part.open("ab" if resumed else "wb") as stream:
             for piece in answer.iter_content(PIECE):
-                stream.write(piece)
                 have += len(piece)
+                if terms.max_bytes is not None and have > terms.max_bytes:
+                    raise DataUnavailable(f"{url} is not downloaded.", why=f"It holds more than {terms.max_bytes:,} bytes.")
+                stream.write(piece)
                 bar.show(have)
 
 
@@ -106,13 +122,13 @@ def size_of(part: Path) -> int:
     return part.stat().st_size if part.is_file() else 0
 
 
-def ask(url: str, headers: dict[str, str]) -> "requests.Response":
+def ask(url: str, terms: Terms, headers: dict[str, str]) -> "requests.Response":
     """The answer of `url` with its body unread; every address on the way is held to the rule of `permit`."""
     import requests
 
     with requests.Session() as session:
         for _ in range(REDIRECTS):
-            permit(url)
+            permit(url, terms)
             reach(session, url)
             answer = session.get(url, headers=headers, stream=True, allow_redirects=False, timeout=(CONNECT_S, READ_S))
             if not answer.is_redirect:
@@ -122,14 +138,25 @@ def ask(url: str, headers: dict[str, str]) -> "requests.Response":
     raise DataUnavailable(f"{url} can't be reached.", why=f"It is behind more than {REDIRECTS} redirects.")
 
 
-def permit(url: str) -> None:
-    """Raises SettingsError for an address that is neither https nor on this machine."""
+def permit(url: str, terms: Terms) -> None:
+    """Raises SettingsError for an address that is neither https nor on this machine, or that the terms leave out."""
     parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
-        return
-    raise SettingsError(
-        f"{url} is not a source to download from.", why="Data travels over https, or http on this machine alone.", do="Correct data.lock."
-    )
+    host = parts.hostname or ""
+    rule = "Data travels over https, or http on this machine alone." if terms.this_machine else "Only https sources are taken here."
+    if parts.scheme != "https" and not (terms.this_machine and parts.scheme == "http" and is_loopback(host)):
+        raise SettingsError(f"{url} is not a source to download from.", why=rule, do="Correct data.lock.")
+    if not terms.inside and (inner := inside_address(host, parts.port or 443)):
+        why = f"{host} is {inner}, an address that only this network reaches."
+        raise SettingsError(f"{url} is not a source to download from.", why=why, do="Correct data.lock.")
+
+
+def inside_address(host: str, port: int) -> str:
+    """An address of the host that is not a public one; empty where all are, or none is known."""
+    try:
+        addresses = [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except OSError:
+        return ""  # what can't be resolved can't be reached either
+    return next((address for address in addresses if not ip_address(address.split("%")[0]).is_global), "")
 
 
 def is_loopback(host: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pushline.data.contract import Contract, load_contract
-from pushline.data.download import download
+from pushline.data.download import TRUSTED, Terms, download
 from pushline.data.lock import DataLock, PinnedFile, load_lock
 from pushline.data.version import Table, sha256_of, table_of
 from pushline.errors import DataCorrupt, DataUnavailable
@@ -21,31 +21,37 @@ WAYS_OUT = (
 )
 
 
-def fetch(project: Project, *, local: Path | None, sample_if_offline: bool, tell: Tell) -> Fetched:
-    """Every file of `data.lock`, verified.
+def fetch(
+    project: Project, *, local: Path | None, sample_if_offline: bool, tell: Tell, sample: bool = False, terms: Terms = TRUSTED
+) -> Fetched:
+    """Every file of `data.lock`, verified; or generated rows where `sample` asks for them.
 
-    `local` is a file or folder to look in before downloading. Raises DataUnavailable where no source gives a file (or,
-    with `sample_if_offline`, returns generated rows and says so), DataCorrupt where one gives other bytes.
+    `local` is a file or folder to look in before downloading, `terms` what a source may be. Raises DataUnavailable where
+    no source gives a file (or, with `sample_if_offline`, returns generated rows and says so), DataCorrupt where one gives
+    other bytes.
     """
     lock, contract = load_lock(project.data_lock), load_contract(project.contract)
-    places = Places(project.state / "cache", local, contract.delimiter, tell)
+    if sample:
+        return generated(project, contract, lock, "This run was asked for generated rows.", tell)
+    places = Places(project.state / "cache", local, contract.delimiter, tell, terms)
     try:
         files = tuple(places.get(pinned) for pinned in lock.files)
     except DataUnavailable as error:
         if not sample_if_offline:
             raise
-        return generated(project, contract, lock, error, tell)
+        return generated(project, contract, lock, f"The pinned data can't be had here. {error.what} {error.why}", tell)
     return Fetched(data_version=lock.version, files=files, rows=lock.rows, columns=len(lock.files[0].columns))
 
 
 class Places:
     """Where a pinned file may be, from the nearest to the farthest."""
 
-    def __init__(self, cache: Path, local: Path | None, delimiter: str, tell: Tell) -> None:
+    def __init__(self, cache: Path, local: Path | None, delimiter: str, tell: Tell, terms: Terms = TRUSTED) -> None:
         self.cache = cache
         self.local = local
         self.delimiter = delimiter
         self.tell = tell
+        self.terms = terms
 
     def get(self, pinned: PinnedFile) -> DataFile:
         """The file, from the nearest place that has it."""
@@ -97,7 +103,7 @@ class Places:
             place = place_of(self.cache, pinned.name, source.sha256)
             try:
                 self.tell(f"downloading {source.url}")
-                file = download(source.url, source.sha256, place.parent, place.name, self.tell)
+                file = download(source.url, source.sha256, place.parent, place.name, self.tell, self.terms)
             except (DataUnavailable, DataCorrupt) as error:
                 self.tell(f"{error.what} {error.why}")
                 problems.append(error)
@@ -138,15 +144,15 @@ def verify(pinned: PinnedFile, table: Table) -> None:
             )
 
 
-def generated(project: Project, contract: Contract, lock: DataLock, reason: DataUnavailable, tell: Tell) -> Fetched:
+def generated(project: Project, contract: Contract, lock: DataLock, reason: str, tell: Tell) -> Fetched:
     """Rows drawn from the profile, about as many as are pinned, named for what they are."""
     from pushline.data.profile import load_profile
     from pushline.data.sample import sample_rows, write_sample
 
     for line in (
         "=" * 78,
-        "GENERATED SAMPLE: the pinned data can't be had here, so this run goes on with made-up rows.",
-        f"{reason.what} {reason.why}",
+        "GENERATED SAMPLE: this run goes on with made-up rows.",
+        reason,
         "They are drawn from data_checks/profile.json. Whatever is trained on them says so and is never released",
         "outside this machine. For the real data: " + WAYS_OUT.split(" `--")[0],
         "=" * 78,
