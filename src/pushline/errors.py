@@ -5,7 +5,8 @@
     │   ├── CriticalFindings      check-data found something that stops training
     │   ├── NotAccepted           the model version was not accepted for release
     │   ├── SmokeFailed           a release did not answer as it must
-    │   └── SloBreached           a release did not withstand its load
+    │   ├── SloBreached           a release did not withstand its load
+    │   └── DriftFound            rows do not look like the data the model was trained on
     ├── SettingsError     2   the command line, pyproject.toml, a variable or a file of the repository is wrong
     │   └── ContractError         data_checks/contract.yml is not a valid contract
     ├── DataError         3   data can't be had or read
@@ -57,6 +58,10 @@ class SmokeFailed(GateClosed):
 
 class SloBreached(GateClosed):
     """A release did not withstand its load."""
+
+
+class DriftFound(GateClosed):
+    """Rows do not look like the data the model was trained on."""
 
 
 class SettingsError(PushlineError):

@@ -72,4 +72,32 @@ def sample(context: Context, rows: int, seed: int, out: Path | None, json: bool)
     show(Sampled(file=str(out), rows=rows, seed=seed), [f"{rows:,} rows in {out}"], json=json)
 
 
-COMMANDS = [profile, sample]
+@click.command("drift")
+@click.argument("file", required=False, type=FILE)
+@click.option("--logs", is_flag=True, help="The inputs that the service recorded, instead of a file.")
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="With --logs: only the newest so many days.")
+@click.option("--version", metavar="N", help="With --logs: only what this model version answered.")
+@as_json
+@click.pass_obj
+def drift(context: Context, file: Path | None, logs: bool, days: float | None, version: str | None, json: bool) -> None:
+    """Hold FILE or recorded inputs against the profile; exit 1 where they have drifted.
+
+    Drift promotes nothing: it says that the model may be out of date. Only labelled rows can tell.
+    """
+    from pushline.data.watch import drift_of_file, drift_of_recorded, refuse
+    from pushline.files import write_atomically, write_json
+    from pushline.report.datasets import drift_lines, drift_summary
+
+    if (file is None) == (not logs):
+        raise click.UsageError("Name either a FILE or --logs.")
+    if not logs and (days is not None or version is not None):
+        raise click.UsageError("--days and --version go with --logs.")
+    project, contract = context.project, contract_of(context)
+    seen = drift_of_file(project, contract, file) if file else drift_of_recorded(project, contract, days=days, version=version)
+    write_json(project.build / "drift" / "result.json", seen)
+    write_atomically(project.build / "drift" / "summary.md", drift_summary(seen).encode())
+    show(seen, drift_lines(seen), json=json)
+    refuse(seen)
+
+
+COMMANDS = [profile, sample, drift]

@@ -19,7 +19,8 @@ def line_of(column: ColumnDrift) -> str:
     words = " ".join(word for word in (column.level, column.verdict) if word)
     if column.statistic is None:
         return words
-    return f"{decimal(column.statistic):>7} (threshold {decimal(column.threshold)})  {words}{'; ' + visible(column.moved) if column.moved else ''}"
+    moved = f"; {visible(column.moved)}" if column.moved else ""
+    return f"{decimal(column.statistic):>7} (threshold {decimal(column.threshold)})  {words}{moved}"
 
 
 def drift_table(drift: Drift) -> str:
