@@ -1,13 +1,19 @@
-"""Releases of small real models."""
+"""Releases of small real models, and targets to put them on."""
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from models_made import make_model, release_of
 from pushline.project import Project
+from pushline.release.local import LocalTarget
+from pushline.release.target import Endpoint, Target, silent
 from pushline.results import Release
+from pushline.serving.model_folder import read_golden
+from pushline.settings import load_settings
 
 ReleaseOf = Callable[[int], Release]
 
@@ -22,3 +28,39 @@ def release(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> ReleaseOf:
         return release_of(folder if folder.exists() else make_model(Project(repo), folder, seed=number), number)
 
     return make
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port nothing listens on."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+@pytest.fixture
+def local(project: Project, free_port: int) -> Iterator[LocalTarget]:
+    """The local target of a fresh project; whatever still runs on it is stopped at the end."""
+    target = LocalTarget(project, load_settings(project.root, {"PUSHLINE_SERVING__PORT": str(free_port)}))
+    yield target
+    target.stop(silent)
+
+
+# Every target owes the same behaviour. A target is added here by the name of a fixture that gives it.
+TARGETS = ["local"]
+
+
+@pytest.fixture(params=TARGETS)
+def target(request: pytest.FixtureRequest) -> Target:
+    made: Target = request.getfixturevalue(request.param)
+    return made
+
+
+def deliver(target: Target, release: Release) -> Endpoint:
+    """Put a release on the live address."""
+    return target.promote(target.deploy_candidate(release, silent), silent)
+
+
+def body_of(release: Release) -> bytes:
+    """A request that the release's model answers."""
+    return msgspec.json.encode({"data": [read_golden(Path(release.model))[0].row]})
