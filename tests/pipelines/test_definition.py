@@ -2,6 +2,9 @@
 
 import contextlib
 import io
+import re
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -126,3 +129,15 @@ def test_azure_ml_reads_every_pipeline_as_the_local_runner_does(files: list[Path
             for key, source in job.inputs.items():
                 if isinstance(source, JobOutput):
                     assert node["inputs"][key] == {"path": f"${{{{parent.jobs.{source.job}.outputs.{source.output}}}}}"}
+
+
+@pytest.mark.parametrize("name", ["prepare", "automl", "evaluate"])
+def test_a_component_names_the_flags_that_its_step_takes(name: str, repo: Path) -> None:
+    component = load_component(repo / "pipelines" / "components" / f"{name}.yml")
+    python, dash_m, module, *rest = component.command.split()
+    assert (python, dash_m) == ("python", "-m")
+    shown = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True, cwd=component.code).stdout
+    taken = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*)", shown)) - {"--help"}
+    assert {word for word in rest if word.startswith("--")} == taken
+    bound = set(re.findall(r"(?:inputs|outputs)\.(\w+)", component.command))
+    assert bound == set(component.inputs) | set(component.outputs)
