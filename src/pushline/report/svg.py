@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from pushline.report.figures import Written
+from pushline.report.figures import Written, visible
 
 Point = tuple[float, float]
 WIDTH, HEIGHT = 360, 280
@@ -20,10 +20,15 @@ WIDTH, HEIGHT = 360, 280
 def tag(name: str, *children: Any, **attributes: Any) -> Markup:
     """An element; `class_` and names with underscores are written as SVG has them, numbers to two decimals, None left out."""
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(amount(value))}"' for key, value in attributes.items() if value is not None
+        f' {key.rstrip("_").replace("_", "-")}="{escaped(amount(value))}"' for key, value in attributes.items() if value is not None
     )
-    inside = "".join(str(escape(child)) for child in children)
+    inside = "".join(escaped(child) for child in children)
     return Markup(f"<{name}{written}>{inside}</{name}>")  # noqa: S704 - every part is escaped above
+
+
+def escaped(part: Any) -> str:
+    """Foreign text as text; what is an element already stays one."""
+    return str(part) if isinstance(part, Markup) else str(escape(visible(part, 1_000_000)))
 
 
 def amount(value: Any) -> str:
