@@ -22,6 +22,7 @@ SOCKET_PATH_LIMIT = 100  # the kernel takes 107 bytes
 ANSWER_S = 3.0
 SWITCH_S = 90.0  # loading a large model and draining the old workers
 DRAIN_S = 30.0
+TERM_S = 5.0
 
 
 class Silent(Exception):
@@ -103,8 +104,9 @@ def answers(process: Process) -> bool:
         return True
 
 
-def ask(control: str, question: dict[str, Any], *, timeout_s: float = ANSWER_S) -> dict[str, Any] | None:
+def ask(control: str, question: dict[str, Any], *, timeout_s: float | None = None) -> dict[str, Any] | None:
     """What the supervisor behind a control socket answers; None where nobody is there. Raises Silent after `timeout_s`."""
+    timeout_s = ANSWER_S if timeout_s is None else timeout_s
     until = time.monotonic() + timeout_s
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_s)
@@ -129,15 +131,15 @@ def ask(control: str, question: dict[str, Any], *, timeout_s: float = ANSWER_S) 
     return answer if isinstance(answer, dict) else None
 
 
-def end(process: Process, *, drain_s: float = DRAIN_S) -> bool:
+def end(process: Process, *, drain_s: float | None = None) -> bool:
     """Let the supervisor drain and end; by force where it does not. True where it ran."""
     if not alive(process):
         Path(process.control).unlink(missing_ok=True)
         return False
     with contextlib.suppress(Silent):
         ask(process.control, {"do": "stop"})
-    if not gone(process, drain_s):
-        for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 10.0)):
+    if not gone(process, DRAIN_S if drain_s is None else drain_s):
+        for number, patience in ((signal.SIGTERM, TERM_S), (signal.SIGKILL, 10.0)):
             kill_group(process, number)
             if gone(process, patience):
                 break

@@ -1,0 +1,368 @@
+"""The local target with real supervisors: under load, killed, stale, twice at once, on a full disk."""
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from pushline.errors import ModelUnreadable, PushlineError, TargetError
+from pushline.project import Project
+from pushline.release.asking import Client
+from pushline.release.local import LocalTarget
+from pushline.release.state import Process
+from pushline.release.target import Endpoint, silent
+from pushline.results import Release
+from pushline.serving.model_folder import MATRIX, read_golden
+from pushline.settings import load_settings
+
+from .conftest import ReleaseOf, body_of, deliver
+from .hammer import Hammer
+
+
+def supervisor_of(target: LocalTarget) -> psutil.Process:
+    state = target.record.read()
+    assert state.live is not None
+    assert state.live.process is not None
+    return psutil.Process(state.live.process.pid)
+
+
+def hammer_on(target: LocalTarget, live: Endpoint, **options: float) -> Hammer:
+    return Hammer(live.url, body_of(live.release), target.keys().primary, **options)  # type: ignore[arg-type]
+
+
+def processes_of(project: Project) -> list[psutil.Process]:
+    """Supervisors and workers of a project."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if str(project.root) in " ".join(process.cmdline()) and process.pid != os.getpid():
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+    return found
+
+
+# Under load
+
+
+@pytest.mark.slow
+def test_promotions_and_rollbacks_under_load_lose_no_request(local: LocalTarget, release: ReleaseOf) -> None:
+    live = deliver(local, release(1))
+    with hammer_on(local, live) as hammer:
+        deliver(local, release(2))
+        hammer.wait_for(100)
+        local.roll_back(silent)
+        hammer.wait_for(100)
+        deliver(local, release(3))
+        hammer.wait_for(100)
+    assert hammer.failures == []
+    assert set(hammer.seen) == {"v1-test", "v2-test", "v3-test"}
+
+
+@pytest.mark.slow
+def test_candidates_come_and_go_without_the_live_release_noticing(local: LocalTarget, release: ReleaseOf) -> None:
+    live = deliver(local, release(1))
+    with hammer_on(local, live) as hammer:
+        for number in (2, 3):
+            local.deploy_candidate(release(number), silent)
+            local.discard(silent)
+    assert hammer.failures == []
+    assert set(hammer.seen) == {"v1-test"}
+
+
+@pytest.mark.slow
+def test_keys_rotated_under_load_refuse_no_request(local: LocalTarget, release: ReleaseOf) -> None:
+    live = deliver(local, release(1))
+    with hammer_on(local, live, rate=200) as before:
+        local.rotate_keys(silent)
+        with hammer_on(local, live, rate=200) as after:  # with the fresh key, from the moment it exists
+            before.wait_for(50)
+            after.wait_for(50)
+    assert before.failures == after.failures == []
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_no_more_than_what_it_was_answering(local: LocalTarget, release: ReleaseOf) -> None:
+    live = deliver(local, release(1))
+    with hammer_on(local, live, kept=6, fresh=2) as hammer:
+        for worker in supervisor_of(local).children():
+            worker.kill()
+        hammer.wait_for(200)
+    assert len(hammer.failures) <= 8  # one for each client that was waiting or had its connection there
+    assert hammer.seen["v1-test"] >= 200
+
+
+# Killed
+
+
+def test_a_killed_supervisor_leaves_no_worker_and_status_tells(local: LocalTarget, release: ReleaseOf) -> None:
+    deliver(local, release(1))
+    supervisor = supervisor_of(local)
+    workers = supervisor.children()
+    supervisor.kill()
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    found = local.status()
+    assert found.live is None
+    assert "v1-test was live" in found.notes[0]
+    assert "has ended" in found.notes[0]
+
+
+def test_the_next_promotion_takes_the_address_of_a_killed_supervisor(local: LocalTarget, release: ReleaseOf) -> None:
+    first = deliver(local, release(1))
+    supervisor_of(local).kill()
+    second = deliver(local, release(2))
+    assert second.url == first.url
+    assert local.status().previous == first.release
+
+
+def test_a_supervisor_that_hangs_is_told_and_ended_by_force(
+    local: LocalTarget, release: ReleaseOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(local, release(1))
+    supervisor = supervisor_of(local)
+    monkeypatch.setattr("pushline.release.process.ANSWER_S", 0.3)
+    monkeypatch.setattr("pushline.release.process.DRAIN_S", 0.3)
+    monkeypatch.setattr("pushline.release.process.TERM_S", 0.3)
+    supervisor.suspend()
+    found = local.status()
+    assert found.live is not None
+    assert found.live.ready is False
+    assert "does not answer" in found.notes[0]
+    assert local.stop(silent) is True
+    assert not supervisor.is_running() or supervisor.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_candidate_that_a_killed_command_lost_is_swept(local: LocalTarget, release: ReleaseOf) -> None:
+    local.deploy_candidate(release(1), silent)
+    lost = local.record.read().candidate
+    assert lost is not None
+    assert lost.process is not None
+    local.record.file.unlink()  # as if the command had been killed before it could write
+    assert local.discard(silent) is True
+    assert not Path(lost.process.control).exists()
+    assert processes_of(local.project) == []
+
+
+def test_a_candidate_ends_with_the_run_it_is_tied_to(project: Project, local: LocalTarget, release: ReleaseOf) -> None:
+    run = psutil.Popen(["sleep", "60"])
+    tied = LocalTarget(project, load_settings(project.root, {}), tied_to=run.pid)
+    tied.deploy_candidate(release(1), silent)
+    candidates = processes_of(project)
+    run.kill()
+    run.wait()
+    assert psutil.wait_procs(candidates, timeout=10)[1] == []
+    assert local.status().candidate is None
+
+
+# Stale
+
+
+def test_another_process_with_the_recorded_number_is_not_taken_for_the_release(local: LocalTarget, release: ReleaseOf) -> None:
+    deliver(local, release(1))
+    local.stop(silent)
+    innocent = psutil.Popen(["sleep", "60"])
+    try:
+        state = local.record.read()
+        assert state.live is not None
+        process = Process(pid=innocent.pid, started="another-boot:1", control=str(local.project.state / "run" / "gone.sock"))
+        local.record.write(msgspec.structs.replace(state, live=msgspec.structs.replace(state.live, process=process)))
+        assert local.status().live is None
+        assert local.stop(silent) is False
+        assert innocent.is_running()
+        assert deliver(local, release(2)).release.id == "v2-test"
+    finally:
+        innocent.kill()
+        innocent.wait()
+
+
+def test_a_record_that_is_no_record_is_kept_aside(local: LocalTarget) -> None:
+    local.record.file.parent.mkdir(exist_ok=True)
+    local.record.file.write_bytes(b'{"live": ')
+    assert local.status().live is None
+    assert local.record.file.with_suffix(".unreadable").read_bytes() == b'{"live": '
+
+
+def test_a_switch_that_was_not_recorded_is_found_out(local: LocalTarget, release: ReleaseOf) -> None:
+    deliver(local, release(1))
+    before = local.record.read()
+    deliver(local, release(2))
+    local.record.write(before)  # as if the command had been killed between the switch and the record
+    found = local.status()
+    assert found.live is not None
+    assert found.previous is not None
+    assert (found.live.release.id, found.previous.id) == ("v2-test", "v1-test")
+
+
+# The port
+
+
+def test_a_taken_port_is_told_and_the_next_free_one_serves(local: LocalTarget, release: ReleaseOf) -> None:
+    said: list[str] = []
+    with socket.socket() as foreign:
+        foreign.bind(("127.0.0.1", local.settings.port))
+        foreign.listen()
+        live = local.promote(local.deploy_candidate(release(1), silent), said.append)
+    assert live.url != f"http://127.0.0.1:{local.settings.port}"
+    assert Client(live.url).get("/readyz").status == 200
+    assert any(f"Port {local.settings.port} is taken" in line and live.url.rpartition(":")[2] in line for line in said)
+
+
+# Two at once
+
+
+def in_threads(*actions: Callable[[], object]) -> list[object]:
+    """What each action gave or raised, all started at once."""
+    outcomes: list[object] = [None] * len(actions)
+    start = threading.Barrier(len(actions))
+
+    def run(number: int) -> None:
+        start.wait()
+        try:
+            outcomes[number] = actions[number]()
+        except PushlineError as error:
+            outcomes[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(actions))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def test_of_two_promotions_at_once_one_promotes(project: Project, local: LocalTarget, release: ReleaseOf) -> None:
+    other = LocalTarget(project, load_settings(project.root, {"PUSHLINE_SERVING__PORT": str(local.settings.port)}))
+    candidate = local.deploy_candidate(release(1), silent)
+    outcomes = in_threads(lambda: local.promote(candidate, silent), lambda: other.promote(candidate, silent))
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Endpoint", "TargetError"]
+    assert len([process for process in processes_of(project) if process.ppid() in (1, os.getpid())]) == 1
+
+
+def test_of_two_deployments_at_once_one_candidate_remains(project: Project, local: LocalTarget, release: ReleaseOf) -> None:
+    other = LocalTarget(project, load_settings(project.root, {}))
+    one, two = release(1), release(2)
+    in_threads(lambda: local.deploy_candidate(one, silent), lambda: other.deploy_candidate(two, silent))
+    found = local.status().candidate
+    assert found is not None
+    assert Client(found.url).get("/readyz").status == 200
+    assert len([process for process in processes_of(project) if process.ppid() in (1, os.getpid())]) == 1
+
+
+def test_two_first_commands_agree_on_the_keys(project: Project, local: LocalTarget) -> None:
+    other = LocalTarget(project, load_settings(project.root, {}))
+    first, second = in_threads(local.keys, other.keys)
+    assert first == second
+    assert local.keys_file.stat().st_mode & 0o777 == 0o600
+
+
+# Damage
+
+
+def test_a_release_whose_kept_model_was_damaged_is_not_rolled_back_to(local: LocalTarget, release: ReleaseOf) -> None:
+    first = deliver(local, release(1))
+    live = deliver(local, release(2))
+    kept = Path(first.release.model) / MATRIX
+    kept.chmod(0o644)
+    kept.write_bytes(kept.read_bytes()[:-1])
+    with pytest.raises(ModelUnreadable, match="can't be used"):
+        local.roll_back(silent)
+    row = read_golden(Path(live.release.model))[0].row
+    assert Client(live.url).score([row], local.keys().primary).headers["x-release"] == "v2-test"
+
+
+def test_a_model_that_does_not_answer_its_golden_rows_never_becomes_ready(local: LocalTarget, release: ReleaseOf, tmp_path: Path) -> None:
+    live = deliver(local, release(1))
+    wrong = shutil.copytree(release(2).model, tmp_path / "wrong")
+    golden = [msgspec.structs.replace(row, probabilities=row.probabilities[::-1]) for row in read_golden(wrong)]
+    (wrong / "golden.json").write_bytes(msgspec.json.encode(golden))
+    with pytest.raises(ModelUnreadable) as told:
+        local.deploy_candidate(msgspec.structs.replace(release(2), model=str(wrong)), silent)
+    assert "golden row" in told.value.why
+    assert processes_of(local.project) == [supervisor_of(local), *supervisor_of(local).children()]
+    assert Client(live.url).get("/readyz").status == 200
+
+
+@pytest.fixture
+def tiny_disk(project: Project) -> Iterator[Path]:
+    """`.pushline/releases` on a file system of 24 KB."""
+    place = project.state / "releases"
+    place.mkdir(parents=True)
+    if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(place)], check=False).returncode != 0:
+        pytest.skip("a small file system can't be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_release(tiny_disk: Path, local: LocalTarget, release: ReleaseOf) -> None:
+    with pytest.raises(TargetError) as told:
+        local.deploy_candidate(release(1), silent)
+    assert "can't be written" in told.value.what
+    assert "No space left" in told.value.why
+    assert list(tiny_disk.iterdir()) == []
+    assert local.status().candidate is None
+
+
+def test_an_interrupted_deployment_leaves_no_candidate(local: LocalTarget, release: ReleaseOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pushline.release.local.wait_ready", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        local.deploy_candidate(release(1), silent)
+    monkeypatch.undo()
+    assert local.status().candidate is None
+    assert processes_of(local.project) == []
+    assert list(local.folders.root.iterdir()) == []
+
+
+def test_only_releases_that_may_come_back_are_kept(local: LocalTarget, release: ReleaseOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pushline.release.state.REMEMBERED", 1)
+    model = release(1).model
+    for number in range(3):
+        deliver(local, Release(id=f"v{number}", model_name="model", model_version="1", git_revision="test", model=model))
+    assert sorted(folder.name for folder in local.folders.root.iterdir()) == ["v1", "v2"]
+
+
+def test_a_release_that_is_kept_cannot_be_written_by_accident(local: LocalTarget, release: ReleaseOf) -> None:
+    candidate = local.deploy_candidate(release(1), silent)
+    assert {file.stat().st_mode & 0o222 for file in Path(candidate.release.model).rglob("*") if file.is_file()} == {0}
+
+
+def test_a_project_in_a_deep_folder_gets_its_control_socket(project: Project, release: ReleaseOf, free_port: int) -> None:
+    deep = project.root.parent / ("deep" * 30)
+    project.root.rename(deep)
+    target = LocalTarget(Project(deep), load_settings(deep, {"PUSHLINE_SERVING__PORT": str(free_port)}))
+    try:
+        assert Client(deliver(target, release(1)).url).get("/readyz").status == 200
+    finally:
+        assert target.stop(silent) is True
+
+
+def test_a_moved_project_rolls_back_to_its_own_copies(project: Project, local: LocalTarget, release: ReleaseOf) -> None:
+    deliver(local, release(1))
+    deliver(local, release(2))
+    local.stop(silent)
+    moved = project.root.rename(project.root.parent / "moved")
+    target = LocalTarget(Project(moved), load_settings(moved, {"PUSHLINE_SERVING__PORT": str(local.settings.port)}))
+    try:
+        live = target.roll_back(silent)
+        assert live.release.id == "v1-test"
+        assert live.release.model.startswith(str(moved))
+    finally:
+        target.stop(silent)
+        moved.rename(project.root)
+
+
+def test_a_promoted_release_has_nothing_of_the_terminal(local: LocalTarget, release: ReleaseOf) -> None:
+    deliver(local, release(1))
+    supervisor = supervisor_of(local)
+    assert os.getsid(supervisor.pid) == supervisor.pid
+    places = {str(Path(f"/proc/{supervisor.pid}/fd/{number}").readlink()) for number in (0, 1, 2)}
+    assert places == {"/dev/null", str(local.logs_folder / "live.err")}
