@@ -1,5 +1,6 @@
 """Commands about what the data looks like and how it grows."""
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -100,4 +101,61 @@ def drift(context: Context, file: Path | None, logs: bool, days: float | None, v
     refuse(seen)
 
 
-COMMANDS = [profile, sample, drift]
+def local_data() -> Path | None:
+    said = os.environ.get("PUSHLINE_DATA")
+    return Path(said) if said else None
+
+
+@click.group("data")
+def data() -> None:
+    """What data the repository trains on: data.lock. Going back is a git revert."""
+
+
+@data.command("add")
+@click.argument("source", metavar="FILE|ADDRESS")
+@click.option("--name", default="", help="What to call it in data.lock; by default the file's own name.")
+@click.option("--url", default="", help="The https address where others find these very bytes.")
+@as_json
+@click.pass_obj
+def add(context: Context, source: str, name: str, url: str, json: bool) -> None:
+    """Check new data, compare it with what is pinned, and add it to data.lock."""
+    from pushline.data.adding import add as add_data
+    from pushline.files import write_atomically, write_json
+    from pushline.report.datasets import added_lines, added_summary
+
+    project = context.project
+    added = add_data(project, contract_of(context), source, name=name, url=url, local=local_data(), tell=tell)
+    write_json(project.build / "data-add" / "result.json", added)
+    write_atomically(project.build / "data-add" / "summary.md", added_summary(added).encode())
+    show(added, added_lines(added), json=json)
+
+
+@data.command("list")
+@as_json
+@click.pass_obj
+def list_(context: Context, json: bool) -> None:
+    """The files of data.lock."""
+    from pushline.data.lock_history import listed
+    from pushline.report.datasets import listed_lines
+
+    files = listed(context.project)
+    show(files, listed_lines(files), json=json)
+
+
+@data.command("diff")
+@click.argument("revision", default="HEAD")
+@click.option("--untrusted", is_flag=True, help="As for a stranger's data.lock: https sources only, public addresses only, 2 GiB at most.")
+@as_json
+@click.pass_obj
+def diff(context: Context, revision: str, untrusted: bool, json: bool) -> None:
+    """What changed in data.lock since REVISION (by default the last commit), and the drift of what is new."""
+    from pushline.data.download import TRUSTED, UNTRUSTED
+    from pushline.data.lock_history import moved
+    from pushline.report.datasets import moved_lines
+
+    terms = UNTRUSTED if untrusted else TRUSTED
+    seen = moved(context.project, contract_of(context), revision, local=local_data(), tell=tell, terms=terms)
+    show(seen, moved_lines(seen), json=json)
+
+
+COMMANDS = [profile, sample, drift, data]

@@ -1,8 +1,12 @@
 """Drift and new data as lines for a terminal and as Markdown for a job summary."""
 
+from pushline.data.adding import Added, Overlap
 from pushline.data.drift import ColumnDrift, Drift
-from pushline.report.figures import count, counted, decimal, short, visible
+from pushline.data.lock_history import Listed, Moved
+from pushline.report.figures import count, counted, decimal, numbers, short, visible
+from pushline.report.lines import finding_lines
 from pushline.report.markdown import code, table, text
+from pushline.report.summary import findings_table
 
 NO_VERDICT = "too few rows for a verdict"
 
@@ -47,3 +51,63 @@ def drift_summary(drift: Drift) -> str:
     )
     note = "An index is the population stability index; `time` marks columns whose value tells when a row was made, which always moves on."
     return f"## drift\n\n{lead}\n\n{drift_table(drift)}\n\n<sub>{note}</sub>\n"
+
+
+def added_lines(added: Added) -> list[str]:
+    """What was pinned, what was found in it, and how it differs from the data so far."""
+    lines = [
+        f"{visible(added.file.name)}: {counted(added.file.rows, 'row')}, version {added.file.version}, now in data.lock",
+        f"data version {short(added.before)} ({counted(added.rows_before, 'row')}) to {short(added.after)} "
+        f"({counted(added.rows_after, 'row')})",
+        *(line for finding in added.findings for line in finding_lines(finding)),
+        *(overlap_line(overlap) for overlap in added.overlaps),
+    ]
+    if not any(source.url for source in added.file.sources):
+        lines.append("no address is known for it: others need the file in PUSHLINE_DATA, or add it with --url")
+    return [*lines, *drift_lines(added.drift)]
+
+
+def overlap_line(overlap: Overlap) -> str:
+    parts = []
+    if overlap.rows:
+        parts.append(f"{counted(overlap.rows, 'row')} of it {'is' if overlap.rows == 1 else 'are'} in {visible(overlap.file)} already")
+        parts[-1] += f" (lines {numbers(overlap.lines)})"
+    if overlap.other_label:
+        parts.append(f"{counted(overlap.other_label, 'row')} of it {visible(overlap.file)} holds with another label")
+    return "; ".join(parts)
+
+
+def added_summary(added: Added) -> str:
+    """The Markdown of build/data-add/summary.md."""
+    lead = (
+        f"**{text(added.file.name)}**: {counted(added.file.rows, 'row')}. Data version {code(short(added.before))} "
+        f"({count(added.rows_before)} rows) to {code(short(added.after))} ({count(added.rows_after)} rows)."
+    )
+    findings = findings_table(added.findings) if added.findings else "No findings."
+    overlaps = [f"- {text(overlap_line(overlap), 2000)}" for overlap in added.overlaps] or ["No row of it is pinned already."]
+    drift = drift_summary(added.drift).replace("## drift", "### Drift", 1)
+    return "\n\n".join(["## data add", lead, findings, "\n".join(overlaps), drift])
+
+
+def listed_lines(listed: Listed) -> list[str]:
+    """A line a file."""
+    lines = [f"data version {listed.data_version}: {counted(listed.rows, 'row')} in {counted(len(listed.files), 'file')}"]
+    for file in listed.files:
+        addresses = sum(bool(source.url) for source in file.sources)
+        where = "on this machine" if file.name in listed.cached else "not fetched yet"
+        known = f"{addresses} address{'es' * (addresses != 1)}"
+        lines.append(f"  {visible(file.name)}  {counted(file.rows, 'row')}  version {file.version}  {known}, {where}")
+    return lines
+
+
+def moved_lines(moved: Moved) -> list[str]:
+    """What changed between two locks, then the drift of what is new."""
+    if moved.before == moved.after:
+        return [f"data.lock is that of {visible(moved.against)}: data version {moved.after}, {counted(moved.rows_after, 'row')}"]
+    lines = [
+        f"data version {moved.before} ({counted(moved.rows_before, 'row')}) to {moved.after} ({counted(moved.rows_after, 'row')})",
+        *(f"  + {visible(file.name)}  {counted(file.rows, 'row')}  version {file.version}" for file in moved.added),
+        *(f"  - {visible(file.name)}  {counted(file.rows, 'row')}  version {file.version}" for file in moved.removed),
+        *(f"  ~ {visible(file.name)}  {counted(file.rows, 'row')}  version {file.version}" for file in moved.replaced),
+    ]
+    return lines + [line for drift in moved.drift for line in drift_lines(drift)]
