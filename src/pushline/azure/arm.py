@@ -23,15 +23,18 @@ class Arm:
     """The resource manager, signed in."""
 
     def __init__(self, credential: Any) -> None:
-        from azure.core.pipeline.policies import RetryPolicy
+        from azure.core.pipeline.policies import HeadersPolicy, RetryPolicy, UserAgentPolicy
         from azure.mgmt.core import ARMPipelineClient
         from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
 
         self.client = ARMPipelineClient(
             base_url=HOST,
-            authentication_policy=ARMChallengeAuthenticationPolicy(credential, SCOPE),
-            per_retry_policies=[ARMChallengeAuthenticationPolicy(credential, SCOPE)],
-            retry_policy=RetryPolicy(**PATIENCE),
+            policies=[
+                HeadersPolicy({"Accept": "application/json"}),
+                UserAgentPolicy("pushline"),
+                RetryPolicy(**PATIENCE),
+                ARMChallengeAuthenticationPolicy(credential, SCOPE),
+            ],
             **PATIENCE,
         )
 
@@ -44,12 +47,14 @@ class Arm:
         with asking(what):
             return dict(self._send("PUT", resource, version, body).json())
 
-    def act(self, resource: str, action: str, version: str, body: dict[str, Any] | None = None, *, what: str) -> dict[str, Any]:
-        """POST an action, and wait for its end where it takes a while."""
+    def act(
+        self, resource: str, action: str, version: str, body: dict[str, Any] | None = None, *, what: str, follow: bool = True
+    ) -> dict[str, Any]:
+        """POST an action; `follow` waits for its end where it takes a while."""
         with asking(what):
             answer = self._send("POST", f"{resource}/{action}", version, body)
             where = answer.headers.get("Azure-AsyncOperation") or answer.headers.get("Location")
-            if answer.status_code == 202 and where:
+            if follow and answer.status_code == 202 and where:
                 return self._followed(where, what)
             return dict(answer.json()) if answer.content else {}
 

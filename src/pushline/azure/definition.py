@@ -119,6 +119,7 @@ def scoring(definition: Definition, secrets: Secrets) -> Any:
     from azure.mgmt.containerinstance import models
 
     command = ["python", "-m", "pushline", "serve", "--model", "/model", "--release", definition.release.id]
+    command += ["--model-version", definition.release.model_version]
     command += ["--host", "0.0.0.0", "--port", str(PORT), "--workers", str(definition.workers)]  # noqa: S104 - see above
     command += ["--keys", f"{KEYS_AT}/keys.json"]
     variables = []

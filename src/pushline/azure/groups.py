@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import msgspec
+
 from pushline.azure.arm import PATIENCE
 from pushline.azure.cloud import Cloud
 from pushline.azure.definition import SCORING, SIDECAR, Definition, Secrets, group_of, must_be_remade
@@ -62,8 +64,6 @@ class Groups:
                 self.remove(definition.name)
         fqdn = self._put_once(definition, secrets, until, tell)
         if fqdn != definition.site:
-            import msgspec
-
             tell(f"The service named it {fqdn}; putting it again with that name on its certificate.")
             definition = msgspec.structs.replace(definition, site=fqdn)
             self._put_once(definition, secrets, until, tell)
@@ -112,10 +112,10 @@ class Groups:
                 time.sleep(LOOK_S)
 
     def _wait_for_answer(self, definition: Definition, url: str, until: float) -> None:
-        """Until /readyz says 200 over TLS; a container that keeps ending is told at once."""
+        """Until /readyz says 200 over TLS, and that it is this release; a container that keeps ending is told at once."""
         client = Client(url, timeout_s=5)
         answer = client.get("/readyz")
-        while answer.status != 200:
+        while answer.status != 200 or answer.headers.get("x-release", definition.release.id) != definition.release.id:
             fault = self.fault_of(definition.name)
             if fault:
                 raise self.not_up(definition, fault)

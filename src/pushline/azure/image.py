@@ -37,7 +37,7 @@ def scoring_image(project: Project, release: Release, registry: ContainerRegistr
                 do='Start one, or set image_builder = "acr" in [tool.pushline.azure].',
             )
         tell(f"Building the image of {release.id} with {engine or 'the tasks of ' + registry.server}.")
-        digest = built_here(archive, registry, tag, engine) if engine else registry.build(archive, REPOSITORY, tag, tell)
+        digest = built_here(archive, registry, tag, engine) if engine else registry.build(archive, REPOSITORY, tag)
     return f"{registry.server}/{REPOSITORY}@{digest}"
 
 

@@ -11,6 +11,8 @@ from pushline.errors import TargetError
 from pushline.release.target import Tell
 
 VERSION = "2023-07-01"
+TASKS_VERSION = "2019-06-01-preview"
+RUNNING = (None, "Queued", "Started", "Running")
 SCOPE = "https://containerregistry.azure.net/.default"
 MANIFESTS = ", ".join(
     [
@@ -21,7 +23,7 @@ MANIFESTS = ", ".join(
     ]
 )
 BUILD_S = 1800.0
-LOOK_S = 3.0
+LOOK_S = 2.0
 LOG_LINES = 5
 
 
@@ -98,45 +100,47 @@ class ContainerRegistry:
             )
         return f"{self.server}/{repository}@{digest}"
 
-    def build(self, archive: bytes, repository: str, tag: str, tell: Tell) -> str:
+    def build(self, archive: bytes, repository: str, tag: str) -> str:
         """Build a context (tar.gz) with the registry's own tasks; the digest of what was pushed.
 
+        Asked of the resource manager itself: the client package takes one of the two statuses that starting a run may answer.
         Raises TargetError with the last lines of the build's log where it failed.
         """
-        from azure.mgmt.containerregistrytasks import ContainerRegistryTasksMgmtClient
-        from azure.mgmt.containerregistrytasks.models import DockerBuildRequest, PlatformProperties
         from azure.storage.blob import BlobClient
 
-        group, name = self.cloud.facts.registry.split("/")[4], name_of(self.cloud.facts.registry)
-        client = ContainerRegistryTasksMgmtClient(self.cloud.credential, self.cloud.settings.subscription, **PATIENCE)
-        with asking(f"building the image {repository}:{tag}"):
-            upload = client.registries.get_build_source_upload_url(group, name)
-            BlobClient.from_blob_url(upload.upload_url, **PATIENCE).upload_blob(archive, overwrite=True)
-            wanted = DockerBuildRequest(
-                image_names=[f"{repository}:{tag}"],
-                is_push_enabled=True,
-                docker_file_path="Dockerfile",
-                platform=PlatformProperties(os="Linux", architecture="amd64"),
-                source_location=upload.relative_path,
-                timeout=int(BUILD_S),
-            )
-            run = client.registries.schedule_run(group, name, wanted)
-            until = time.monotonic() + BUILD_S
-            while run.status in (None, "Queued", "Started", "Running") and time.monotonic() < until:
-                time.sleep(LOOK_S)
-                run = client.runs.get(group, name, run.run_id)
-            if run.status != "Succeeded" or not run.output_images:
-                raise self._not_built(client, group, name, run)
-            return str(run.output_images[0].digest)
+        registry, what = self.cloud.facts.registry, f"building the image {repository}:{tag}"
+        upload = self.cloud.arm.act(registry, "listBuildSourceUploadUrl", TASKS_VERSION, what=what)
+        with asking(what):
+            BlobClient.from_blob_url(upload["uploadUrl"], **PATIENCE).upload_blob(archive, overwrite=True)
+        wanted = {
+            "type": "DockerBuildRequest",
+            "imageNames": [f"{repository}:{tag}"],
+            "isPushEnabled": True,
+            "dockerFilePath": "Dockerfile",
+            "platform": {"os": "Linux", "architecture": "amd64"},
+            "sourceLocation": upload["relativePath"],
+            "timeout": int(BUILD_S),
+        }
+        run = self.cloud.arm.act(registry, "scheduleRun", TASKS_VERSION, wanted, what=what, follow=False)
+        until = time.monotonic() + BUILD_S
+        while run["properties"].get("status") in RUNNING and time.monotonic() < until:
+            time.sleep(LOOK_S)
+            run = self.cloud.arm.read(f"{registry}/runs/{run['properties']['runId']}", TASKS_VERSION, what=what)
+        images = run["properties"].get("outputImages") or []
+        if run["properties"].get("status") != "Succeeded" or not images:
+            raise self._not_built(f"{registry}/runs/{run['properties']['runId']}", run["properties"].get("status"))
+        return str(images[0]["digest"])
 
-    def _not_built(self, client: Any, group: str, name: str, run: Any) -> TargetError:
+    def _not_built(self, run: str, status: str | None) -> TargetError:
         from azure.storage.blob import BlobClient
 
-        link = client.runs.get_log_sas_url(group, name, run.run_id).log_link
-        lines = BlobClient.from_blob_url(link, **PATIENCE).download_blob().readall().decode("utf-8", "replace").splitlines()
+        what = "reading the build's log"
+        link = self.cloud.arm.act(run, "listLogSasUrl", TASKS_VERSION, what=what)["logLink"]
+        with asking(what):
+            lines = BlobClient.from_blob_url(link, **PATIENCE).download_blob().readall().decode("utf-8", "replace").splitlines()
         last = " | ".join(first_line(line) for line in lines[-LOG_LINES:] if line.strip())
         return TargetError(
             "The image could not be built.",
-            why=f"The build {run.run_id} ended as {run.status}. It said: {last}",
+            why=f"The build {name_of(run)} ended as {status}. It said: {last}",
             do='Correct the Dockerfile, or build with an engine here (image_builder = "docker").',
         )

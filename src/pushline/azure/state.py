@@ -35,6 +35,7 @@ class State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     live: Slot | None = None
     candidate: Slot | None = None
     history: tuple[Definition, ...] = ()
+    sites: dict[str, str] = {}  # names the service gave, by scope and label: they stay, so they need not be asked for twice
 
 
 class Record:

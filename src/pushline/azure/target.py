@@ -81,7 +81,7 @@ class AciTarget:
     def deploy_candidate(self, release: Release, tell: Tell) -> Endpoint:
         """Start the release in the candidate's group; one that does not come up is removed again."""
         state = self.record.read()
-        definition = self.definition_of(release, self.site_of(state, candidate=True), tell)
+        definition = self.definition_of(release, state.sites.get(self.mark_of(self.label + CANDIDATE), ""), tell)
         standing = self.groups.find(definition.name)
         tags = (standing.tags or {}) if standing is not None else {}
         known = state.candidate is not None and state.candidate.definition.hash == definition.hash
@@ -93,7 +93,7 @@ class AciTarget:
         except BaseException:
             self.groups.remove(definition.name)
             raise
-        self.record.write(msgspec.structs.replace(state, candidate=slot))
+        self.record.write(msgspec.structs.replace(state, candidate=slot, sites=self._sites(state, slot)))
         return Endpoint(release=release, url=slot.url)
 
     def definition_of(self, release: Release, site: str, tell: Tell) -> Definition:
@@ -128,13 +128,8 @@ class AciTarget:
             storage_key=self.cloud.storage_key(),
         )
 
-    def site_of(self, state: State, *, candidate: bool) -> str:
-        """The name that the service gave a slot's label before; it stays the same as long as label and scope do."""
-        slots = (state.candidate, state.live)
-        held = [slot.definition for slot in slots if slot is not None] + list(state.history)
-        wanted = self.label + (CANDIDATE if candidate else "")
-        known = [each.site for each in held if each.label == wanted and each.scope == self.azure.label_scope]
-        return known[0] if known else ""
+    def mark_of(self, label: str) -> str:
+        return f"{self.azure.label_scope}/{label}"
 
     def _put(self, definition: Definition, tell: Tell) -> Slot:
         what = "making the share that keeps certificates"
@@ -155,14 +150,17 @@ class AciTarget:
         before = state.live.definition if state.live else None
         live = self._put_live(state, slot.definition, tell)
         history = state.history if before is None or before.hash == slot.definition.hash else (*state.history, before)
-        self.record.write(State(live=live, history=history))
+        self.record.write(State(live=live, history=history, sites=self._sites(state, live)))
         self.groups.remove(slot.definition.name)
         return Endpoint(release=candidate.release, url=live.url)
 
+    def _sites(self, state: State, slot: Slot) -> dict[str, str]:
+        return {**state.sites, f"{slot.definition.scope}/{slot.definition.label}": slot.definition.site}
+
     def _put_live(self, state: State, definition: Definition, tell: Tell) -> Slot:
         """The definition on the live name; where it does not come up there, the one before is put back."""
-        site = self.site_of(state, candidate=False)
-        wanted = msgspec.structs.replace(definition, name=self.label, label=self.label, site=site)
+        site = state.sites.get(self.mark_of(self.label), "")
+        wanted = msgspec.structs.replace(definition, name=self.label, label=self.label, scope=self.azure.label_scope, site=site)
         started = time.monotonic()
         try:
             slot = self._put(wanted, tell)

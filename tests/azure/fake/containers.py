@@ -100,7 +100,7 @@ class Group:
             self.processes[container["name"]] = subprocess.Popen(
                 arguments,
                 cwd=self.folder,
-                env={**kept, **defaults, **variables},
+                env={**kept, **self.world.reach, **defaults, **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

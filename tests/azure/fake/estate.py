@@ -15,7 +15,7 @@ ANALYTICS = arm("Microsoft.OperationalInsights", "workspaces", "bank-logs")
 STORAGE = arm("Microsoft.Storage", "storageAccounts", names.STORAGE)
 VAULT = arm("Microsoft.KeyVault", "vaults", names.VAULT)
 REGISTRY = arm("Microsoft.ContainerRegistry", "registries", names.REGISTRY)
-IDENTITY = arm("Microsoft.ManagedIdentity", "userAssignedIdentities", "bank-pull")
+IDENTITY = arm("Microsoft.ManagedIdentity", "userAssignedIdentities", "bank-ws-pull")
 CUSTOMER = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 ANALYTICS_KEY = "bG9nLWFuYWx5dGljcy1zaGFyZWQta2V5LXN0YXlzLXNlY3JldA=="
 STORAGE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="

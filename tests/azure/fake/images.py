@@ -45,7 +45,7 @@ def schedule_run(world: "World", request: Request, **_: str) -> Response:
     log = f"{run}.txt"
     storage.put_text(world, SOURCES, log, error or "Successfully built and pushed\n")
     world.builds[run] = {
-        "polls": 1,
+        "polls": 0,
         "error": error,
         "log": log,
         "images": [pushed(world, name) for name in wanted["imageNames"] if not error],

@@ -36,6 +36,7 @@ class Loopback:
             self.world.directory.applications[client] = Application(client, name, subject, secret=f"{name}-secret-of-a-laptop")
             self.world.rights[client] = (["*"], [])
         self.proxy = Proxy(self.world)
+        self.world.reach = self.reach()
 
     def __enter__(self) -> "Loopback":
         self.world.services["tracking"] = tracking.Tracking(self.world.folder / "mlflow")

@@ -27,7 +27,7 @@ DROPPED = {"authorization", "content-length", "transfer-encoding", "connection",
 def azurite() -> Path | None:
     """The emulator's script, installed on first use where npm is there; None where it can't be had."""
     script = HERE / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
-    said = os.environ.get("PUSHLINE_TEST_AZURITE")
+    said = os.environ.get("LOOPBACK_AZURITE")
     if said and Path(said).is_file():
         return Path(said)
     if not script.is_file() and shutil.which("npm") and shutil.which("node"):

@@ -98,6 +98,7 @@ class World:
         self.hosts: set[str] = set()  # names given out while running, such as those of container groups
         self.rights: dict[str, tuple[list[str], list[str]]] = {}  # actions granted and excepted, by client id
         self.services: dict[str, Any] = {}  # what runs beside this process
+        self.reach: dict[str, str] = {}  # the variables by which a program's HTTPS comes here
         self.jobs: dict[str, Any] = {}
         self.sabotage: dict[str, str] = {}  # shell commands that run instead of a pipeline's node
         self.automl_budget = "4s"
