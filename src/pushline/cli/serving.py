@@ -20,6 +20,7 @@ file = click.Path(path_type=Path, dir_okay=False)
 @click.option("--model-version", metavar="N", help="Version of the model, sent with every answer.")
 @click.option("--log", type=file, metavar="FILE", help="Where the log goes; by default standard output.")
 @click.option("--control", type=file, metavar="SOCKET", help="Unix socket for status, switch and stop.")
+@click.option("--take-over", type=file, metavar="SOCKET", help="Answer on the listening socket of the service with this control socket.")
 @click.option("--tied-to", type=int, metavar="PID", help="Stop when this process is gone.")
 @click.pass_obj
 def serve(
@@ -33,6 +34,7 @@ def serve(
     model_version: str | None,
     log: Path | None,
     control: Path | None,
+    take_over: Path | None,
     tied_to: int | None,
 ) -> None:
     """Answer scoring requests, in the foreground, until told to stop."""
@@ -55,6 +57,7 @@ def serve(
         log=log,
         control=control,
         tied_to=tied_to,
+        take_over=take_over,
         tell=tell,
     )
 

@@ -11,6 +11,7 @@ import msgspec
 from pushline.errors import TargetError
 
 LINE_BYTES = 65_536
+TAKE_OVER_S = 5.0
 
 
 class Caller:
@@ -45,6 +46,38 @@ class Caller:
             self.connection.settimeout(1)
             self.connection.sendall(msgspec.json.encode(content) + b"\n")
         self.connection.close()
+
+    def hand(self, listener: socket.socket, **content: Any) -> None:
+        """Answer with a socket beside the line: the caller listens on it too."""
+        with contextlib.suppress(OSError):
+            self.connection.setblocking(True)
+            self.connection.settimeout(1)
+            socket.send_fds(self.connection, [msgspec.json.encode(content) + b"\n"], [listener.fileno()])
+        self.connection.close()
+
+
+def taken_over(path: Path) -> socket.socket:
+    """The listening socket of the service behind a control socket; from now on both answer on it.
+
+    Raises TargetError where nobody hands one over.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(TAKE_OVER_S)
+        try:
+            connection.connect(str(path))
+            connection.sendall(b'{"do":"hand-over"}\n')
+            said, descriptors, _, _ = socket.recv_fds(connection, LINE_BYTES, 1)
+        except OSError as error:
+            said, descriptors = (error.strerror or str(error)).encode(), []
+    if not descriptors:
+        raise TargetError(
+            f"The service behind {path} can't be taken over.",
+            why=f"It says: {said.decode('utf-8', 'replace').strip() or 'nothing'}.",
+            do="Look at it with `pushline status`.",
+        )
+    listener = socket.socket(fileno=descriptors[0])
+    listener.setblocking(False)
+    return listener
 
 
 def listen(path: Path) -> socket.socket:

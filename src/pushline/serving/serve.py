@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msgspec import structs
 
+from pushline.serving.control import taken_over
 from pushline.serving.keys import make_keys, read_keys
 from pushline.serving.model_folder import read_scoring
 from pushline.serving.running import Running, named
@@ -23,9 +24,13 @@ def serve(
     log: Path | None = None,
     control: Path | None = None,
     tied_to: int | None = None,
+    take_over: Path | None = None,
     tell: Callable[[str], None],
 ) -> None:
     """Answer until SIGTERM, SIGINT or a `stop` on the control socket, then drain and return.
+
+    With `take_over`, the control socket of a service that runs, it answers on that one's listening socket beside it; who
+    started it lets the other one retire, so that no connection is refused while code, settings and model change.
 
     Raises SettingsError for keys or names that can't be used, ModelUnreadable for a damaged folder, TargetError where the
     address is taken or the workers can't start.
@@ -36,7 +41,7 @@ def serve(
     read_keys(keys)
     read_scoring(model)
     release, version = named(model, release, version)
-    listener = bind(settings.host, settings.port)
+    listener = bind(settings.host, settings.port) if take_over is None else taken_over(take_over)
     host, port = listener.getsockname()[:2]
     settings = structs.replace(settings, host=host, port=port)
     running = Running(model=model.resolve(), release=release, version=version, keys=keys.resolve(), log=log, settings=settings)

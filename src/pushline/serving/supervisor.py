@@ -57,6 +57,7 @@ class Supervisor:
         self.switch: Switch | None = None
         self.callers: set[Caller] = set()
         self.stopping_until = 0.0
+        self.retired: Caller | None = None  # who took over, and waits until nobody accepts here any more
         self.fault: PushlineError | None = None
         self.was_ready = False
         self.started = time.monotonic()
@@ -89,6 +90,8 @@ class Supervisor:
         finally:
             for worker in self.workers():
                 worker.kill()
+            if self.retired is not None:
+                self.retired.answer(ok=True)
             if self.control is not None and self.control_path is not None:
                 self.control_path.unlink(missing_ok=True)
             self.event("info", "stopped", seconds=round(time.monotonic() - self.started, 1))
@@ -117,6 +120,9 @@ class Supervisor:
             if now > self.stopping_until:
                 for worker in self.workers():
                     worker.kill()
+            if self.retired and not any(generation.accepts for generation in self.generations()):
+                self.retired.answer(**self.status())
+                self.retired = None
             return bool(self.workers())
         for generation in self.generations():
             if generation not in self.old:
@@ -167,8 +173,8 @@ class Supervisor:
 
     # What can be asked of it
 
-    def stop(self) -> None:
-        """Let every worker finish what it has, then end."""
+    def stop(self, word: str = "stop") -> None:
+        """Let every worker finish what it has, then end. The word is `drain` where another service answers on the socket."""
         if self.stopping_until:
             return
         self.stopping_until = time.monotonic() + STOP_S
@@ -177,7 +183,7 @@ class Supervisor:
         with contextlib.suppress(OSError):
             self.listener.close()
         for generation in self.generations():
-            generation.leave("stop")
+            generation.leave(word)
             for worker in generation.workers:
                 if not worker.ready:
                     worker.kill()
@@ -208,10 +214,16 @@ class Supervisor:
         elif do == "stop":
             caller.answer(ok=True)
             self.stop()
+        elif do == "hand-over" and not self.stopping_until:
+            caller.hand(self.listener, **self.status())
+        elif do == "retire" and not self.stopping_until:
+            self.retired = caller
+            self.stop("drain")
         elif do == "switch" and isinstance(question.get("model"), str):
             self.begin_switch(caller, question)
         else:
-            caller.answer(ok=False, error='Ask {"do": "status"}, {"do": "switch", "model": FOLDER, "release": ID} or {"do": "stop"}.')
+            asks = "status, hand-over, retire, stop, or switch with a model and a release"
+            caller.answer(ok=False, error="The service is stopping." if self.stopping_until else f"It can be asked to do {asks}.")
 
     def status(self) -> dict[str, Any]:
         running = self.live.running
