@@ -15,6 +15,7 @@ from pushline.serving.running import SLOT_BYTES
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 SCORE_BINS = 20
+LAST_BIN = SCORE_BINS - 1e-9  # so that 1.0 falls into the last bin
 ROUTES = ("score", "other")
 STATUSES = (200, 302, 304, *sorted({status for status, _ in TITLES.values()}))
 
@@ -22,20 +23,20 @@ STATUSES = (200, 302, 304, *sorted({status for status, _ in TITLES.values()}))
 class Metrics:
     """The counters of one worker and the view over all workers of its release."""
 
-    def __init__(self, classes: Sequence[str], shared: mmap | None = None, slot: int = 0, slots: int = 1) -> None:
-        self.classes = classes
+    def __init__(self, classes: Sequence[str], *, binary: bool, shared: mmap | None = None, slot: int = 0, slots: int = 1) -> None:
+        self.binary = binary
         self.cell_of = {key: i for i, key in enumerate((route, status) for route in ROUTES for status in STATUSES)}
         start = len(self.cell_of)
         self.kind_of = {kind: start + i for i, kind in enumerate(TITLES)}
         start += len(TITLES)
         self.rows = start
-        self.careful = start + 1
-        self.log_lost = start + 2
-        self.time = start + 3  # one cell a bucket, one above all, then the sum
+        self.log_lost = start + 1
+        self.time = start + 2  # one cell a bucket, one above all, then the sum
         self.time_sum = self.time + len(SECONDS) + 1
         self.score = self.time_sum + 1
-        self.answer = self.score + SCORE_BINS
-        size = self.answer + len(classes)
+        start = self.score + SCORE_BINS
+        self.answer_of = {name: start + i for i, name in enumerate(classes)}
+        size = start + len(classes)
         # A model of hundreds of classes keeps its counters to its worker.
         self.table: Any = None
         if shared is not None and size * 8 <= SLOT_BYTES:
@@ -51,17 +52,15 @@ class Metrics:
             cells[self.time + bisect_left(SECONDS, elapsed_s)] += 1
             cells[self.time_sum] += elapsed_s
 
-    def scored(self, scores: list[float]) -> None:
-        """Count the positive class's probabilities of an answer."""
-        cells, start = self.cells, self.score
-        cells[self.rows] += len(scores)
-        for score in scores:
-            cells[start + min(int(score * SCORE_BINS), SCORE_BINS - 1)] += 1
-
-    def classified(self, results: list[str]) -> None:
-        self.cells[self.rows] += len(results)
+    def scored(self, results: Sequence[str], shown: Sequence[Any]) -> None:
+        """Count the classes of an answer, and where there are two the probabilities of the positive one."""
+        cells, answer, score = self.cells, self.answer_of, self.score
+        cells[self.rows] += len(results)
         for result in results:
-            self.cells[self.answer + self.classes.index(result)] += 1
+            cells[answer[result]] += 1
+        if self.binary:
+            for probability in shown:
+                cells[score + int(probability * LAST_BIN)] += 1
 
     def publish(self) -> None:
         """Copy this worker's counters to where the others see them."""
@@ -99,12 +98,11 @@ class Metrics:
         lines += self.histogram("pushline_score_seconds", "Time from a request's head to its answer.", SECONDS, cells[self.time :])
         lines.append(f"pushline_score_seconds_sum {cells[self.time_sum]:.6f}")
         bounds = [round((i + 1) / SCORE_BINS, 4) for i in range(SCORE_BINS - 1)]
-        if any(cells[self.score : self.score + SCORE_BINS]):
+        if self.binary:
             lines += self.histogram("pushline_probability", "Probability of the positive class.", bounds, cells[self.score :])
-        answers = [(name, cells[self.answer + i]) for i, name in enumerate(self.classes)]
-        if any(count for _, count in answers):
-            lines += family("pushline_answers_total", "Rows by the class answered.", "counter")
-            lines += [f'pushline_answers_total{{class="{escaped(name)}"}} {number(count)}' for name, count in answers]
+        answers = [(name, cells[cell]) for name, cell in self.answer_of.items()]
+        lines += family("pushline_answers_total", "Rows by the class answered.", "counter")
+        lines += [f'pushline_answers_total{{class="{escaped(name)}"}} {number(count)}' for name, count in answers]
         return ("\n".join(lines) + "\n").encode()
 
     def histogram(self, name: str, text: str, bounds: Sequence[float], cells: Sequence[float]) -> list[str]:

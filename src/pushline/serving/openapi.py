@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pushline.data.contract import Column
-from pushline.serving.problems import TITLES
+from pushline.serving.problems import ERRORS_AT_MOST, TITLES
 from pushline.settings import Serving
 
 if TYPE_CHECKING:
@@ -228,7 +228,6 @@ def problem_schema() -> dict[str, Any]:
             "status": {"type": "integer"},
             "detail": {"type": "string"},
             "request_id": {"type": "string"},
-            "errors": {"type": "array", "items": error},
-            "errors_left_out": {"type": "integer", "minimum": 1},
+            "errors": {"type": "array", "items": error, "maxItems": ERRORS_AT_MOST, "description": "The first faults of the rows."},
         },
     }

@@ -124,6 +124,8 @@ class Payload:
                 column = name if name.isprintable() and len(name) <= 60 else quoted(name)
                 what = "is what the model predicts" if name == self.contract.label.name else "is not a column of the contract"
                 errors.append(RowError(row=position, column=column, message=what))
+                if len(errors) > ERRORS_AT_MOST:
+                    return
         for name in self.required:
             if name not in row:
                 errors.append(RowError(row=position, column=name, message="is missing"))
@@ -228,5 +230,6 @@ def kind_of(value: Any) -> str:
 def detail_of(errors: Sequence[RowError]) -> str:
     first = errors[0]
     place = f"row {first.row}" + (f", column {first.column}" if first.column else "")
-    more = f" {len(errors) - 1} more in `errors`." if len(errors) > 1 else ""
-    return f"{place}: {first.message}.{more}"
+    more = len(errors) - 1
+    said = f" {more} more in `errors`." if 0 < more < ERRORS_AT_MOST else f" At least {more} more." if more else ""
+    return f"{place}: {first.message}.{said}"

@@ -68,8 +68,6 @@ class Problem(Exception):
         }
         if self.errors:
             content["errors"] = self.errors[:ERRORS_AT_MOST]
-            if len(self.errors) > ERRORS_AT_MOST:
-                content["errors_left_out"] = len(self.errors) - ERRORS_AT_MOST
         return msgspec.json.encode(content)
 
 

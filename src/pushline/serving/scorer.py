@@ -34,29 +34,41 @@ class Scorer:
         self.threshold = self.scoring.threshold
         self.binary = self.threshold is not None and len(self.classes) == 2
         self.payload = Payload(self.contract, self.scoring.encoding, max_rows=max_rows)
-        self.run = session_of(folder, self.scoring.sha256.get(MATRIX, "")).run
+        self.session = session_of(folder, self.scoring.sha256.get(MATRIX, ""))
         self.width = len(self.scoring.encoding.columns)
         columns = self.payload.columns
         text = [column.is_text or column.type == "boolean" for column in columns]
         self.open = [i for i, column in enumerate(columns) if column.is_text and not column.allowed]
         self.missing = [(i, MISSING_CATEGORY if text[i] else np.nan) for i, column in enumerate(columns) if column.optional]
         self.pack = Packer(f"={self.width}f").pack
-        self.one = np.zeros((1, self.width), dtype=np.float32)
-        self.one_feed = {MATRIX_INPUT: self.one}
-        self.one_into = Packer(f"={self.width}f").pack_into
-        self.one_buffer = memoryview(self.one.data).cast("B")
+        self.one = OneRow(self.session, self.width, len(self.classes))
         self.check_golden()
 
-    def score(self, body: bytes) -> tuple[Matrix, int]:
-        """The probabilities of a request's rows: float32 [rows, classes], and how many rows there were. Raises Problem."""
+    def score(self, body: bytes) -> list[Any]:
+        """For each row of a request the positive class's probability, or with more classes the list of all. Raises Problem."""
         rows = self.payload.quick(body)
         if rows is None:
-            careful = self.payload.careful(body)
-            return self.of_rows(careful), len(careful)
+            return self.shown(self.of_rows(self.payload.careful(body)))
         if len(rows) == 1 and not self.missing and not self.open:
-            self.one_into(self.one_buffer, 0, *msgspec.structs.astuple(rows[0])[: self.width])
-            return self.run(OUTPUTS, self.one_feed)[0], 1
-        return self.run(OUTPUTS, {MATRIX_INPUT: self.matrix_of(rows)})[0], len(rows)
+            probabilities = self.one.score(msgspec.structs.astuple(rows[0])[: self.width])
+            return [probabilities[1]] if self.binary else [probabilities]
+        return self.shown(self.run(self.matrix_of(rows)))
+
+    def shown(self, probabilities: Matrix) -> list[Any]:
+        """Probabilities [rows, classes] as an answer shows them."""
+        shown: list[Any] = (probabilities[:, 1] if self.binary else probabilities).tolist()
+        return shown
+
+    def results(self, shown: list[Any]) -> list[str]:
+        """The class of each row: for two classes by the threshold, else the most probable one."""
+        if not self.binary:
+            return [self.classes[max(range(len(row)), key=row.__getitem__)] for row in shown]
+        no, yes, threshold = *self.classes, self.threshold
+        return [yes if probability >= threshold else no for probability in shown]
+
+    def run(self, matrix: Matrix) -> Matrix:
+        probabilities: Matrix = self.session.run([PROBABILITIES], {MATRIX_INPUT: matrix})[0]
+        return probabilities
 
     def matrix_of(self, rows: Sequence[Any]) -> Matrix:
         """The matrix of rows that the quick pass decoded: the same that `encode_rows` makes of them."""
@@ -79,17 +91,7 @@ class Scorer:
 
     def of_rows(self, rows: Sequence[Row]) -> Matrix:
         """The probabilities of rows as dicts, already known to be valid: float32 [rows, classes]."""
-        result: Matrix = self.run(OUTPUTS, {MATRIX_INPUT: encode_rows(self.scoring.encoding, rows)})[0]
-        return result
-
-    def answers(self, probabilities: Matrix) -> tuple[list[str], list[Any]]:
-        """What the client gets of the probabilities: the class of each row, and the positive class's (or all) probabilities."""
-        classes = self.classes
-        if not self.binary:
-            return [classes[i] for i in probabilities.argmax(axis=1).tolist()], probabilities.tolist()
-        scores = probabilities[:, 1].tolist()
-        no, yes, threshold = *classes, self.threshold
-        return [yes if score >= threshold else no for score in scores], scores
+        return self.run(encode_rows(self.scoring.encoding, rows))
 
     def check_golden(self) -> None:
         """Score the golden rows: it warms the model, and a model that answers otherwise never becomes ready."""
@@ -105,7 +107,29 @@ class Scorer:
             raise unusable(self.folder, f"a golden row's probability differs by {worst:.2g}, more than {GOLDEN_WITHIN:g}")
 
 
-OUTPUTS = [PROBABILITIES]
+class OneRow:
+    """A single row, the usual request: its input and output stay bound to the session, which saves a third of the run."""
+
+    def __init__(self, session: Any, width: int, classes: int) -> None:
+        from onnxruntime import OrtValue
+
+        matrix, probabilities = np.zeros((1, width), dtype=np.float32), np.zeros((1, classes), dtype=np.float32)
+        self.pack_into = Packer(f"={width}f").pack_into
+        self.unpack = Packer(f"={classes}f").unpack
+        self.given = memoryview(matrix.data).cast("B")
+        self.got = memoryview(probabilities.data).cast("B")
+        # On the CPU these values are views: the session reads and writes the arrays themselves.
+        self.held = (OrtValue.ortvalue_from_numpy(matrix), OrtValue.ortvalue_from_numpy(probabilities))
+        self.binding = session.io_binding()
+        self.binding.bind_ortvalue_input(MATRIX_INPUT, self.held[0])
+        self.binding.bind_ortvalue_output(PROBABILITIES, self.held[1])
+        self.run = session.run_with_iobinding
+
+    def score(self, values: Sequence[float]) -> tuple[float, ...]:
+        """The probabilities of one row, by class."""
+        self.pack_into(self.given, 0, *values)
+        self.run(self.binding)
+        return self.unpack(self.got)
 
 
 def session_of(folder: Path, sha256: str) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from functools import partial
 from random import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -44,7 +44,7 @@ class Service:
         self.settings = running.settings
         self.scorer = Scorer(running.model, max_rows=running.settings.max_rows)
         self.keys = KeyRing(running.keys)
-        self.metrics = Metrics(self.scorer.classes, shared, slot, slots)
+        self.metrics = Metrics(self.scorer.classes, binary=self.scorer.binary, shared=shared, slot=slot, slots=slots)
         self.log = Log(running.log, running.release)
         self.openapi = document_of(self.scorer, running.version, running.settings)
         self.connections: set[Connection] = set()
@@ -54,7 +54,7 @@ class Service:
         self.id_start = secrets.token_hex(6)
         self.id_number = 0
         self.encode = msgspec.json.Encoder().encode
-        self.answer_of = self.binary_answer if self.scorer.binary else self.other_answer
+        self.answer_end = self.end_of_answers()
         self.routes: dict[bytes, tuple[bytes, bool, Callable[[Connection], None]]] = {
             b"/score": (b"POST", True, self.score),
             b"/healthz": (b"GET", False, self.health),
@@ -112,29 +112,23 @@ class Service:
 
     def score(self, connection: "Connection") -> None:
         """The hot path: decode, validate, score, encode, write, count."""
-        probabilities, rows = self.scorer.score(connection.body())
-        content = self.answer_of(probabilities)
+        shown = self.scorer.score(connection.body())
+        results = self.scorer.results(shown)
+        content = b'{"result":%b,"probability":%b%b' % (self.encode(results), self.encode(shown), self.answer_end)
         request_id = connection.request_id()
         connection.send(b"%bx-request-id: %b\r\ncontent-length: %d\r\n" % (self.score_head, request_id, len(content)), content)
         elapsed = time.perf_counter() - connection.started
         self.metrics.count("score", 200, elapsed)
+        self.metrics.scored(results, shown)
         if self.access_log and random() < self.access_log:  # noqa: S311 - a sample of log lines
-            self.log.add("info", "request", method="POST", path="/score", status=200, rows=rows, ms=round(elapsed * 1000, 3),
+            self.log.add("info", "request", method="POST", path="/score", status=200, rows=len(shown), ms=round(elapsed * 1000, 3),
                          request_id=request_id.decode())  # fmt: skip
 
-    def binary_answer(self, probabilities: Any) -> bytes:
-        results, scores = self.scorer.answers(probabilities)
-        self.metrics.scored(scores)
-        return self.encode(
-            {"result": results, "probability": scores, "threshold": self.scorer.threshold, "model_version": self.running.version}
-        )
-
-    def other_answer(self, probabilities: Any) -> bytes:
-        results, scores = self.scorer.answers(probabilities)
-        self.metrics.classified(results)
-        return self.encode(
-            {"result": results, "probability": scores, "classes": self.scorer.classes, "model_version": self.running.version}
-        )
+    def end_of_answers(self) -> bytes:
+        """What every answer says of the model, as the end of its JSON."""
+        scorer, version = self.scorer, self.running.version
+        said = {"threshold": scorer.threshold} if scorer.binary else {"classes": scorer.classes}
+        return b"," + self.encode({**said, "model_version": version})[1:]
 
     def health(self, connection: "Connection") -> None:
         self.reply(connection, 200, JSON, b'{"status":"ok"}', no_store=True)

@@ -15,6 +15,7 @@ TICK_S = 0.25
 DRAIN_S = 10.0  # what a drained worker has at most
 IDLE_AFTER_SWITCH_S = 5.0  # another worker answers: a client that is this slow between requests opens a new connection
 IDLE_AT_STOP_S = 0.5  # nobody else answers
+LAST_ACCEPTS_S = 0.05  # for clients that are connected, but wait in the socket's queue
 
 
 def work(running: Running, place: Place) -> int:
@@ -62,10 +63,12 @@ async def serve(service: Service, place: Place) -> None:
     ticking = loop.create_task(tick(service))
     place.lifeline.send(b"ready\n")
     await drained.wait()
+    service.drain(idle_s)
+    if idle_s == IDLE_AT_STOP_S:
+        await asyncio.sleep(LAST_ACCEPTS_S)
     server.close()
     with contextlib.suppress(OSError):
         place.lifeline.send(b"closed\n")
-    service.drain(idle_s)
     until = loop.time() + DRAIN_S
     while service.connections and loop.time() < until:
         await asyncio.sleep(0.02)
