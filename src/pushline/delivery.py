@@ -218,7 +218,7 @@ def verdict(result: Result) -> None:
     if isinstance(result, LoadTested) and not result.passed:
         first = result.breaches[0]
         raise SloBreached(
-            f"load-test stopped: {len(result.breaches)} promises of the SLO were not kept.",
+            f"load-test stopped: {len(result.breaches)} of the SLO's promises not kept.",
             why=f"{first.name} was {first.seen:g}, the limit is {first.limit:g}.",
             do="The live release is untouched. Make the service faster, or change [tool.pushline.load] if the promise is wrong.",
         )

@@ -202,6 +202,7 @@ class Breach(Part, frozen=True, kw_only=True):
     """One promise of the SLO that was not kept."""
 
     name: str
+    setting: str  # its key in [tool.pushline.load], and in the result's limits
     limit: float
     seen: float
 

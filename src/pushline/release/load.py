@@ -62,13 +62,13 @@ def breaches(seen: LoadResult, slo: Load) -> list[Breach]:
     achieved = seen.achieved_rps / seen.offered_rps if seen.offered_rps > 0 else 0.0
     found = []
     if not failed <= slo.failures:
-        found.append(Breach(name="share of failed requests", limit=slo.failures, seen=round(failed, 4)))
+        found.append(Breach(name="share of failed requests", setting="failures", limit=slo.failures, seen=round(failed, 4)))
     if not achieved >= slo.achieved:
-        found.append(Breach(name="achieved share of the offered rate", limit=slo.achieved, seen=round(achieved, 4)))
+        found.append(Breach(name="achieved share of the offered rate", setting="achieved", limit=slo.achieved, seen=round(achieved, 4)))
     if not seen.p95_ms <= slo.p95_ms:
-        found.append(Breach(name="p95 in ms", limit=slo.p95_ms, seen=seen.p95_ms))
+        found.append(Breach(name="p95 in ms", setting="p95_ms", limit=slo.p95_ms, seen=seen.p95_ms))
     if not seen.p99_ms <= slo.p99_ms:
-        found.append(Breach(name="p99 in ms", limit=slo.p99_ms, seen=seen.p99_ms))
+        found.append(Breach(name="p99 in ms", setting="p99_ms", limit=slo.p99_ms, seen=seen.p99_ms))
     return found
 
 

@@ -8,7 +8,7 @@ from pushline.evaluation import ClassCurves, Evaluation, Points
 from pushline.report import figures
 from pushline.report.figures import NOTHING, counted, decimal, milliseconds, named, percent
 from pushline.report.svg import Axis, Plot, mark, strip, stripe
-from pushline.results import Interval, LoadTested
+from pushline.results import Interval, LoadTested, Slice
 
 SHOWN_CLASSES = 6  # lines in one plot that an eye can tell apart
 
@@ -172,15 +172,31 @@ def latencies(tested: LoadTested) -> Markup:
     ends: list[float] = []
     for position, key in enumerate(keys):
         kind = f"series-p{position}"
-        plot.line([(piece.second, getattr(piece, key)) for piece in tested.timeline], kind)
-        last = plot.at((end, getattr(tested.timeline[-1], key)))[1]
-        moved = next((last + shift for shift in (0, -11, 11, -22, 22) if all(abs(last + shift - taken) >= 11 for taken in ends)), last)
-        ends.append(moved)
-        plot.label((end, getattr(tested.timeline[-1], key)), named(key), kind, dx=5, dy=moved - last + 4)
+        for run in answered(tested):
+            plot.line([(piece.second, getattr(piece, key)) for piece in run], kind)
+        newest = next((piece for piece in reversed(tested.timeline) if piece.requests), None)
+        if newest:
+            place = (newest.second, getattr(newest, key))
+            last = plot.at(place)[1]
+            moved = next((last + shift for shift in (0, -11, 11, -22, 22) if all(abs(last + shift - taken) >= 11 for taken in ends)), last)
+            ends.append(moved)
+            plot.label(place, named(key), kind, dx=5, dy=moved - last + 4)
     for piece in tested.timeline:
-        if piece.failures:
-            plot.dot((piece.second, low), "bad", radius=3.5, hint=f"second {piece.second}: {counted(piece.failures, 'failure')}")
+        if piece.failures or not piece.requests:
+            hint = counted(piece.failures, "failure") if piece.requests else "no answer"
+            plot.dot((piece.second, low), "bad", radius=3.5, hint=f"second {piece.second}: {hint}")
     return plot.render(f"p50 {milliseconds(tested.p50_ms)}, p95 {milliseconds(tested.p95_ms)}, p99 {milliseconds(tested.p99_ms)} overall.")
+
+
+def answered(tested: LoadTested) -> list[list[Slice]]:
+    """The seconds in which something was answered, in unbroken runs: a silent second is a gap, not a fast one."""
+    runs: list[list[Slice]] = [[]]
+    for piece in tested.timeline:
+        if piece.requests:
+            runs[-1].append(piece)
+        elif runs[-1]:
+            runs.append([])
+    return [run for run in runs if run]
 
 
 def label_line(plot: Plot, points: Points, words: str, kind: str, *, at: float) -> None:

@@ -121,7 +121,7 @@ def _(result: LoadTested) -> list[str]:
     for key, value in (("p50_ms", result.p50_ms), ("p95_ms", result.p95_ms), ("p99_ms", result.p99_ms), ("max_ms", result.max_ms)):
         lines.append(f"{named(key).removesuffix(' ms')}: {milliseconds(value)}{limit(limits, key, 'at most', milliseconds)}")
     lines += [f"error: {visible(error)}: {counted(n, 'request')}" for error, n in list(result.errors.items())[:SHOWN]]
-    broken = [f"broken promise: {named(b.name)} was {b.seen:.4g}, the limit is {b.limit:.4g}" for b in result.breaches]
+    broken = [f"broken promise: {visible(b.name)} was {b.seen:.4g}, the limit is {b.limit:.4g}" for b in result.breaches]
     return [*lines, *(broken or [f"SLO: {'kept' if result.passed else 'not kept'}"])]
 
 

@@ -170,11 +170,11 @@ def gain_of(registered: Registered) -> Interval | None:
 
 def slo_rows(tested: LoadTested) -> list[tuple[str, str, str, str]]:
     """Name, what was seen, what was promised, and whether it was kept: kept, broken or nothing promised."""
-    broken = {breach.name: breach for breach in tested.breaches}
+    broken = {breach.setting: breach for breach in tested.breaches}
     rows = []
     for key, seen, promise in promises(tested):
         limit = tested.limits.get(key, broken[key].limit if key in broken else None)
         kept = "" if limit is None else "broken" if key in broken else "kept"
         rows.append((figures.named(key).removesuffix(" ms"), seen, promise(limit) if limit is not None else "", kept))
     others = [breach for name, breach in broken.items() if name not in {key for key, _, _ in promises(tested)}]
-    return rows + [(figures.named(b.name), f"{b.seen:.4g}", f"{b.limit:.4g}", "broken") for b in others]
+    return rows + [(b.name, f"{b.seen:.4g}", f"{b.limit:.4g}", "broken") for b in others]

@@ -118,6 +118,9 @@ def figure_of(result: Result) -> str:
             return f"release {figures.visible(result.release.id)}"
         case Smoked():
             return f"{sum(a.passed for a in result.assertions)} of {len(result.assertions)} assertions hold"
+        case LoadTested() if result.breaches:
+            first = result.breaches[0]
+            return f"{figures.visible(first.name)} {first.seen:.4g}, promised {first.limit:.4g}"
         case LoadTested():
             return f"p99 {figures.milliseconds(result.p99_ms)} at {figures.per_second(result.achieved_rps)}"
         case Promoted():

@@ -202,13 +202,13 @@ def _(result: LoadTested) -> list[str]:
 
 def slo_table(result: LoadTested) -> str:
     """Each promise with what was seen and whether it was kept."""
-    broken = {b.name: b for b in result.breaches}
+    broken = {b.setting: b for b in result.breaches}
     limits = {**{name: b.limit for name, b in broken.items()}, **result.limits}
     rows = []
     for key, seen, promise in promises(result):
         promised = promise(limits[key]) if key in limits else ""
         rows.append([named(key).removesuffix(" ms"), seen, promised, "**broken**" if broken.pop(key, None) else "kept" if promised else ""])
-    rows += [[text(named(name)), f"{b.seen:.4g}", f"{b.limit:.4g}", "**broken**"] for name, b in broken.items()]
+    rows += [[text(b.name), f"{b.seen:.4g}", f"{b.limit:.4g}", "**broken**"] for b in broken.values()]
     return table([f"offered {per_second(result.offered_rps)}", "seen", "promised", ""], rows, figures=[1, 2])
 
 
@@ -229,7 +229,7 @@ def at_most_ms(limit: float) -> str:
 
 def latency_chart(result: LoadTested) -> str:
     """Percentiles second by second; the y axis ends above the slowest, not at the limit, so that the shape is seen."""
-    lines = [[getattr(piece, key) for piece in result.timeline] for key in ("p50_ms", "p95_ms", "p99_ms")]
+    lines = [[getattr(piece, key) for piece in result.timeline if piece.requests] for key in ("p50_ms", "p95_ms", "p99_ms")]
     top = max(max(line) for line in lines) * 1.15 or 1.0
     seconds = (result.timeline[0].second, result.timeline[-1].second)
     return markdown.chart("p50, p95 and p99 by second, the lowest line first", ("second", *seconds), ("ms", 0, top), lines)
