@@ -26,6 +26,7 @@ ALLOWED = {
     "release": GROUND | {"data", "serving", "registry"},
     "azure": GROUND | {"data", "serving", "registry", "release", "pipelines", "training"},
     "report": GROUND | {"data", "serving", "registry", "release"},
+    "batch": GROUND | {"data", "registry", "serving"},
     "github": GROUND | {"data", "registry"},
 }
 # Packages that take long to import or that the bare install lacks: only inside the function that needs them.

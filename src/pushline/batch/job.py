@@ -1,0 +1,296 @@
+"""A batch scoring job: pieces go to all cores, come back in their order, and are written once each."""
+
+import hashlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from pushline.batch import score as scoring
+from pushline.batch.output import Appended, Workplace, join_parquet, refuse_to_overwrite_the_input, write_part
+from pushline.batch.rows import Reader
+from pushline.batch.score import Scored
+from pushline.batch.source import Piece, Source, open_source
+from pushline.data.contract import Contract
+from pushline.errors import CriticalFindings, DataCorrupt, RegistryError, SettingsError
+from pushline.results import Part
+from pushline.serving.scorer import Scorer
+
+if TYPE_CHECKING:
+    pass
+
+if TYPE_CHECKING:
+    from pushline.registry.store import ModelStore
+
+Tell = Callable[[str], None]
+
+AHEAD = 2  # pieces for each core that are read before they are needed
+NOTE_S = 1.0  # how much work a kill costs at most
+SAY_S = 2.0
+SAMPLE_ROWS = 100_000  # kept of the input's columns, to hold them against the profile
+
+
+class Ended(Part, frozen=True, kw_only=True):
+    """What a job did."""
+
+    input: str
+    out: str
+    model_version: str
+    rows: int
+    scored: int
+    rejected: int
+    rejects: str | None  # the file they are in
+    reasons: dict[str, int]  # the most frequent ones
+    results: dict[str, int]
+    histogram: tuple[int, ...]  # of the deciding probability, equal bins from 0 to 1
+    seconds: float
+    rows_per_second: float
+    resumed: bool
+    sample: str | None  # Parquet with some of the scored rows' columns, for the drift of the input
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """How a job is done."""
+
+    delimiter: str = ","
+    strict: bool = False
+    workers: int | None = None
+
+
+def score_batch(source: str, out: Path, model: Path, version: str, *, options: Options, tell: Tell) -> Ended:
+    """Score the rows at `source` (a path or an address, CSV or Parquet) into `out` (CSV, or Parquet by its name).
+
+    Rows that break the contract go to a file beside `out`, with line and reason; with `strict` the first one stops the job.
+    An interrupted job goes on where it was when the same command is run again. Raises DataUnavailable, DataCorrupt,
+    ModelUnreadable, CriticalFindings (strict) or SettingsError.
+    """
+    refuse_to_overwrite_the_input(source, out)
+    rows = open_source(source, options.delimiter)
+    scorer = Scorer(model, max_rows=1)
+    check_columns(rows, scorer, source)
+    digest = hashlib.sha256(f"{rows.identity} {scorer.scoring.sha256} {options} {out.suffix}".encode()).hexdigest()
+    place = Workplace(out, digest)
+    resumed = place.open()
+    if resumed:
+        tell(f"Going on after {place.journal.rows + place.journal.rejected:,} rows of an earlier attempt.")
+    job = Job(rows, scorer, place, options, tell)
+    job.run()
+    return finish(job, source, out, version, resumed)
+
+
+def model_of(store: "ModelStore", version: str | None) -> tuple[str, Path]:
+    """The number and the folder of a model version, by default the champion. Raises RegistryError where there is none."""
+    if version is None:
+        champion = store.champion()
+        if champion is None:
+            raise RegistryError(
+                "There is no champion to score with.", why="No release was promoted yet.", do="Run `pushline run`, or name a --version."
+            )
+        version = champion.version
+    return version, store.download(version)
+
+
+class Job:
+    """The work between the first piece and the last."""
+
+    def __init__(self, source: Source, scorer: Scorer, place: Workplace, options: Options, tell: Tell) -> None:
+        self.source, self.scorer, self.place, self.options, self.tell = source, scorer, place, options, tell
+        self.to_parquet = place.out.suffix == ".parquet"
+        self.sampling = sampling_step(source)
+        contract: Contract = scorer.contract
+        self.reader = Reader(source, contract, scorer.scoring.encoding, options.delimiter, whole_table=self.to_parquet)
+        self.workers = options.workers or os.cpu_count() or 1
+        self.started = time.monotonic()
+        self.noted = self.said = self.started
+        self.before = place.journal.rows + place.journal.rejected
+
+    def run(self) -> None:
+        """Score what is left."""
+        import pyarrow as pa
+
+        pa.set_cpu_count(1)  # the pieces are what runs side by side
+        self.rejects = Appended(self.place.rejects)
+        self.out = None if self.to_parquet else Appended(self.place.partial)
+        if self.out and self.place.journal.out_bytes == 0:
+            self.place.journal.out_bytes += self.out.add(self.header())
+        if self.place.journal.rejects_bytes == 0:
+            self.place.journal.rejects_bytes += self.rejects.add(self.rejects_header())
+        try:
+            for scored in self.scored_in_order():
+                self.take(scored)
+            self.note()
+        finally:
+            self.rejects.close()
+            if self.out:
+                self.out.close()
+
+    def scored_in_order(self) -> Iterator[Scored]:
+        journal = self.place.journal
+        pieces = self.source.pieces(number=journal.number, start=journal.start, first=journal.first)
+        with ThreadPoolExecutor(self.workers) as pool:
+            waiting: deque[Future[Scored]] = deque()
+            try:
+                for piece in pieces:
+                    waiting.append(pool.submit(self.score, piece))
+                    if len(waiting) >= self.workers * AHEAD:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def score(self, piece: Piece) -> Scored:
+        return scoring.score(
+            self.reader, self.scorer, piece, delimiter=self.options.delimiter, to_parquet=self.to_parquet, sample_every=self.sampling
+        )
+
+    def take(self, scored: Scored) -> None:
+        """Write a piece; the journal follows when the files have it for good."""
+        journal = self.place.journal
+        if scored.rejects.lines and self.options.strict:
+            raise refusal(scored)
+        if self.out:
+            self.out.add(scored.csv)
+            journal.out_bytes += len(scored.csv)
+        elif scored.rows:
+            write_part(self.place.parts, scored.piece.number, scored.table)
+        text = self.rejects_text(scored)
+        self.rejects.add(text)
+        journal.rejects_bytes += len(text)
+        if scored.sample is not None and scored.sample.num_rows:
+            write_part(self.place.sample, scored.piece.number, scored.sample)
+        journal.number, journal.start = scored.piece.number + 1, scored.piece.end
+        journal.first = scored.piece.first + (
+            scored.piece.text.count(b"\n") if scored.piece.text else scored.piece.end - scored.piece.start
+        )
+        journal.rows += scored.rows
+        journal.rejected += len(scored.rejects.lines)
+        journal.histogram = [a + int(b) for a, b in zip(journal.histogram, scored.histogram, strict=True)]
+        for name, count in scored.results.items():
+            journal.results[name] = journal.results.get(name, 0) + count
+        for reason in scored.rejects.reasons:
+            journal.reasons[reason] = journal.reasons.get(reason, 0) + 1
+        journal.reasons = dict(sorted(journal.reasons.items(), key=lambda each: -each[1])[:50])
+        now = time.monotonic()
+        if now - self.noted >= NOTE_S:
+            self.note()
+        if now - self.said >= SAY_S:
+            self.say(now)
+
+    def note(self) -> None:
+        now = time.monotonic()
+        self.place.journal.seconds += now - max(self.noted, self.started)
+        self.noted = now
+        self.rejects.flush()
+        if self.out:
+            self.out.flush()
+        self.place.note()
+
+    def say(self, now: float) -> None:
+        self.said = now
+        journal = self.place.journal
+        done = journal.rows + journal.rejected
+        rate = (done - self.before) / max(now - self.started, 1e-9)
+        left = done / max(journal.start, 1) * (self.source.size - journal.start) / max(rate, 1e-9)
+        self.tell(f"{done:,} rows, {rate:,.0f} rows/s, {left:,.0f} s left")
+
+    def header(self) -> bytes:
+        added = self.options.delimiter.join(scoring.quoted(name, self.options.delimiter) for name in scoring.names_added(self.scorer))
+        return self.header_text() + self.options.delimiter.encode() + added.encode() + b"\n"
+
+    def header_text(self) -> bytes:
+        text = getattr(self.source, "header", None)
+        names = (scoring.quoted(name, self.options.delimiter) for name in self.source.columns)
+        return text if isinstance(text, bytes) else self.options.delimiter.join(names).encode()
+
+    def rejects_header(self) -> bytes:
+        delimiter = self.options.delimiter
+        place = "line" if self.source.kind == "csv" else "row"
+        behind = delimiter.encode() + self.header_text() if self.source.kind == "csv" else b""
+        return f"{place}{delimiter}reason".encode() + behind + b"\n"
+
+    def rejects_text(self, scored: Scored) -> bytes:
+        """A line for each row that was refused: where it stands, why, and its own text."""
+        delimiter = self.options.delimiter
+        rejects = scored.rejects
+        texts = rejects.texts or [b""] * len(rejects.lines)
+        return b"".join(
+            f"{line}{delimiter}{scoring.quoted(reason, delimiter)}".encode() + (delimiter.encode() + text if text else b"") + b"\n"
+            for line, reason, text in zip(rejects.lines, rejects.reasons, texts, strict=True)
+        )
+
+
+def finish(job: Job, source: str, out: Path, version: str, resumed: bool) -> Ended:
+    """Put the files in their places and say what was done."""
+    place, journal = job.place, job.place.journal
+    rejects = out.with_name(f"{out.stem}.rejects.csv") if journal.rejected else None
+    if job.to_parquet:
+        if journal.rows == 0:
+            raise DataCorrupt(f"No row of {source} could be scored.", why=most(journal.reasons), do=f"{place.rejects} lists them.")
+        join_parquet(place.parts, place.partial)
+    if rejects:
+        place.close(place.rejects, rejects)
+    place.close(place.partial, out)
+    sample = out.with_name(f".{out.name}.sample.parquet") if any(place.sample.glob("*.parquet")) else None
+    if sample:
+        join_parquet(place.sample, sample)
+    place.remove()
+    rows, seconds = journal.rows + journal.rejected, time.monotonic() - job.started
+    return Ended(
+        input=source,
+        out=str(out),
+        model_version=version,
+        rows=rows,
+        scored=journal.rows,
+        rejected=journal.rejected,
+        rejects=str(rejects) if rejects else None,
+        reasons=dict(list(journal.reasons.items())[:10]),
+        results=journal.results,
+        histogram=tuple(journal.histogram),
+        seconds=round(seconds, 3),
+        rows_per_second=round((rows - job.before) / max(seconds, 1e-9), 1),
+        resumed=resumed,
+        sample=str(sample) if sample else None,
+    )
+
+
+def check_columns(source: Source, scorer: Scorer, name: str) -> None:
+    """Raises DataCorrupt where the input lacks a column that the model needs, SettingsError where a new column is there already."""
+    lacking = [column.name for column in scorer.payload.columns if column.name not in source.columns]
+    if lacking:
+        raise DataCorrupt(
+            f"{name} can't be scored.",
+            why=f"It lacks {', '.join(lacking)}; it has {', '.join(source.columns[:30])}.",
+            do="Add the columns, or look whether the delimiter is the one of data_checks/contract.yml.",
+        )
+    twice = sorted({column for column in source.columns if source.columns.count(column) > 1})
+    if twice:
+        raise DataCorrupt(f"{name} can't be scored.", why=f"The column {twice[0]} stands there twice.", do="Rename one of them.")
+    there = [column for column in scoring.names_added(scorer) if column in source.columns]
+    if there:
+        raise SettingsError(f"{name} has a column {there[0]} already.", why="The scores would come under that name.", do="Rename it first.")
+
+
+def sampling_step(source: Source) -> int:
+    """Every how many rows one is kept for the drift check: all of a small file, about SAMPLE_ROWS of a large one."""
+    about = source.size if source.kind == "parquet" else source.size // 40  # a CSV row is rarely shorter
+    return max(1, about // SAMPLE_ROWS)
+
+
+def refusal(scored: Scored) -> CriticalFindings:
+    rejects = scored.rejects
+    return CriticalFindings(
+        f"score-batch stopped at line {rejects.lines[0]}: {rejects.reasons[0]}.",
+        why=f"With --strict no row may break the contract; {len(rejects.lines)} rows around it do.",
+        do="Correct the input, or leave out --strict: such rows then go to a file of their own.",
+    )
+
+
+def most(reasons: dict[str, int]) -> str:
+    return "; ".join(f"{count:,} times: {reason}" for reason, count in list(reasons.items())[:3]) or "It holds no row."

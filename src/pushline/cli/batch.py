@@ -1,0 +1,64 @@
+"""The command that scores files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pushline.cli.context import Context, as_json, tell
+
+if TYPE_CHECKING:
+    from pushline.batch.job import Ended
+
+
+@click.command("score-batch")
+@click.argument("source", metavar="INPUT")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Where the scores go.")
+@click.option("--version", metavar="N", help="Model version; by default the champion.")
+@click.option("--strict", is_flag=True, help="Stop at the first row that breaks the contract, instead of setting such rows aside.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Cores to use; by default all.")
+@as_json
+@click.pass_obj
+def score_batch(context: Context, source: str, out: Path, version: str | None, strict: bool, workers: int | None, json: bool) -> None:
+    """Score the rows of INPUT, a CSV or Parquet file or an address that fsspec knows. The same command again resumes."""
+    from pushline.batch import job
+    from pushline.batch.drift import drift_of_sample
+    from pushline.results import as_json as text
+
+    contract = context.delivery.contract()
+    store = context.delivery.store()
+    number, model = job.model_of(store, version or None)
+    options = job.Options(delimiter=contract.delimiter, strict=strict, workers=workers)
+    ended = job.score_batch(source, out, model, number, options=options, tell=tell)
+    drift = drift_of_sample(context.project, ended)
+    if json:
+        click.echo(text({"scored": ended, "drift": drift}))
+        return
+    for line in lines_of(ended):
+        click.echo(line)
+    if drift is not None:
+        moved = ", ".join(drift.drifted) or "no column"
+        click.echo(f"drift of the input: {drift.verdict} ({moved})")
+
+
+def lines_of(ended: "Ended") -> list[str]:
+    """What a person wants to know of a job."""
+    lines = [
+        f"{ended.out}: {ended.scored:,} rows scored by version {ended.model_version} in {ended.seconds:.1f} s "
+        f"({ended.rows_per_second:,.0f} rows/s){', resumed' if ended.resumed else ''}"
+    ]
+    lines += [f"result {name}: {count:,} ({count / max(ended.scored, 1):.1%})" for name, count in ended.results.items()]
+    if ended.rejected:
+        lines.append(f"{ended.rejects}: {ended.rejected:,} rows set aside")
+        lines += [f"  {count:,} times: {reason}" for reason, count in ended.reasons.items()]
+    lines.append(f"scores from 0 to 1: {bars(ended.histogram)}")
+    return lines
+
+
+def bars(counts: Any) -> str:
+    """Counts as a row of blocks."""
+    most = max(*counts, 1)
+    return "".join(" ▁▂▃▄▅▆▇█"[-(-count * 8 // most)] for count in counts)
+
+
+COMMANDS = [score_batch]
