@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from pushline.data.derived import ExpressionError, parse_expression
 from pushline.errors import ContractError
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -53,6 +54,14 @@ class Column(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         return self.missing_at_most > 0
 
 
+class Derived(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A feature computed from a row's own columns; it travels inside the model."""
+
+    name: Annotated[str, Meta(min_length=1, description="of the feature, in reports")]
+    expression: Annotated[str, Meta(min_length=1, description="over the feature columns, such as `age / 10`; see data/derived.py")]
+    description: Annotated[str, Meta(description="what the value means")] = ""
+
+
 class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
     """The whole table."""
 
@@ -67,6 +76,7 @@ class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     duplicates_at_most: Annotated[Share, Meta(description="tolerated share of repeated rows; more is a warning")] = 0.01
     rarest_class_at_least: Annotated[Share, Meta(description="smaller share of any class is critical")] = 0.01
     columns: tuple[Column, ...]
+    derived: Annotated[tuple[Derived, ...], Meta(description="features computed from the columns, part of the model")] = ()
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:
@@ -149,6 +159,7 @@ def faults_of(contract: Contract) -> list[str]:
         faults.append("`positive` goes with a label of two values")
     for column in contract.columns:
         faults += faults_of_column(column)
+    faults += derived_faults(contract, names)
     if not any(column.role == "feature" for column in contract.columns):
         faults.append("at least one column has the role feature")
     return faults
@@ -201,3 +212,19 @@ def fits(value: str | int | float | bool, column: Column) -> bool:
     if isinstance(value, str):
         return True
     return (column.minimum is None or value >= column.minimum) and (column.maximum is None or value <= column.maximum)
+
+
+def derived_faults(contract: Contract, names: list[str]) -> list[str]:
+    """Derived features that mean nothing, or are called like something else."""
+    faults = []
+    columns = {column.name: column for column in contract.features(use_known_after=True)}
+    taken = set(names)
+    for derived in contract.derived:
+        if derived.name in taken:
+            faults.append(f"derived {derived.name}: the name is taken")
+        taken.add(derived.name)
+        try:
+            parse_expression(derived.expression, columns)
+        except ExpressionError as error:
+            faults.append(f"derived {derived.name}: {error}")
+    return faults

@@ -1,0 +1,108 @@
+"""Derived features as a part of the model's graph: training, the portable form and the service run the same nodes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pushline.data.contract import Contract
+from pushline.data.derived import Term, columns_of, parse_expression
+from pushline.data.encoding import MISSING_CATEGORY, Encoding
+from pushline.serving.model_folder import MATRIX_INPUT
+from pushline.training.graph import Nodes, model_of
+
+Matrix = np.ndarray[Any, np.dtype[np.float32]]
+FEATURES = "features"  # the matrix with the derived features behind its columns
+
+
+class Feature:
+    """A derived feature whose columns the model has."""
+
+    def __init__(self, name: str, term: Term) -> None:
+        self.name = name
+        self.term = term
+
+
+def features_of(contract: Contract, encoding: Encoding) -> tuple[Feature, ...]:
+    """The contract's derived features that need no column outside the encoding (such as one known only after the event)."""
+    columns = {name: contract.by_name[name] for name in encoding.names}
+    every = {column.name: column for column in contract.features(use_known_after=True)}
+    found = []
+    for derived in contract.derived:
+        if columns_of(parse_expression(derived.expression, every)) <= columns.keys():
+            found.append(Feature(derived.name, parse_expression(derived.expression, columns)))
+    return tuple(found)
+
+
+def with_features(nodes: Nodes, features: Sequence[Feature], encoding: Encoding) -> str:
+    """Write the features; returns the name of the matrix that the model reads."""
+    if not features:
+        return MATRIX_INPUT
+    writer = Writer(nodes, encoding)
+    return nodes.add("Concat", [MATRIX_INPUT, *(writer.feature(feature.term) for feature in features)], output=FEATURES, axis=1)
+
+
+def compute(matrix: Matrix, features: Sequence[Feature], encoding: Encoding) -> Matrix:
+    """The matrix with the derived features behind its columns, by the graph that the model will carry."""
+    if not features:
+        return matrix
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    nodes = Nodes()
+    with_features(nodes, features, encoding)
+    width = len(encoding.columns)
+    graph = helper.make_graph(
+        nodes.nodes,
+        "features",
+        [helper.make_tensor_value_info(MATRIX_INPUT, TensorProto.FLOAT, [None, width])],
+        [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, [None, width + len(features)])],
+        nodes.constants,
+    )
+    session = onnxruntime.InferenceSession(model_of(graph).SerializeToString(), providers=["CPUExecutionProvider"])
+    computed: Matrix = session.run([FEATURES], {MATRIX_INPUT: matrix})[0]
+    return computed
+
+
+class Writer:
+    """Writes terms as nodes over the matrix: numbers as float32 [rows, 1], comparisons as bool [rows, 1]."""
+
+    def __init__(self, nodes: Nodes, encoding: Encoding) -> None:
+        self.nodes = nodes
+        self.place = {name: place for place, name in enumerate(encoding.names)}
+        self.columns: dict[str, str] = {}
+
+    def feature(self, term: Term) -> str:
+        """The feature as a number; one that is not finite is missing."""
+        value = self.write(term)
+        if term.kind == "truth":
+            return self.nodes.add("Cast", [value], to=1)
+        return self.nodes.add("Where", [self.nodes.add("IsInf", [value]), self.nodes.constant([[np.nan]]), value])
+
+    def write(self, term: Term) -> str:
+        if term.operator == "number":
+            return self.nodes.constant([[term.value]])
+        if term.operator == "column":
+            column = self.column(term.text)
+            return self.nodes.add("Equal", [column, self.nodes.constant([[1.0]])]) if term.kind == "truth" else column
+        if term.operator == "missing":
+            return self.missing(term.arguments[0])
+        given = [self.write(argument) for argument in term.arguments]
+        if term.operator == "Cast":
+            return self.nodes.add("Cast", given, to=1)
+        if term.operator == "NotEqual":
+            return self.nodes.add("Not", [self.nodes.add("Equal", given)])
+        if term.operator == "log1p":
+            return self.nodes.add("Log", [self.nodes.add("Add", [given[0], self.nodes.constant([[1.0]])])])
+        return self.nodes.add(term.operator, given)
+
+    def column(self, name: str) -> str:
+        if name not in self.columns:
+            self.columns[name] = self.nodes.add("Gather", [MATRIX_INPUT, self.nodes.constant([self.place[name]], np.int64)], axis=1)
+        return self.columns[name]
+
+    def missing(self, term: Term) -> str:
+        column = self.column(term.text)
+        if term.kind == "number":
+            return self.nodes.add("IsNaN", [column])
+        return self.nodes.add("Equal", [column, self.nodes.constant([[MISSING_CATEGORY]])])
