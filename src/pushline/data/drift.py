@@ -142,15 +142,17 @@ def column_drift(connection: "duckdb.DuckDBPyConnection", column: Column, profil
     known = profile.column(column.name)
     if known is None:
         return ColumnDrift(column=column.name, verdict="absent")
-    bins = bins_of(known)
+    bins = bins_of(known, profile.rows)
     value = value_of(column)
-    if known.kind == "number":
+    if known.kind == "number" and bins:
+        half = 0.5 * 10.0**-known.decimals  # of the last digit: what rounding may have moved
+        beyond = f"WHEN v < {known.low[0] - half!r} OR v > {known.high[-1] + half!r} THEN {literal(UNSEEN)}"
         cases = " ".join(f"WHEN v < {later.begins!r} THEN {literal(bin_.name)}" for bin_, later in pairwise(bins))
-        place = f"CASE WHEN v IS NULL THEN {literal(MISSING)} {cases} ELSE {literal(bins[-1].name if bins else UNSEEN)} END"
+        place = f"CASE WHEN v IS NULL THEN {literal(MISSING)} {beyond} {cases} ELSE {literal(bins[-1].name)} END"
         found = connection.execute(f"SELECT {place}, count(*) FROM (SELECT {value} AS v FROM data) GROUP BY 1").fetchall()
         new = {str(name): int(n) for name, n in found}
     else:
-        shown = value if known.kind == "category" else f"CASE WHEN {value} IS NOT NULL THEN {literal(FREE)} END"
+        shown = value if known.kind == "category" else f"CASE WHEN ({value}) IS NOT NULL THEN {literal(FREE if bins else UNSEEN)} END"
         home = {text: bin_.name for bin_ in bins for text in bin_.values}
         new = {}
         for text, n in connection.execute(f"SELECT {shown}, count(*) FROM data GROUP BY 1").fetchall():
@@ -172,10 +174,9 @@ def label_drift(connection: "duckdb.DuckDBPyConnection", contract: Contract, pro
     return judge.of(contract.label.name, old, new, label=True)
 
 
-def bins_of(known: ColumnProfile) -> list[Bin]:
-    """The coarse bins of a column, without the missing values."""
+def bins_of(known: ColumnProfile, total: int) -> list[Bin]:
+    """The coarse bins of a column of `total` rows, without the missing values."""
     sizes = [sum(cell) for cell in zip(*known.counts, strict=True)]
-    total = sum(sizes) + sum(known.missing)
     if known.kind == "free":
         return [Bin(name=FREE, rows=total - sum(known.missing), values=(FREE,))]
     if known.kind == "number":
