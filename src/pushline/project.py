@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pushline.errors import SettingsError
 
+REVISION = ".revision"  # in a published snapshot: the commit it was taken from
+
 
 class Project:
     """One checkout: the folder that holds `pyproject.toml` with `[tool.pushline]`."""
@@ -63,6 +65,9 @@ class Project:
     @cached_property
     def git_revision(self) -> str:
         """The commit of the checkout, with `-dirty` behind it where files differ; `unknown` outside git."""
+        recorded = self.root / REVISION
+        if recorded.is_file():
+            return recorded.read_text(encoding="utf-8").strip() or "unknown"
         environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
         try:
             asked = subprocess.run(

@@ -17,7 +17,7 @@ from pushline.errors import SettingsError
 
 PREFIX = "PUSHLINE_"
 # Variables that are not settings: where data lies, what a run was told, what tests use.
-NOT_SETTINGS = frozenset({"PUSHLINE_DATA", "PUSHLINE_DEBUG"})
+NOT_SETTINGS = frozenset({"PUSHLINE_DATA", "PUSHLINE_DEBUG", "PUSHLINE_KEY"})
 
 Positive = Annotated[float, Meta(gt=0)]
 PositiveInt = Annotated[int, Meta(gt=0)]
@@ -91,6 +91,14 @@ class Load(Settings, frozen=True, kw_only=True):
     p99_ms: Annotated[Positive, Meta(description="99 of 100 answers are faster than this")] = 250.0
 
 
+class Pipelines(Settings, frozen=True, kw_only=True):
+    """How published pipelines are offered on this machine."""
+
+    host: Annotated[str, Meta(description="address that `pushline pipelines serve` binds")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="port that `pushline pipelines serve` binds")] = 8124
+    at_once: Annotated[PositiveInt, Meta(description="runs that may go on at a time; one more is told 503")] = 2
+
+
 class Azure(Settings, frozen=True, kw_only=True):
     """Where the `aci` target lives; what the workspace knows is read from it, not asked for."""
 
@@ -139,6 +147,7 @@ class PushlineSettings(Settings, frozen=True, kw_only=True):
     promotion: Promotion = field(default_factory=Promotion)
     serving: Serving = field(default_factory=Serving)
     load: Load = field(default_factory=Load)
+    pipelines: Pipelines = field(default_factory=Pipelines)
     azure: Azure = field(default_factory=Azure)
 
 

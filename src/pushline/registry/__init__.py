@@ -17,8 +17,9 @@ def open_store(project: "Project", settings: "PushlineSettings") -> "ModelStore"
     from pushline.registry.mlflow_store import MlflowStore
 
     said = os.environ.get("MLFLOW_TRACKING_URI")
-    downloads = project.state / "models"
+    state = project.state.resolve()  # a run of a published pipeline reaches it through a link
+    downloads = state / "models"
     if said:
         return MlflowStore(said, settings.model_name, downloads=downloads)
-    database, artifacts = project.state / "mlflow.db", project.state / "mlartifacts"
+    database, artifacts = state / "mlflow.db", state / "mlartifacts"
     return MlflowStore(f"sqlite:///{database}", settings.model_name, artifacts=artifacts, downloads=downloads)

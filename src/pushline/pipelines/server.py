@@ -1,0 +1,107 @@
+"""The service of published pipelines in the foreground, and where it can be found."""
+
+import asyncio
+import fcntl
+import os
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from pushline.errors import TargetError
+from pushline.files import cannot_write, write_json
+from pushline.pipelines.control import Control
+from pushline.project import Project
+from pushline.serving.connection import Connection
+from pushline.serving.keys import KeyRing, make_keys, read_keys
+from pushline.serving.supervisor import bind
+from pushline.settings import PushlineSettings
+
+Tell = Callable[[str], None]
+TICK_S = 0.25
+KEYS = "keys.json"  # those of the scoring service
+RECORD = "pipelines/server.json"
+
+
+class ServerRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the service answers."""
+
+    url: str
+    pid: int
+    started_at: datetime
+
+
+def serve(project: Project, settings: PushlineSettings, *, tell: Tell) -> None:
+    """Answer until SIGTERM or SIGINT. Runs go on without it.
+
+    Raises SettingsError for keys that can't be used, TargetError where another one serves this project or the address is taken.
+    """
+    state = project.state.resolve()
+    try:
+        (state / "pipelines").mkdir(parents=True, exist_ok=True)
+        lock = (state / "pipelines" / ".server").open("w")
+    except OSError as error:
+        raise cannot_write(state / "pipelines", error) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            found = record_of(project)
+            raise TargetError(
+                "Published pipelines are served already.",
+                why=f"Process {found.pid} answers on {found.url}." if found else "",
+                do="Use that one, or end it first.",
+            ) from error
+        control = Control(project, settings, KeyRing(keys_of(project)), tell)
+        listener = bind(settings.pipelines.host, settings.pipelines.port)
+        host, port = listener.getsockname()[:2]
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        write_json(state / RECORD, ServerRecord(url=url, pid=os.getpid(), started_at=datetime.now(UTC)))
+        going = [run for run in control.runs.all() if not run.ended]
+        tell(f"Serving published pipelines on {url} (docs: {url}/docs). Keys: {keys_of(project)}.")
+        for run in going:
+            tell(f"{run.id}: {run.pipeline} version {run.version} is {run.state}")
+        try:
+            asyncio.run(answer(control, listener))
+        finally:
+            (state / RECORD).unlink(missing_ok=True)
+
+
+async def answer(control: Control, listener: object) -> None:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    server = await loop.create_server(lambda: Connection(control), sock=listener, backlog=128)  # type: ignore[arg-type, call-overload]
+    while not stopped.is_set():
+        control.tick()
+        control.sweep()
+        try:
+            await asyncio.wait_for(stopped.wait(), TICK_S)
+        except TimeoutError:
+            continue
+    server.close()
+    control.draining = True
+    for connection in tuple(control.connections):
+        connection.close()
+    await asyncio.sleep(0)
+
+
+def record_of(project: Project) -> ServerRecord | None:
+    """Where the service answers; None where none has said so, or what is written can't be read."""
+    try:
+        return msgspec.json.decode((project.state.resolve() / RECORD).read_bytes(), type=ServerRecord)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def keys_of(project: Project) -> Path:
+    """The file of the keys, made where there is none. Raises SettingsError where it can't be used."""
+    file = project.state.resolve() / KEYS
+    if not file.exists():
+        make_keys(file)
+    read_keys(file)
+    return file

@@ -1,0 +1,88 @@
+"""What a run of a published pipeline does: the stages around a training, or the pipeline alone."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pushline.delivery import Delivery, execute, refusal_of
+from pushline.pipelines.definition import DataInput, load_pipeline
+from pushline.pipelines.published import from_check_data
+from pushline.results import Checked, Registered, Scalar, Trained
+from pushline.settings import PushlineSettings
+
+if TYPE_CHECKING:
+    from pushline.pipelines.work import Work
+
+TRAIN = "train"
+
+
+def run_published(work: "Work", settings: PushlineSettings) -> None:
+    """Run what was asked for and leave its outputs and result in the run's state.
+
+    A training is a delivery up to its decision: data, checks, training, registration. Another pipeline gets its data the
+    same way where the caller names none, and is run alone.
+    """
+    request, project = work.request, work.project
+    data = next((str(value) for name, value in request.inputs.items() if name == "data"), None)
+    settings = with_inputs(settings, request.inputs)
+    delivery = Delivery(project, settings, work.tell)
+    if request.pipeline == TRAIN:
+        checked = checked_data(work, delivery, data)
+        work.step("train")
+        budget = request.inputs.get("budget")
+        trained = execute(delivery, "train", budget=None if budget is None else str(budget))
+        work.step("register")
+        registered = execute(delivery, "register")
+        assert isinstance(trained, Trained)
+        assert isinstance(registered, Registered)
+        outputs = {"model": Path(trained.model), "evaluation": Path(trained.evaluation), "card": Path(trained.card)}
+        work.done(outputs, result_of(trained, registered, checked))
+        return
+    from pushline.pipelines.runner import run_pipeline
+
+    file = project.pipelines / f"{request.pipeline}.yml"
+    pipeline = load_pipeline(file)
+    inputs: dict[str, Scalar | Path] = dict(request.inputs)
+    for name, value in pipeline.inputs.items():
+        if isinstance(value, DataInput) and name not in inputs and from_check_data(value, project):
+            inputs[name] = Path(checked_data(work, delivery, None).table)
+    work.step(request.pipeline)
+    ran = run_pipeline(file, inputs, project.build / request.pipeline, tell=work.tell)
+    work.done(ran.outputs, {})
+
+
+def checked_data(work: "Work", delivery: Delivery, file: str | None) -> Checked:
+    """The table to work on: the file that the caller named, else what data.lock pins, checked in any case."""
+    if file is None:
+        work.step("fetch")
+        execute(delivery, "fetch")
+    work.step("check-data")
+    checked = execute(delivery, "check-data", file=Path(file) if file else None)
+    assert isinstance(checked, Checked)
+    if checked.critical:
+        raise refusal_of(checked)
+    return checked
+
+
+def with_inputs(settings: PushlineSettings, inputs: dict[str, Scalar]) -> PushlineSettings:
+    """The settings of training as the caller set them; all others are those of the published version."""
+    known = {name: value for name, value in inputs.items() if name in settings.training.__struct_fields__}
+    if not known:
+        return settings
+    said = {**msgspec.to_builtins(settings.training), **known}
+    training = msgspec.convert(said, type(settings.training), strict=False)
+    return msgspec.structs.replace(settings, training=training)
+
+
+def result_of(trained: Trained, registered: Registered, checked: Checked) -> dict[str, Scalar]:
+    figure = trained.metrics[trained.metric]
+    return {
+        "model_name": registered.model_name,
+        "model_version": registered.version,
+        "accepted": registered.decision.accept,
+        "reason": registered.decision.reason,
+        trained.metric: figure.value,
+        "data_version": checked.data_version,
+        "mlflow_run": trained.run_id,
+    }
