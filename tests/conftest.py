@@ -1,7 +1,8 @@
 """Fixtures that every room's tests share. What is expensive to make is made once per session."""
 
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from command import Ran, run_cli
 from pushline.project import Project
 from working_copy import copy_project
 
+# A free port, and a load that is over soon: what is tested is the way, not the endurance.
+QUICK = {"PUSHLINE_SERVING__PORT": "0", "PUSHLINE_LOAD__SECONDS": "3", "PUSHLINE_LOAD__P95_MS": "2000", "PUSHLINE_LOAD__P99_MS": "4000"}
 REPO = Path(__file__).resolve().parent.parent
 
 
@@ -51,6 +54,50 @@ def project(repo: Path, tmp_path: Path) -> Project:
 def run_pushline() -> Callable[..., Ran]:
     """Run the real command line: `run_pushline(project, "check-data", "f.csv")`."""
     return run_cli
+
+
+@pytest.fixture(scope="session")
+def table_csv(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real file, or where it isn't on this machine rows drawn from the profile: for tests that hold for both."""
+    file = find_real_data()
+    if file is not None:
+        return file
+    out = tmp_path_factory.mktemp("table") / "generated.csv"
+    ran = run_cli(Project(repo), "sample", "--rows", "32950", "--seed", "7", "--out", str(out))
+    assert ran.code == 0, ran.err
+    return out
+
+
+@pytest.fixture(scope="session")
+def trained(repo: Path, table_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `model/` (a real model folder) and `holdout.parquet`, made once."""
+    from training.model_folders import make_model_folder
+
+    out = tmp_path_factory.mktemp("trained")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the libraries say of each other as they are imported is theirs to mend
+        make_model_folder(table_csv, Project(repo), out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def model_folder(trained: Path) -> Path:
+    """A real model folder. Tests that change it copy it first."""
+    return trained / "model"
+
+
+@pytest.fixture(scope="session")
+def delivered(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project after one whole `pushline run`, its release live on a free port. Tests that change it copy it first."""
+    folder = tmp_path_factory.mktemp("delivered") / "project"
+    folder.mkdir()
+    project = copy_project(repo, folder)
+    file = find_real_data()
+    env = {"PUSHLINE_DATA": str(file)} if file else {}
+    ran = run_cli(project, "run", "--budget", "5s", *([] if file else ["--sample"]), env={**env, **QUICK}, timeout=280)
+    assert ran.code == 0, ran.err
+    yield project
+    run_cli(project, "stop", env=QUICK)
 
 
 @pytest.fixture(autouse=True)
