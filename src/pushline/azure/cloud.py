@@ -1,7 +1,10 @@
 """One workspace of Azure: its clients, made when first asked for, and what it knows about its surroundings."""
 
+import contextlib
+import io
 import logging
 import warnings
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -147,6 +150,15 @@ class Cloud:
 def name_of(resource: str) -> str:
     """The last part of an ARM id."""
     return resource.rstrip("/").rpartition("/")[2]
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """The SDK prints progress bars, notices and blank lines; a stage speaks for itself."""
+    nowhere = io.StringIO()
+    with contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def hush() -> None:

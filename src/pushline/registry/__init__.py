@@ -10,10 +10,15 @@ if TYPE_CHECKING:
 
 
 def open_store(project: "Project", settings: "PushlineSettings") -> "ModelStore":
-    """The registry of the project: its own on SQLite, or the one that `MLFLOW_TRACKING_URI` names.
+    """The registry of the project: on aci the workspace's; else its own on SQLite, or the one that `MLFLOW_TRACKING_URI` names.
 
     Nothing is touched before the first question.
     """
+    if settings.target == "aci":
+        from pushline.azure.cloud import Cloud
+        from pushline.azure.store import WorkspaceStore
+
+        return WorkspaceStore(Cloud(settings.azure), settings.model_name, downloads=project.state.resolve() / "models")
     from pushline.registry.mlflow_store import MlflowStore
 
     said = os.environ.get("MLFLOW_TRACKING_URI")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pushline.data.contract import Contract
-from pushline.errors import DataError
+from pushline.errors import DataError, SettingsError
 from pushline.evaluation import Evaluation, load_evaluation
 from pushline.files import cannot_write
 from pushline.project import Project
@@ -20,6 +20,7 @@ from pushline.training.conclude import EVALUATION
 from pushline.training.prepare import COUNTS, HOLDOUT, Counts
 
 if TYPE_CHECKING:
+    from pushline.pipelines.runner import Ran
     from pushline.registry.store import ModelStore
 
 Tell = Callable[[str], None]
@@ -34,23 +35,17 @@ def train(
     store: "ModelStore",
     *,
     budget: str | None,
+    attach: bool = False,
     tell: Tell,
 ) -> Trained:
     """Run `pipelines/train.yml` on the checked table, keep its outputs in build/train/, and log the run.
 
-    `budget` replaces the time of the settings. Raises SettingsError for a budget that is no duration, StepFailed for a
-    step that ended badly.
+    `budget` replaces the time of the settings; `attach` follows a run on Azure and never starts one. Raises SettingsError
+    for a budget that is no duration, StepFailed for a step that ended badly.
     """
-    from pushline.pipelines.runner import run_pipeline
-
     if not checked.table:
         raise DataError("There is no table to train on.", why="check-data could not read the file.", do="Run `pushline check-data` again.")
-    ran = run_pipeline(
-        project.pipelines / PIPELINE,
-        inputs_of(project, settings, checked, budget),
-        folder(project.build, Trained.stage) / "steps",
-        tell=tell,
-    )
+    ran = run_where_the_target_is(project, settings, inputs_of(project, settings, checked, budget), attach=attach, tell=tell)
     place = folder(project.build, Trained.stage)
     prepared = ran.outputs["prepared"]
     automl = next(step.outputs["best_model"] for step in ran.steps if "best_model" in step.outputs)
@@ -91,10 +86,28 @@ def train(
     )
 
 
+def run_where_the_target_is(
+    project: Project, settings: PushlineSettings, inputs: dict[str, Scalar | Path], *, attach: bool, tell: Tell
+) -> "Ran":
+    """The same pipeline file on this machine, or in the workspace."""
+    file, out = project.pipelines / PIPELINE, folder(project.build, Trained.stage) / "steps"
+    if settings.target == "aci":
+        from pushline.azure.training import AzureTraining
+
+        return AzureTraining(project, settings, file, inputs).run(out, tell, attach=attach)
+    from pushline.pipelines.runner import run_pipeline
+
+    if attach:
+        raise SettingsError(
+            "There is nothing to attach to.", why="Training runs in this process on the local target.", do="Leave --attach out."
+        )
+    return run_pipeline(file, inputs, out, tell=tell)
+
+
 def inputs_of(project: Project, settings: PushlineSettings, checked: Checked, budget: str | None) -> dict[str, Scalar | Path]:
     """The pipeline's inputs: the settings of training, and where the data comes from."""
     training = settings.training
-    time = budget or training.local_budget
+    time = budget or (settings.azure.budget if settings.target == "aci" else training.local_budget)
     seconds(time)
     return {
         "data": Path(checked.table),

@@ -1,0 +1,48 @@
+"""The workspace's MLflow as the model registry: the same store as the local one, signed in as we sign in everywhere."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pushline.azure.cloud import Cloud
+from pushline.azure.failures import asking
+from pushline.registry.mlflow_store import MlflowStore, quietly
+
+
+class WorkspaceStore(MlflowStore):
+    """Roles are tags: whether the workspace's MLflow keeps aliases is not known. Nothing is asked before the first question."""
+
+    def __init__(self, cloud: Cloud, name: str, *, downloads: Path) -> None:
+        self.cloud = cloud
+        super().__init__("", name, downloads=downloads, aliases=False)
+
+    @cached_property
+    def client(self) -> Any:
+        self.uri = self.cloud.facts.tracking
+        with quietly():
+            import mlflow
+            from azureml.mlflow._internal.service_context_loader import _AzureMLServiceContextLoader
+            from azureml.mlflow._internal.utils import ServiceContext
+
+            context = ServiceContext(
+                host_url=f"https://{self.uri.removeprefix('azureml://').partition('/')[0]}",
+                subscription_id=self.cloud.settings.subscription,
+                workspace_name=self.cloud.settings.workspace,
+                resource_group_name=self.cloud.settings.resource_group,
+                auth=self.cloud.credential,
+            )
+            # The plugin would sign in with a chain of its own, which knows no fresh assertion and asks for a browser.
+            _AzureMLServiceContextLoader.add_service_context(self.uri, context)
+            mlflow.set_tracking_uri(self.uri)
+            mlflow.set_registry_uri(self.uri)
+        return MlflowStore.client.func(self)  # type: ignore[attr-defined]
+
+    @contextmanager
+    def _asked(self, what: str) -> Iterator[None]:
+        with asking(f"the registry was to {what}"), super()._asked(what):
+            yield
+
+    def link(self, run_id: str) -> str:
+        return f"https://ml.azure.com/experiments?wsid={self.cloud.facts.id} (run {run_id})"

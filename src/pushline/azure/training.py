@@ -1,0 +1,241 @@
+"""Training on Azure: the pipeline is submitted, followed and collected; a run is found again by what it was made from.
+
+A job's name holds the hash of all that it depends on. So the same command again goes on with the job that runs, takes
+the outputs of the one that has ended, and submits a new one only where the last has failed or something has changed.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from pushline.azure.cloud import Cloud, quietly
+from pushline.azure.compute import ensure_cluster
+from pushline.azure.failures import asking, first_line
+from pushline.azure.pipeline import BEST_MODEL, STORE, document_of, load, place_of
+from pushline.azure.table import data_asset
+from pushline.errors import SettingsError, StepFailed, TargetError
+from pushline.files import cannot_write, content_hash
+from pushline.pipelines.fingerprint import fingerprint
+from pushline.pipelines.runner import Ran, Step
+from pushline.project import Project
+from pushline.results import Scalar
+from pushline.settings import PushlineSettings
+
+Tell = Callable[[str], None]
+ENDED = frozenset({"Completed", "Failed", "Canceled", "NotResponding"})
+FIRST_LOOK_S, LAST_LOOK_S = 1.0, 15.0
+LAST_LINES = 8
+ATTEMPTS = 50
+LARGE = frozenset({"train.parquet", "rejects.parquet"})  # stay on Azure
+
+
+class Found(Struct, frozen=True):
+    """A job of the workspace."""
+
+    name: str
+    status: str
+    studio: str
+
+
+class AzureTraining:
+    """One run of a pipeline file in the workspace."""
+
+    def __init__(self, project: Project, settings: PushlineSettings, file: Path, inputs: Mapping[str, Scalar | Path]) -> None:
+        self.project = project
+        self.settings = settings
+        self.file = file
+        self.inputs = inputs
+        self.cloud = Cloud(settings.azure)
+
+    @cached_property
+    def mark(self) -> str:
+        """The hash of everything that the outcome depends on."""
+        values = {
+            name: content_hash(value) if isinstance(value, Path) and name != "data" else str(value) for name, value in self.inputs.items()
+        }
+        values["data"] = str(self.inputs["data_version"])
+        return fingerprint(
+            {
+                "values": values,
+                "pipelines": content_hash(self.file.parent),
+                "code": content_hash(self.project.root / "src"),
+                "packages": content_hash(self.project.root / "requirements"),
+                "engine": self.settings.azure.engine,
+                "size": self.settings.azure.vm_size,
+                "concurrent": self.settings.azure.concurrent_trials,
+            }
+        )
+
+    @property
+    def stem(self) -> str:
+        return f"{self.settings.model_name}-{self.file.stem}-{self.mark[:12]}"
+
+    def newest(self) -> tuple[Found | None, str]:
+        """The newest job made from the same things, and the name the next one would have."""
+        newest = None
+        for number in range(1, ATTEMPTS + 1):
+            name = self.stem if number == 1 else f"{self.stem}-{number}"
+            found = self.find(name)
+            if found is None:
+                return newest, name
+            newest = found
+        raise TargetError(f"{self.stem} was tried {ATTEMPTS} times.", do="Change something before you try again.")
+
+    def find(self, name: str) -> Found | None:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with asking(f"looking for the job {name}"), quietly():
+            try:
+                job = self.cloud.ml.jobs.get(name)
+            except ResourceNotFoundError:
+                return None
+        return Found(name, str(job.status), str(job.studio_url or ""))
+
+    def run(self, out: Path, tell: Tell, *, attach: bool = False) -> Ran:
+        """Submit, or go on with, the run; wait for its end; bring its outputs below `out`.
+
+        `attach` never submits. Raises StepFailed with the failed step's own last lines.
+        """
+        newest, name = self.newest()
+        if newest is None or newest.status in ("Failed", "Canceled", "NotResponding"):
+            if attach:
+                told = f"The newest is {newest.name}, {newest.status.lower()}." if newest else "There is none with this code and data."
+                raise SettingsError("There is no training to attach to.", why=told, do="Start one with `pushline train`.")
+            newest = self.submit(name, tell)
+        elif newest.status == "Completed":
+            tell(f"{newest.name}: used again, its data, code and settings are unchanged")
+        else:
+            tell(f"Going on with {newest.name}, which is {newest.status.lower()}. {newest.studio}")
+        ended = self.follow(newest, tell)
+        if ended.status != "Completed":
+            raise self.failed(ended, out)
+        return self.collect(ended, out, tell)
+
+    def submit(self, name: str, tell: Tell) -> Found:
+        ensure_cluster(self.cloud, tell)
+        version = str(self.inputs["data_version"])
+        data = self.inputs["data"]
+        if not isinstance(data, Path):
+            raise SettingsError("There is no table to train on.", do="Run `pushline check-data` first.")
+        asset = data_asset(self.cloud, f"{self.settings.model_name}-table", version, data, tell)
+        document = document_of(self.file, self.settings.azure, {**self.inputs, "data": asset}, name)
+        tags = {"git_revision": str(self.inputs["git_revision"]), "data_version": version, "fingerprint": self.mark}
+        job = load(document, self.file, experiment=self.settings.model_name, tags=tags)
+        with asking("checking the job before it is submitted"), quietly():
+            faults = self.cloud.ml.jobs.validate(job).error_messages
+        if faults:
+            place, fault = next(iter(faults.items()))
+            raise SettingsError(f"Azure ML does not take {self.file.name}.", why=f"{place}: {first_line(fault)}", do="Correct the file.")
+        with asking(f"submitting {self.file.name}"), quietly():
+            made = self.cloud.ml.jobs.create_or_update(job)
+        tell(f"Submitted {made.name}. {made.studio_url or ''}".rstrip())
+        return Found(made.name, str(made.status or "NotStarted"), str(made.studio_url or ""))
+
+    def follow(self, job: Found, tell: Tell) -> Found:
+        """Tell what each step does until the job has ended. Interrupting leaves the job running."""
+        told: dict[str, str] = {}
+        pause = FIRST_LOOK_S
+        try:
+            while job.status not in ENDED:
+                time.sleep(pause)
+                pause = min(pause * 1.3, LAST_LOOK_S)
+                job = self.find(job.name) or job
+                for step in self.children(job.name):
+                    if told.get(step.display_name) != step.status:
+                        told[step.display_name] = step.status
+                        tell(f"{step.display_name}: {str(step.status).lower()}")
+        except KeyboardInterrupt:
+            tell(f"{job.name} goes on in Azure: `pushline train --attach` follows it, `pushline train --cancel` ends it.")
+            raise
+        return job
+
+    def children(self, name: str) -> list[Any]:
+        with asking(f"looking at the steps of {name}"), quietly():
+            return list(self.cloud.ml.jobs.list(parent_job_name=name))
+
+    def cancel(self, tell: Tell) -> bool:
+        """End the run that these things would go on with; True where one ran."""
+        newest, _ = self.newest()
+        if newest is None or newest.status in ENDED:
+            return False
+        with asking(f"cancelling {newest.name}"), quietly():
+            self.cloud.ml.jobs.begin_cancel(newest.name).result()
+        tell(f"Cancelled {newest.name}.")
+        return True
+
+    def failed(self, job: Found, out: Path) -> StepFailed:
+        """The error for a job that ended badly: the step that failed, its last lines, and where a person looks."""
+        steps = [step for step in self.children(job.name) if step.status == "Failed"]
+        look = f"Look at {job.studio}." if job.studio else "Look at it in the studio."
+        if job.status == "Canceled" or not steps:
+            return StepFailed(f"The training {job.name} ended as {job.status.lower()} on Azure.", do=f"{look} Then run again.")
+        step = steps[0]
+        lines = self.log_of(step.name, out / f"{step.display_name}.log")
+        return StepFailed(
+            f"The step {step.display_name} of {job.name} failed on Azure.",
+            why=" | ".join(lines[-LAST_LINES:]) or "It left no log.",
+            do=f"{out / (step.display_name + '.log')} holds the whole log. {look}",
+        )
+
+    def log_of(self, run: str, to: Path) -> list[str]:
+        """The lines of a step's own log, kept in `to`."""
+        from azure.core.exceptions import AzureError
+
+        try:
+            box = self.cloud.container("workspaceartifactstore")
+            content = box.download_blob(f"ExperimentRun/dcid.{run}/user_logs/std_log.txt").readall()
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.write_bytes(content)
+        except (AzureError, OSError):
+            return []
+        return [line.strip() for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
+
+    def collect(self, job: Found, out: Path, tell: Tell) -> Ran:
+        """The job's outputs on this machine; what a step left that no stage reads stays on Azure."""
+        home = out / job.name
+        outputs: dict[str, Path] = {}
+        for output in ("prepared", "model", "evaluation", BEST_MODEL):
+            outputs[output] = self.brought(job.name, output, home / output)
+        tell(f"Brought the outputs of {job.name} to {home}.")
+        steps = tuple(
+            Step(
+                name=step.display_name,
+                reused=False,
+                seconds=0.0,
+                log=out / f"{step.display_name}.log",
+                outputs={BEST_MODEL: outputs[BEST_MODEL]} if step.display_name == "automl" else {},
+            )
+            for step in self.children(job.name)
+        )
+        return Ran(outputs=outputs, steps=steps)
+
+    def brought(self, job: str, output: str, to: Path) -> Path:
+        """A folder of the default store, put here once and whole."""
+        if to.is_dir():
+            return to
+        prefix = place_of(job, output) + "/"
+        half = to.with_name(f".half-{to.name}")
+        try:
+            shutil.rmtree(half, ignore_errors=True)
+            half.mkdir(parents=True)
+            with asking(f"bringing the output {output} of {job}"):
+                box = self.cloud.container(STORE)
+                names = [blob.name for blob in box.list_blobs(name_starts_with=prefix) if Path(blob.name).name not in LARGE]
+                for name in names:
+                    file = half / name.removeprefix(prefix)
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    with file.open("wb") as stream:
+                        box.download_blob(name).readinto(stream)
+            if not names:
+                raise TargetError(f"The job {job} left no {output}.", why=f"Nothing lies at {STORE}/{prefix}.", do="Look at its log.")
+            half.rename(to)
+        except OSError as error:
+            raise cannot_write(to, error) from error
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
+        return to
