@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from mmap import mmap
 
 from pushline.serving.running import SLOT_BYTES, Place, Running
@@ -95,15 +95,17 @@ class Generation:
             if worker.left and now > worker.left + END_S:
                 worker.kill()
 
-    def start_missing(self, listener: socket.socket, to_close: Iterable[int], now: float) -> list[Worker]:
+    def start_missing(self, listener: socket.socket, to_close: Sequence[int], now: float) -> list[Worker]:
         """Start workers up to the wanted number, unless one died a moment ago."""
         if now < self.not_before:
             return []
-        fresh = [self.fork(listener, to_close) for _ in range(self.wanted - len(self.staying))]
-        self.workers += fresh
-        return fresh
+        known = len(self.workers)
+        while len(self.staying) < self.wanted:
+            others = [worker.lifeline.fileno() for worker in self.workers[known:]]
+            self.workers.append(self.fork(listener, [*to_close, *others]))
+        return self.workers[known:]
 
-    def fork(self, listener: socket.socket, to_close: Iterable[int]) -> Worker:
+    def fork(self, listener: socket.socket, to_close: Sequence[int]) -> Worker:
         """One more worker. It shares the listening socket and the counters, and nothing else of this process."""
         ours, theirs = socket.socketpair()
         used = {worker.slot for worker in self.workers}
