@@ -30,6 +30,7 @@ check: setup  ## lint, types, workflows, generated docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python scripts/generate_docs.py --check
 
 format: setup  ## write the code the way check wants it
 	$(BIN)/ruff check --fix .
@@ -40,6 +41,12 @@ test: setup  ## every test
 
 test-fast: setup  ## the daily subset
 	$(BIN)/pytest -m "not slow"
+
+docs: setup  ## write what the documentation takes from the program
+	@$(BIN)/python scripts/generate_docs.py
+
+bench-checks: setup  ## check-data at 33 thousand, 3.3 million and 33 million rows, beside others
+	$(BIN)/python scripts/bench_checks.py
 
 lock: .venv/.done  ## renew the locks from pyproject.toml
 	$(BIN)/python scripts/lock.py
@@ -53,4 +60,4 @@ verdict:  ## in GitHub Actions: whether a pull request may merge
 path: setup  ## in GitHub Actions: let later steps find the commands
 	@echo "$(CURDIR)/$(BIN)" >> "$$GITHUB_PATH"
 
-.PHONY: plan verdict path help setup run serve stop check format test test-fast lock
+.PHONY: docs bench-checks plan verdict path help setup run serve stop check format test test-fast lock

@@ -9,38 +9,40 @@ from pushline.results import Finding
 MOST_LINES = 20  # a finding names the first offenders, not all of them
 
 SEVERITIES = ("critical", "warning", "info")
-# What must be right before the next one can be judged. A rule's own id stands where `rule` does.
-BASICS = (
-    "not-a-table",
-    "empty-file",
-    "encoding",
-    "nul-bytes",
-    "line-ends",
-    "delimiter",
-    "header-missing",
-    "header",
-    "column-duplicate",
-    "column-missing",
-    "column-renamed",
-    "quotes",
-    "decimal-comma",
-    "ragged-rows",
-    "no-rows",
-    "misplaced-values",
-    "column-order",
-    "type",
-    "missing-values",
-    "allowed",
-    "range",
-    "rows",
-    "class-balance",
-    "rule",
-    "unknown-values",
-    "duplicates",
-    "constant",
-    "column-extra",
-    "byte-order-mark",
-)
+# Every kind of finding and what it says, the most basic first: what must be right before the next one can be judged.
+# A rule's own id stands where `rule` does.
+KINDS = {
+    "not-a-table": "the bytes are no CSV and no Parquet file of that name: an archive, a workbook, a web page, JSON, a cut-off file",
+    "empty-file": "the file has 0 bytes",
+    "encoding": "the text is not UTF-8",
+    "nul-bytes": "there are zero bytes in the text",
+    "line-ends": "the lines end in single carriage returns or in several ways (warning), or never (critical)",
+    "delimiter": "the fields are separated by something else than the contract's `delimiter`",
+    "header-missing": "the first line is a row",
+    "header": "the header is that of another table",
+    "column-duplicate": "the header holds a name twice",
+    "column-missing": "the header lacks columns",
+    "column-renamed": "a column has another name than in the contract",
+    "quotes": "a quote is not closed where its field ends",
+    "decimal-comma": "numbers have a decimal comma, which also separates the fields",
+    "ragged-rows": "rows have too few or too many fields",
+    "no-rows": "there is a header and no row",
+    "misplaced-values": "most values stand under the wrong name",
+    "column-order": "the columns stand in another order; they were read by name",
+    "type": "cells are not of the column's type, or are infinite or not a number",
+    "missing-values": "more cells are empty than `missing_at_most` tolerates",
+    "allowed": "values are not among `allowed`",
+    "range": "values are below `minimum` or above `maximum`",
+    "rows": "there are fewer rows than `rows_at_least`",
+    "class-balance": "a class is rarer than `rarest_class_at_least`, or absent",
+    "rule": "rows break a rule of data_checks/rules.py",
+    "unknown-values": "a larger share of values is `unknown` than `unknown_at_most` tolerates",
+    "duplicates": "a larger share of rows repeats an earlier one than `duplicates_at_most` tolerates",
+    "constant": "a feature holds one value in every row",
+    "column-extra": "the header has columns the contract does not know; they are left out",
+    "byte-order-mark": "the file begins with a byte order mark; it was skipped",
+}
+BASICS = tuple(KINDS)
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -85,7 +85,7 @@ def read_csv(reading: Reading, head: bytes, contract: Contract, scratch: Path, p
         return
     reading.columns = header.columns
     with database(scratch) as connection:
-        relation = csv_relation(file, len(header.names), contract.delimiter, strict=scan.line_ends < 2)
+        relation = csv_relation(file, len(header.names), contract.delimiter, strict=not scan.is_mixed)
         try:
             reading.source.rows = write(connection, relation, header.cells, contract, part, otherwise="error('not of its type')")
         except duckdb.Error:
@@ -142,7 +142,7 @@ def read_again(
     import duckdb
 
     raw = scratch / "raw.parquet"
-    relation = csv_relation(reading.source.file, len(header.names), contract.delimiter, strict=scan.line_ends < 2, rejects=True)
+    relation = csv_relation(reading.source.file, len(header.names), contract.delimiter, strict=not scan.is_mixed, rejects=True)
     try:
         rows = int(one(connection.execute(f"COPY (SELECT * FROM {relation}) TO {literal(str(raw))} (FORMAT parquet)"))[0])
     except duckdb.Error as error:

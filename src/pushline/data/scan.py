@@ -27,35 +27,55 @@ MAGIC = (
 )
 
 
+class LineEnds(Struct, kw_only=True):
+    """How many of each kind."""
+
+    lf: int = 0  # line feeds without a carriage return before them
+    crlf: int = 0
+    cr: int = 0  # carriage returns without a line feed behind them
+
+    def add(self, piece: bytes) -> None:
+        feeds, pairs, returns = piece.count(b"\n"), piece.count(b"\r\n"), piece.count(b"\r")
+        self.lf += feeds - pairs
+        self.crlf += pairs
+        self.cr += returns - pairs
+
+    @property
+    def all(self) -> int:
+        return self.lf + self.crlf + self.cr
+
+    @property
+    def kinds(self) -> int:
+        return (self.lf > 0) + (self.crlf > 0) + (self.cr > 0)
+
+
 class Scan(Struct, kw_only=True):
     """What one pass over the bytes of a text file found."""
 
     size: int
     head: bytes = b""
     byte_order_mark: bool = False
-    lf: int = 0  # bare line feeds
-    crlf: int = 0
-    cr: int = 0  # bare carriage returns
+    ends: LineEnds  # all
+    row_ends: LineEnds  # those outside of quotes
     ends_open: bool = False  # no line end after the last line
     longest_open: int = 0  # bytes without any line end
     nul_lines: list[int] = []
     nul_bytes: int = 0
     invalid_lines: list[int] = []
     invalid: int = 0
-    quoted: bool = False
+    in_quotes: bool = False
 
     @property
     def lines(self) -> int:
-        return self.lf + self.crlf + self.cr + self.ends_open
+        return self.ends.all + self.ends_open
 
     @property
-    def line_ends(self) -> int:
-        """How many kinds of line end the file has."""
-        return (self.lf > 0) + (self.crlf > 0) + (self.cr > 0)
+    def is_mixed(self) -> bool:
+        return self.row_ends.kinds > 1
 
     @property
     def only_cr(self) -> bool:
-        return self.cr > 0 and not self.lf and not self.crlf
+        return self.ends.cr > 0 and self.ends.kinds == 1
 
 
 def first_bytes(file: Path) -> bytes:
@@ -133,7 +153,7 @@ def _wide_encoding(head: bytes) -> str:
 
 def scan(file: Path) -> Scan:
     """Line ends, encoding and zero bytes of a text file, read in pieces of a few megabytes that end at a line's end."""
-    seen = Scan(size=file.stat().st_size, nul_lines=[], invalid_lines=[])
+    seen = Scan(size=file.stat().st_size, ends=LineEnds(), row_ends=LineEnds())
     rest = b""
     with file.open("rb") as stream:
         while piece := stream.read(CHUNK):
@@ -156,12 +176,14 @@ def _take(seen: Scan, piece: bytes) -> None:
     """Count one piece; line numbers are worked out only where something is wrong in it."""
     if not piece:
         return
-    before = seen.lf + seen.crlf + seen.cr
-    feeds, pairs = piece.count(b"\n"), piece.count(b"\r\n")
-    seen.lf += feeds - pairs
-    seen.crlf += pairs
-    seen.cr += piece.count(b"\r") - pairs
-    seen.quoted = seen.quoted or b'"' in piece
+    before, feeds = seen.ends.all, b"\n" in piece
+    seen.ends.add(piece)
+    if b'"' in piece or seen.in_quotes:
+        parts = piece.split(b'"')
+        seen.row_ends.add(b'"'.join(parts[seen.in_quotes :: 2]))
+        seen.in_quotes ^= len(parts) % 2 == 0
+    else:
+        seen.row_ends.add(piece)
     zeros = piece.count(0)
     seen.nul_bytes += zeros
     valid = piece.isascii() or _is_utf8(piece)
@@ -214,16 +236,16 @@ def faults_of(seen: Scan) -> list[Finding]:
         )
     if seen.longest_open > LONGEST_LINE and not seen.nul_bytes:
         found.append(_endless_line(seen))
-    if seen.only_cr or seen.line_ends > 1:
+    if seen.only_cr or seen.is_mixed:
         what = "are single carriage returns" if seen.only_cr else "are of several kinds"
         found.append(
             Finding(
                 id="line-ends",
                 severity="warning",
                 message=f"The line ends {what}; many programs misread such a file. Write LF or CRLF.",
-                seen=f"{seen.crlf:,} CRLF, {seen.lf:,} LF, {seen.cr:,} CR",
+                seen=f"{seen.row_ends.crlf:,} CRLF, {seen.row_ends.lf:,} LF, {seen.row_ends.cr:,} CR",
                 expected="LF or CRLF throughout",
-                count=min(n for n in (seen.crlf, seen.lf, seen.cr) if n),
+                count=min((n for n in (seen.row_ends.crlf, seen.row_ends.lf, seen.row_ends.cr) if n), default=0),
             )
         )
     if seen.byte_order_mark:

@@ -1,0 +1,152 @@
+"""Writes what the documentation takes from the program; `--check` only says what is out of date.
+
+A page holds `<!-- generated: NAME -->` and `<!-- end -->`; what stands between is made by the function of that name here.
+Whole files are made too: data_checks/contract.schema.json.
+"""
+
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+ROOT = Path(__file__).resolve().parent.parent
+MARKED = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    names = list(head)
+    lines = [names, ["---"] * len(names), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def keys_of(kind: type) -> str:
+    """The keys of a typed model: name, type, default, meaning."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    rows = []
+    for field in msgspec.structs.fields(kind):
+        bare, limits, meaning = described(hints[field.name])
+        default = "required" if field.required else shown_default(field)
+        rows.append([f"`{field.encode_name}`", bare + (f", {limits}" if limits else ""), default, meaning])
+    return table(["key", "type", "default", "meaning"], rows)
+
+
+def described(hint: Any) -> tuple[str, str, str]:
+    """Type, limits and description of an annotated field."""
+    limits, meaning = [], ""
+    while typing.get_origin(hint) is typing.Annotated:
+        hint, *notes = typing.get_args(hint)
+        for note in notes:
+            if isinstance(note, msgspec.Meta):
+                meaning = note.description or meaning
+                limits += limits_of(note)
+    args = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        kinds = [described(arg) for arg in args if arg is not types.NoneType]
+        return " or ".join(kind for kind, _, _ in kinds), ", ".join(filter(None, (limit for _, limit, _ in kinds))), meaning
+    if typing.get_origin(hint) is typing.Literal:
+        return ", ".join(f"`{arg}`" for arg in args), "", meaning
+    if typing.get_origin(hint) is tuple:
+        return f"list of {described(args[0])[0]}", ", ".join(limits), meaning
+    names = {str: "text", int: "integer", float: "number", bool: "true or false"}
+    return names.get(hint, getattr(hint, "__name__", str(hint)).lower()), ", ".join(limits), meaning
+
+
+def limits_of(note: msgspec.Meta) -> list[str]:
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    found = [f"{sign} {getattr(note, name):g}" for name, sign in signs.items() if getattr(note, name) is not None]
+    return found + ([f"`{note.pattern}`"] if note.pattern else [])
+
+
+def shown_default(field: msgspec.structs.FieldInfo) -> str:
+    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    if value is None or value == "":
+        return "none"
+    return f"`{msgspec.json.encode(value).decode()}`"
+
+
+def contract_keys() -> str:
+    from pushline.data.contract import Contract
+
+    return keys_of(Contract)
+
+
+def column_keys() -> str:
+    from pushline.data.contract import Column
+
+    return keys_of(Column)
+
+
+def derived_keys() -> str:
+    from pushline.data.contract import Derived
+
+    return keys_of(Derived)
+
+
+def rule_keys() -> str:
+    from pushline.data.rules import Rule
+
+    return keys_of(Rule)
+
+
+def finding_kinds() -> str:
+    from pushline.data.findings import KINDS
+
+    return table(["id", "what it says"], [[f"`{name}`", meaning] for name, meaning in KINDS.items()])
+
+
+def workflows() -> str:
+    import workflow_table
+
+    return workflow_table.table().rstrip("\n")
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "contract-keys": contract_keys,
+    "column-keys": column_keys,
+    "derived-keys": derived_keys,
+    "rule-keys": rule_keys,
+    "finding-kinds": finding_kinds,
+    "workflows": workflows,
+}
+
+
+def contract_schema() -> bytes:
+    from pushline.data.schema import schema_file
+
+    return schema_file()
+
+
+FILES: dict[str, Callable[[], bytes]] = {"data_checks/contract.schema.json": contract_schema}
+
+
+def renewed(page: str) -> str:
+    """A page with its generated parts made anew. Raises KeyError for a name that no function here makes."""
+    return MARKED.sub(lambda match: f"{match[1]}{BLOCKS[match['name']]()}\n{match[3]}", page)
+
+
+def out_of_date(root: Path) -> dict[Path, bytes]:
+    """What each file should hold that holds something else."""
+    pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    wanted = {page: renewed(page.read_text(encoding="utf-8")).encode() for page in pages if page.is_file()}
+    wanted |= {root / name: make() for name, make in FILES.items()}
+    return {file: content for file, content in wanted.items() if not file.is_file() or file.read_bytes() != content}
+
+
+def main() -> int:
+    stale = out_of_date(ROOT)
+    for file, content in stale.items():
+        if "--check" in sys.argv:
+            print(f"{file.relative_to(ROOT)} is out of date: run `make docs`.")
+        else:
+            file.write_bytes(content)
+            print(f"wrote {file.relative_to(ROOT)}")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
