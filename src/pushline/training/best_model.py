@@ -39,11 +39,15 @@ class BestModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     curve: Points  # seconds since the search began, best score so far
     seconds: float
     stopped: str  # why the search ended
+    calibration: tuple[float, float] = (1.0, 0.0)  # slope and shift of the log-odds; 1 and 0 change nothing
+    derived: tuple[str, ...] = ()  # features computed inside the graph
     imbalance: str = "none"
     treatments: tuple[Treatment, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     rows: int = 0
+    learned_share: float = 1.0  # of the rows that each fit learned from: less on a table too large for the time
     folds: int = 0
+    judged_folds: int = 0  # on how many of them models were judged
     seed: int = 0
 
 

@@ -9,7 +9,6 @@ from pushline.results import Interval
 from pushline.training.best_model import BestModel
 from pushline.training.evaluate import worthless
 from pushline.training.export import Origin
-from pushline.training.metrics import HIGHER_IS_BETTER
 from pushline.training.threshold import Chosen
 
 NAMES = {
@@ -205,12 +204,11 @@ def importance_section(evaluation: Evaluation) -> str:
 
 
 def comparison(best: BestModel) -> str:
-    sign = 1 if HIGHER_IS_BETTER[best.metric] else -1
     rows = [
         (
             trial.name,
             trial.algorithm,
-            "" if trial.score is None else f"{sign * trial.score:.4f}",
+            "" if trial.score is None else f"{trial.score:.4f}",
             f"{trial.seconds:.1f}",
             trial.state if trial.score is None else "",
         )

@@ -9,6 +9,8 @@ from pushline.data.labels import Codes, class_codes
 from pushline.training.automl.limits import SearchSettings
 from pushline.training.automl.pool import warm_up
 from pushline.training.best_model import BestModel
+from pushline.training.features import compute, features_of
+from pushline.training.leakage import suspects_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,17 +19,29 @@ Tell = Callable[[str], None]
 
 
 def find_model(
-    frame: "pd.DataFrame", contract: Contract, settings: SearchSettings, *, use_known_after: bool, tell: Tell
+    frame: "pd.DataFrame",
+    contract: Contract,
+    settings: SearchSettings,
+    *,
+    use_known_after: bool,
+    tell: Tell,
+    stop: Callable[[], bool] = lambda: False,
 ) -> tuple[BestModel, bytes, Codes, Any]:
-    """Search on `frame` (features and label, cleaned). Returns the record, the numeric graph, and labels and probabilities out of fold."""
+    """Search on `frame` (features and label, cleaned). Returns the record, the numeric graph, and labels and probabilities out of fold.
+
+    `stop`: asked now and then; once it says yes, the best so far is the result.
+    """
+    warm_up()  # the workers load their libraries while we encode
     from pushline.training.automl.search import search
 
-    warm_up()
     encoding: Encoding = encoding_of(contract.features(use_known_after=use_known_after))
     labels = class_codes(contract, frame[contract.label.name])
-    matrix = encode_frame(encoding, frame)
-    kinds = tuple(column.kind for column in encoding.columns)
-    found = search(matrix, labels, kinds, len(contract.classes), settings, tell=tell)
+    raw = encode_frame(encoding, frame)
+    suspects = suspects_of(raw, labels, encoding, contract)
+    features = features_of(contract, encoding)
+    matrix = compute(raw, features, encoding)
+    kinds = (*(column.kind for column in encoding.columns), *("number" for _ in features))
+    found = search(matrix, labels, kinds, len(contract.classes), settings, tell=tell, features=features, encoding=encoding, stop=stop)
     best = BestModel(
         encoding=encoding,
         classes=contract.classes,
@@ -39,9 +53,15 @@ def find_model(
         curve=found.curve,
         seconds=found.seconds,
         stopped=found.stopped,
+        calibration=(found.calibration.slope, found.calibration.shift),
+        derived=tuple(feature.name for feature in features),
         imbalance=settings.imbalance,
+        treatments=found.treatments,
+        suspects=suspects,
         rows=len(frame),
+        learned_share=found.plan.share,
         folds=settings.folds,
+        judged_folds=len(found.plan.folds),
         seed=settings.seed,
     )
-    return best, found.model, labels, found.probabilities
+    return best, found.model, labels[found.rows], found.probabilities

@@ -5,7 +5,7 @@ operator and not one a member.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec import Struct
@@ -14,6 +14,9 @@ from pushline.data.contract import Contract
 from pushline.data.encoding import Encoding
 from pushline.serving.model_folder import LABEL, MATRIX_INPUT, PROBABILITIES, probability_of
 from pushline.training.trees import LEAF, TreeModel
+
+if TYPE_CHECKING:
+    from pushline.training.features import Feature
 
 OPSET = 18
 ML_OPSET = 3
@@ -80,16 +83,31 @@ class Nodes:
         return output
 
 
-def matrix_graph(parts: Sequence[Part], weights: Sequence[float], calibration: Calibration, *, columns: int, classes: int) -> Any:
-    """The graph from the float32 matrix [rows, columns] to probabilities [rows, classes] of a weighted vote of `parts`."""
+def matrix_graph(
+    parts: Sequence[Part],
+    weights: Sequence[float],
+    calibration: Calibration,
+    *,
+    columns: int,
+    classes: int,
+    features: Sequence["Feature"] = (),
+    encoding: Encoding | None = None,
+) -> Any:
+    """The graph from the float32 matrix [rows, columns] to probabilities [rows, classes] of a weighted vote of `parts`.
+
+    With derived `features`, which the graph computes behind the columns that `encoding` names, the parts read both.
+    """
+    from pushline.training.features import with_features
+
     nodes = Nodes()
+    source = with_features(nodes, features, encoding) if encoding is not None else MATRIX_INPUT
     probabilities: list[str] = []
     trees = [(part, weight) for part, weight in zip(parts, weights, strict=True) if isinstance(part, TreeModel)]
     if trees:
-        probabilities.append(vote_of_trees(nodes, trees, classes))
+        probabilities.append(vote_of_trees(nodes, trees, classes, source))
     for part, weight in zip(parts, weights, strict=True):
         if isinstance(part, Linear):
-            scores = linear_scores(nodes, part)
+            scores = linear_scores(nodes, part, source)
             probabilities.append(nodes.add("Mul", [linked(nodes, scores, classes), nodes.constant(weight)]))
     total = probabilities[0]
     for other in probabilities[1:]:
@@ -132,9 +150,9 @@ def model_of(graph: Any) -> Any:
     return model
 
 
-def vote_of_trees(nodes: Nodes, members: Sequence[tuple[TreeModel, float]], classes: int) -> str:
+def vote_of_trees(nodes: Nodes, members: Sequence[tuple[TreeModel, float]], classes: int, source: str) -> str:
     """The weighted probabilities of tree members: [rows, 1] for two classes, [rows, classes] otherwise."""
-    raw = nodes.add("TreeEnsembleRegressor", [MATRIX_INPUT], domain="ai.onnx.ml", **tree_attributes(members))
+    raw = nodes.add("TreeEnsembleRegressor", [source], domain="ai.onnx.ml", **tree_attributes(members))
     summed: list[str] = []
     start = 0
     kinds: dict[str, list[tuple[int, int, float]]] = {}
@@ -211,15 +229,15 @@ def tree_attributes(members: Sequence[tuple[TreeModel, float]]) -> dict[str, Any
     return {**columns, "n_targets": len(base), "base_values": base, "aggregate_function": "SUM", "post_transform": "NONE"}
 
 
-def linear_scores(nodes: Nodes, part: Linear) -> str:
+def linear_scores(nodes: Nodes, part: Linear, source: str) -> str:
     """Scores [rows, outputs] of a linear model on the matrix."""
     pieces: list[str] = []
     if part.numbers:
-        numbers = nodes.add("Gather", [MATRIX_INPUT, nodes.constant(part.numbers, np.int64)], axis=1)
+        numbers = nodes.add("Gather", [source, nodes.constant(part.numbers, np.int64)], axis=1)
         numbers = nodes.add("Where", [nodes.add("IsNaN", [numbers]), nodes.constant(part.fill), numbers])
         pieces.append(nodes.add("Div", [nodes.add("Sub", [numbers, nodes.constant(part.mean)]), nodes.constant(part.scale)]))
     for column, count in part.categories:
-        code = nodes.add("Gather", [MATRIX_INPUT, nodes.constant([column], np.int64)], axis=1)
+        code = nodes.add("Gather", [source, nodes.constant([column], np.int64)], axis=1)
         same = nodes.add("Equal", [code, nodes.constant([list(range(-1, count - 1))])])
         pieces.append(nodes.add("Cast", [same], to=1))
     joined = pieces[0] if len(pieces) == 1 else nodes.add("Concat", pieces, axis=1)

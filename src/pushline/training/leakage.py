@@ -1,6 +1,6 @@
 """Columns that may give the label away, with the evidence: for a person to judge, nothing is left out because of it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +10,6 @@ from pushline.data.labels import Codes
 from pushline.evaluation import Suspect
 from pushline.results import Scalar
 from pushline.training.metrics import binary_average_precision, binary_roc_auc
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Floats = np.ndarray[Any, Any]
 DECIDES = 0.9  # ROC AUC of one column alone, from which it nearly decides the label
@@ -25,8 +22,8 @@ BINS = 64
 ROWS = 100_000  # looked at
 
 
-def suspects_of(frame: "pd.DataFrame", matrix: Floats, labels: Codes, encoding: Encoding, contract: Contract) -> tuple[Suspect, ...]:
-    """The suspects among the columns of `matrix`, which encodes `frame` in the file's order."""
+def suspects_of(matrix: Floats, labels: Codes, encoding: Encoding, contract: Contract) -> tuple[Suspect, ...]:
+    """The suspects among the columns of `matrix`, rows in the order of the file."""
     found: list[Suspect] = []
     matrix, labels = matrix[:ROWS], labels[:ROWS]
     timed = [place for place, name in enumerate(encoding.names) if contract.by_name[name].encodes_time]
@@ -57,7 +54,8 @@ def decides(name: str, values: Floats, labels: Codes, contract: Contract) -> lis
         share = cross_fitted(codes, len(cells), truth)
         area = binary_roc_auc(truth, share)
         if area >= DECIDES:
-            evidence: dict[str, Scalar] = {"roc_auc_alone": round(area, 4), "average_precision_alone": round(binary_average_precision(truth, share), 4)}
+            alone = binary_average_precision(truth, share)
+            evidence: dict[str, Scalar] = {"roc_auc_alone": round(area, 4), "average_precision_alone": round(alone, 4)}
             text = f"alone it ranks `{contract.classes[number]}` with a ROC AUC of {area:.3f}: it nearly decides the label"
             found.append(Suspect(column=name, reason=text, evidence=evidence))
             continue

@@ -27,6 +27,11 @@ def score(metric: str, labels: Codes, probabilities: Floats) -> float:
     return value if HIGHER_IS_BETTER[metric] else -value
 
 
+def natural(metric: str, worth: float) -> float:
+    """A score to maximise as the figure that people know."""
+    return worth if HIGHER_IS_BETTER[metric] else -worth
+
+
 def figures(labels: Codes, probabilities: Floats) -> dict[str, float]:
     """All figures that need no threshold."""
     return {name: metric(labels, probabilities) for name, metric in METRICS.items()}

@@ -28,7 +28,7 @@ class Algorithm(Struct, frozen=True, kw_only=True):
     portfolio: tuple[dict[str, Value], ...]  # tried first, in this order
     space: dict[str, Range]  # searched from the first of the portfolio
     on_azure: bool = True
-    fast: bool = True  # its search is worth the time
+    patient: bool = False  # tried where it is asked for by name, or where there is a lot of time
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -42,6 +42,18 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
 HERE = "pushline.training.automl.algorithms"
 
+SLOW = {"n_estimators": 250, "learning_rate": 0.03, "colsample_bytree": 0.5, "subsample": 0.8, "reg_lambda": 5.0}
+BOOSTING = {
+    "n_estimators": Range(100, 600),
+    "learning_rate": Range(0.01, 0.2),
+    "colsample_bytree": Range(0.2, 1.0, log=False),
+    "subsample": Range(0.5, 1.0, log=False),
+    "reg_lambda": Range(0.01, 100.0),
+}
+FOREST = {"max_leaf_nodes": Range(16, 400), "min_samples_leaf": Range(1, 100), "max_features": Range(0.1, 1.0, log=False)}
+
+# In the order in which they are tried. Slow and regularised first: facts and bench say that this wins or comes close on
+# tables of this kind (docs/decisions/0031-automl.md), and LightGBM needs under a second for it.
 ALGORITHMS: dict[str, Algorithm] = {
     algorithm.name: algorithm
     for algorithm in (
@@ -49,39 +61,43 @@ ALGORITHMS: dict[str, Algorithm] = {
             name="LightGBM",
             builder=f"{HERE}:lightgbm",
             portfolio=(
+                {**SLOW, "num_leaves": 15, "min_child_samples": 60},
+                {**SLOW, "num_leaves": 31, "min_child_samples": 100, "colsample_bytree": 0.3, "reg_lambda": 20.0},
+            ),
+            space={**BOOSTING, "num_leaves": Range(4, 63), "min_child_samples": Range(5, 300)},
+        ),
+        Algorithm(
+            name="XGBoostClassifier",
+            builder=f"{HERE}:xgboost",
+            portfolio=({**SLOW, "max_leaves": 15, "min_child_weight": 6.0},),
+            space={**BOOSTING, "max_leaves": Range(4, 63), "min_child_weight": Range(0.5, 50.0)},
+        ),
+        Algorithm(
+            name="GradientBoosting",
+            builder=f"{HERE}:hist_gradient_boosting",
+            portfolio=(
                 {
-                    "n_estimators": 250,
+                    "max_iter": 250,
                     "learning_rate": 0.03,
-                    "num_leaves": 15,
-                    "min_child_samples": 60,
-                    "colsample_bytree": 0.5,
-                    "subsample": 0.8,
-                    "reg_lambda": 5.0,
-                },
-                {
-                    "n_estimators": 100,
-                    "learning_rate": 0.1,
-                    "num_leaves": 31,
-                    "min_child_samples": 20,
-                    "colsample_bytree": 1.0,
-                    "subsample": 1.0,
-                    "reg_lambda": 0.0,
+                    "max_leaf_nodes": 15,
+                    "min_samples_leaf": 60,
+                    "l2_regularization": 5.0,
+                    "max_features": 0.5,
                 },
             ),
             space={
-                "n_estimators": Range(100, 600),
+                "max_iter": Range(100, 600),
                 "learning_rate": Range(0.01, 0.2),
-                "num_leaves": Range(4, 63),
-                "min_child_samples": Range(5, 300),
-                "colsample_bytree": Range(0.2, 1.0, log=False),
-                "subsample": Range(0.5, 1.0, log=False),
-                "reg_lambda": Range(0.01, 100.0),
+                "max_leaf_nodes": Range(4, 63),
+                "min_samples_leaf": Range(5, 300),
+                "l2_regularization": Range(0.01, 100.0),
+                "max_features": Range(0.2, 1.0, log=False),
             },
         ),
         Algorithm(
             name="CatBoost",
             builder=f"{HERE}:catboost",
-            portfolio=({"iterations": 300, "learning_rate": 0.08, "depth": 6, "l2_leaf_reg": 5.0, "rsm": 0.5},),
+            portfolio=({"iterations": 300, "learning_rate": 0.06, "depth": 6, "l2_leaf_reg": 5.0, "rsm": 0.5},),
             space={
                 "iterations": Range(100, 500),
                 "learning_rate": Range(0.02, 0.3),
@@ -92,42 +108,6 @@ ALGORITHMS: dict[str, Algorithm] = {
             on_azure=False,
         ),
         Algorithm(
-            name="XGBoostClassifier",
-            builder=f"{HERE}:xgboost",
-            portfolio=(
-                {
-                    "n_estimators": 250,
-                    "learning_rate": 0.03,
-                    "max_leaves": 15,
-                    "min_child_weight": 6.0,
-                    "colsample_bytree": 0.5,
-                    "subsample": 0.8,
-                    "reg_lambda": 5.0,
-                },
-            ),
-            space={
-                "n_estimators": Range(100, 600),
-                "learning_rate": Range(0.01, 0.2),
-                "max_leaves": Range(4, 63),
-                "min_child_weight": Range(0.5, 50.0),
-                "colsample_bytree": Range(0.2, 1.0, log=False),
-                "subsample": Range(0.5, 1.0, log=False),
-                "reg_lambda": Range(0.01, 100.0),
-            },
-        ),
-        Algorithm(
-            name="GradientBoosting",
-            builder=f"{HERE}:hist_gradient_boosting",
-            portfolio=({"max_iter": 250, "learning_rate": 0.04, "max_leaf_nodes": 15, "min_samples_leaf": 60, "l2_regularization": 5.0},),
-            space={
-                "max_iter": Range(100, 600),
-                "learning_rate": Range(0.01, 0.2),
-                "max_leaf_nodes": Range(4, 63),
-                "min_samples_leaf": Range(5, 300),
-                "l2_regularization": Range(0.01, 100.0),
-            },
-        ),
-        Algorithm(
             name="LogisticRegression",
             builder="pushline.training.automl.linear:logistic_regression",
             portfolio=({"C": 1.0},),
@@ -136,23 +116,23 @@ ALGORITHMS: dict[str, Algorithm] = {
         Algorithm(
             name="ExtremeRandomTrees",
             builder=f"{HERE}:extra_trees",
-            portfolio=({"n_estimators": 100, "max_leaf_nodes": 200, "min_samples_leaf": 5, "max_features": 0.5},),
-            space={"max_leaf_nodes": Range(16, 400), "min_samples_leaf": Range(1, 100), "max_features": Range(0.1, 1.0, log=False)},
-            fast=False,
+            portfolio=({"n_estimators": 100, "max_leaf_nodes": 300, "min_samples_leaf": 5, "max_features": 0.7},),
+            space=FOREST,
+            patient=True,
         ),
         Algorithm(
             name="RandomForest",
             builder=f"{HERE}:random_forest",
             portfolio=({"n_estimators": 100, "max_leaf_nodes": 200, "min_samples_leaf": 5, "max_features": 0.4},),
-            space={"max_leaf_nodes": Range(16, 400), "min_samples_leaf": Range(1, 100), "max_features": Range(0.1, 1.0, log=False)},
-            fast=False,
+            space=FOREST,
+            patient=True,
         ),
         Algorithm(
             name="DecisionTree",
             builder=f"{HERE}:decision_tree",
             portfolio=({"max_leaf_nodes": 31, "min_samples_leaf": 50},),
             space={"max_leaf_nodes": Range(4, 200), "min_samples_leaf": Range(5, 500)},
-            fast=False,
+            patient=True,
         ),
     )
 }

@@ -18,6 +18,7 @@ ONLY_ON_AZURE = (
     "SGD",
     "SVM",
 )
+PATIENT_SECONDS = 300
 
 
 class SearchSettings(Struct, frozen=True, kw_only=True):
@@ -72,7 +73,12 @@ def algorithms_of(settings: SearchSettings) -> tuple[Algorithm, ...]:
     """
     allowed = [known(name) for name in settings.allowed]
     blocked = {known(name, here=False) for name in settings.blocked}
-    chosen = tuple(one for one in ALGORITHMS.values() if (not allowed or one.name in allowed) and one.name not in blocked)
+    patient = settings.seconds >= PATIENT_SECONDS
+    chosen = tuple(
+        one
+        for one in ALGORITHMS.values()
+        if (one.name in allowed or (not allowed and (patient or not one.patient))) and one.name not in blocked
+    )
     if not chosen:
         raise SettingsError(
             "No algorithm is left for AutoML.",

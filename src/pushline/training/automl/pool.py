@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,7 @@ from msgspec import Struct
 from pushline.errors import StepFailed
 from pushline.training.automl.worker import READY, Fitted, Job, serve
 
-State = Literal["ok", "failed", "timeout", "out of memory"]
+State = Literal["ok", "failed", "timeout", "out of memory", "abandoned"]
 GIGABYTE = 1 << 30
 LOOK = 0.2  # seconds between two looks at the memory of the workers
 # Loaded once, before the first fork: a new worker then starts in milliseconds. None of them has run a parallel region by
@@ -132,12 +132,12 @@ class Pool:
             if worker.busy and belongs(worker.key):
                 self._replace(place)
 
-    def outcomes(self, until: float) -> Iterator[Outcome]:
-        """Outcomes as they come, until nothing is left or the clock (time.monotonic) reaches `until`."""
-        while not self.idle and time.monotonic() < until:
+    def outcomes(self, until: Callable[[], float]) -> Iterator[Outcome]:
+        """Outcomes as they come, until nothing is left or the clock (time.monotonic) reaches what `until` says by then."""
+        while not self.idle and time.monotonic() < (end := until()):
             self._hand_out()
             heard = [worker for worker in self._workers if worker.busy or not worker.ready]
-            nearest = min([until, *(worker.until for worker in heard if worker.busy)]) - time.monotonic()
+            nearest = min([end, *(worker.until for worker in heard if worker.busy)]) - time.monotonic()
             speaking = wait([worker.connection for worker in heard], timeout=max(0.0, min(LOOK, nearest)))
             for worker in heard:
                 if worker.connection not in speaking:

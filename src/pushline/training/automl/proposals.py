@@ -26,6 +26,11 @@ class Proposals:
         self.open: dict[str, str] = {}  # the searcher's id of each proposal by the candidate's name
         self.turn = 0
 
+    @property
+    def exploring(self) -> bool:
+        """Whether the portfolio is through."""
+        return not self.first
+
     def next(self, count: int) -> list[Candidate]:
         """Up to `count` candidates; fewer where nothing is left to propose."""
         if self.first:
@@ -44,9 +49,7 @@ class Proposals:
                 self.searchers[candidate.algorithm].on_trial_complete(self.open.pop(candidate.name), answer)
 
     def propose(self) -> Candidate | None:
-        ranking = sorted(
-            (name for name in self.best if self.algorithms[name].fast or len(self.algorithms) <= 2), key=lambda name: -self.best[name][0]
-        )
+        ranking = sorted(self.best, key=lambda name: -self.best[name][0])
         if not ranking:
             return None
         name = ranking[TURNS[self.turn % len(TURNS)] % len(ranking)]

@@ -28,6 +28,7 @@ class Job(Struct, frozen=True, kw_only=True):
     seed: int
     threads: int
     treatment: str = "none"  # of the rare class, applied to the learning rows alone
+    share: float = 1.0  # of the learning rows that are used
 
 
 class Fitted(Struct, frozen=True, kw_only=True):
@@ -62,7 +63,10 @@ def fitted(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...
 
     started = time.monotonic()
     try:
-        with warnings.catch_warnings():
+        from threadpoolctl import threadpool_limits
+
+        # Some libraries take all cores for themselves unless they are told otherwise.
+        with warnings.catch_warnings(), threadpool_limits(job.threads):
             warnings.simplefilter("ignore")  # libraries that warn of each other's next version, thousands of times
             return fit(job, matrix, labels, folds, kinds, classes, started)
     except MemoryError as error:
@@ -77,11 +81,13 @@ def fit(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...], 
     from pushline.training.automl.imbalance import treated
 
     learn = np.ones(len(labels), dtype=bool) if job.fold == WHOLE else folds != job.fold
+    if job.share < 1:
+        learn &= np.random.default_rng(job.seed).random(len(labels)) < job.share
     estimator = build(job.candidate, seed=job.seed, threads=job.threads, kinds=kinds)
     rows, answers, weights = treated(job.treatment, matrix[learn], labels[learn], kinds, job.seed)
     estimator.fit(rows, answers, **({} if weights is None else {"sample_weight": weights}))
     if job.fold != WHOLE:
-        probabilities = estimator.predict_proba(matrix[~learn])
+        probabilities = estimator.predict_proba(matrix[folds == job.fold])
         return Fitted(seconds=time.monotonic() - started, probabilities=probabilities.astype(np.float32))
     return Fitted(
         seconds=time.monotonic() - started,

@@ -1,0 +1,177 @@
+"""Trials: a candidate fitted on all folds but one, judged on that one, for each fold; whatever goes wrong is a row too."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from pushline.data.labels import Codes
+from pushline.results import Trial
+from pushline.training.automl.algorithms import Candidate
+from pushline.training.automl.limits import SearchSettings
+from pushline.training.automl.pool import Outcome, Pool, State, cores
+from pushline.training.automl.worker import WHOLE, Job
+from pushline.training.metrics import natural, score
+
+Floats = np.ndarray[Any, Any]
+BEHIND = 0.02  # of the best's score: how far behind on the first fold a proposal is abandoned
+NEVER = float("inf")
+
+
+class Tried(Struct, frozen=True, kw_only=True):
+    """A trial and what it predicted for rows it had not learned from."""
+
+    candidate: Candidate
+    row: Trial
+    worth: float | None = None  # the score as something to maximise; None where the trial has none
+    first: float | None = None  # the same on the first fold alone
+    probabilities: Any = None  # float32 [judged rows, classes]
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """Which folds are tried and what share of the rows is learned from: all, unless the table is too large for the time."""
+
+    folds: tuple[int, ...]
+    share: float = 1.0
+
+
+def folds_of(labels: Codes, folds: int, seed: int) -> Codes:
+    """The fold of each row: random, with the classes' shares alike in every fold."""
+    random = np.random.default_rng(seed)
+    fold = np.empty(len(labels), dtype=np.int64)
+    for name in np.unique(labels):
+        rows = random.permutation(np.flatnonzero(labels == name))
+        fold[rows] = (np.arange(len(rows)) + random.integers(folds)) % folds
+    return fold
+
+
+class Trials:
+    """Runs trials in the pool."""
+
+    def __init__(self, pool: Pool, labels: Codes, folds: Codes, classes: int, settings: SearchSettings) -> None:
+        self.pool, self.labels, self.folds, self.classes, self.settings = pool, labels, folds, classes, settings
+        self.plan = Plan(folds=tuple(range(settings.folds)))
+
+    @property
+    def judged(self) -> Floats:
+        """The rows that trials are judged on, as a mask."""
+        return np.isin(self.folds, self.plan.folds)
+
+    @property
+    def threads(self) -> int:
+        return max(1, (self.settings.threads or cores()) // self.pool.size)
+
+    def job(self, candidate: Candidate, fold: int, *, treatment: str | None = None, share: float | None = None) -> Job:
+        return Job(
+            candidate=candidate,
+            fold=fold,
+            seed=self.settings.seed,
+            threads=self.threads,
+            treatment=self.settings.imbalance if treatment is None else treatment,
+            share=self.plan.share if share is None else share,
+        )
+
+    def make_plan(self, probe: Candidate, rows: int, deadline: float) -> None:
+        """On a large table, time one small fit, and try fewer folds or rows where all of them would eat the time."""
+        seconds = deadline - time.monotonic()
+        small = min(1.0, rows / len(self.labels))
+        self.pool.submit("probe", self.job(probe, 0, share=small), seconds)
+        outcome = next(self.pool.outcomes(lambda: deadline), None)
+        if outcome is None or outcome.state != "ok":
+            self.pool.drop(lambda key: key == "probe")
+            return
+        one = outcome.fitted.seconds / small
+        if one * len(self.plan.folds) / self.pool.size <= seconds / 4:
+            return
+        self.plan = Plan(folds=(0,), share=float(np.clip(seconds / 4 / one, small, 1.0)))
+
+    def evaluate(
+        self,
+        candidates: Sequence[Candidate],
+        *,
+        until: Callable[[], float],
+        to_beat: float | None = None,
+        treatment: str | None = None,
+        seen: Callable[[Candidate, float], None] = lambda candidate, worth: None,
+    ) -> list[Tried]:
+        """Try candidates at once. `to_beat`: what the best so far reached on the first fold; far behind it the rest is left out.
+
+        `seen` is told of each candidate that has ended well, with its score.
+        """
+        limit = self.settings.trial_seconds or NEVER
+        parts: list[dict[int, Any]] = [{} for _ in candidates]
+        seconds = [0.0 for _ in candidates]
+        faults: dict[int, tuple[State, str]] = {}
+        for number, candidate in enumerate(candidates):
+            for fold in self.plan.folds:
+                self.pool.submit((number, fold), self.job(candidate, fold, treatment=treatment), limit)
+        for outcome in self.pool.outcomes(until):
+            number, fold = outcome.key
+            seconds[number] += outcome.fitted.seconds
+            fault = self.fault_of(outcome, to_beat, seconds[number])
+            if fault is not None:
+                faults[number] = fault
+                self.pool.drop(lambda key, number=number: key[0] == number)
+                continue
+            parts[number][fold] = outcome.fitted.probabilities
+            if len(parts[number]) == len(self.plan.folds):
+                seen(candidates[number], self.worth(parts[number]))
+        self.pool.drop(lambda key: True)
+        return [
+            self.tried(candidate, part, spent, faults.get(number))
+            for number, (candidate, part, spent) in enumerate(zip(candidates, parts, seconds, strict=True))
+        ]
+
+    def fault_of(self, outcome: Outcome, to_beat: float | None, seconds: float) -> tuple[State, str] | None:
+        """Why the trial of a fit is over, where it is."""
+        if outcome.state != "ok":
+            return outcome.state, outcome.fitted.error
+        if not np.isfinite(outcome.fitted.probabilities).all():
+            return "failed", "probabilities that are no numbers"
+        if self.settings.trial_seconds is not None and seconds > self.settings.trial_seconds:
+            return "timeout", f"stopped after {seconds:.1f} s, its limit is {self.settings.trial_seconds:g}"
+        _, fold = outcome.key
+        if to_beat is not None and fold == self.plan.folds[0] and len(self.plan.folds) > 1:
+            reached = score(self.settings.metric, self.labels[self.folds == fold], outcome.fitted.probabilities)
+            if reached < to_beat - BEHIND * abs(to_beat):
+                figures = (natural(self.settings.metric, reached), natural(self.settings.metric, to_beat))
+                return "abandoned", "{:.4f} on the first fold, the best has {:.4f}".format(*figures)
+        return None
+
+    def tried(self, candidate: Candidate, parts: dict[int, Any], seconds: float, fault: tuple[State, str] | None) -> Tried:
+        complete = fault is None and len(parts) == len(self.plan.folds)
+        if not complete:
+            state, detail = fault or ("timeout", "the time of the search was over")
+            return Tried(candidate=candidate, row=row_of(candidate, None, seconds, state, detail))
+        worth, first = self.worth(parts), self.worth({self.plan.folds[0]: parts[self.plan.folds[0]]})
+        row = row_of(candidate, natural(self.settings.metric, worth), seconds, "ok", described(candidate))
+        return Tried(candidate=candidate, row=row, worth=worth, first=first, probabilities=self.together(parts))
+
+    def worth(self, parts: dict[int, Any]) -> float:
+        """The score, to be maximised, of predictions of some folds."""
+        rows = np.isin(self.folds, list(parts))
+        return score(self.settings.metric, self.labels[rows], self.together(parts, rows))
+
+    def together(self, parts: dict[int, Any], rows: Floats | None = None) -> Floats:
+        whole = np.empty((len(self.labels), self.classes), dtype=np.float32)
+        for fold, probabilities in parts.items():
+            whole[self.folds == fold] = probabilities
+        return whole[self.judged if rows is None else rows]
+
+    def fit_whole(self, candidates: dict[int, Candidate], *, seconds: float) -> dict[int, Outcome]:
+        """Each candidate fitted on all rows, by its key."""
+        for key, candidate in candidates.items():
+            self.pool.submit(key, self.job(candidate, WHOLE), seconds)
+        return {outcome.key: outcome for outcome in self.pool.outcomes(lambda: NEVER)}
+
+
+def row_of(candidate: Candidate, value: float | None, seconds: float, state: State, detail: str) -> Trial:
+    return Trial(name=candidate.name, algorithm=candidate.algorithm, score=value, seconds=round(seconds, 3), state=state, detail=detail)
+
+
+def described(candidate: Candidate) -> str:
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in candidate.parameters.items()
+    )
