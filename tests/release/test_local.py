@@ -147,7 +147,7 @@ def test_a_candidate_that_a_killed_command_lost_is_swept(local: LocalTarget, rel
     local.record.file.unlink()  # as if the command had been killed before it could write
     assert local.discard(silent) is True
     assert not Path(lost.process.control).exists()
-    assert processes_of(local.project) == []
+    assert processes_of(local.supervisors.project) == []
 
 
 def test_a_candidate_ends_with_the_run_it_is_tied_to(project: Project, local: LocalTarget, release: ReleaseOf) -> None:
@@ -171,7 +171,7 @@ def test_another_process_with_the_recorded_number_is_not_taken_for_the_release(l
     try:
         state = local.record.read()
         assert state.live is not None
-        process = Process(pid=innocent.pid, started="another-boot:1", control=str(local.project.state / "run" / "gone.sock"))
+        process = Process(pid=innocent.pid, started="another-boot:1", control=str(local.supervisors.project.state / "run" / "gone.sock"))
         local.record.write(msgspec.structs.replace(state, live=msgspec.structs.replace(state.live, process=process)))
         assert local.status().live is None
         assert local.stop(silent) is False
@@ -189,15 +189,34 @@ def test_a_record_that_is_no_record_is_kept_aside(local: LocalTarget) -> None:
     assert local.record.file.with_suffix(".unreadable").read_bytes() == b'{"live": '
 
 
-def test_a_switch_that_was_not_recorded_is_found_out(local: LocalTarget, release: ReleaseOf) -> None:
-    deliver(local, release(1))
-    before = local.record.read()
-    deliver(local, release(2))
-    local.record.write(before)  # as if the command had been killed between the switch and the record
+def test_a_promotion_that_was_cut_off_is_undone(local: LocalTarget, release: ReleaseOf) -> None:
+    live = deliver(local, release(1))
+    candidate = local.deploy_candidate(release(2), silent)
+    cut_off = local.record.read()
+    assert cut_off.candidate is not None
+    local.record.write(msgspec.structs.replace(cut_off, candidate=None, coming=cut_off.candidate.process))
     found = local.status()
-    assert found.live is not None
-    assert found.previous is not None
-    assert (found.live.release.id, found.previous.id) == ("v2-test", "v1-test")
+    assert found.live == live
+    assert "had been cut off" in found.notes[0]
+    assert Client(candidate.url).get("/readyz").status == 0
+
+
+@pytest.mark.slow
+def test_a_release_runs_with_the_settings_it_was_verified_with(local: LocalTarget, release: ReleaseOf) -> None:
+    live = deliver(local, release(1))
+    rows = [row.row for row in read_golden(Path(release(1).model))[:2]]
+    assert Client(live.url).score(rows, local.keys().primary).status == 200
+    environment = {"PUSHLINE_SERVING__PORT": str(local.settings.port), "PUSHLINE_SERVING__MAX_ROWS": "1"}
+    os.environ.update(environment)
+    try:
+        again = LocalTarget(local.supervisors.project, load_settings(local.supervisors.project.root))
+        live = deliver(again, release(2))
+    finally:
+        for name in environment:
+            del os.environ[name]
+    assert Client(live.url).score(rows, local.keys().primary).status == 413
+    live = local.roll_back(silent)  # with the settings that release was verified with
+    assert Client(live.url).score(rows, local.keys().primary).status == 200
 
 
 # The port
@@ -285,7 +304,7 @@ def test_a_model_that_does_not_answer_its_golden_rows_never_becomes_ready(local:
     with pytest.raises(ModelUnreadable) as told:
         local.deploy_candidate(msgspec.structs.replace(release(2), model=str(wrong)), silent)
     assert "golden row" in told.value.why
-    assert processes_of(local.project) == [supervisor_of(local), *supervisor_of(local).children()]
+    assert processes_of(local.supervisors.project) == [supervisor_of(local), *supervisor_of(local).children()]
     assert Client(live.url).get("/readyz").status == 200
 
 
@@ -313,12 +332,12 @@ def test_an_interrupted_deployment_leaves_no_candidate(local: LocalTarget, relea
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pushline.release.local.wait_ready", interrupt)
+    monkeypatch.setattr("pushline.release.supervisors.wait_ready", interrupt)
     with pytest.raises(KeyboardInterrupt):
         local.deploy_candidate(release(1), silent)
     monkeypatch.undo()
     assert local.status().candidate is None
-    assert processes_of(local.project) == []
+    assert processes_of(local.supervisors.project) == []
     assert list(local.folders.root.iterdir()) == []
 
 
@@ -365,4 +384,4 @@ def test_a_promoted_release_has_nothing_of_the_terminal(local: LocalTarget, rele
     supervisor = supervisor_of(local)
     assert os.getsid(supervisor.pid) == supervisor.pid
     places = {str(Path(f"/proc/{supervisor.pid}/fd/{number}").readlink()) for number in (0, 1, 2)}
-    assert places == {"/dev/null", str(local.logs_folder / "live.err")}
+    assert places == {"/dev/null", str(local.supervisors.files("live")[1])}

@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Struct
 
 TIMEOUT_S = 10.0
+AFTER_A_TIMEOUT_S = 1.0  # a release that hangs is not waited for a dozen times
+TIMED_OUT = "timed out"
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -55,7 +57,10 @@ class Client:
             with self.opener.open(request, timeout=self.timeout_s) as got:
                 return Answer(status=got.status, headers={n.lower(): v for n, v in got.headers.items()}, body=got.read())
         except (OSError, http.client.HTTPException) as error:
-            return Answer(status=0, failure=reason_of(error))
+            failure = reason_of(error)
+            if failure == TIMED_OUT:
+                self.timeout_s = AFTER_A_TIMEOUT_S
+            return Answer(status=0, failure=failure)
 
 
 class AllAnswers(urllib.request.HTTPErrorProcessor):
@@ -82,7 +87,7 @@ def is_loopback(url: str) -> bool:
 def reason_of(error: Exception) -> str:
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(reason, TimeoutError):
-        return "timed out"
+        return TIMED_OUT
     if isinstance(reason, OSError) and reason.strerror:
         return reason.strerror.lower()
     return str(reason) or type(reason).__name__

@@ -11,8 +11,9 @@ from msgspec import Struct
 
 from pushline.errors import ModelUnreadable
 from pushline.files import cannot_write, write_json
-from pushline.results import Release
+from pushline.results import Release, Scalar
 from pushline.serving.model_folder import read_contract, read_golden, read_scoring
+from pushline.settings import Serving
 
 MODEL = "model"
 RECORD = "release.json"
@@ -23,6 +24,7 @@ class Kept(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     release: Release
     sha256: dict[str, str]  # of every file of the model, by its path in the folder
+    serving: dict[str, Scalar] = {}  # the settings it was verified with, and comes back with
 
 
 class ReleaseFolders:
@@ -35,7 +37,7 @@ class ReleaseFolders:
         """The release with its copy as its model."""
         return msgspec.structs.replace(release, model=str(self.root / release.id / MODEL))
 
-    def keep(self, release: Release) -> Release:
+    def keep(self, release: Release, settings: Serving) -> Release:
         """Copy the release's model, checked before and after, and return the release with the copy as its model.
 
         Raises ModelUnreadable where the model is incomplete or its files are not the ones that were exported.
@@ -44,11 +46,22 @@ class ReleaseFolders:
         check_whole(source)
         copy = self.here(release)
         digests = digests_of(source)
-        if (self.root / release.id / RECORD).is_file() and self._same(release.id, digests):
-            return copy
-        self._copy(source, copy, digests)
-        self.verify(copy)
+        kept = Kept(release=copy, sha256=digests, serving=msgspec.structs.asdict(settings))
+        if self._same(release.id, digests):
+            write_json(self.root / release.id / RECORD, kept)
+        else:
+            self._copy(source, kept)
+            self.verify(copy)
         return copy
+
+    def settings_of(self, release: Release, now: Serving) -> Serving:
+        """The settings a release was kept with; what they do not say is as in `now`."""
+        kept = self.kept(release.id)
+        said = {name: value for name, value in (kept.serving if kept else {}).items() if name in Serving.__struct_fields__}
+        try:
+            return msgspec.convert({**msgspec.structs.asdict(now), **said}, Serving)
+        except msgspec.ValidationError:
+            return now
 
     def verify(self, release: Release) -> None:
         """Raises ModelUnreadable where the copy is not what was kept."""
@@ -79,17 +92,17 @@ class ReleaseFolders:
         kept = self.kept(release_id)
         return kept is not None and kept.sha256 == digests == digests_of(self.root / release_id / MODEL)
 
-    def _copy(self, source: Path, copy: Release, digests: dict[str, str]) -> None:
+    def _copy(self, source: Path, kept: Kept) -> None:
         """The copy appears under its name only when it is complete."""
-        final = self.root / copy.id
+        final = self.root / kept.release.id
         partial: Path | None = None
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(prefix=f".{copy.id}.", dir=self.root))
+            partial = Path(tempfile.mkdtemp(prefix=f".{kept.release.id}.", dir=self.root))
             shutil.copytree(source, partial / MODEL)
             for file in files_of(partial / MODEL):
                 file.chmod(0o444)
-            write_json(partial / RECORD, Kept(release=copy, sha256=digests))
+            write_json(partial / RECORD, kept)
             if final.exists():
                 shutil.rmtree(final)
             partial.rename(final)

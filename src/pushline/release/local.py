@@ -1,30 +1,25 @@
 """The local target: releases as supervised processes on this machine's loopback.
 
-The live release is one supervisor on a stable port. Promotion and rollback tell it to switch: it starts new workers on the
-socket it listens on, and lets the old ones finish, so no request is lost. The candidate is a second supervisor on a free port.
+The live release is a supervisor on a stable port. Promotion and rollback start another one, with the code and settings of now,
+on the very socket the live one listens on; once it is ready the old one finishes what it has and ends, so no request is lost.
+The candidate is a supervisor on a free port.
 """
 
-import os
-import socket
-import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from pushline.errors import ModelUnreadable, TargetError
+from pushline.errors import TargetError
 from pushline.project import Project
 from pushline.release import journal, process
 from pushline.release import keys as keyring
 from pushline.release.folders import ReleaseFolders
 from pushline.release.state import Process, Record, Slot, State
+from pushline.release.supervisors import Supervisors, answer_of
 from pushline.release.target import Endpoint, Keys, LogEntry, Status, Tell, silent
 from pushline.results import Release
 from pushline.settings import PushlineSettings
 
-READY_S = 60.0  # a large model on a busy machine
-PORTS_TRIED = 20
 LIVE, CANDIDATE = "live", "candidate"
 
 
@@ -34,13 +29,12 @@ class LocalTarget:
     name = "local"
 
     def __init__(self, project: Project, settings: PushlineSettings, *, tied_to: int | None = None) -> None:
-        self.project = project
         self.settings = settings.serving
         self.tied_to = tied_to
+        self.keys_file = project.state / "keys.json"
         self.folders = ReleaseFolders(project.state / "releases")
         self.record = Record(project.state, self.folders.here)
-        self.keys_file = project.state / "keys.json"
-        self.logs_folder = project.state / "logs"
+        self.supervisors = Supervisors(project, settings.serving, self.keys_file)
 
     # Keys
 
@@ -64,35 +58,40 @@ class LocalTarget:
             if state.candidate is not None:
                 tell(f"Discarding the candidate {state.candidate.release.id} that was there.")
                 state = self._without_candidate(state)
-            self._sweep(state)
-            copy = self.folders.keep(release)
+            self.supervisors.sweep(known(state))
+            copy = self.folders.keep(release, self.settings)
+            self.supervisors.files(CANDIDATE)[0].unlink(missing_ok=True)
+
+            def record(url: str, started: Process) -> None:
+                self.record.write(msgspec.structs.replace(state, candidate=Slot(release=copy, url=url, process=started)))
+
             try:
-                slot = self._start(copy, CANDIDATE, port=0, state=state, tell=tell)
+                started, url = self.supervisors.start(
+                    copy, CANDIDATE, self.settings, spawned=lambda spawned: record("", spawned), tied_to=self.tied_to
+                )
+                record(url, started)
             except BaseException:
+                self.record.write(state)
                 self.folders.prune(state.releases)
                 raise
-            return Endpoint(release=copy, url=slot.url)
+            return Endpoint(release=copy, url=url)
 
     def promote(self, candidate: Endpoint, tell: Tell) -> Endpoint:
         with self.record.held(tell):
             state, _ = self._current()
             slot = state.candidate
             if slot is None or (slot.release.id, slot.url) != (candidate.release.id, candidate.url):
+                there = f"The candidate is {slot.release.id} at {slot.url}." if slot else "None runs: promoted, discarded or died."
                 raise TargetError(
                     f"The candidate {candidate.release.id} is not there any more.",
-                    why=f"The candidate is {slot.release.id} at {slot.url}."
-                    if slot
-                    else "No candidate runs; it was promoted, discarded or died.",
+                    why=there,
                     do="Deploy it again with `pushline deploy`, then `pushline smoke` and `pushline load-test`.",
                 )
             before = state.live.release if state.live else None
-            live = self._put_live(state, slot.release, tell)
-            history = state.history if before is None or before.id == live.release.id else (*state.history, before)
-            self.record.write(State(live=live, history=history))
-            if slot.process is not None:
-                process.end(slot.process)
-            self.folders.prune(self.record.read().releases)
-            return Endpoint(release=live.release, url=live.url)
+            history = state.history if before is None or before.id == slot.release.id else (*state.history, before)
+            live, state = self._go_live(state, slot.release, history, tell)
+            self._without_candidate(state)
+            return live
 
     # The way back
 
@@ -105,38 +104,34 @@ class LocalTarget:
                     why="No release was promoted before the live one." if state.live else "No release was ever promoted here.",
                     do="`pushline deploy --version N` takes any accepted version back through smoke and load-test.",
                 )
-            return self._return_to(state, state.history[-1], tell)
+            return self._go_live(state, state.history[-1], state.history[:-1], tell)[0]
 
     def withdraw(self, tell: Tell) -> Endpoint | None:
         with self.record.held(tell):
             state, _ = self._current()
             if state.history:
-                return self._return_to(state, state.history[-1], tell)
+                return self._go_live(state, state.history[-1], state.history[:-1], tell)[0]
             if state.live is not None and state.live.process is not None:
                 process.end(state.live.process)
-            state = msgspec.structs.replace(state, live=None)
-            self.record.write(state)
-            self.folders.prune(state.releases)
+            self._remember(msgspec.structs.replace(state, live=None))
             return None
 
     def discard(self, tell: Tell) -> bool:
         with self.record.held(tell):
             state, _ = self._current()
             was = state.candidate is not None
-            state = self._without_candidate(state) if was else state
-            swept = self._sweep(state)
-            self.folders.prune(state.releases)
-            return was or swept
+            state = self._without_candidate(state)
+            return self.supervisors.sweep(known(state)) or was
 
     def stop(self, tell: Tell) -> bool:
         with self.record.held(tell):
             state, _ = self._current()
             was = state.candidate is not None
-            state = self._without_candidate(state) if was else state
+            state = self._without_candidate(state)
             if state.live is not None and state.live.process is not None:
                 was = process.end(state.live.process) or was
                 self.record.write(msgspec.structs.replace(state, live=msgspec.structs.replace(state.live, process=None)))
-            return self._sweep(State()) or was
+            return self.supervisors.sweep(set()) or was
 
     # Looking
 
@@ -156,7 +151,7 @@ class LocalTarget:
         )
 
     def logs(self, *, since: float | None, errors: bool, follow: bool) -> Iterator[LogEntry]:
-        return journal.entries(self.logs_folder / f"{LIVE}.jsonl", since=since, errors=errors, follow=follow)
+        return journal.entries(self.supervisors.files(LIVE)[0], since=since, errors=errors, follow=follow)
 
     # How
 
@@ -164,19 +159,13 @@ class LocalTarget:
         """The state as it really is, written back where the record was stale; and what was stale. The lock is held."""
         state, notes = self.record.read(), []
         found = state
+        if state.coming is not None:
+            process.end(state.coming)
+            notes.append("A promotion or rollback had been cut off; what it had started was ended.")
+            found = msgspec.structs.replace(found, coming=None)
         if state.candidate is not None and not (state.candidate.process and process.alive(state.candidate.process)):
             notes.append(f"The candidate {state.candidate.release.id} had ended; its record was cleared.")
             found = msgspec.structs.replace(found, candidate=None)
-        if state.live is not None and state.live.process is not None:
-            answer = answer_of(state.live.process)
-            serves = str(answer.get("release", "")) if answer else ""
-            kept = self.folders.kept(serves) if serves and serves != state.live.release.id else None
-            if kept is not None:  # a command was killed between the switch and its record
-                back = bool(state.history) and state.history[-1].id == serves
-                history = state.history[:-1] if back else (*state.history, state.live.release)
-                found = msgspec.structs.replace(
-                    found, live=msgspec.structs.replace(state.live, release=self.folders.here(kept.release)), history=history
-                )
         if found != state:
             self.record.write(found)
         return found, notes
@@ -198,163 +187,45 @@ class LocalTarget:
         state = msgspec.structs.replace(state, candidate=None)
         if slot is not None and slot.process is not None:
             process.end(slot.process)
-        self.record.write(state)
+        self._remember(state)
         return state
 
-    def _sweep(self, state: State) -> bool:
-        """End supervisors that nothing remembers: a command was killed before it could. True where one ran."""
-        known = {slot.process.control for slot in (state.live, state.candidate) if slot and slot.process}
-        swept = False
-        for control in sorted(process.control_folder(self.project.state).glob("*.sock")):
-            if str(control) in known:
-                continue
-            answer = None
-            try:
-                answer = process.ask(str(control), {"do": "status"})
-            except process.Silent:
-                continue
-            if answer and isinstance(answer.get("pid"), int):
-                pid = int(answer["pid"])
-                swept = process.end(Process(pid=pid, started=process.started(pid), control=str(control))) or swept
-            control.unlink(missing_ok=True)
-        return swept
-
-    def _return_to(self, state: State, release: Release, tell: Tell) -> Endpoint:
-        live = self._put_live(state, release, tell)
-        state = msgspec.structs.replace(state, live=live, history=state.history[:-1])
-        self.record.write(state)
-        self.folders.prune(state.releases)
-        return Endpoint(release=live.release, url=live.url)
-
-    def _put_live(self, state: State, release: Release, tell: Tell) -> Slot:
-        """Serve `release` on the live address: by a switch where one is live, else by a new supervisor."""
+    def _go_live(self, state: State, release: Release, history: tuple[Release, ...], tell: Tell) -> tuple[Endpoint, State]:
+        """Serve `release` on the live address, beside the live one until it is ready. A failure leaves that one alone."""
         self.folders.verify(release)
-        slot = state.live
-        if slot is None or slot.process is None or not process.alive(slot.process):
-            return self._start(release, LIVE, port=self._free_port(tell), state=state, tell=tell)
-        if slot.url != self._url(self.settings.port):
-            tell(f"The live release stays at {slot.url}; `pushline stop` first would move it to port {self.settings.port}.")
-        tell(f"Switching {slot.url} to {release.id}.")
-        try:
-            answer = process.ask(
-                slot.process.control,
-                {"do": "switch", "model": release.model, "release": release.id, "version": release.model_version},
-                timeout_s=process.SWITCH_S,
-            )
-        except process.Silent:
-            answer = {"error": f"the supervisor did not answer within {process.SWITCH_S:g} s"}
-        if answer is None or not answer.get("ok"):
-            raise TargetError(
-                f"The live release did not switch to {release.id}.",
-                why=f"The supervisor says: {(answer or {}).get('error', 'nothing')}.",
-                do="The release before is still live. `pushline logs --errors` tells more.",
-            )
-        return msgspec.structs.replace(slot, release=release)
+        before = state.live.process if state.live else None
+        before = before if before is not None and process.alive(before) else None
+        if before is not None and state.live is not None and state.live.url != self.supervisors.url(self.settings.port):
+            tell(f"The live release stays at {state.live.url}; `pushline stop` first would move it to port {self.settings.port}.")
+        port = self.supervisors.free_port(tell) if before is None else 0
 
-    def _start(self, release: Release, slot_name: str, *, port: int, state: State, tell: Tell) -> Slot:
-        """A new supervisor in a slot, recorded before it is waited for, so that no kill can lose it."""
-        control = process.new_control(process.control_folder(self.project.state))
-        log, errors = (self.logs_folder / f"{slot_name}.{ending}" for ending in ("jsonl", "err"))
-        if slot_name == CANDIDATE:
-            log.unlink(missing_ok=True)
-        arguments = [
-            "--project",
-            str(self.project.root),
-            "serve",
-            "--model",
-            release.model,
-            "--release",
-            release.id,
-            "--model-version",
-            release.model_version,
-        ]
-        arguments += ["--host", self.settings.host, "--port", str(port), "--workers", str(self.settings.workers)]
-        arguments += ["--keys", str(self.keys_file), "--log", str(log), "--control", str(control)]
-        if slot_name == CANDIDATE and self.tied_to is not None:
-            arguments += ["--tied-to", str(self.tied_to)]
-        started = process.spawn(arguments, control, errors)
-        slot = Slot(release=release, url=self._url(port), process=started)
+        def record(started: Process) -> None:
+            self.record.write(msgspec.structs.replace(state, coming=started))
+
         try:
-            if slot_name == CANDIDATE:
-                self.record.write(msgspec.structs.replace(state, candidate=slot))
-            answer = wait_ready(started, release, log, errors)
-            slot = msgspec.structs.replace(slot, url=self._url(int(answer["port"])))
-            if slot_name == CANDIDATE:
-                self.record.write(msgspec.structs.replace(state, candidate=slot))
+            settings = self.folders.settings_of(release, self.settings)
+            started, url = self.supervisors.start(release, LIVE, settings, spawned=record, port=port, take_over=before)
         except BaseException:
-            process.end(started, drain_s=1.0)
-            if slot_name == CANDIDATE:
-                self.record.write(state)
+            self.record.write(state)
             raise
-        return slot
-
-    def _url(self, port: int) -> str:
-        host = self.settings.host
-        host = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104 - what to connect to where all addresses are bound
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-    def _free_port(self, tell: Tell) -> int:
-        """The port of the settings, or the next free one, said."""
-        wanted = self.settings.port
-        for port in range(wanted, min(wanted + PORTS_TRIED, 65536)):
-            if port == 0 or can_bind(self.settings.host, port):
-                if port != wanted:
-                    tell(f"Port {wanted} is taken by another program; the live release answers on port {port} instead.")
-                return port
-        raise TargetError(
-            f"No free port for the live release from {wanted} to {wanted + PORTS_TRIED - 1}.",
-            why="Other programs listen on all of them.",
-            do="Stop one of them, or set another `port` in [tool.pushline.serving] of pyproject.toml.",
-        )
-
-
-def can_bind(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the supervisor does: old connections do not count
+        after = msgspec.structs.replace(state, live=Slot(release=release, url=url, process=started), history=history)
         try:
-            trial.bind((host, port))
-        except OSError:
-            return False
-    return True
+            self.record.write(after)
+        except BaseException:
+            process.end(started)
+            raise
+        if before is not None:
+            tell(f"{release.id} answers at {url}; the release before finishes what it has.")
+            process.retire(before)
+        self.folders.prune(self.record.read().releases)
+        return Endpoint(release=release, url=url), after
+
+    def _remember(self, state: State) -> None:
+        """Write the state, and keep no release it does not name."""
+        self.record.write(state)
+        self.folders.prune(self.record.read().releases)
 
 
-def answer_of(supervisor: Process) -> dict[str, Any] | None:
-    try:
-        return process.ask(supervisor.control, {"do": "status"})
-    except process.Silent:
-        return None
-
-
-def wait_ready(supervisor: Process, release: Release, log: Path, errors: Path) -> dict[str, Any]:
-    """Its answer to `status` as soon as it is ready.
-
-    Raises TargetError, with the last it said, where it ends or is not ready in time; ModelUnreadable where that was the model.
-    """
-    until = time.monotonic() + READY_S
-    while True:
-        runs = process.alive(supervisor)
-        answer = answer_of(supervisor)
-        if answer and answer.get("ready"):
-            return answer
-        if not runs or time.monotonic() > until:
-            said = " | ".join([*last_lines(errors), *last_lines(log)][-4:])
-            kind = ModelUnreadable if "model folder" in said else TargetError
-            raise kind(
-                f"The release {release.id} was not ready within {READY_S:g} s."
-                if runs
-                else f"The release {release.id} ended as it started.",
-                why=f"It said: {said}" if said else "It said nothing.",
-                do=f"{errors} and {log} hold the rest.",
-            )
-        time.sleep(0.03)
-
-
-def last_lines(file: Path, count: int = 3) -> list[str]:
-    try:
-        with file.open("rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - 4096))
-            lines = stream.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return []
-    return [line.strip() for line in lines if line.strip()][-count:]
+def known(state: State) -> set[str]:
+    """The control sockets that the state names."""
+    return {slot.process.control for slot in (state.live, state.candidate) if slot and slot.process}

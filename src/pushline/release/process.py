@@ -9,6 +9,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from pushline.release.state import Process
 
 SOCKET_PATH_LIMIT = 100  # the kernel takes 107 bytes
 ANSWER_S = 3.0
-SWITCH_S = 90.0  # loading a large model and draining the old workers
 DRAIN_S = 30.0
 TERM_S = 5.0
+KILL_S = 10.0
 
 
 class Silent(Exception):
@@ -47,7 +48,7 @@ def control_folder(state: Path) -> Path:
     return folder
 
 
-def spawn(arguments: list[str], control: Path, errors: Path) -> Process:
+def spawn(arguments: list[str], environment: Mapping[str, str], control: Path, errors: Path) -> Process:
     """Start `python -m pushline ARGUMENTS` in its own session, with nothing of this terminal; what it says goes to `errors`."""
     try:
         errors.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +60,7 @@ def spawn(arguments: list[str], control: Path, errors: Path) -> Process:
         pid = os.posix_spawn(
             sys.executable,
             [sys.executable, "-m", "pushline", *arguments],
-            os.environ,
+            environment,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, output, 1),
@@ -139,14 +140,30 @@ def end(process: Process, *, drain_s: float | None = None) -> bool:
     with contextlib.suppress(Silent):
         ask(process.control, {"do": "stop"})
     if not gone(process, DRAIN_S if drain_s is None else drain_s):
-        for number, patience in ((signal.SIGTERM, TERM_S), (signal.SIGKILL, 10.0)):
-            kill_group(process, number)
-            if gone(process, patience):
-                break
-        else:
-            raise TargetError(f"Process {process.pid} does not end.", why="It was sent SIGKILL 10 s ago.", do="Look at it with `ps`.")
+        force(process)
     Path(process.control).unlink(missing_ok=True)
     return True
+
+
+def retire(process: Process) -> None:
+    """Let a supervisor whose socket was taken over finish what it has; returns once it accepts nothing more.
+
+    It ends by itself some seconds later, when its clients have closed their connections or were told to.
+    """
+    try:
+        answer = ask(process.control, {"do": "retire"}, timeout_s=DRAIN_S)
+    except Silent:
+        answer = None
+    if answer is None and alive(process):
+        end(process)
+
+
+def force(process: Process) -> None:
+    for number, patience in ((signal.SIGTERM, TERM_S), (signal.SIGKILL, KILL_S)):
+        kill_group(process, number)
+        if gone(process, patience):
+            return
+    raise TargetError(f"Process {process.pid} does not end.", why=f"It was sent SIGKILL {KILL_S:g} s ago.", do="Look at it with `ps`.")
 
 
 def kill_group(process: Process, number: int) -> None:

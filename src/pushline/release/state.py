@@ -40,6 +40,7 @@ class State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     live: Slot | None = None
     candidate: Slot | None = None
+    coming: Process | None = None  # started to become live; a command that was killed meanwhile leaves it here
     history: tuple[Release, ...] = ()
 
     @property

@@ -1,0 +1,170 @@
+"""The supervisors of one project: start one for a release, wait until it answers, find those that nothing remembers."""
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import msgspec
+
+from pushline.errors import ModelUnreadable, TargetError
+from pushline.project import Project
+from pushline.release import process
+from pushline.release.state import Process
+from pushline.results import Release
+from pushline.settings import Serving
+
+READY_S = 60.0  # a large model on a busy machine
+PORTS_TRIED = 20
+VARIABLE = "PUSHLINE_SERVING__"
+
+
+class Supervisors:
+    """`pushline serve`, detached, with the project's settings, keys and logs."""
+
+    def __init__(self, project: Project, settings: Serving, keys: Path) -> None:
+        self.project = project
+        self.settings = settings
+        self.keys = keys
+
+    def files(self, slot: str) -> tuple[Path, Path]:
+        """Of a slot: its log, and what its newest supervisor said besides."""
+        folder = self.project.state / "logs"
+        return folder / f"{slot}.jsonl", folder / f"{slot}.err"
+
+    def start(
+        self,
+        release: Release,
+        slot: str,
+        settings: Serving,
+        *,
+        spawned: Callable[[Process], None],
+        port: int = 0,
+        take_over: Process | None = None,
+        tied_to: int | None = None,
+    ) -> tuple[Process, str]:
+        """A supervisor that serves `release`, once it is ready, and its address.
+
+        It answers on the listening socket of `take_over`, or on `port`. `spawned` is told of the process before it is waited
+        for, so that a record outlives this command. Whatever goes wrong, the process is ended.
+
+        Raises TargetError, with the last it said, or ModelUnreadable where that was the model.
+        """
+        control = process.new_control(process.control_folder(self.project.state))
+        log, errors = self.files(slot)
+        arguments = self.arguments(release, log, control, port, take_over, tied_to)
+        started = process.spawn(arguments, environment_of(settings), control, errors)
+        try:
+            spawned(started)
+            answer = wait_ready(started, release, log, errors)
+        except BaseException:
+            process.end(started, drain_s=1.0)
+            raise
+        return started, self.url(int(answer["port"]))
+
+    def arguments(self, release: Release, log: Path, control: Path, port: int, take_over: Process | None, tied_to: int | None) -> list[str]:
+        served = ["--model", release.model, "--release", release.id, "--model-version", release.model_version]
+        where = ["--host", self.settings.host, "--port", str(port)] if take_over is None else ["--take-over", take_over.control]
+        files = ["--keys", str(self.keys), "--log", str(log), "--control", str(control)]
+        tie = [] if tied_to is None else ["--tied-to", str(tied_to)]
+        return ["--project", str(self.project.root), "serve", *served, *where, *files, *tie]
+
+    def url(self, port: int) -> str:
+        host = self.settings.host
+        host = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104 - what to connect to where all addresses are bound
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def free_port(self, tell: Callable[[str], None]) -> int:
+        """The port of the settings, or the next free one, said."""
+        wanted = self.settings.port
+        for port in range(wanted, min(wanted + PORTS_TRIED, 65536)):
+            if port == 0 or can_bind(self.settings.host, port):
+                if port != wanted:
+                    tell(f"Port {wanted} is taken by another program; the live release answers on port {port} instead.")
+                return port
+        raise TargetError(
+            f"No free port for the live release from {wanted} to {wanted + PORTS_TRIED - 1}.",
+            why="Other programs listen on all of them.",
+            do="Stop one of them, or set another `port` in [tool.pushline.serving] of pyproject.toml.",
+        )
+
+    def sweep(self, known: set[str]) -> bool:
+        """End supervisors whose control sockets nobody knows: a command was killed before it could. True where one ran."""
+        swept = False
+        for control in sorted(process.control_folder(self.project.state).glob("*.sock")):
+            if str(control) in known:
+                continue
+            try:
+                answer = process.ask(str(control), {"do": "status"})
+            except process.Silent:
+                continue
+            if answer and answer.get("stopping"):
+                continue  # one that retires ends by itself
+            if answer and isinstance(answer.get("pid"), int):
+                pid = int(answer["pid"])
+                swept = process.end(Process(pid=pid, started=process.started(pid), control=str(control))) or swept
+            control.unlink(missing_ok=True)
+        return swept
+
+
+def environment_of(settings: Serving) -> dict[str, str]:
+    """This process's environment, its settings of the service replaced by these."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(VARIABLE)}
+    said = {name: value for name, value in msgspec.structs.asdict(settings).items() if value is not None}
+    return others | {VARIABLE + name.upper(): value if isinstance(value, str) else as_text(value) for name, value in said.items()}
+
+
+def as_text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def can_bind(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the supervisor does: old connections do not count
+        try:
+            trial.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def answer_of(supervisor: Process) -> dict[str, Any] | None:
+    """What it says of itself; None where it does not answer."""
+    try:
+        return process.ask(supervisor.control, {"do": "status"})
+    except process.Silent:
+        return None
+
+
+def wait_ready(supervisor: Process, release: Release, log: Path, errors: Path) -> dict[str, Any]:
+    """Its answer to `status` as soon as it is ready. Raises as `Supervisors.start` does."""
+    until = monotonic() + READY_S
+    while True:
+        runs = process.alive(supervisor)
+        answer = answer_of(supervisor)
+        if answer and answer.get("ready"):
+            return answer
+        if not runs or monotonic() > until:
+            said = " | ".join([*last_lines(errors), *last_lines(log)][-4:])
+            kind = ModelUnreadable if "model folder" in said else TargetError
+            raise kind(
+                f"The release {release.id} was not ready within {READY_S:g} s."
+                if runs
+                else f"The release {release.id} ended as it started.",
+                why=f"It said: {said}" if said else "It said nothing.",
+                do=f"{errors} and {log} hold the rest.",
+            )
+        sleep(0.02)
+
+
+def last_lines(file: Path, count: int = 3) -> list[str]:
+    try:
+        with file.open("rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - 4096))
+            lines = stream.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    return [line.strip() for line in lines if line.strip()][-count:]
