@@ -12,7 +12,7 @@ import pytest
 from command import Ran
 from data.test_profile import CONTRACT, LABEL
 from pushline.data.contract import Contract, load_contract, parse_contract
-from pushline.data.drift import ENOUGH, ColumnDrift, Drift, Judge, bins_of, drift_of, drift_of_view
+from pushline.data.drift import ENOUGH, Bin, ColumnDrift, Drift, Judge, Reference, drift_of, drift_of_view, reference_of
 from pushline.data.profile import Profile, load_profile, profile_of
 from pushline.data.sample import sample_rows, write_sample
 from pushline.project import Project
@@ -187,7 +187,7 @@ def test_numbers_beyond_all_that_was_seen_are_new_values(rows: pd.DataFrame, con
 
 def test_bins_are_few_and_hold_every_row(profile: Profile) -> None:
     for known in profile.columns:
-        bins = bins_of(known, profile.rows)
+        bins = reference_of(known, profile.rows).bins
         assert sum(each.rows for each in bins) == profile.rows
         assert 2 <= len(bins) <= 12
         assert len({each.name for each in bins}) == len(bins)
@@ -196,15 +196,16 @@ def test_bins_are_few_and_hold_every_row(profile: Profile) -> None:
 def test_a_spike_has_a_bin_of_its_own(profile: Profile) -> None:
     pdays = profile.column("pdays")
     assert pdays is not None
-    assert [each.name for each in bins_of(pdays, profile.rows)] == ["0 to 27", "999"]
+    assert [each.name for each in reference_of(pdays, profile.rows).bins] == ["0 to 27", "999"]
 
 
 def test_what_matters_and_what_chance_explains_are_both_asked() -> None:
     judge = Judge(reference=100_000, chance=1e-7)
-    old = {"a": 50_000, "b": 50_000}
-    tiny = judge.of("x", old, {"a": 520_000, "b": 480_000})  # certain, and without consequence
-    noise = judge.of("x", old, {"a": 580, "b": 420})  # large, and perhaps chance
-    both = judge.of("x", old, {"a": 5_800, "b": 4_200})
+    x = CONTRACT.by_name["kind"]
+    old = Reference(bins=(Bin(name="a", rows=50_000), Bin(name="b", rows=50_000)), missing=0)
+    tiny = judge.of(x, old, {"a": 520_000, "b": 480_000})  # certain, and without consequence
+    noise = judge.of(x, old, {"a": 580, "b": 420})  # large, and perhaps chance
+    both = judge.of(x, old, {"a": 5_800, "b": 4_200})
     assert [tiny.verdict, noise.verdict, both.verdict] == ["stable", "stable", "drift"]
 
 

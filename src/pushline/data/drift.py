@@ -7,7 +7,6 @@ above both what chance explains and what matters in practice. docs/decisions/ ha
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +15,7 @@ from msgspec import Struct
 from pushline.data.contract import Column, Contract
 from pushline.data.histogram import SMALLEST
 from pushline.data.profile import ColumnProfile, Profile, edges_of, value_of
-from pushline.data.table import literal, name_of
+from pushline.data.table import literal
 from pushline.results import Part
 
 if TYPE_CHECKING:
@@ -69,28 +68,60 @@ class Bin(Struct, frozen=True, kw_only=True):
     begins: float = -math.inf
 
 
+class Reference(Struct, frozen=True, kw_only=True):
+    """A column's bins; `missing` is None where missing values don't count, `within` holds a number's seen range."""
+
+    bins: tuple[Bin, ...]
+    missing: int | None
+    within: tuple[float, float] | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {each.name: each.rows for each in self.bins} | {MISSING: self.missing or 0}
+
+    def name_at(self, place: int) -> str:
+        return MISSING if place == -1 else UNSEEN if place == -2 else self.bins[place].name
+
+    def place(self, value: str) -> str:
+        """SQL for the position of the bin that `value` is in; -1: missing, -2: in none."""
+        if self.within is not None:
+            cases = f"WHEN {value} < {self.within[0]!r} OR {value} > {self.within[1]!r} THEN -2"
+            cases += "".join(f" WHEN {value} < {later.begins!r} THEN {at}" for at, later in enumerate(self.bins[1:]))
+            otherwise = len(self.bins) - 1
+        else:
+            listed = [(at, each.values) for at, each in enumerate(self.bins) if each.values]
+            cases = "".join(f" WHEN {value} IN ({', '.join(map(literal, values))}) THEN {at}" for at, values in listed)
+            otherwise = -2 if listed or not self.bins else 0
+        return f"CASE WHEN {value} IS NULL THEN -1 {cases} ELSE {otherwise} END"
+
+
 class Judge(Struct, frozen=True, kw_only=True):
     """What a column is held against: the reference's rows, and the chance of a false alarm that is left to one column."""
 
     reference: int
     chance: float
 
-    def of(self, column: str, old: dict[str, int], new: dict[str, int], *, time: bool = False, label: bool = False) -> ColumnDrift:
-        """The verdict on counts by bin: `old` of the reference, `new` of the rows in question."""
+    def of(self, column: Column, reference: Reference, new: dict[str, int]) -> ColumnDrift:
+        """The verdict on the counts by bin of one column."""
         from scipy.stats import chi2
 
+        if reference.missing is None:
+            new = {name: n for name, n in new.items() if name != MISSING}
+        old = reference.counts
         names = [name for name in (*old, *(set(new) - set(old))) if old.get(name) or new.get(name)]
+        label = column.role == "label"
         rows, total = sum(new.values()), sum(old.values())
+        few = rows < ENOUGH
         if rows == 0 or len(names) < 2:
-            return ColumnDrift(column=column, verdict="too few rows" if rows < ENOUGH else "stable", label=label)
+            return ColumnDrift(column=column.name, verdict="too few rows" if few else "stable", label=label)
         before = {name: max(old.get(name, 0), SMALLEST) / total for name in names}
         after = {name: (new.get(name, 0) + 0.5) / (rows + 0.5 * len(names)) for name in names}
         index = sum((after[name] - before[name]) * math.log(after[name] / before[name]) for name in names)
         threshold = max(FLOOR, float(chi2.isf(self.chance, len(names) - 1)) * (1 / rows + 1 / self.reference))
-        verdict: Verdict = "time" if time else "too few rows" if rows < ENOUGH else "drift" if index > threshold else "stable"
+        verdict: Verdict = "time" if column.encodes_time else "too few rows" if few else "drift" if index > threshold else "stable"
         most = max(names, key=lambda name: abs(after[name] - before[name]))
         return ColumnDrift(
-            column=column,
+            column=column.name,
             verdict=verdict,
             statistic=round(index, 5),
             threshold=round(threshold, 5),
@@ -113,14 +144,19 @@ def drift_of_view(connection: "duckdb.DuckDBPyConnection", contract: Contract, p
     """The drift of the rows in the view `data`, whose columns have the contract's types."""
     rows = int((connection.execute("SELECT count(*) FROM data").fetchone() or (0,))[0])
     present = {str(row[0]) for row in connection.execute("DESCRIBE data").fetchall()}
-    watched = [column for column in contract.inputs if column.role == "feature" and profile.column(column.name)]
-    judge = Judge(reference=profile.rows, chance=CHANCE / (len(watched) + 1))
+    known = {column.name: column for column in profile.columns}
+    watched = [column for column in (*contract.inputs, contract.label) if column is contract.label or column.name in known]
+    watched = [column for column in watched if column.role in ("feature", "label")]
+    references = {c.name: label_reference(profile) if c is contract.label else reference_of(known[c.name], profile.rows) for c in watched}
+    counted = counts_of(connection, [(column, references[column.name]) for column in watched if column.name in present])
+    judge = Judge(reference=profile.rows, chance=CHANCE / len(watched))
     columns = [
-        column_drift(connection, column, profile, judge) if column.name in present else ColumnDrift(column=column.name, verdict="absent")
+        judge.of(column, references[column.name], counted[column.name])
+        if column.name in present
+        else ColumnDrift(column=column.name, verdict="absent")
         for column in watched
+        if column.name in present or column is not contract.label
     ]
-    if contract.label.name in present:
-        columns.append(label_drift(connection, contract, profile, judge))
     return Drift(
         source=source,
         data_version=profile.data_version,
@@ -137,55 +173,51 @@ def verdict_of(columns: Sequence[ColumnDrift], rows: int) -> Literal["stable", "
     return "drift" if any(column.verdict == "drift" for column in columns) else "stable"
 
 
-def column_drift(connection: "duckdb.DuckDBPyConnection", column: Column, profile: Profile, judge: Judge) -> ColumnDrift:
-    """One column of the view against its histogram."""
-    known = profile.column(column.name)
-    if known is None:
-        return ColumnDrift(column=column.name, verdict="absent")
-    bins = bins_of(known, profile.rows)
-    value = value_of(column)
-    if known.kind == "number" and bins:
-        half = 0.5 * 10.0**-known.decimals  # of the last digit: what rounding may have moved
-        beyond = f"WHEN v < {known.low[0] - half!r} OR v > {known.high[-1] + half!r} THEN {literal(UNSEEN)}"
-        cases = " ".join(f"WHEN v < {later.begins!r} THEN {literal(bin_.name)}" for bin_, later in pairwise(bins))
-        place = f"CASE WHEN v IS NULL THEN {literal(MISSING)} {beyond} {cases} ELSE {literal(bins[-1].name)} END"
-        found = connection.execute(f"SELECT {place}, count(*) FROM (SELECT {value} AS v FROM data) GROUP BY 1").fetchall()
-        new = {str(name): int(n) for name, n in found}
-    else:
-        shown = value if known.kind == "category" else f"CASE WHEN ({value}) IS NOT NULL THEN {literal(FREE if bins else UNSEEN)} END"
-        home = {text: bin_.name for bin_ in bins for text in bin_.values}
-        new = {}
-        for text, n in connection.execute(f"SELECT {shown}, count(*) FROM data GROUP BY 1").fetchall():
-            name = MISSING if text is None else home.get(str(text), UNSEEN)
-            new[name] = new.get(name, 0) + int(n)
-    old = {bin_.name: bin_.rows for bin_ in bins} | {MISSING: sum(known.missing)}
-    return judge.of(column.name, old, new, time=column.encodes_time)
+def counts_of(connection: "duckdb.DuckDBPyConnection", wanted: Sequence[tuple[Column, Reference]]) -> dict[str, dict[str, int]]:
+    """The rows in each bin of each column, in one pass over the view."""
+    if not wanted:
+        return {}
+    values = ", ".join(f"{value_of(column)} AS v{n}" for n, (column, _) in enumerate(wanted))
+    places = ", ".join(f"{reference.place(f'v{n}')} AS p{n}" for n, (_, reference) in enumerate(wanted))
+    names = [f"p{n}" for n in range(len(wanted))]
+    sets = ", ".join(f"({name})" for name in names)
+    counted: dict[str, dict[str, int]] = {column.name: {} for column, _ in wanted}
+    for *found, rows in connection.execute(
+        f"SELECT {', '.join(names)}, count(*) FROM (SELECT {places} FROM (SELECT {values} FROM data)) GROUP BY GROUPING SETS ({sets})"
+    ).fetchall():
+        for (column, reference), at in zip(wanted, found, strict=True):
+            if at is not None:  # of the set that this row counts
+                counted[column.name][reference.name_at(int(at))] = int(rows)
+    return counted
 
 
-def label_drift(connection: "duckdb.DuckDBPyConnection", contract: Contract, profile: Profile, judge: Judge) -> ColumnDrift:
-    """The shares of the classes among the rows that have a label."""
-    label = f"CAST({name_of(contract.label.name)} AS VARCHAR)"
-    found = connection.execute(f"SELECT {label} AS v, count(*) FROM data WHERE v IS NOT NULL GROUP BY 1").fetchall()
-    old = dict(zip(profile.classes, profile.class_counts, strict=True))
-    new: dict[str, int] = {}
-    for value, n in found:
-        name = str(value) if value in old else UNSEEN
-        new[name] = new.get(name, 0) + int(n)
-    return judge.of(contract.label.name, old, new, label=True)
-
-
-def bins_of(known: ColumnProfile, total: int) -> list[Bin]:
-    """The coarse bins of a column of `total` rows, without the missing values."""
+def reference_of(known: ColumnProfile, total: int) -> Reference:
+    """The coarse bins of a column of `total` rows."""
     sizes = [sum(cell) for cell in zip(*known.counts, strict=True)]
+    missing = sum(known.missing)
     if known.kind == "free":
-        return [Bin(name=FREE, rows=total - sum(known.missing), values=(FREE,))]
+        return Reference(bins=(Bin(name=FREE, rows=total - missing),), missing=missing)
     if known.kind == "number":
-        return numeric_bins(known, sizes, total)
-    often = [Bin(name=value, rows=n, values=(value,)) for value, n in zip(known.values, sizes, strict=True) if n >= RARE * total]
-    rare = [(value, n) for value, n in zip(known.values, sizes, strict=True) if n < RARE * total]
-    if len(rare) < 2:
-        return often + [Bin(name=value, rows=n, values=(value,)) for value, n in rare]
-    return [*often, Bin(name=OTHER, rows=sum(n for _, n in rare), values=tuple(value for value, _ in rare))]
+        half = 0.5 * 10.0**-known.decimals  # of the last digit: what rounding may have moved
+        within = (known.low[0] - half, known.high[-1] + half) if sizes else (math.inf, -math.inf)
+        return Reference(bins=tuple(numeric_bins(known, sizes, total)), missing=missing, within=within)
+    return Reference(bins=tuple(textual_bins(dict(zip(known.values, sizes, strict=True)), total)), missing=missing)
+
+
+def label_reference(profile: Profile) -> Reference:
+    """The classes, each a bin; rows without a label don't count."""
+    bins = (Bin(name=name, rows=n, values=(name,)) for name, n in zip(profile.classes, profile.class_counts, strict=True))
+    return Reference(bins=tuple(bins), missing=None)
+
+
+def textual_bins(sizes: dict[str, int], total: int) -> list[Bin]:
+    """A bin for every value that is not rare, and one for the rare ones together."""
+    rare = [value for value, n in sizes.items() if n < RARE * total]
+    alone = list(sizes) if len(rare) < 2 else [value for value in sizes if value not in rare]
+    bins = [Bin(name=value, rows=sizes[value], values=(value,)) for value in alone]
+    if len(alone) < len(sizes):
+        bins.append(Bin(name=OTHER, rows=sum(sizes[value] for value in rare), values=tuple(rare)))
+    return bins
 
 
 def numeric_bins(known: ColumnProfile, sizes: Sequence[int], total: int) -> list[Bin]:
