@@ -27,7 +27,9 @@ def test_a_promise_stands_beside_what_was_seen(tmp_path: Path) -> None:
 
 def test_a_broken_promise_is_named_with_its_limit(tmp_path: Path) -> None:
     tested = next(r for r in results(tmp_path) if isinstance(r, LoadTested))
-    slow = msgspec.structs.replace(tested, passed=False, p99_ms=900.0, breaches=(Breach(name="p99 in ms", setting="p99_ms", limit=250, seen=900),), limits={})
+    slow = msgspec.structs.replace(
+        tested, passed=False, p99_ms=900.0, breaches=(Breach(name="p99 in ms", setting="p99_ms", limit=250, seen=900),), limits={}
+    )
     assert "broken promise: p99 in ms was 900, the limit is 250" in lines_of(slow)
     assert "| p99 | 900 ms | at most 250 ms | **broken** |" in summary_of(slow)
     assert "SLO: kept" not in lines_of(slow)

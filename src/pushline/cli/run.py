@@ -84,7 +84,8 @@ def evidence(context: Context, version: str | None, json: bool) -> None:
     from pushline.report.evidence import evidence_summary, gather
     from pushline.results import as_json as text
 
-    found = gather(context.delivery, version or None)
+    delivery = context.delivery
+    found = gather(context.project, context.settings, delivery.store(), delivery.target, version or None)
     markdown = evidence_summary(found)
     summarise(markdown)
     click.echo(text(found.evidence) if json else markdown)

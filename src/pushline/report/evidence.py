@@ -1,15 +1,22 @@
 """What a person needs to see before approving a release: `pushline evidence`, and the summary of the evidence job."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pushline.delivery import Delivery
 from pushline.errors import PushlineError
+from pushline.project import Project
 from pushline.report import figures, markdown
 from pushline.report.figures import NOTHING, counted, named
 from pushline.report.markdown import code, fold, table, text
 from pushline.report.states import Outcome, StageState, outcomes, states_of
 from pushline.report.summary import SAMPLE_NOTE, evaluation_of, findings_table, metrics_table
 from pushline.results import Checked, Part, Registered, Trained, load
+from pushline.settings import PushlineSettings
+
+if TYPE_CHECKING:
+    from pushline.registry.store import ModelStore
+    from pushline.release.target import Target
 
 
 class Side(Part, frozen=True, kw_only=True):
@@ -49,20 +56,21 @@ class Gathered(Part, frozen=True, kw_only=True):
     registered: Registered | None
 
 
-def gather(delivery: Delivery, version: str | None = None) -> Gathered:
+def gather(
+    project: Project, settings: PushlineSettings, store: "ModelStore", open_target: Callable[[], "Target"], version: str | None = None
+) -> Gathered:
     """The evidence for `version`, by default the one this run registered.
 
     Raises SettingsError where no version was registered or named; RegistryError where there is none of that number.
     """
-    states = states_of(delivery.build)
+    states = states_of(project.build)
     found = {type(state.result): state.result for state in states if state.state != "stale"}
     registered, trained, checked = found.get(Registered), found.get(Trained), found.get(Checked)
     if version is None and registered is None:
-        registered = load(delivery.build, Registered)  # raises, naming what to run
+        registered = load(project.build, Registered)  # raises, naming what to run
     if version is not None and (not isinstance(registered, Registered) or registered.version != version):
         registered = trained = checked = None  # of another version: no evidence for this one
     number = version or (registered.version if isinstance(registered, Registered) else "")
-    store = delivery.store()
     proposed = store.version(number)
     evidence = Evidence(
         model_name=proposed.name,
@@ -71,9 +79,10 @@ def gather(delivery: Delivery, version: str | None = None) -> Gathered:
         reason=registered.decision.reason if isinstance(registered, Registered) else proposed.tags.get("reason", ""),
         metric=proposed.tags.get("metric", ""),
         generated_sample=proposed.tags.get("generated_sample") == "true",
-        target=delivery.settings.target,
-        now=now_live(delivery),
-        proposed=side(number, proposed.tags, code=delivery.project.git_revision),
+        target=settings.target,
+        # Asking Azure would need an identity that whoever gathers evidence must not have.
+        now=now_live(store, open_target if settings.target == "local" else None),
+        proposed=side(number, proposed.tags, code=project.git_revision),
         stages=outcomes(states),
     )
     return Gathered(
@@ -85,13 +94,12 @@ def gather(delivery: Delivery, version: str | None = None) -> Gathered:
     )
 
 
-def now_live(delivery: Delivery) -> Side | None:
+def now_live(store: "ModelStore", open_target: "Callable[[], Target] | None") -> Side | None:
     """What users get now: the live release of this machine, else the champion, which is the newest promoted version."""
-    store = delivery.store()
     live = None
-    if delivery.settings.target == "local":  # asking Azure would need an identity that this job must not have
+    if open_target is not None:
         try:
-            live = delivery.target().status().live
+            live = open_target().status().live
         except PushlineError:
             live = None
     if live is not None:

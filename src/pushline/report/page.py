@@ -152,7 +152,7 @@ def leaderboard(trained: Trained) -> list[tuple[Any, Markup | None]]:
     if not scored:
         return [(trial, None) for trial in ranked]
     low, high = min(scored), max(scored)
-    reach = (high - low) or 1.0
+    reach = (high - low) or high or 1.0
     places = [None if t.score is None else dot_strip((t.score - low) / reach, figures.decimal(t.score)) for t in ranked]
     return list(zip(ranked, places, strict=True))
 

@@ -1,0 +1,226 @@
+"""`pushline run`: order, endings, and what it leaves behind. The stages here answer with made results; `delivered` runs the real ones."""
+
+import fcntl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from command import Ran
+from pushline import delivery as stages
+from pushline.delivery import Delivery
+from pushline.errors import NotAccepted, PushlineError, SettingsError, SloBreached, TargetError
+from pushline.project import Project
+from pushline.results import KINDS, Breach, LoadTested, Result, failure_of
+from pushline.run import only_run, outcome, run
+from pushline.settings import load_settings
+from report.delivery_made import leave_everything, results
+
+
+class Recorder:
+    """A display that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, ...]] = []
+
+    def begin(self, stage: str) -> None:
+        self.seen.append(("begin", stage))
+
+    def tell(self, line: str) -> None:
+        self.seen.append(("tell", line))
+
+    def end(self, stage: str, state: str, elapsed_s: float, figure: str) -> None:
+        self.seen.append(("end", stage, state))
+
+    def banner(self, text: str) -> None:
+        self.seen.append(("banner", text))
+
+    def ended(self) -> dict[str, str]:
+        return {entry[1]: entry[2] for entry in self.seen if entry[0] == "end"}
+
+
+class Slots:
+    """A target of which only discarding is asked."""
+
+    def __init__(self) -> None:
+        self.discarded = 0
+
+    def discard(self, tell: Callable[[str], None]) -> bool:
+        self.discarded += 1
+        return True
+
+
+@pytest.fixture
+def slots() -> Slots:
+    return Slots()
+
+
+@pytest.fixture
+def delivery(project: Project, slots: Slots, monkeypatch: pytest.MonkeyPatch) -> Delivery:
+    """A delivery whose stages answer at once."""
+    made = Delivery(project, load_settings(project.root, {}), lambda line: None)
+    monkeypatch.setattr(made, "target", lambda: slots)
+    answers(monkeypatch, results(project.build))
+    return made
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, made: list[Result]) -> None:
+    for result in made:
+        stage(monkeypatch, type(result).stage, lambda delivery, result=result, **options: result)
+
+
+def stage(monkeypatch: pytest.MonkeyPatch, name: str, answer: Callable[..., Any]) -> None:
+    monkeypatch.setitem(stages.STAGES, name, answer)
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def answer(delivery: Delivery, **options: Any) -> Any:
+        raise error
+
+    return answer
+
+
+def test_all_stages_run_in_order_and_the_release_is_promoted(delivery: Delivery, slots: Slots) -> None:
+    display = Recorder()
+    run(delivery, display)
+    assert [entry[1] for entry in display.seen if entry[0] == "begin"] == list(KINDS)
+    assert set(display.ended().values()) == {"done"}
+    ran = outcome(delivery)
+    assert ran.promoted
+    assert (ran.url, slots.discarded) == ("http://127.0.0.1:8123", 0)
+    assert "Version 3 is live" in (delivery.build / "report.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["deploy", "smoke", "load-test", "promote"])
+def test_a_failure_after_the_decision_discards_the_candidate(
+    delivery: Delivery, slots: Slots, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    stage(monkeypatch, name, raising(TargetError("It fell over.")))
+    with pytest.raises(TargetError, match="It fell over"):
+        run(delivery, Recorder())
+    assert slots.discarded == 1
+    ran = outcome(delivery)
+    assert not ran.promoted
+    names = list(KINDS)
+    assert [s.state for s in ran.stages] == [
+        "done" if n < names.index(name) else "failed" if n == names.index(name) else "not run" for n in range(8)
+    ]
+    assert f"Failed at {name}" in (delivery.build / "report.html").read_text()
+
+
+def test_an_interruption_discards_the_candidate_and_is_told(delivery: Delivery, slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage(monkeypatch, "smoke", raising(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        run(delivery, Recorder())
+    assert slots.discarded == 1
+    failure = failure_of(delivery.build, "smoke")
+    assert failure is not None
+    assert failure.interrupted
+    assert "Interrupted at smoke" in (delivery.build / "report.html").read_text()
+
+
+def test_a_failure_before_there_is_a_candidate_asks_no_target(delivery: Delivery, slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage(monkeypatch, "train", raising(TargetError("No memory.")))
+    with pytest.raises(TargetError):
+        run(delivery, Recorder())
+    assert slots.discarded == 0
+
+
+def test_a_candidate_that_can_not_be_discarded_does_not_hide_why_the_run_ended(delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
+    display = Recorder()
+    stage(monkeypatch, "smoke", raising(TargetError("It fell over.")))
+
+    def refuse() -> Slots:
+        raise PushlineError("The target is gone.")
+
+    monkeypatch.setattr(delivery, "target", refuse)
+    with pytest.raises(TargetError, match="It fell over"):
+        run(delivery, display)
+    assert any("could not be discarded" in entry[1] for entry in display.seen if entry[0] == "tell")
+
+
+def test_a_version_that_is_not_better_is_not_deployed(delivery: Delivery, slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, results(delivery.build, accept=False)[:4])
+    display = Recorder()
+    with pytest.raises(NotAccepted, match="version 3 is not accepted"):
+        run(delivery, display)
+    assert display.ended()["register"] == "refused"
+    assert "deploy" not in display.ended()
+    assert slots.discarded == 0
+    assert "Not released: version 3 is not accepted" in (delivery.build / "report.html").read_text()
+
+
+def test_a_broken_slo_leaves_its_result_and_discards_the_candidate(
+    delivery: Delivery, slots: Slots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tested = next(r for r in results(delivery.build) if isinstance(r, LoadTested))
+    broken = (Breach(name="p99 in ms", setting="p99_ms", limit=250, seen=900),)
+    answers(monkeypatch, [msgspec.structs.replace(tested, passed=False, breaches=broken)])
+    with pytest.raises(SloBreached):
+        run(delivery, Recorder())
+    assert slots.discarded == 1
+    states = {s.stage: s.state for s in outcome(delivery).stages}
+    assert (states["load-test"], states["promote"]) == ("refused", "not run")
+
+
+def test_results_of_an_earlier_run_are_gone_before_the_first_stage(delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_everything(delivery.build)
+    stage(monkeypatch, "fetch", raising(TargetError("No data.")))
+    with pytest.raises(TargetError):
+        run(delivery, Recorder())
+    assert {s.state for s in outcome(delivery).stages[1:]} == {"not run"}
+
+
+def test_from_a_stage_keeps_what_earlier_stages_left(delivery: Delivery) -> None:
+    leave_everything(delivery.build)
+    display = Recorder()
+    run(delivery, display, first="deploy")
+    assert list(display.ended()) == ["deploy", "smoke", "load-test", "promote"]
+    assert outcome(delivery).promoted
+
+
+def test_a_generated_sample_is_a_banner(delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, results(delivery.build, generated=True))
+    display = Recorder()
+    run(delivery, display)
+    assert any(entry[0] == "banner" for entry in display.seen)
+    assert outcome(delivery).generated_sample
+
+
+def test_two_runs_in_one_folder_are_refused_by_the_real_command(project: Project, run_pushline: Callable[..., Ran]) -> None:
+    project.state.mkdir()
+    (project.build / "smoke").mkdir(parents=True)
+    (project.build / "smoke" / "result.json").write_text("{}")
+    with only_run(project.state):
+        second = run_pushline(project, "run")
+    assert second.code == 2
+    assert "Another run is going on" in second.err
+    assert (project.build / "smoke" / "result.json").exists(), "the refused run touched nothing"
+    with (project.state / "run.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_stage_that_is_none_is_refused_before_anything_is_touched(project: Project, run_pushline: Callable[..., Ran]) -> None:
+    leave_everything(project.build)
+    ended = run_pushline(project, "run", "--from", "lunch")
+    assert ended.code == 2
+    assert "'lunch' is not a stage" in ended.err
+    assert (project.build / "promote" / "result.json").exists()
+
+
+def test_the_second_of_two_locks_is_refused(tmp_path: Path) -> None:
+    with only_run(tmp_path), pytest.raises(SettingsError, match="Another run"), only_run(tmp_path):
+        pass
+    with only_run(tmp_path):
+        pass
+
+
+def test_a_run_without_a_result_of_the_stage_before_says_what_to_run(project: Project, run_pushline: Callable[..., Ran]) -> None:
+    ended = run_pushline(project, "run", "--from", "smoke", "--json")
+    assert ended.code == 2
+    assert "pushline deploy" in ended.err
+    ran = msgspec.json.decode(ended.out)
+    assert ran["promoted"] is False
+    assert [s["state"] for s in ran["stages"]].count("not run") == 7
