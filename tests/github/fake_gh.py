@@ -170,7 +170,39 @@ def workflow_run(state: dict[str, Any], method: str, body: Any, run: str) -> Any
     return {"path": f".github/workflows/{said['workflow']}", "event": said["event"], "conclusion": said["conclusion"]}
 
 
+def pulls(state: dict[str, Any], method: str, body: Any, number: str | None = None) -> Any:
+    there = state.setdefault("pulls", [])
+    if method == "POST":
+        there.append({"number": len(there) + 1, "html_url": f"https://github.test/pull/{len(there) + 1}", "state": "open", **body})
+        return there[-1]
+    if number is not None:
+        there[int(number) - 1].update(body)
+        return there[int(number) - 1]
+    return [each for each in there if each["state"] == "open"]
+
+
+def issues(state: dict[str, Any], method: str, body: Any, number: str | None = None) -> Any:
+    there = state.setdefault("issues", [])
+    if method == "POST":
+        there.append({"number": len(there) + 1, "state": "open", **body})
+        return there[-1]
+    if number is not None:
+        there[int(number) - 1].update(body)
+        return there[int(number) - 1]
+    return [each for each in there if each["state"] == "open"]
+
+
+def comments(state: dict[str, Any], method: str, body: Any, number: str) -> Any:
+    state.setdefault("comments", []).append({"issue": int(number), **body})
+    return state["comments"][-1]
+
+
 ROUTES = [
+    (r"/pulls", pulls),
+    (r"/pulls/(\d+)", pulls),
+    (r"/issues", issues),
+    (r"/issues/(\d+)", issues),
+    (r"/issues/(\d+)/comments", comments),
     (r"/actions/artifacts", artifacts),
     (r"/actions/artifacts/(\d+)/zip", artifact),
     (r"/actions/runs/(\d+)", workflow_run),

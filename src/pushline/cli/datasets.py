@@ -151,11 +151,45 @@ def diff(context: Context, revision: str, untrusted: bool, json: bool) -> None:
     """What changed in data.lock since REVISION (by default the last commit), and the drift of what is new."""
     from pushline.data.download import TRUSTED, UNTRUSTED
     from pushline.data.lock_history import moved
+    from pushline.github import actions
     from pushline.report.datasets import moved_lines
 
     terms = UNTRUSTED if untrusted else TRUSTED
     seen = moved(context.project, contract_of(context), revision, local=local_data(), tell=tell, terms=terms)
+    actions.summarise("## data diff\n\n" + "\n".join(f"- {line.strip()}" for line in moved_lines(seen)))
     show(seen, moved_lines(seen), json=json)
+
+
+@data.command("refresh")
+@as_json
+@click.pass_obj
+def refresh(context: Context, json: bool) -> None:
+    """Ask the sources whether they hold new data; if so, check it and move data.lock to it."""
+    from pushline.data.refreshing import FOLDER
+    from pushline.data.refreshing import refresh as refresh_data
+    from pushline.files import write_atomically, write_json
+    from pushline.github import actions
+    from pushline.report.datasets import refreshed_lines, refreshed_summary
+
+    project = context.project
+    seen = refresh_data(project, contract_of(context), tell=tell)
+    write_json(project.build / FOLDER / "result.json", seen)
+    write_atomically(project.build / FOLDER / "summary.md", refreshed_summary(seen).encode())
+    actions.output("changed", str(seen.changed).lower())
+    if seen.changed:
+        actions.summarise(refreshed_summary(seen))
+    show(seen, refreshed_lines(seen), json=json)
+
+
+@data.command("propose")
+@as_json
+@click.pass_obj
+def propose(context: Context, json: bool) -> None:
+    """Open a pull request that moves data.lock to what `data refresh` found, or bring the open one up to date."""
+    from pushline.github.data_change import propose_data
+
+    made = propose_data(context.project)
+    show(made, [f"{'opened' if made.created else 'brought up to date'}: {made.url}"], json=json)
 
 
 COMMANDS = [profile, sample, drift, data]

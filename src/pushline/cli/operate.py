@@ -128,4 +128,25 @@ def line_of(entry: "LogEntry") -> str:
     return f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S} {entry.level:<7} {entry.release or '-'} {entry.event} {said}".rstrip()
 
 
-COMMANDS = [status, logs, rollback, discard, stop, keys]
+@click.command("watch")
+@click.option("--issue", is_flag=True, help="Keep one issue on GitHub that is open while something is wrong.")
+@as_json
+@click.pass_obj
+def watch(context: Context, issue: bool, json: bool) -> None:
+    """Ask the live release what it must answer, and hold recorded inputs against the profile."""
+    from pushline.errors import GateClosed
+    from pushline.github import actions
+    from pushline.github.issue import keep
+    from pushline.report.watching import watched_lines, watched_summary, watched_title
+    from pushline.watch import watch as look
+
+    seen = look(context.delivery)
+    actions.summarise(watched_summary(seen))
+    show(seen, json, watched_lines(seen))
+    if issue:
+        tell(f"issue: {keep(watched_title(seen), watched_summary(seen), wrong=seen.wrong)}")
+    elif seen.wrong:
+        raise GateClosed(f"{watched_title(seen)}.", do="`pushline logs --errors` and `pushline drift --logs` say more.")
+
+
+COMMANDS = [watch, status, logs, rollback, discard, stop, keys]

@@ -3,6 +3,7 @@
 from pushline.data.adding import Added, Overlap
 from pushline.data.drift import ColumnDrift, Drift
 from pushline.data.lock_history import Listed, Moved
+from pushline.data.refreshing import Refreshed, Renewed
 from pushline.report.figures import count, counted, decimal, numbers, short, visible
 from pushline.report.lines import finding_lines
 from pushline.report.markdown import code, table, text
@@ -111,3 +112,44 @@ def moved_lines(moved: Moved) -> list[str]:
         *(f"  ~ {visible(file.name)}  {counted(file.rows, 'row')}  version {file.version}" for file in moved.replaced),
     ]
     return lines + [line for drift in moved.drift for line in drift_lines(drift)]
+
+
+def refreshed_lines(refreshed: Refreshed) -> list[str]:
+    """A line for each file, and what is known of the ones that changed."""
+    lines = [f"{visible(name)}: unchanged" for name in refreshed.unchanged]
+    for renewed in refreshed.renewed:
+        lines.append(
+            f"{visible(renewed.name)}: version {short(renewed.before)} ({counted(renewed.rows_before, 'row')}) to "
+            f"{short(renewed.after)} ({counted(renewed.rows_after, 'row')}), now in data.lock"
+        )
+        lines += [line for finding in renewed.findings for line in finding_lines(finding)]
+        lines += drift_lines(renewed.drift)
+    return lines
+
+
+def refreshed_summary(refreshed: Refreshed) -> str:
+    """The body of the pull request that moves the lock."""
+    lead = (
+        "The data's source has changed. Merging this moves `data.lock` to the new data, and the push to main that follows trains on it: "
+        "**merging is the decision to retrain**. A person still approves before anything is released."
+    )
+    note = (
+        "> Workflows don't start by themselves for a pull request that a workflow opened: press **Approve and run** at its checks "
+        "(or close and reopen it), and wait for `checks`."
+    )
+    return "\n\n".join([lead, note, *(renewed_section(renewed) for renewed in refreshed.renewed)]) + "\n"
+
+
+def renewed_section(renewed: Renewed) -> str:
+    rows = [
+        ["version", code(short(renewed.before)), code(short(renewed.after))],
+        ["rows", count(renewed.rows_before), count(renewed.rows_after)],
+    ]
+    return "\n\n".join(
+        [
+            f"### {text(renewed.name)}",
+            table(["", "pinned", "new"], rows, figures=[1, 2]),
+            findings_table(renewed.findings) if renewed.findings else "No finding.",
+            drift_summary(renewed.drift).replace("## drift", "#### Drift against the profile", 1),
+        ]
+    )

@@ -1,0 +1,26 @@
+"""New data as a pull request: merging it is the decision to retrain."""
+
+import msgspec
+
+from pushline.data.refreshing import FOLDER, Refreshed
+from pushline.errors import SettingsError
+from pushline.github.pull_request import PullRequest, propose
+from pushline.project import Project
+
+
+def propose_data(project: Project) -> PullRequest:
+    """The pull request for what `pushline data refresh` left.
+
+    Raises SettingsError where it left nothing, TargetError with what git or GitHub said.
+    """
+    place = project.build / FOLDER
+    try:
+        seen = msgspec.json.decode((place / "result.json").read_bytes(), type=Refreshed)
+        body = (place / "summary.md").read_text(encoding="utf-8")
+    except (OSError, msgspec.DecodeError) as error:
+        raise SettingsError("There is nothing to propose.", why=f"{error}.", do="Run `pushline data refresh` first.") from error
+    if not seen.changed:
+        raise SettingsError("There is nothing to propose.", why="The sources hold what is pinned.", do="Nothing is to be done.")
+    names = ", ".join(renewed.name for renewed in seen.renewed)
+    title = f"Data version {seen.after[:12]}: new rows in {names}"
+    return propose(project.root, [project.data_lock], branch=f"data/{seen.after[:12]}", title=title, body=body)

@@ -1,0 +1,49 @@
+"""What `pushline watch` saw, as lines and as the text of an issue."""
+
+from typing import TYPE_CHECKING
+
+from pushline.report.figures import counted, visible
+from pushline.report.markdown import code, table, text
+
+if TYPE_CHECKING:
+    from pushline.watch import Watched
+
+
+def watched_lines(watched: "Watched") -> list[str]:
+    """A line for the release, one for each assertion that failed, one for the inputs."""
+    where = f"{watched.release} at {watched.url}: {watched.health}" if watched.release else f"no live release on {watched.target}"
+    failed = [f"  {a.name}: expected {a.expected}, saw {visible(a.seen)}" for a in watched.assertions if not a.passed]
+    problem = [f"  {visible(line)}" for line in watched.problem.splitlines()]
+    moved = f": {', '.join(map(visible, watched.drifted))}" if watched.drifted else ""
+    return [where, *problem, *failed, f"inputs: {watched.drift}, {counted(watched.recorded_rows, 'recorded row')}{moved}"]
+
+
+def watched_title(watched: "Watched") -> str:
+    said = [
+        *([f"{watched.release} does not answer as it must"] if watched.health == "wrong" else []),
+        *([f"inputs have drifted in {counted(len(watched.drifted), 'column')}"] if watched.drift == "drift" else []),
+    ]
+    return "; ".join(said) or "The live release is well"
+
+
+def watched_summary(watched: "Watched") -> str:
+    """Markdown for the issue and the job summary."""
+    parts = [f"**{text(watched_title(watched))}**"]
+    if watched.release:
+        parts.append(f"{code(watched.release)} on {watched.target} at {text(watched.url or '')}: {watched.health}.")
+    else:
+        parts.append(f"There is no live release on {watched.target}.")
+    if watched.problem:
+        parts.append(text(watched.problem))
+    failed = [a for a in watched.assertions if not a.passed]
+    if failed:
+        parts.append(table(["assertion", "expected", "seen"], [[text(a.name), text(a.expected), text(a.seen)] for a in failed], figures=[]))
+    parts.append(f"Inputs: {watched.drift}, {counted(watched.recorded_rows, 'recorded row')}.")
+    if watched.drifted:
+        parts.append(
+            "Drifted: "
+            + ", ".join(code(name) for name in watched.drifted)
+            + ". Drift promotes nothing: measure the model on new labelled rows "
+            "with `pushline evaluate`, or add them with `pushline data add`; that proposes a challenger."
+        )
+    return "## watch\n\n" + "\n\n".join(parts) + "\n"

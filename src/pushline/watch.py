@@ -1,0 +1,57 @@
+"""`pushline watch`: does the live release answer as it must, and is it asked what it was trained for?"""
+
+from typing import Literal
+
+from pushline.delivery import Delivery
+from pushline.errors import DataUnavailable, PushlineError
+from pushline.results import Assertion, Part
+
+
+class Watched(Part, frozen=True, kw_only=True):
+    """What was seen of the live release and of its inputs."""
+
+    target: str
+    release: str | None
+    url: str | None
+    health: Literal["well", "wrong", "no live release"]
+    assertions: tuple[Assertion, ...]
+    problem: str  # why it could not be asked
+    drift: Literal["stable", "drift", "too few rows", "nothing recorded"]
+    drifted: tuple[str, ...]
+    recorded_rows: int
+
+    @property
+    def wrong(self) -> bool:
+        return self.health == "wrong" or self.drift == "drift"
+
+
+def watch(delivery: Delivery) -> Watched:
+    """Ask the live release the smoke assertions, and hold the inputs it recorded against the profile. Changes nothing."""
+    from pushline.data.watch import drift_of_recorded
+    from pushline.release.smoke import assertions_on, passed
+
+    target = delivery.target()
+    live = target.status().live
+    seen: tuple[Assertion, ...] = ()
+    problem = ""
+    if live is not None:
+        delivery.tell(f"Asking {live.url}.")
+        try:
+            seen = assertions_on(live.url, live.release, target.keys())
+        except PushlineError as error:
+            problem = str(error)
+    try:
+        drift = drift_of_recorded(delivery.project, delivery.contract())
+    except DataUnavailable:
+        drift = None
+    return Watched(
+        target=target.name,
+        release=live.release.id if live else None,
+        url=live.url if live else None,
+        health="no live release" if live is None else "well" if not problem and passed(seen) else "wrong",
+        assertions=seen,
+        problem=problem,
+        drift=drift.verdict if drift else "nothing recorded",
+        drifted=drift.drifted if drift else (),
+        recorded_rows=drift.rows if drift else 0,
+    )

@@ -1,0 +1,135 @@
+"""`pushline data refresh` and `data propose`: a source that moved becomes one pull request."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command import Ran
+from data.file_server import FileServer, file_server
+from pushline.project import Project
+
+FAKE = Path(__file__).resolve().parent / "fake_gh.py"
+
+
+class Repository:
+    """A project whose data has one source, a bare origin to push to, and a stand-in `gh`."""
+
+    def __init__(self, folder: Path, run: Callable[..., Ran], project: Project, server: FileServer) -> None:
+        self.run, self.project, self.server = run, project, server
+        self.origin, self.file = folder / "origin.git", folder / "gh.json"
+        subprocess.run(["git", "init", "-q", "--bare", str(self.origin)], check=True)
+        self.git("remote", "add", "origin", str(self.origin))
+        (folder / "bin").mkdir()
+        script = folder / "bin" / "gh"
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n', encoding="utf-8")
+        script.chmod(0o755)
+        self.env = {
+            "PATH": f"{script.parent}:{os.environ['PATH']}",
+            "FAKE_GH": str(self.file),
+            "GITHUB_REPOSITORY": "example/bank",
+            "GITHUB_OUTPUT": str(folder / "output"),
+        }
+        self.output = folder / "output"
+        self.file.write_text(json.dumps({"repository": "example/bank", "private": False, "calls": []}), encoding="utf-8")
+
+    def git(self, *arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=self.project.root, check=True, capture_output=True, text=True).stdout.strip()
+
+    def command(self, *arguments: str) -> Ran:
+        return self.run(self.project, *arguments, env=self.env)
+
+    def serve(self, seed: int, rows: int = 1500) -> bytes:
+        """Let the source hold generated rows."""
+        ran = self.run(self.project, "sample", "--rows", str(rows), "--seed", str(seed))
+        assert ran.code == 0, ran.err
+        self.server.files["rows.csv"] = ran.out.encode()
+        return ran.out.encode()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(self.file.read_text(encoding="utf-8"))
+        return state
+
+
+@pytest.fixture
+def repository(tmp_path: Path, run_pushline: Callable[..., Ran], project: Project) -> Iterator[Repository]:
+    from pushline.data.lock import DataLock, PinnedFile, Source, write_lock
+    from pushline.data.version import table_of
+
+    with file_server() as server:
+        made = Repository(tmp_path, run_pushline, project, server)
+        (tmp_path / "rows.csv").write_bytes(made.serve(1))
+        seen = table_of(tmp_path / "rows.csv")
+        sources = (Source(url=server.url("rows.csv"), sha256=seen.sha256),)
+        pinned = PinnedFile(name="rows.csv", version=seen.version, rows=seen.rows, columns=seen.columns, sources=sources)
+        write_lock(project.data_lock, DataLock(files=(pinned,)))
+        made.git("-c", "user.name=T", "-c", "user.email=t@example.invalid", "commit", "-q", "-am", "Pin")
+        yield made
+
+
+def test_an_unchanged_source_proposes_nothing(repository: Repository) -> None:
+    ran = repository.command("data", "refresh")
+    assert ran.code == 0, ran.err
+    assert repository.output.read_text(encoding="utf-8") == "changed=false\n"
+    assert repository.git("status", "--porcelain") == ""
+    assert repository.command("data", "propose").code == 2
+
+
+@pytest.mark.slow
+def test_a_source_that_moved_becomes_one_pull_request(repository: Repository) -> None:
+    before = repository.git("rev-parse", "HEAD")
+    repository.serve(2, rows=1600)
+    ran = repository.command("data", "refresh")
+    assert ran.code == 0, ran.err
+    assert repository.output.read_text(encoding="utf-8") == "changed=true\n"
+    ran = repository.command("data", "propose")
+    assert ran.code == 0, ran.err
+    (pull,) = repository.state["pulls"]
+    assert pull["base"] == "main"
+    assert "merging is the decision to retrain" in pull["body"]
+    assert "Approve and run" in pull["body"]
+    assert "Drift against the profile" in pull["body"]
+    pushed = subprocess.run(
+        ["git", "diff", "--name-only", before, pull["head"]], cwd=repository.origin, check=True, capture_output=True, text=True
+    ).stdout
+    assert pushed == "data.lock\n"
+    assert repository.git("rev-parse", "HEAD") == before
+    repository.git("checkout", "-q", "--", "data.lock")
+    repository.command("data", "refresh")
+    again = repository.command("data", "propose")
+    assert "brought up to date" in again.out
+    assert len(repository.state["pulls"]) == 1
+
+
+@pytest.mark.slow
+def test_a_source_that_broke_moves_nothing(repository: Repository) -> None:
+    repository.server.files["rows.csv"] = repository.serve(3).replace(b",", b";")
+    before = repository.project.data_lock.read_bytes()
+    ran = repository.command("data", "refresh")
+    assert ran.code == 1
+    assert repository.project.data_lock.read_bytes() == before
+
+
+def test_a_source_that_is_gone_is_told(repository: Repository) -> None:
+    del repository.server.files["rows.csv"]
+    ran = repository.command("data", "refresh")
+    assert ran.code == 3
+    assert "No source of rows.csv answers" in ran.err
+
+
+def test_one_issue_is_opened_updated_and_closed(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pushline.github.issue import keep
+
+    for name, value in repository.env.items():
+        monkeypatch.setenv(name, value)
+    said = [keep("Bad", "a", wrong=True), keep("Worse", "b", wrong=True), keep("Well", "c", wrong=False), keep("Well", "d", wrong=False)]
+    assert said == ["opened", "updated", "closed", "none"]
+    (issue,) = repository.state["issues"]
+    assert (issue["title"], issue["state"]) == ("Worse", "closed")
+    assert [comment["body"] for comment in repository.state["comments"]] == ["c"]
