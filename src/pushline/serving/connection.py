@@ -26,6 +26,7 @@ WANTED = frozenset(
 )  # fmt: skip
 ONCE = frozenset((b"authorization", b"content-type", b"host", b"content-length"))
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}\Z")
+TICK_S = 0.25  # how often the service looks at its clock and its connections
 LINGER_S = 2.0
 IDLE_S = 75.0
 
@@ -321,7 +322,7 @@ class Connection(asyncio.Protocol):
 
     def look(self, now: float) -> None:
         """End what takes too long; called a few times a second."""
-        service, waited = self.service, now - self.since
+        service, waited = self.service, now - self.since - TICK_S  # the state may have begun just before this tick
         timeout = service.settings.timeout
         if self.paused or self.state == "closed":
             if waited > timeout:

@@ -7,11 +7,10 @@ import os
 import signal
 
 from pushline.errors import PushlineError
-from pushline.serving.connection import Connection
+from pushline.serving.connection import TICK_S, Connection
 from pushline.serving.running import Place, Running
 from pushline.serving.service import Service
 
-TICK_S = 0.25
 DRAIN_S = 10.0  # what a drained worker has at most
 IDLE_AFTER_SWITCH_S = 5.0  # another worker answers: a client that is this slow between requests opens a new connection
 IDLE_AT_STOP_S = 0.5  # nobody else answers

@@ -1,0 +1,132 @@
+"""Clients that are slow, silent or too many."""
+
+import contextlib
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from service_made import Answer, Service, received_of, service_of
+
+TIMEOUT_S = 1.0
+
+
+@pytest.fixture(scope="module")
+def strict(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with little patience and few places."""
+    env = {"PUSHLINE_SERVING__TIMEOUT": str(TIMEOUT_S), "PUSHLINE_SERVING__MAX_IN_FLIGHT": "8"}
+    with service_of(model, tmp_path_factory.mktemp("strict"), env=env) as service:
+        yield service
+
+
+def read_all(connection: socket.socket) -> bytes:
+    with contextlib.suppress(ConnectionResetError):
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+    return b""
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(b"P", id="one byte"),
+        pytest.param(b"POST /score HTTP/1.1\r\nhost: t\r\n", id="half a head"),
+        pytest.param(b"POST /score HTTP/1.1\r\nhost: t\r\nauthorization: Bearer KEY\r\ncontent-length: 100\r\n\r\n{", id="half a body"),
+        pytest.param(
+            b"POST /score HTTP/1.1\r\nhost: t\r\nauthorization: Bearer KEY\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab", id="half a chunk"
+        ),
+    ],
+)
+def test_a_request_that_does_not_arrive_in_time_gets_408(strict: Service, start: bytes) -> None:
+    started = time.monotonic()
+    answer = strict.raw(start.replace(b"KEY", strict.key.encode()))
+    assert answer.status == 408
+    assert answer.json["type"] == "urn:pushline:problem:timeout"
+    assert TIMEOUT_S <= time.monotonic() - started < TIMEOUT_S + 1.5
+
+
+def test_a_body_that_trickles_is_cut_off(strict: Service) -> None:
+    head = f"POST /score HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {strict.key}\r\ncontent-length: 1000\r\n\r\n"
+    with strict.connect() as connection:
+        connection.sendall(head.encode())
+        started = time.monotonic()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while time.monotonic() - started < 5:
+                connection.sendall(b" ")
+                time.sleep(0.1)
+                connection.settimeout(0.001)
+                with contextlib.suppress(TimeoutError):
+                    assert connection.recv(65536).startswith(b"HTTP/1.1 408")
+                    break
+        assert time.monotonic() - started < TIMEOUT_S + 1.5
+
+
+def test_more_clients_than_places_are_told_to_come_back(strict: Service) -> None:
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(strict.connect()) for _ in range(8)]
+        for connection in held:
+            connection.sendall(b"POST /score HTTP/1.1\r\n")
+        time.sleep(0.2)
+        answer = strict.raw(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n")
+        assert answer.status == 503
+        assert answer.headers["retry-after"] == "1"
+        assert answer.json["type"] == "urn:pushline:problem:overloaded"
+    time.sleep(0.3)
+    assert strict.raw(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n").status == 200
+
+
+def test_idle_connections_give_way_to_new_ones(strict: Service) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(30):
+            connection = stack.enter_context(strict.connect())
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n")
+            assert Answer(received_of(connection)).status == 200
+
+
+def test_a_client_that_never_reads_its_answers_is_dropped_and_costs_little(strict: Service) -> None:
+    (worker,) = strict.ask(do="status")["workers"]
+    before = psutil.Process(worker).memory_info().rss
+    with strict.connect() as connection:
+        connection.settimeout(1)
+        ask = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: t\r\n\r\n" * 2000
+        with contextlib.suppress(TimeoutError, BrokenPipeError, ConnectionResetError):
+            for _ in range(50):
+                connection.sendall(ask)
+        time.sleep(TIMEOUT_S + 0.8)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(ask)
+            connection.sendall(ask)
+        assert psutil.Process(worker).memory_info().rss - before < 40_000_000
+    assert strict.raw(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n").status == 200
+
+
+def test_what_is_too_large_is_refused_before_it_is_sent(strict: Service) -> None:
+    head = f"POST /score HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {strict.key}\r\ncontent-length: 2000000000\r\n\r\n"
+    assert strict.raw(head.encode()).status == 413
+
+
+def test_what_is_too_large_is_not_held_in_memory(strict: Service) -> None:
+    """Without a length only counting helps: the service stops at its limit, not at the client's."""
+    (worker,) = strict.ask(do="status")["workers"]
+    before = psutil.Process(worker).memory_info().rss
+    head = f"POST /score HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {strict.key}\r\ntransfer-encoding: chunked\r\n\r\n"
+    chunk = b"%x\r\n%b\r\n" % (1 << 20, b" " * (1 << 20))
+    with strict.connect() as connection:
+        connection.sendall(head.encode())
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for _ in range(64):
+                connection.sendall(chunk)
+        assert read_all(connection)[:12] in (b"HTTP/1.1 413", b"")  # what it sent meanwhile can make its system drop the answer
+    assert psutil.Process(worker).memory_info().rss - before < 20_000_000
+
+
+def test_pipelined_scores_are_all_answered(strict: Service, row: dict[str, Any]) -> None:
+    body = json.dumps({"data": [row]}).encode()
+    one = f"POST /score HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {strict.key}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+    with strict.connect() as connection:
+        connection.sendall(one * 100 + b"GET /healthz HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n")
+        assert read_all(connection).count(b"HTTP/1.1 200 OK") == 101
