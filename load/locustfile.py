@@ -7,6 +7,7 @@ It runs alone as well, on Azure Load Testing for example:
 import json
 import os
 import random
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -14,10 +15,12 @@ from urllib.request import getproxies
 import gevent
 from locust import FastHttpUser, constant_throughput, events, task
 from locust.contrib.fasthttp import FastResponse
+from locust.env import Environment
 
 PAYLOADS = Path(os.environ["LOAD_PAYLOADS"]).read_bytes().splitlines()  # a request's body a line
 RATE = float(os.environ.get("LOAD_RATE", "50"))  # requests/s of all users together
 USERS = int(os.environ.get("LOAD_USERS", "10"))
+SECONDS = float(os.environ.get("LOAD_SECONDS", "0"))  # from the moment all users run; 0: as long as --run-time says
 ANSWER_WITHIN = float(os.environ.get("LOAD_ANSWER_WITHIN", "10"))  # seconds; later is a failure
 SEEN = os.environ.get("LOAD_SEEN")  # where to leave every request, for the verdict
 HEADERS = {"content-type": "application/json", "authorization": f"Bearer {os.environ['LOAD_KEY']}"}
@@ -52,11 +55,14 @@ def scored(answer: FastResponse) -> bool:
         return False
 
 
-@events.spawning_complete.add_listener
-def begin(user_count: int, **_: object) -> None:
-    import time
+@events.test_start.add_listener
+def prepare(environment: Environment, **_: object) -> None:
+    def begin(**_: object) -> None:
+        begun.append(time.time())
+        if SECONDS:
+            gevent.spawn_later(SECONDS, environment.runner.quit)
 
-    begun.append(time.time())
+    environment.events.spawning_complete.add_listener(begin)
 
 
 @events.request.add_listener

@@ -22,7 +22,7 @@ from pushline.registry import open_store
 from pushline.release.local import LocalTarget
 from pushline.release.stages import promote
 from pushline.release.target import Endpoint, Tell
-from pushline.results import LoadTested, Smoked, load, save
+from pushline.results import Deployed, LoadTested, Smoked, load, save
 from pushline.serving.model_folder import read_golden
 from pushline.settings import load_settings
 from working_copy import copy_project

@@ -25,7 +25,6 @@ from pushline.serving.model_folder import read_contract, read_golden
 from pushline.settings import Load
 
 DISTINCT = 500  # different payloads: more than any cache of one row would hold
-SPARE_S = 1.0  # users are spread over their first interval
 STARTED_WITHIN_S = 60.0
 
 
@@ -127,13 +126,13 @@ def put_load(project: Project, url: str, release: Release, key: str, slo: Load, 
     answer_within = max(2.0, 4 * slo.p99_ms / 1000)
     command = [sys.executable, "-m", "pushline.release.generator", "--locustfile", str(project.root / "load" / "locustfile.py")]
     command += ["--headless", "--host", url, "--users", str(slo.users), "--spawn-rate", str(slo.users)]
-    command += ["--run-time", str(math.ceil(slo.seconds + SPARE_S)), "--stop-timeout", str(math.ceil(answer_within))]
-    command += ["--exit-code-on-error", "0", "--loglevel", "WARNING", "--only-summary"]
+    command += ["--stop-timeout", str(math.ceil(answer_within)), "--exit-code-on-error", "0", "--loglevel", "WARNING", "--only-summary"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("LOCUST_", "LOAD_"))}
     environment |= {
         "LOAD_PAYLOADS": str(payloads),
         "LOAD_SEEN": str(left),
         "LOAD_RATE": str(slo.rate),
+        "LOAD_SECONDS": str(slo.seconds),
         "LOAD_USERS": str(slo.users),
         "LOAD_ANSWER_WITHIN": str(answer_within),
         "LOAD_PARENT": str(os.getpid()),
