@@ -20,7 +20,6 @@ ValueType = Literal["string", "number", "integer", "boolean"]
 PATH_TYPES = frozenset({"uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model"})
 
 BINDING = re.compile(r"\$\{\{\s*([A-Za-z0-9_.\-]+)\s*\}\}")
-# What an AutoML node says beside its data: Azure's own settings, which Pushline's AutoML has no use for.
 AUTOML_DATA = ("training_data", "validation_data", "test_data")
 
 T = TypeVar("T")
@@ -283,14 +282,26 @@ def _job(name: str, node: dict[str, Any], file: Path, inputs: Mapping[str, Any])
 
 
 def _automl_job(name: str, node: dict[str, Any], file: Path, inputs: Mapping[str, Any]) -> Job:
-    """Pushline's own AutoML in the place of the node: its data from the node, the rest from the pipeline's inputs."""
+    """Pushline's own AutoML in the place of the node: data, limits and training settings from it, the rest from the pipeline's inputs."""
     component = load_component((file.parent / "components" / "automl.yml").resolve())
     bound: dict[str, Source] = {key: _source(node[key], file, f"jobs.{name}.{key}") for key in AUTOML_DATA if key in node}
+    fields = {**node, **(node.get("limits") or {}), **(node.get("training") or {})}
     for key in component.inputs:
-        if key not in bound and key in inputs:
+        if key in bound:
+            continue
+        if key in inputs:
             bound[key] = ParentInput(key)
+        elif key in fields:
+            bound[key] = _automl_field(fields[key], file, f"jobs.{name}: {key}")
     outputs = {key: _parent_output(value, file, f"jobs.{name}.outputs.{key}") for key, value in node.get("outputs", {}).items()}
     return Job(name=name, component=component, inputs=bound, outputs=outputs, automl=True)
+
+
+def _automl_field(value: Any, file: Path, place: str) -> Source:
+    """A limit or a training setting of the node; a list, such as of algorithms, becomes one text with commas."""
+    if isinstance(value, list):
+        return ",".join(str(item) for item in value)
+    return _source(value, file, place)
 
 
 def _parent_output(value: Any, file: Path, place: str) -> str | None:

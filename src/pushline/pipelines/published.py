@@ -6,6 +6,7 @@ its components, the code, the contract with profile and rules, the settings, the
 """
 
 import fcntl
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -100,7 +101,7 @@ class PublishedPipelines:
         Raises SettingsError where there is no such pipeline or it can't run.
         """
         file = self.project.pipelines / f"{name}.yml"
-        if not file.is_file():
+        if not re.fullmatch(NAME, name) or not file.is_file():
             known = ", ".join(sorted(found.stem for found in self.project.pipelines.glob("*.yml")))
             raise SettingsError(f"There is no pipeline {name!r}.", why=f"pipelines/ holds {known or 'none'}.", do="Name one of them.")
         pipeline = load_pipeline(file)
@@ -204,6 +205,8 @@ class PublishedPipelines:
 
     def _numbers(self, name: str) -> list[int]:
         place = self.place / name
+        if not re.fullmatch(NAME, name):
+            return []
         return sorted(int(path.name) for path in place.iterdir() if path.name.isdigit()) if place.is_dir() else []
 
     def _index(self, name: str) -> Index | None:

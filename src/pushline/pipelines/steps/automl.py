@@ -15,26 +15,35 @@ def main() -> None:
     parser.add_argument("--imbalance", required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--budget", required=True)
+    parser.add_argument("--timeout-minutes", type=float)
+    parser.add_argument("--trial-timeout-minutes", type=float)
+    parser.add_argument("--max-trials", type=int)
+    parser.add_argument("--max-concurrent-trials", type=int)
+    parser.add_argument("--enable-early-termination", type=truth, default=True)
+    parser.add_argument("--exit-score", type=float)
+    parser.add_argument("--n-cross-validations", type=int, default=5)
+    parser.add_argument("--allowed-training-algorithms", default="")
+    parser.add_argument("--blocked-training-algorithms", default="")
+    parser.add_argument("--enable-vote-ensemble", type=truth, default=True)
     parser.add_argument("--out", type=Path, required=True)
     said = parser.parse_args()
 
-    from pushline.settings import seconds
-    from pushline.training.automl.limits import SearchSettings
+    from pushline.training.automl.limits import settings_of
     from pushline.training.automl.pool import warm_up
 
-    settings = SearchSettings(metric=said.metric, imbalance=said.imbalance, seed=said.seed, seconds=seconds(said.budget))
+    settings = settings_of(said)
     warm_up()
 
     import pandas as pd
 
     from pushline.data.contract import load_contract
     from pushline.training.best_model import write_best_model
-    from pushline.training.find import find_model
+    from pushline.training.find import asked_to_stop, find_model
     from pushline.training.prepare import TRAIN
 
     frame = pd.read_parquet(said.training_data / TRAIN)
     best, model, labels, probabilities = find_model(
-        frame, load_contract(said.contract), settings, use_known_after=said.use_known_after, tell=say
+        frame, load_contract(said.contract), settings, use_known_after=said.use_known_after, tell=say, stop=asked_to_stop
     )
     write_best_model(said.out, best, model, labels, probabilities)
     say(f"{best.algorithm}: {best.metric} {abs(best.score):.4f} out of fold")
