@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from pushline.data.contract import Column, Contract
-from pushline.data.encoding import Encoding
+from pushline.data.encoding import MISSING_CATEGORY, Encoding
 from pushline.serving.problems import ERRORS_AT_MOST, Problem, RowError, quoted
 
 LARGEST = 3.4e38  # what float32, the type of the matrix, can hold
@@ -53,6 +53,9 @@ class Payload:
         spare = range(len(self.names), len(self.names) + len(self.unused))
         self.members_a_row = len(self.names) - len(optional)
         self.may_be_absent = tuple(f"c{position}" for position in (*optional, *spare))
+        self.missing = [(i, math.nan if self.columns[i].type in ("integer", "number") else MISSING_CATEGORY) for i in optional]
+        self.open = [i for i, column in enumerate(self.columns) if column.is_text and not column.allowed]
+        self.plain = not self.missing and not self.open  # a decoded row is the matrix's row as it is
 
     def request_type(self) -> type[Struct]:
         """`{"data": [row, …]}` with the matrix's columns first, in its order; what may be absent is then UNSET."""
@@ -84,6 +87,16 @@ class Payload:
         if body.count(b":") != colons or not 0 < count <= self.max_rows:
             return None
         return rows
+
+    def settled(self, values: tuple[Any, ...]) -> list[float]:
+        """The values of a decoded row, with those that are missing or of an open set as the encoding writes them."""
+        settled = list(values[: len(self.columns)])
+        for position, value in self.missing:
+            if settled[position] is None or settled[position] is UNSET:
+                settled[position] = value
+        for position in self.open:
+            settled[position] = MISSING_CATEGORY
+        return settled
 
     def careful(self, body: bytes) -> list[Row]:
         """The rows of a request. Raises Problem with every fault, by row and column."""

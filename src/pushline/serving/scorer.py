@@ -8,9 +8,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from msgspec import UNSET
 
-from pushline.data.encoding import MISSING_CATEGORY, encode_rows
+from pushline.data.encoding import encode_rows
 from pushline.errors import ModelUnreadable
 from pushline.serving.model_folder import MATRIX, MATRIX_INPUT, PROBABILITIES, read_contract, read_golden, read_scoring
 from pushline.serving.payload import Payload, Row
@@ -35,12 +34,7 @@ class Scorer:
         self.binary = self.threshold is not None and len(self.classes) == 2
         self.payload = Payload(self.contract, self.scoring.encoding, max_rows=max_rows)
         self.session = session_of(folder, self.scoring.sha256.get(MATRIX, ""))
-        self.width = len(self.scoring.encoding.columns)
-        columns = self.payload.columns
-        text = [column.is_text or column.type == "boolean" for column in columns]
-        self.open = [i for i, column in enumerate(columns) if column.is_text and not column.allowed]
-        self.missing = [(i, MISSING_CATEGORY if text[i] else np.nan) for i, column in enumerate(columns) if column.optional]
-        self.pack = Packer(f"={self.width}f").pack
+        self.width = len(self.payload.columns)
         self.one = OneRow(self.session, self.width, len(self.classes))
         self.check_golden()
 
@@ -49,10 +43,10 @@ class Scorer:
         rows = self.payload.quick(body)
         if rows is None:
             return self.shown(self.of_rows(self.payload.careful(body)))
-        if len(rows) == 1 and not self.missing and not self.open:
+        if len(rows) == 1 and self.payload.plain:
             probabilities = self.one.score(msgspec.structs.astuple(rows[0])[: self.width])
             return [probabilities[1]] if self.binary else [probabilities]
-        return self.shown(self.run(self.matrix_of(rows)))
+        return self.shown(self.run(np.frombuffer(packed(self.payload, rows), dtype=np.float32).reshape(len(rows), self.width)))
 
     def shown(self, probabilities: Matrix) -> list[Any]:
         """Probabilities [rows, classes] as an answer shows them."""
@@ -69,25 +63,6 @@ class Scorer:
     def run(self, matrix: Matrix) -> Matrix:
         probabilities: Matrix = self.session.run([PROBABILITIES], {MATRIX_INPUT: matrix})[0]
         return probabilities
-
-    def matrix_of(self, rows: Sequence[Any]) -> Matrix:
-        """The matrix of rows that the quick pass decoded: the same that `encode_rows` makes of them."""
-        width, pack, values_of = self.width, self.pack, msgspec.structs.astuple
-        if not self.missing and not self.open:
-            packed = [pack(*values_of(row)[:width]) for row in rows]
-        else:
-            packed = [pack(*self.settled(values_of(row))) for row in rows]
-        return np.frombuffer(b"".join(packed), dtype=np.float32).reshape(len(rows), width)
-
-    def settled(self, values: tuple[Any, ...]) -> list[float]:
-        """The values of a row with those that are missing, or of an open set, as the encoding writes them."""
-        settled = list(values[: self.width])
-        for position, value in self.missing:
-            if settled[position] is None or settled[position] is UNSET:
-                settled[position] = value
-        for position in self.open:
-            settled[position] = MISSING_CATEGORY
-        return settled
 
     def of_rows(self, rows: Sequence[Row]) -> Matrix:
         """The probabilities of rows as dicts, already known to be valid: float32 [rows, classes]."""
@@ -130,6 +105,15 @@ class OneRow:
         self.pack_into(self.given, 0, *values)
         self.run(self.binding)
         return self.unpack(self.got)
+
+
+def packed(payload: Payload, rows: Sequence[Any]) -> bytes:
+    """The matrix, as the bytes of float32, of rows that the quick pass decoded: the same that `encode_rows` makes of them."""
+    width, values_of = len(payload.columns), msgspec.structs.astuple
+    pack = Packer(f"={width}f").pack
+    if payload.plain:
+        return b"".join([pack(*values_of(row)[:width]) for row in rows])
+    return b"".join([pack(*payload.settled(values_of(row))) for row in rows])
 
 
 def session_of(folder: Path, sha256: str) -> Any:
