@@ -78,7 +78,7 @@ class Delivery:
         fetched = None if file else load(self.build, Fetched)
         return check_data(self.project, self.contract(), file=file, fetched=fetched, tell=self.tell, data_docs=data_docs)
 
-    def train(self, *, budget: str | None = None, attach: bool = False) -> Trained:
+    def train(self, *, budget: str | None = None, attach: bool = False, keep_best: bool = False) -> Trained:
         from pushline.training.stage import train
 
         checked = load(self.build, Checked)
@@ -87,7 +87,10 @@ class Delivery:
         if checked.table and not Path(checked.table).is_file():
             self.tell("reading the pinned data again: the table holds rows, which stay on the machine that checked them")
             checked = self.check_data()
-        return train(self.project, self.settings, self.contract(), checked, self.store(), budget=budget, attach=attach, tell=self.tell)
+        contract, store = self.contract(), self.store()
+        return train(
+            self.project, self.settings, contract, checked, store, budget=budget, attach=attach, keep_best=keep_best, tell=self.tell
+        )
 
     def register(self) -> Registered:
         from pushline.registry.register import register

@@ -8,11 +8,12 @@ from pushline.cli.stages import stage
 
 @click.command("train")
 @click.option("--budget", metavar="TIME", help="AutoML's time, such as 45s, 10m or 2h; overrides the pipeline's limits.")
+@click.option("--keep-best", is_flag=True, help="The first Ctrl-C ends the search with the best model so far, the second the run.")
 @as_json
 @click.pass_obj
-def train(context: Context, budget: str | None, json: bool) -> None:
+def train(context: Context, budget: str | None, keep_best: bool, json: bool) -> None:
     """Run pipelines/train.yml on the checked data."""
-    stage(context, "train", json, budget=budget)
+    stage(context, "train", json, budget=budget, keep_best=keep_best)
 
 
 @click.command("register")

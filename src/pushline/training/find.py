@@ -1,6 +1,8 @@
 """The automl step: from training rows to the best model that the budget gave."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushline.data.contract import Contract
@@ -16,6 +18,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Tell = Callable[[str], None]
+
+
+STOP_FILE = "AUTOML_STOP_FILE"  # names a file whose appearance ends the search with the best so far
+
+
+def asked_to_stop() -> bool:
+    """Whether whoever started the search wants it to end with the best so far."""
+    file = os.environ.get(STOP_FILE)
+    return file is not None and Path(file).exists()
 
 
 def find_model(

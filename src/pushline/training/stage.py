@@ -1,7 +1,11 @@
 """The train stage: run the pipeline file, keep what it left, log it."""
 
+import math
+import os
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +21,7 @@ from pushline.serving.model_folder import CARD, read_scoring
 from pushline.settings import PushlineSettings, seconds
 from pushline.training.best_model import LEADERBOARD, BestModel, read_best_model
 from pushline.training.conclude import EVALUATION
+from pushline.training.find import STOP_FILE
 from pushline.training.prepare import COUNTS, HOLDOUT, Counts
 
 if TYPE_CHECKING:
@@ -36,16 +41,20 @@ def train(
     *,
     budget: str | None,
     attach: bool = False,
+    keep_best: bool = False,
     tell: Tell,
 ) -> Trained:
     """Run `pipelines/train.yml` on the checked table, keep its outputs in build/train/, and log the run.
 
-    `budget` replaces the time of the settings; `attach` follows a run on Azure and never starts one. Raises SettingsError
-    for a budget that is no duration, StepFailed for a step that ended badly.
+    `budget` replaces the time of the settings and the limit of the pipeline's AutoML node; `attach` follows a run on Azure
+    and never starts one; with `keep_best` the first interruption on this machine ends the search with the best model so
+    far, and the second the run. Raises SettingsError for a budget that is no duration, StepFailed for a step that ended badly.
     """
     if not checked.table:
         raise DataError("There is no table to train on.", why="check-data could not read the file.", do="Run `pushline check-data` again.")
-    ran = run_where_the_target_is(project, settings, inputs_of(project, settings, checked, budget), attach=attach, tell=tell)
+    inputs, overrides = inputs_of(project, settings, checked, budget), overrides_of(budget)
+    with first_interruption_ends_search(project.build / "stop-search", tell) if keep_best else nullcontext():
+        ran = run_where_the_target_is(project, settings, inputs, overrides, attach=attach, tell=tell)
     place = folder(project.build, Trained.stage)
     prepared = ran.outputs["prepared"]
     automl = next(step.outputs["best_model"] for step in ran.steps if "best_model" in step.outputs)
@@ -87,7 +96,13 @@ def train(
 
 
 def run_where_the_target_is(
-    project: Project, settings: PushlineSettings, inputs: dict[str, Scalar | Path], *, attach: bool, tell: Tell
+    project: Project,
+    settings: PushlineSettings,
+    inputs: dict[str, Scalar | Path],
+    overrides: dict[str, int],
+    *,
+    attach: bool,
+    tell: Tell,
 ) -> "Ran":
     """The same pipeline file on this machine, or in the workspace."""
     file, out = project.pipelines / PIPELINE, folder(project.build, Trained.stage) / "steps"
@@ -101,7 +116,7 @@ def run_where_the_target_is(
         raise SettingsError(
             "There is nothing to attach to.", why="Training runs in this process on the local target.", do="Leave --attach out."
         )
-    return run_pipeline(file, inputs, out, tell=tell)
+    return run_pipeline(file, inputs, out, tell=tell, overrides=overrides)
 
 
 def inputs_of(project: Project, settings: PushlineSettings, checked: Checked, budget: str | None) -> dict[str, Scalar | Path]:
@@ -124,6 +139,35 @@ def inputs_of(project: Project, settings: PushlineSettings, checked: Checked, bu
         "git_revision": project.git_revision,
         "generated_sample": checked.generated_sample,
     }
+
+
+def overrides_of(budget: str | None) -> dict[str, int]:
+    """A budget that was asked for is also the node's limit, in whole minutes as Azure counts them."""
+    return {} if budget is None else {"jobs.automl.limits.timeout_minutes": math.ceil(seconds(budget) / 60)}
+
+
+@contextmanager
+def first_interruption_ends_search(file: Path, tell: Tell) -> Iterator[None]:
+    """Turn the first Ctrl-C into the file by which the search knows that it shall end; the next one interrupts as ever."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(file, error) from error
+
+    def end_search(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        file.touch()
+        tell("the search ends with the best model so far; interrupt again to end the run")
+
+    before = signal.signal(signal.SIGINT, end_search)
+    os.environ[STOP_FILE] = str(file)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        os.environ.pop(STOP_FILE, None)
+        file.unlink(missing_ok=True)
 
 
 def kept(source: Path, to: Path) -> Path:

@@ -5,6 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from pushline.errors import SettingsError
+from pushline.settings import seconds
 from pushline.training.automl.algorithms import ALGORITHMS, Algorithm
 
 # Our metrics as Azure's primary metrics. On Azure these are means over the classes; here, for two classes, average
@@ -105,20 +106,30 @@ def squeezed(name: str) -> str:
     return name.replace("_", "").replace(" ", "").lower()
 
 
-def from_node(node: dict[str, Any]) -> dict[str, Any]:
-    """The fields of SearchSettings that an `automl` node of a pipeline file says."""
-    limits, training = node.get("limits") or {}, node.get("training") or {}
-    said = {
-        "metric": primary_metric(node["primary_metric"]) if "primary_metric" in node else None,
-        "seconds": 60.0 * limits["timeout_minutes"] if "timeout_minutes" in limits else None,
-        "trial_seconds": 60.0 * limits["trial_timeout_minutes"] if "trial_timeout_minutes" in limits else None,
-        "max_trials": limits.get("max_trials"),
-        "concurrent": limits.get("max_concurrent_trials"),
-        "folds": node.get("n_cross_validations"),
-        "early_stop": limits.get("enable_early_termination"),
-        "exit_score": limits.get("exit_score"),
-        "allowed": tuple(training.get("allowed_training_algorithms") or ()),
-        "blocked": tuple(training.get("blocked_training_algorithms") or ()),
-        "vote": training.get("enable_vote_ensemble"),
-    }
-    return {name: value for name, value in said.items() if value is not None}
+def settings_of(said: Any) -> SearchSettings:
+    """The settings in the arguments of the automl step, which are named like the node's fields.
+
+    Raises SettingsError for a budget, metric or algorithm that means nothing here.
+    """
+    time = seconds(said.budget)
+    settings = SearchSettings(
+        metric=primary_metric(said.metric),
+        seconds=time if said.timeout_minutes is None else min(time, 60 * said.timeout_minutes),
+        trial_seconds=None if said.trial_timeout_minutes is None else 60 * said.trial_timeout_minutes,
+        max_trials=said.max_trials,
+        concurrent=said.max_concurrent_trials,
+        folds=said.n_cross_validations,
+        early_stop=said.enable_early_termination,
+        exit_score=said.exit_score,
+        allowed=names_in(said.allowed_training_algorithms),
+        blocked=names_in(said.blocked_training_algorithms),
+        vote=said.enable_vote_ensemble,
+        imbalance=said.imbalance,
+        seed=said.seed,
+    )
+    algorithms_of(settings)
+    return settings
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
