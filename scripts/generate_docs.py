@@ -105,6 +105,114 @@ def workflows() -> str:
     return workflow_table.table().rstrip("\n")
 
 
+def flow() -> str:
+    """The picture of the flow: the stages in their order, with what stands between them."""
+    from pushline.delivery import STAGES
+    from pushline.run import RELEASING
+
+    names = list(STAGES)
+    before = [name for name in names if name not in RELEASING]
+    lines = [
+        "flowchart LR",
+        f'    push(["git push"]) --> {" --> ".join(before)}',
+        f"    {before[-1]} -->|a person approves| {RELEASING[0]}",
+    ]
+    lines += ["    subgraph release", f"        {' --> '.join(RELEASING)}", "    end", f'    {RELEASING[-1]} --> live(["live release"])']
+    lines.append('    release -.->|any failure| kept(["candidate discarded, live release untouched"])')
+    return "\n".join(["```mermaid", *lines, "```"])
+
+
+def stages() -> str:
+    """Stage by stage: command, what it does, what it leaves."""
+    from pushline.cli import pushline
+    from pushline.results import KINDS
+
+    rows = []
+    for name, kind in KINDS.items():
+        promise = (kind.__doc__ or "").strip().splitlines()[0]
+        rows.append([f"`pushline {name}`", help_of(pushline.commands[name]), f"`build/{name}/result.json`", promise])
+    return table(["stage", "what it does", "what it leaves", "what that says"], rows)
+
+
+def all_commands() -> list[tuple[str, Any]]:
+    """Every command with its full name, groups before their own."""
+    import click
+
+    from pushline.cli import pushline
+
+    def walk(prefix: str, group: Any) -> list[tuple[str, Any]]:
+        found = []
+        for name in sorted(group.commands):
+            command = group.commands[name]
+            found.append((f"{prefix} {name}", command))
+            if isinstance(command, click.Group):
+                found += walk(f"{prefix} {name}", command)
+        return found
+
+    return walk("pushline", pushline)
+
+
+def help_of(command: Any) -> str:
+    return command.get_short_help_str(limit=200)
+
+
+def commands() -> str:
+    return table(
+        ["command", "what it does"], [[f"[`{name}`](#{name.replace(' ', '-')})", help_of(command)] for name, command in all_commands()]
+    )
+
+
+def command_help() -> str:
+    """The help of every command, as the terminal shows it."""
+    import click
+
+    parts = []
+    shape: dict[str, Any] = {"max_content_width": 100, "terminal_width": 100, "help_option_names": ["-h", "--help"]}
+    for name, command in all_commands():
+        *parents, own = name.split()
+        above = click.Context(click.Group(), info_name=" ".join(parents))
+        context = click.Context(command, info_name=own, parent=above, **shape)
+        parts.append(f"### {name}\n\n```text\n{command.get_help(context)}\n```")
+    return "\n\n".join(parts)
+
+
+def settings() -> str:
+    """Every group of settings with its keys, and the variable that overlays each."""
+    from pushline.settings import PREFIX, PushlineSettings
+
+    plain, groups = [], []
+    hints = typing.get_type_hints(PushlineSettings, include_extras=True)
+    for field in msgspec.structs.fields(PushlineSettings):
+        kind = hints[field.name]
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            rows = [setting_row(inner, f"{PREFIX}{field.name}__{inner.name}".upper(), kind) for inner in msgspec.structs.fields(kind)]
+            groups.append(f"### [tool.pushline.{field.name}]\n\n{(kind.__doc__ or '').strip()}\n\n{table(SETTING, rows)}")
+        else:
+            plain.append(setting_row(field, f"{PREFIX}{field.name}".upper(), PushlineSettings))
+    return "\n\n".join([f"### [tool.pushline]\n\n{table(SETTING, plain)}", *groups])
+
+
+SETTING = ["key", "type", "default", "meaning", "variable"]
+
+
+def setting_row(field: msgspec.structs.FieldInfo, variable: str, kind: type) -> list[str]:
+    hint = typing.get_type_hints(kind, include_extras=True)[field.name]
+    bare, limits, meaning = described(hint)
+    return [f"`{field.name}`", bare + (f", {limits}" if limits else ""), shown_default(field), meaning, f"`{variable}`"]
+
+
+def errors() -> str:
+    """The error tree: what happened, its family, its exit code."""
+    from pushline.errors import PushlineError
+
+    def walk(kind: type[PushlineError], depth: int) -> list[list[str]]:
+        name = "\u2003" * depth + f"`{kind.__name__}`"
+        rows = [[name, (kind.__doc__ or "").strip().splitlines()[0], str(kind.exit_code)]] if depth >= 0 else []
+        return rows + [row for child in kind.__subclasses__() if child.__module__ == kind.__module__ for row in walk(child, depth + 1)]
+
+    return table(["error", "what happened", "exit code"], walk(PushlineError, -1))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "contract-keys": contract_keys,
     "column-keys": column_keys,
@@ -112,6 +220,12 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "rule-keys": rule_keys,
     "finding-kinds": finding_kinds,
     "workflows": workflows,
+    "flow": flow,
+    "stages": stages,
+    "commands": commands,
+    "command-help": command_help,
+    "settings": settings,
+    "errors": errors,
 }
 
 

@@ -1,0 +1,69 @@
+"""Every command explains itself, is documented, and does so at once."""
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from pushline.cli import pushline
+from pushline.delivery import STAGES
+from pushline.results import KINDS
+
+
+def walk(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        for own, child in command.commands.items():
+            yield from walk(f"{name} {own}", child)
+
+
+ALL = dict(walk("pushline", pushline))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_and_option_has_help(name: str) -> None:
+    command = ALL[name]
+    assert command.help, name
+    unexplained = [parameter.name for parameter in command.params if isinstance(parameter, click.Option) and not parameter.help]
+    assert unexplained == []
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name != "pushline"])
+def test_every_command_is_documented(repo: Path, name: str) -> None:
+    assert f"\n### {name}\n" in (repo / "docs" / "cli.md").read_text()
+
+
+def test_a_stage_has_one_name_everywhere() -> None:
+    assert list(KINDS) == list(STAGES)
+    assert set(STAGES) <= set(pushline.commands)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_prints_json_on_request(stage: str) -> None:
+    assert "--json" in {option for parameter in pushline.commands[stage].params for option in parameter.opts}
+
+
+def test_help_answers_at_once() -> None:
+    def spent() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "pushline", "--help"], check=True, capture_output=True, env={**os.environ})
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(spent() for _ in range(5)) < 0.3
+
+
+def test_the_readme_shows_the_flow_as_it_is(repo: Path) -> None:
+    page = (repo / "README.md").read_text()
+    picture = page.split("```mermaid")[1].split("```")[0]
+    places = [picture.index(f"{name} -->") if name != "promote" else picture.index("--> promote") for name in STAGES]
+    assert places == sorted(places)
+
+
+def test_the_readme_fits_two_screens(repo: Path) -> None:
+    assert len((repo / "README.md").read_text().splitlines()) < 100
