@@ -22,7 +22,7 @@ ALLOWED = {
     "serving": GROUND | {"data"},
     "registry": GROUND | {"data", "serving"},
     "training": GROUND | {"data", "serving", "registry", "pipelines"},
-    "pipelines": GROUND | {"data", "serving", "registry", "training"},
+    "pipelines": GROUND | {"batch", "data", "serving", "registry", "training"},
     "release": GROUND | {"data", "serving", "registry"},
     "azure": GROUND | {"data", "serving", "registry", "release", "pipelines", "training"},
     "report": GROUND | {"data", "serving", "registry", "release"},

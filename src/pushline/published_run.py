@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pushline.delivery import Delivery, execute, refusal_of
+from pushline.errors import SettingsError
 from pushline.pipelines.definition import DataInput, load_pipeline
 from pushline.pipelines.published import from_check_data
 from pushline.results import Checked, Registered, Scalar, Trained
@@ -45,8 +46,14 @@ def run_published(work: "Work", settings: PushlineSettings) -> None:
     pipeline = load_pipeline(file)
     inputs: dict[str, Scalar | Path] = dict(request.inputs)
     for name, value in pipeline.inputs.items():
-        if isinstance(value, DataInput) and name not in inputs and from_check_data(value, project):
+        if not isinstance(value, DataInput) or name in inputs:
+            continue
+        if from_check_data(value, project):
             inputs[name] = Path(checked_data(work, delivery, None).table)
+        elif value.type == "mlflow_model":
+            inputs[name], version = champion_of(delivery)
+            if "model_version" in pipeline.inputs:
+                inputs["model_version"] = version
     work.step(request.pipeline)
     ran = run_pipeline(file, inputs, project.build / request.pipeline, tell=work.tell)
     work.done(ran.outputs, {})
@@ -63,6 +70,17 @@ def checked_data(work: "Work", delivery: Delivery, file: str | None) -> Checked:
     if checked.critical:
         raise refusal_of(checked)
     return checked
+
+
+def champion_of(delivery: Delivery) -> tuple[Path, str]:
+    """The champion's model folder and version. Raises SettingsError where there is none."""
+    store = delivery.store()
+    champion = store.champion()
+    if champion is None:
+        raise SettingsError(
+            "There is no champion.", why="No model version was released yet.", do="Name a model folder, or run `pushline run`."
+        )
+    return store.download(champion.version), champion.version
 
 
 def with_inputs(settings: PushlineSettings, inputs: dict[str, Scalar]) -> PushlineSettings:

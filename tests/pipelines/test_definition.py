@@ -131,7 +131,7 @@ def test_azure_ml_reads_every_pipeline_as_the_local_runner_does(files: list[Path
                     assert node["inputs"][key] == {"path": f"${{{{parent.jobs.{source.job}.outputs.{source.output}}}}}"}
 
 
-@pytest.mark.parametrize("name", ["prepare", "automl", "evaluate"])
+@pytest.mark.parametrize("name", ["prepare", "automl", "evaluate", "score-batch"])
 def test_a_component_names_the_flags_that_its_step_takes(name: str, repo: Path) -> None:
     component = load_component(repo / "pipelines" / "components" / f"{name}.yml")
     python, dash_m, module, *rest = component.command.split()
@@ -141,3 +141,11 @@ def test_a_component_names_the_flags_that_its_step_takes(name: str, repo: Path) 
     assert {word for word in rest if word.startswith("--")} == taken
     bound = set(re.findall(r"(?:inputs|outputs)\.(\w+)", component.command))
     assert bound == set(component.inputs) | set(component.outputs)
+
+
+def test_prepare_by_itself_is_the_first_part_of_training(repo: Path) -> None:
+    alone, whole = (yaml.safe_load((repo / "pipelines" / name).read_text()) for name in ("prepare.yml", "train.yml"))
+    first = next(iter(whole["jobs"]))
+    assert alone["jobs"] == {first: whole["jobs"][first]}
+    assert alone["inputs"].items() <= whole["inputs"].items()
+    assert alone["outputs"].items() <= whole["outputs"].items()

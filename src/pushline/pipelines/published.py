@@ -28,7 +28,7 @@ VERSIONS = "pipelines/versions"  # below .pushline
 TAKEN = ("src", "data_checks", "pyproject.toml", "data.lock", "requirements/train.txt", "requirements/training.Dockerfile", "README.md")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", ".*")
 # What a run works out itself: where its data and code come from.
-COMPUTED = frozenset({"data_version", "git_revision", "generated_sample"})
+COMPUTED = frozenset({"data_version", "git_revision", "generated_sample", "model_version"})
 T = TypeVar("T")
 NAME = r"^[a-z][a-z0-9-]{0,60}$"
 
@@ -251,7 +251,7 @@ def take_files(project: Project, pipeline: Pipeline, files: Path) -> None:
 def inputs_of(pipeline: Pipeline, project: Project, defaults: Mapping[str, Scalar]) -> tuple[PublishedInput, ...]:
     """What a caller may set: all values, and data that is not part of the version itself.
 
-    Data that check-data makes may be left out: it is made from the pinned data then.
+    Data that check-data makes may be left out: it is made from the pinned data then. So may a model: the champion's is taken.
     """
     made = []
     for name, value in pipeline.inputs.items():
@@ -261,9 +261,9 @@ def inputs_of(pipeline: Pipeline, project: Project, defaults: Mapping[str, Scala
             continue
         if isinstance(value, DataInput):
             if value.path is None or not published_with(value.path, project):
-                checked = from_check_data(value, project)
+                checked, model = from_check_data(value, project), value.type == "mlflow_model"
                 described = f"{description}; by default the checked data that data.lock pins" if checked else description
-                made.append(PublishedInput(name=name, type=value.type, description=described, required=not checked))
+                made.append(PublishedInput(name=name, type=value.type, description=described, required=not checked and not model))
         elif spec is not None:
             given = PublishedInput(name=name, type=spec.type, description=description, default=defaults.get(name, value))
             made.append(msgspec.structs.replace(given, min=spec.min, max=spec.max, enum=spec.enum))
