@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pushline.cli.context import Context, tell
+from pushline.cli.context import Context, as_json, tell
 
 folder = click.Path(path_type=Path, file_okay=False)
 file = click.Path(path_type=Path, dir_okay=False)
@@ -77,4 +77,40 @@ def champion_of(context: Context) -> tuple[Path, str]:
     return store.download(champion.version), champion.version
 
 
-COMMANDS: list[click.Command] = [serve]
+@click.command("score")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@as_json
+@click.pass_obj
+def score(context: Context, file: Path, json: bool) -> None:
+    """Score the rows of FILE ({"data": [rows]}) with the live release."""
+    from pushline.release.scoring import score_file, table_of
+    from pushline.results import as_json as text
+
+    answer = score_file(context.delivery.target(), file)
+    for line in [text(answer)] if json else table_of(answer):
+        click.echo(line)
+
+
+@click.command("openapi")
+@click.option("--out", type=file, metavar="FILE", help="Write the document there instead of printing it.")
+@click.option("--serve", is_flag=True, help="Open Swagger UI for it on this machine, until interrupted.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of Swagger UI; by default any free one.")
+@click.pass_obj
+def openapi(context: Context, out: Path | None, serve: bool, port: int) -> None:
+    """Fetch the API document of the live release."""
+    from pushline.files import write_atomically
+    from pushline.release.scoring import Viewer, document_of, live_of
+
+    live = live_of(context.delivery.target())
+    if serve:
+        with Viewer(live, port) as viewer:
+            tell(f"Swagger UI for {live.release.id}: {viewer.url} (Ctrl-C ends it)")
+            viewer.serve_forever()
+    elif out is not None:
+        write_atomically(out, document_of(live) + b"\n")
+        tell(f"Wrote {out}.")
+    else:
+        click.echo(document_of(live).decode())
+
+
+COMMANDS: list[click.Command] = [serve, score, openapi]

@@ -45,14 +45,14 @@ class Client:
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), AllAnswers())
 
     def get(self, path: str, key: str | None = None) -> Answer:
-        return self._ask(urllib.request.Request(self.url + path, headers=authorization(key)))  # noqa: S310 - http(s) of a target
+        return self.ask(urllib.request.Request(self.url + path, headers=authorization(key)))  # noqa: S310 - http(s) of a target
 
     def score(self, rows: list[Any], key: str | None) -> Answer:
         headers = {"content-type": "application/json", **authorization(key)}
         body = msgspec.json.encode({"data": rows})
-        return self._ask(urllib.request.Request(self.url + "/score", data=body, headers=headers, method="POST"))  # noqa: S310
+        return self.ask(urllib.request.Request(self.url + "/score", data=body, headers=headers, method="POST"))  # noqa: S310
 
-    def _ask(self, request: urllib.request.Request) -> Answer:
+    def ask(self, request: urllib.request.Request) -> Answer:
         try:
             with self.opener.open(request, timeout=self.timeout_s) as got:
                 return Answer(status=got.status, headers={n.lower(): v for n, v in got.headers.items()}, body=got.read())
