@@ -9,6 +9,10 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$@:])")
 PLAIN = re.compile(r"[^\w .,%/+-]")  # what mermaid might read as its own
 # GitHub's job summary holds 1 MiB; a table longer than this helps nobody.
 ROWS = 60
+# The default lines are all but white.
+STROKES = (
+    '%%{init: {"xyChart": {"width": 720, "height": 320}, "themeVariables": {"xyChart": {"plotColorPalette": "#78a6d8,#1d5fa8,#b4460f"}}}}%%'
+)
 FILLS = {
     "done": "fill:#d7efe3,stroke:#1b7f5a,color:#0b3d2a",
     "refused": "fill:#fbe3c8,stroke:#b45309,color:#5c2b04",
@@ -65,11 +69,4 @@ def chart(title: str, x: tuple[str, float, float], y: tuple[str, float, float], 
     """A mermaid chart of lines over an even x axis; each axis is its title, its start and its end."""
     drawn = [f"    line [{', '.join(f'{value:.4g}' for value in line)}]" for line in lines]
     axes = [f'    {axis}-axis "{words}" {start:.4g} --> {end:.4g}' for axis, (words, start, end) in (("x", x), ("y", y))]
-    return "\n".join(["```mermaid", "xychart-beta", f'    title "{title}"', *axes, *drawn, "```"])
-
-
-def pie(title: str, parts: Sequence[tuple[str, int]]) -> str:
-    """A mermaid pie with its figures; names lose the signs that mermaid would read."""
-    plain = [(PLAIN.sub("?", visible(name, 40)), number) for name, number in parts]
-    slices = [f'    "{name}" : {number}' for name, number in plain]
-    return "\n".join(["```mermaid", "pie showData", f"    title {title}", *slices, "```"])
+    return "\n".join(["```mermaid", STROKES, "xychart-beta", f'    title "{title}"', *axes, *drawn, "```"])

@@ -90,10 +90,10 @@ def findings_table(findings: tuple[Finding, ...]) -> str:
 
 
 def balance(counts: dict[str, int]) -> str:
-    """How the classes are shared out, as a table and a pie."""
+    """How the classes are shared out."""
     total = sum(counts.values())
     rows = [[text(name), figures.count(n), share_of(n, total)] for name, n in counts.items()]
-    return table(["class", "rows", "share"], rows, figures=[1, 2]) + "\n\n" + markdown.pie("Classes", list(counts.items()))
+    return table(["class", "rows", "share"], rows, figures=[1, 2])
 
 
 @body_of.register
