@@ -13,7 +13,7 @@ from pushline.cli.stages import stage
 @click.pass_obj
 def train(context: Context, budget: str | None, keep_best: bool, json: bool) -> None:
     """Run pipelines/train.yml on the checked data."""
-    stage(context, "train", json, budget=budget, keep_best=keep_best)
+    stage(context, "train", json, budget=budget or None, keep_best=keep_best)
 
 
 @click.command("register")
@@ -34,7 +34,7 @@ def register(context: Context, again: bool, json: bool) -> None:
 @click.pass_obj
 def deploy(context: Context, version: str | None, json: bool) -> None:
     """Start the accepted model version as a candidate beside the live release."""
-    stage(context, "deploy", json, version=version)
+    stage(context, "deploy", json, version=version or None)
 
 
 @click.command("smoke")

@@ -149,6 +149,19 @@ class MlflowStore:
         location = self.artifacts.as_uri() if self.artifacts is not None else None
         return str(self.client.create_experiment(self.name, artifact_location=location))
 
+    def knows(self, run_id: str) -> bool:
+        client = self.client
+        from mlflow.exceptions import MlflowException
+
+        with self._asked("look for the training run"):
+            try:
+                client.get_run(run_id)
+            except MlflowException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return False
+                raise
+        return True
+
     def register(self, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
         client = self.client
         with self._asked("make a model version"):

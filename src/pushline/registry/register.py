@@ -25,13 +25,27 @@ def register(trained: Trained, store: ModelStore, rules: Promotion, *, tell: Tel
     champion = store.champion()
     tell("compare with " + (f"the champion, version {champion.version}" if champion else "the floor: there is no champion yet"))
     decision = decide(trained, store, champion, rules)
-    version = store.register(trained.run_id, tags_of(trained, decision))
+    run_id = trained.run_id if store.knows(trained.run_id) else log_again(trained, store)
+    version = store.register(run_id, tags_of(trained, decision))
     return Registered(
         model_name=version.name,
         version=version.version,
         champion=champion.version if champion else None,
         decision=decision,
         generated_sample=trained.generated_sample,
+    )
+
+
+def log_again(trained: Trained, store: ModelStore) -> str:
+    """Log the finished run of another machine's registry, where another delivery's took its place meanwhile."""
+    tags = {"git_revision": trained.git_revision, "data_version": trained.data_version, "contract_hash": trained.contract_hash}
+    return store.log_training(
+        parameters={"metric": trained.metric, "objective": trained.objective, "algorithm": trained.algorithm},
+        metrics={name: interval.value for name, interval in trained.metrics.items()},
+        tags={**tags, GENERATED: str(trained.generated_sample).lower(), "first_logged_as": trained.run_id},
+        dataset={"name": "data.lock", "version": trained.data_version, "digest": trained.data_version, "source": "data.lock"},
+        model=Path(trained.model),
+        artifacts={"evaluation": Path(trained.evaluation), "card": Path(trained.card)},
     )
 
 

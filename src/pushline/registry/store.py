@@ -34,6 +34,9 @@ class ModelStore(Protocol):
     ) -> str:
         """Log a finished training run with its model folder; returns the run's id."""
 
+    def knows(self, run_id: str) -> bool:
+        """Whether the registry holds that training run."""
+
     def register(self, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
         """Make a model version of the model that `run_id` logged; it becomes the challenger."""
 
