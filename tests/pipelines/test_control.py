@@ -151,7 +151,7 @@ def test_the_api_document_describes_every_address(refusing: Service) -> None:
     }
 
 
-def test_the_service_answers_as_its_document_says(refusing: Service) -> None:
+def test_the_service_answers_as_its_document_says(refusing: Service, tmp_path: Path) -> None:
     host, port = refusing.address
     arguments = ["run", f"http://{host}:{port}/openapi.json", "--header", f"Authorization: Bearer {refusing.key}", "--max-examples", "12"]
     quiet = [
@@ -166,7 +166,12 @@ def test_the_service_answers_as_its_document_says(refusing: Service) -> None:
         "coverage,fuzzing",
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "schemathesis.cli", *arguments, *quiet], capture_output=True, text=True, check=False, env=clean_environment()
+        [sys.executable, "-m", "schemathesis.cli", *arguments, *quiet],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean_environment(),
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert "8 selected / 9 total" in done.stdout, done.stdout
