@@ -1,0 +1,51 @@
+"""/docs in a real browser: a person authorizes, tries it out, and gets a score; no other host is asked."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from service_made import Service
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser.new_page()
+        browser.close()
+
+
+def test_a_person_gets_a_score_from_the_docs_page(service: Service, page: Any) -> None:
+    asked: list[str] = []
+    faults: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(service.url + "/docs")
+    page.get_by_role("button", name="Authorize").first.click()
+    page.locator(".auth-container input").fill(service.key)
+    page.locator(".auth-btn-wrapper button.authorize").click()
+    page.locator(".auth-btn-wrapper button.btn-done").click()
+    score = page.locator(".opblock-post")
+    score.locator(".opblock-summary").click()
+    score.get_by_role("button", name="Try it out").click()
+    score.get_by_role("button", name="Execute").click()
+    answer = score.locator(".live-responses-table .response").first
+    answer.wait_for(timeout=15_000)
+    text = answer.inner_text()
+    assert "200" in text
+    assert '"result"' in text
+    assert '"probability"' in text
+    assert "x-model-version: 7" in text
+    outside = [url for url in asked if not url.startswith((service.url, "data:", "blob:"))]
+    assert not outside
+    assert not faults
