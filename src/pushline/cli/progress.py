@@ -38,10 +38,10 @@ class Lines:
         click.echo(f"{stage:<{NAME_WIDTH}}  started", err=True)
 
     def tell(self, line: str) -> None:
-        click.echo(f"{'':<{NAME_WIDTH}}  {line}", err=True)
+        click.echo(f"{'':<{NAME_WIDTH}}  {visible(line, 2000)}", err=True)
 
     def end(self, stage: str, state: State, elapsed_s: float, figure: str) -> None:
-        click.echo(f"{stage:<{NAME_WIDTH}}  {state}, {duration(elapsed_s)}: {figure}", err=True)
+        click.echo(f"{stage:<{NAME_WIDTH}}  {state}, {duration(elapsed_s)}: {visible(figure, 2000)}", err=True)
 
     def banner(self, text: str) -> None:
         click.echo(f"*** {text} ***", err=True)

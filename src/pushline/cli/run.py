@@ -24,6 +24,9 @@ def run(context: Context, sample_if_offline: bool, sample: bool, budget: str | N
     """Run every stage, from the data to the promoted release."""
     from pushline.cli.progress import display_for, print_table
     from pushline.delivery import Delivery, after
+    from pushline.github import actions
+    from pushline.report.states import states_of
+    from pushline.report.summary import summary_of_run
     from pushline.results import as_json as text
     from pushline.run import only_run, outcome
     from pushline.run import run as run_stages
@@ -38,6 +41,7 @@ def run(context: Context, sample_if_offline: bool, sample: bool, budget: str | N
                 run_stages(delivery, display, first=first, **options)
         finally:
             ran = outcome(delivery)
+            actions.summarise(summary_of_run(states_of(delivery.build)))
             if json:
                 click.echo(text(ran))
             else:

@@ -2,6 +2,7 @@
 
 from functools import singledispatch
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pushline.errors import PushlineError
 from pushline.evaluation import Evaluation, load_evaluation
@@ -24,7 +25,10 @@ from pushline.results import (
     Trained,
 )
 
-__all__ = ["SAMPLE_NOTE", "lines_of", "summary_of", "summary_of_failure"]
+if TYPE_CHECKING:
+    from pushline.report.states import StageState
+
+__all__ = ["SAMPLE_NOTE", "lines_of", "summary_of", "summary_of_failure", "summary_of_run"]
 
 SAMPLE_NOTE = f"> [!WARNING]\n> **{SAMPLE.capitalize()}.**"
 
@@ -42,6 +46,16 @@ def summary_of_failure(failure: Failure) -> str:
     told = [text(part, 2000) for part in (failure.why, failure.do) if part]
     box = "\n".join(f"> {line}" for line in ["[!CAUTION]", f"**{text(failure.what, 2000)}**", *(f"<br>{line}" for line in told)])
     return f"## {failure.stage}: {became}\n\n{box}\n\n<sub>after {duration(failure.elapsed_s)}, {figures.moment(failure.at)}</sub>\n"
+
+
+def summary_of_run(states: "tuple[StageState, ...]") -> str:
+    """The Markdown of a whole run: the flow with the state of each stage, the figure of each, and why it ended."""
+    generated = any(getattr(state.result, "generated_sample", False) for state in states)
+    rows = [[code(s.name), s.state, duration(s.elapsed_s) if s.elapsed_s is not None else "", text(s.figure)] for s in states]
+    parts = ["## run", *([SAMPLE_NOTE] if generated else []), markdown.flow([(s.name, s.state, s.words) for s in states])]
+    parts.append(table(["stage", "state", "time", ""], rows, figures=[2]))
+    parts += [summary_of_failure(state.failure) for state in states if state.failure]
+    return "\n\n".join(parts) + "\n"
 
 
 @singledispatch
