@@ -19,7 +19,6 @@ from pushline.serving.model_folder import (
     CARD,
     CONTRACT,
     GOLDEN,
-    LABEL,
     MATRIX,
     MATRIX_INPUT,
     PORTABLE,
@@ -27,9 +26,8 @@ from pushline.serving.model_folder import (
     SCORING,
     GoldenRow,
     Scoring,
-    probability_of,
 )
-from pushline.training.graph import portable_graph
+from pushline.training.portable import output_names, portable_graph
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,8 +155,8 @@ def save_mlflow(portable: Any, folder: Path, contract: Contract, encoding: Encod
     from mlflow.types import ColSpec, Schema
 
     inputs = Schema([ColSpec(type=column_type(contract, name), name=name) for name in encoding.names])
-    chances = [ColSpec(type="float", name=probability_of(name)) for name in contract.classes]
-    outputs = Schema([ColSpec(type="string", name=LABEL), *chances])
+    label, *chances = output_names(encoding, contract.classes)
+    outputs = Schema([ColSpec(type="string", name=label), *(ColSpec(type="float", name=name) for name in chances)])
     packages = ("mlflow", "numpy", "onnx", "onnxruntime", "pandas")
     mlflow.onnx.save_model(
         portable,

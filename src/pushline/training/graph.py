@@ -1,4 +1,4 @@
-"""The ONNX graphs of a fitted model, written node by node: the numeric one for the service, the portable one around it.
+"""The ONNX graph of a fitted model, written node by node: from the numeric matrix to probabilities.
 
 All tree members of a vote share one `TreeEnsembleRegressor`, a group of its outputs each, so that a vote costs one
 operator and not one a member.
@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from msgspec import Struct
 
-from pushline.data.contract import Contract
 from pushline.data.encoding import Encoding
-from pushline.serving.model_folder import LABEL, MATRIX_INPUT, PROBABILITIES, probability_of
+from pushline.serving.model_folder import MATRIX_INPUT, PROBABILITIES
 from pushline.training.trees import LEAF, TreeModel
 
 if TYPE_CHECKING:
@@ -53,7 +52,8 @@ Part = TreeModel | Linear
 class Nodes:
     """A graph being written."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self._count = 0
@@ -62,7 +62,7 @@ class Nodes:
         from onnx import numpy_helper
 
         self._count += 1
-        name = f"constant_{self._count}"
+        name = f"{self.prefix}constant_{self._count}"
         self.constants.append(numpy_helper.from_array(np.asarray(values, dtype=kind), name))
         return name
 
@@ -70,7 +70,7 @@ class Nodes:
         from onnx import TensorProto, helper
 
         self._count += 1
-        name = f"constant_{self._count}"
+        name = f"{self.prefix}constant_{self._count}"
         self.constants.append(helper.make_tensor(name, TensorProto.STRING, [len(values)], [v.encode() for v in values]))
         return name
 
@@ -78,8 +78,10 @@ class Nodes:
         from onnx import helper
 
         self._count += 1
-        output = output or f"{operator.lower()}_{self._count}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [output], domain=domain, name=f"n{self._count}", **attributes))
+        output = output or f"{self.prefix}{operator.lower()}_{self._count}"
+        self.nodes.append(
+            helper.make_node(operator, list(inputs), [output], domain=domain, name=f"{self.prefix}n{self._count}", **attributes)
+        )
         return output
 
 
@@ -260,58 +262,3 @@ def calibrated(nodes: Nodes, probabilities: str, calibration: Calibration, class
     if classes == 2:
         scores = nodes.add("Add", [scores, nodes.constant(calibration.shift)])
     return linked(nodes, scores, classes)
-
-
-def portable_graph(matrix: Any, contract: Contract, encoding: Encoding, classes: Sequence[str], threshold: float | None) -> Any:
-    """The graph that takes raw columns: the tables of `encoding` before the graph of `matrix`, the label behind it.
-
-    Inputs are named exactly as the columns. Outputs: `label`, and the probability of each class under its own name; all are
-    of shape [rows], which is what MLflow feeds and what it can put into a table.
-    """
-    from onnx import TensorProto, helper
-
-    nodes = Nodes()
-    nodes._count = 1_000_000  # apart from the names in `matrix`
-    inputs = []
-    encoded = []
-    for column in encoding.columns:
-        name = column.name
-        kind = input_type(contract, name)
-        inputs.append(helper.make_tensor_value_info(name, getattr(TensorProto, kind), [None]))
-        if column.kind == "category":
-            keys = list(column.categories)
-            codes = [float(code) for code in range(len(keys))]
-            encoded.append(
-                nodes.add("LabelEncoder", [name], domain="ai.onnx.ml", keys_strings=keys, values_floats=codes, default_float=-1.0)
-            )
-        elif kind != "FLOAT":
-            encoded.append(nodes.add("Cast", [name], to=TensorProto.FLOAT))
-        elif column.kind == "boolean":
-            encoded.append(nodes.add("Where", [nodes.add("IsNaN", [name]), nodes.constant([-1.0]), name]))
-        else:
-            encoded.append(name)
-    axis = nodes.constant([1], np.int64)
-    nodes.add("Concat", [nodes.add("Unsqueeze", [values, axis]) for values in encoded], output=MATRIX_INPUT, axis=1)
-    nodes.nodes += matrix.graph.node
-    nodes.constants += matrix.graph.initializer
-    if threshold is None:
-        chosen = nodes.add("ArgMax", [PROBABILITIES], axis=1, keepdims=0)
-    else:
-        positive = nodes.add("Gather", [PROBABILITIES, nodes.constant(1, np.int64)], axis=1)
-        chosen = nodes.add("Cast", [nodes.add("GreaterOrEqual", [positive, nodes.constant(threshold)])], to=TensorProto.INT64)
-    nodes.add("Gather", [nodes.strings(classes), chosen], output=LABEL, axis=0)
-    outputs = [helper.make_tensor_value_info(LABEL, TensorProto.STRING, [None])]
-    for position, name in enumerate(classes):
-        nodes.add("Gather", [PROBABILITIES, nodes.constant(position, np.int64)], output=probability_of(name), axis=1)
-        outputs.append(helper.make_tensor_value_info(probability_of(name), TensorProto.FLOAT, [None]))
-    return model_of(helper.make_graph(nodes.nodes, "portable", inputs, outputs, nodes.constants))
-
-
-def input_type(contract: Contract, name: str) -> str:
-    """The ONNX type of a raw column: a number that may be missing has no integer or boolean form."""
-    column = contract.by_name[name]
-    if column.is_text:
-        return "STRING"
-    if column.type == "number" or column.optional:
-        return "FLOAT"
-    return "INT64" if column.type == "integer" else "BOOL"

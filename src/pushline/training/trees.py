@@ -66,7 +66,8 @@ def round_down(values: Any) -> np.ndarray[Any, Any]:
     limit = float(np.finfo(np.float32).max)
     rounded = np.clip(exact, -limit, limit).astype(np.float32)
     above = rounded.astype(np.float64) > exact
-    return np.where(above, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+    with np.errstate(over="ignore"):  # below the smallest float32 comes minus infinity, which is right
+        return np.where(above, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
 def below(values: Any) -> np.ndarray[Any, Any]:

@@ -1,0 +1,87 @@
+"""The portable ONNX graph: raw columns as named inputs, string tables inside, around the numeric graph."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pushline.data.contract import Contract
+from pushline.data.encoding import MISSING_CATEGORY, EncodedColumn, Encoding
+from pushline.serving.model_folder import LABEL, MATRIX_INPUT, PROBABILITIES, probability_of
+from pushline.training.graph import Nodes, model_of
+
+INNER, OUTER = "model/", "table/"  # before the names inside the graph
+
+
+def portable_graph(matrix: Any, contract: Contract, encoding: Encoding, classes: Sequence[str], threshold: float | None) -> Any:
+    """The graph that takes raw columns: the tables of `encoding` before the graph of `matrix`, the label behind it.
+
+    Inputs are named exactly as the columns. Outputs: `label`, and the probability of each class under its own name, with
+    underscores behind it where a column has that name; all are of shape [rows], which is what MLflow feeds and can put
+    into a table.
+    """
+    from onnx import TensorProto, helper
+    from onnx.compose import add_prefix
+
+    inner = add_prefix(matrix, INNER).graph  # apart from the names of columns
+    nodes = Nodes(prefix=OUTER)
+    inputs = [helper.make_tensor_value_info(name, getattr(TensorProto, input_type(contract, name)), [None]) for name in encoding.names]
+    axis = nodes.constant([1], np.int64)
+    encoded = [nodes.add("Unsqueeze", [encoded_column(nodes, contract, column), axis]) for column in encoding.columns]
+    nodes.add("Concat", encoded, output=INNER + MATRIX_INPUT, axis=1)
+    nodes.nodes += inner.node
+    nodes.constants += inner.initializer
+    probabilities = INNER + PROBABILITIES
+    if threshold is None:
+        chosen = nodes.add("ArgMax", [probabilities], axis=1, keepdims=0)
+    else:
+        positive = nodes.add("Gather", [probabilities, nodes.constant(1, np.int64)], axis=1)
+        chosen = nodes.add("Cast", [nodes.add("GreaterOrEqual", [positive, nodes.constant(threshold)])], to=TensorProto.INT64)
+    label, *chances = output_names(encoding, classes)
+    nodes.add("Gather", [nodes.strings(classes), chosen], output=label, axis=0)
+    outputs = [helper.make_tensor_value_info(label, TensorProto.STRING, [None])]
+    for position, name in enumerate(chances):
+        nodes.add("Gather", [probabilities, nodes.constant(position, np.int64)], output=name, axis=1)
+        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [None]))
+    return model_of(helper.make_graph(nodes.nodes, "portable", inputs, outputs, nodes.constants))
+
+
+def encoded_column(nodes: Nodes, contract: Contract, column: EncodedColumn) -> str:
+    """The numbers of one raw column, as data/encoding.py makes them."""
+    from onnx import TensorProto
+
+    kind = input_type(contract, column.name)
+    if column.kind == "category":
+        codes = [float(code) for code in range(len(column.categories))]
+        keys = list(column.categories)
+        return nodes.add(
+            "LabelEncoder", [column.name], domain="ai.onnx.ml", keys_strings=keys, values_floats=codes, default_float=MISSING_CATEGORY
+        )
+    if kind != "FLOAT":
+        return nodes.add("Cast", [column.name], to=TensorProto.FLOAT)
+    if column.kind == "boolean":
+        return nodes.add("Where", [nodes.add("IsNaN", [column.name]), nodes.constant([MISSING_CATEGORY]), column.name])
+    return column.name
+
+
+def output_names(encoding: Encoding, classes: Sequence[str]) -> tuple[str, ...]:
+    """The outputs of the portable graph: the label's, then each class's."""
+    taken = set(encoding.names)
+    names = []
+    for wanted in (LABEL, *(probability_of(name) for name in classes)):
+        name = wanted
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        names.append(name)
+    return tuple(names)
+
+
+def input_type(contract: Contract, name: str) -> str:
+    """The ONNX type of a raw column: a number that may be missing has no integer or boolean form."""
+    column = contract.by_name[name]
+    if column.is_text:
+        return "STRING"
+    if column.type == "number" or column.optional:
+        return "FLOAT"
+    return "INT64" if column.type == "integer" else "BOOL"

@@ -1,0 +1,45 @@
+"""What the tests of training share."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pushline.data.contract import Contract, load_contract
+from pushline.data.encoding import Encoding, encode_frame, encoding_of
+from pushline.data.labels import Codes, class_codes
+from pushline.training.prepare import Prepared, prepare
+
+
+@pytest.fixture(autouse=True)
+def libraries_may_warn() -> Iterator[None]:
+    """Warnings that mlflow and the boosting libraries give about each other's versions at their first import."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="mlflow|lightgbm|catboost|xgboost|flaml|sklearn")
+        yield
+
+
+class RealSplit:
+    """The shipped example, cleaned, split and encoded."""
+
+    def __init__(self, contract: Contract, prepared: Prepared) -> None:
+        self.contract = contract
+        self.prepared = prepared
+        self.encoding: Encoding = encoding_of(contract.features())
+        self.kinds = tuple(column.kind for column in self.encoding.columns)
+        self.matrix, self.labels = self.encoded(prepared.train)
+        self.held_matrix, self.held_labels = self.encoded(prepared.holdout)
+
+    def encoded(self, frame: pd.DataFrame) -> tuple[np.ndarray, Codes]:
+        return encode_frame(self.encoding, frame), class_codes(self.contract, frame[self.contract.label.name])
+
+
+@pytest.fixture(scope="session")
+def real_split(real_data: Path, repo: Path, tmp_path_factory: pytest.TempPathFactory) -> RealSplit:
+    contract = load_contract(repo / "data_checks" / "contract.yml")
+    table = tmp_path_factory.mktemp("table") / "table.parquet"
+    pd.read_csv(real_data, keep_default_na=False).to_parquet(table, index=False)
+    return RealSplit(contract, prepare(table, contract))

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from pushline.data.encoding import encode_frame, encoding_of
+from pushline.data.labels import class_codes
+from pushline.training.automl.algorithms import ALGORITHMS, Algorithm, Candidate, build
+from pushline.training.automl.worker import part_of
+from pushline.training.export import predict
+from pushline.training.graph import Calibration, matrix_graph
+from pushline.training.trees import below, round_down, trees_of
+from training.conftest import RealSplit
+from training.tables import odd_contract, odd_table
+
+EVERY = [
+    pytest.param(algorithm, parameters, id=f"{algorithm.name}-{number}")
+    for algorithm in ALGORITHMS.values()
+    for number, parameters in enumerate(algorithm.portfolio)
+]
+TOLERANCE = 1e-5
+
+
+def candidate_of(algorithm: Algorithm, parameters: dict) -> Candidate:
+    return Candidate(name=algorithm.name, algorithm=algorithm.name, builder=algorithm.builder, parameters=parameters)
+
+
+def difference(estimator, learn, answers, judge, classes):
+    """The largest difference of probabilities between library and graph, and how many answers flip."""
+    estimator.fit(learn, answers)
+    native = estimator.predict_proba(judge)
+    graph = matrix_graph([part_of(estimator, classes)], [1.0], Calibration(), columns=judge.shape[1], classes=classes)
+    served = predict(graph.SerializeToString(), judge)
+    return np.abs(native - served).max(), int(np.sum(native.argmax(axis=1) != served.argmax(axis=1)))
+
+
+@pytest.mark.parametrize(("algorithm", "parameters"), EVERY)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_graph_answers_as_the_library_with_missing_values_and_unseen_codes(algorithm, parameters, classes):
+    contract = odd_contract(classes=classes)
+    encoding = encoding_of(contract.features())
+    learn, judge = odd_table(900, 1, classes=classes), odd_table(900, 2, classes=classes, missing=0.4)
+    learn = learn[learn["label"] != "red"]  # a category that training has not seen, though the contract allows it
+    kinds = tuple(column.kind for column in encoding.columns)
+    estimator = build(candidate_of(algorithm, parameters), seed=3, threads=1, kinds=kinds)
+    labels = class_codes(contract, learn["outcome"])
+    largest, flips = difference(estimator, encode_frame(encoding, learn), labels, encode_frame(encoding, judge), classes)
+    assert largest <= TOLERANCE
+    assert flips == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("algorithm", "parameters"), EVERY)
+def test_the_graph_answers_as_the_library_on_the_whole_hold_out(algorithm, parameters, real_split: RealSplit):
+    estimator = build(candidate_of(algorithm, parameters), seed=3, threads=1, kinds=real_split.kinds)
+    largest, flips = difference(estimator, real_split.matrix, real_split.labels, real_split.held_matrix, 2)
+    assert largest <= TOLERANCE
+    assert flips == 0
+
+
+def test_thresholds_become_float32_without_moving_a_row():
+    exact = np.array([0.1, 1 / 3, -0.7, 1e300, -1e300, 16777217.0])
+    rounded = round_down(exact)
+    assert rounded.dtype == np.float32
+    assert (rounded[:3].astype(np.float64) <= exact[:3]).all()
+    for threshold, limit in zip(exact, rounded, strict=True):
+        near = np.nextafter(np.float32(np.clip(threshold, -3e38, 3e38)), np.float32([-np.inf, np.inf]))
+        for value in near[np.isfinite(near)]:
+            assert (float(value) <= threshold) == (value <= limit)
+
+
+def test_less_than_becomes_at_most_the_number_below():
+    for threshold in np.float32([0.0, 1.5, -2.25, 1e-30]):
+        for value in (threshold, np.nextafter(threshold, np.float32(-np.inf)), np.nextafter(threshold, np.float32(np.inf))):
+            assert (value < threshold) == (value <= below(threshold))
+
+
+def test_a_model_that_is_no_tree_is_refused():
+    with pytest.raises(TypeError, match="dict is not a tree model"):
+        trees_of({}, 2)
