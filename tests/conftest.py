@@ -7,30 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from command import Ran, run_cli
+from command import QUICK, Ran, run_cli
 from pushline.project import Project
-from working_copy import copy_project
-
-# A free port, and a load that is over soon: what is tested is the way, not the endurance.
-QUICK = {"PUSHLINE_SERVING__PORT": "0", "PUSHLINE_LOAD__SECONDS": "3", "PUSHLINE_LOAD__P95_MS": "2000", "PUSHLINE_LOAD__P99_MS": "4000"}
-REPO = Path(__file__).resolve().parent.parent
+from working_copy import REPO, copy_project, find_real_data
 
 
 @pytest.fixture(scope="session")
 def repo() -> Path:
     """The checkout under test."""
     return REPO
-
-
-def find_real_data() -> Path | None:
-    """The real file, where PUSHLINE_DATA or ../shared/data holds it."""
-    said = os.environ.get("PUSHLINE_DATA")
-    for place in (Path(said).resolve() if said else None, REPO.parent / "shared" / "data"):
-        if place is not None and place.is_file():
-            return place
-        if place is not None and (place / "bankmarketing_train.csv").is_file():
-            return place / "bankmarketing_train.csv"
-    return None
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ACTIONS = Path(__file__).resolve().parent / "actions"
+FAKE_GH = Path(__file__).resolve().parents[1] / "github" / "fake_gh.py"
 USES = re.compile(r"uses:\s*([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
 
 
@@ -67,6 +68,12 @@ class GitHub:
         self.store = scratch / "artifacts"
         self.store.mkdir(parents=True)
         self.runs = 0
+        self.about: dict[str, dict[str, Any]] = {}  # of each run, as GitHub's interface tells it
+        self.state = scratch / "gh.json"
+        (scratch / "bin").mkdir()
+        gh = scratch / "bin" / "gh"
+        gh.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE_GH}" "$@"\n', encoding="utf-8")
+        gh.chmod(0o755)
 
     def git(self, *arguments: str) -> str:
         identity = ["-c", "user.name=Test", "-c", "user.email=test@example.invalid"]
@@ -87,11 +94,15 @@ class GitHub:
         payload: dict[str, Any] | None = None,
         variables: dict[str, str] | None = None,
         env: dict[str, str] | None = None,
-        path: str = "",
+        job: str | None = None,
         stop_when: str | None = None,
-        timeout: float = 240,
+        timeout: float = 900,
     ) -> Run:
-        """Run one workflow for one event. `stop_when`: a text of the log at which act is killed, as when a runner dies."""
+        """Run one workflow for one event.
+
+        `job`: only this one and what it needs, as when a later one is never approved. `stop_when`: a text of the log at which
+        everything is killed, as when a runner dies.
+        """
         self.runs += 1
         run_id, mark = str(1000 + self.runs), uuid.uuid4().hex
         place = self.scratch / f"run-{run_id}"
@@ -99,7 +110,12 @@ class GitHub:
         event_file = place / "event.json"
         event_file.write_text(json.dumps({"repository": {"default_branch": "main"}, **(payload or {})}), encoding="utf-8")
         sha = self.git("rev-parse", "HEAD")
+        self.state.write_text(
+            json.dumps({"repository": "example/bank", "private": False, "runs": self.about, "calls": []}), encoding="utf-8"
+        )
         inside = {
+            "FAKE_GH": str(self.state),
+            "FAKE_GH_STORE": str(self.store),
             "GITHUB_RUN_ID": run_id,
             "GITHUB_REPOSITORY": "example/bank",
             "TEST_ORIGIN": str(self.origin),
@@ -119,7 +135,8 @@ class GitHub:
             *(part for name, value in (variables or {}).items() for part in ("--var", f"{name}={value}")),
             *(part for pair in stand_ins(self.origin) for part in ("--local-repository", pair)),
         ]  # fmt: skip
-        outside = {"PATH": ":".join(filter(None, [path, os.environ["PATH"]])), "HOME": str(place / "home"), "LANG": "C.UTF-8"}
+        command += ["--job", job] if job else []
+        outside = {"PATH": f"{self.scratch / 'bin'}:{os.environ['PATH']}", "HOME": str(place / "home"), "LANG": "C.UTF-8"}
         process = subprocess.Popen(
             command, cwd=self.origin, env=outside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
@@ -136,6 +153,8 @@ class GitHub:
             process.stdout.close()
             process.wait()
             kill_marked(mark)
+        ended = "success" if process.returncode == 0 else "failure"
+        self.about[run_id] = {"workflow": workflow, "event": event, "conclusion": ended, "branch": "main"}
         return Run(run_id, reader.jobs, process.returncode, "".join(reader.lines))
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from workflows.github import GitHub, Run
 
-pytestmark = [pytest.mark.workflows, pytest.mark.slow]
+pytestmark = [pytest.mark.workflows, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 # `make test` and `make check` are real; inside the rehearsal of a pull request they look at one file.
 ONE_TEST = {"PYTEST_ADDOPTS": "-k test_errors -p no:cacheprovider"}
