@@ -165,6 +165,8 @@ def scan(file: Path) -> Scan:
             if not cut:
                 seen.longest_open = max(seen.longest_open, len(piece))
                 cut = len(piece) - 4 if len(piece) > LONGEST_LINE else 0
+                while cut and piece[cut] & 0xC0 == 0x80:  # not within a character
+                    cut -= 1
             _take(seen, piece[:cut])
             rest = piece[cut:]
     _take(seen, rest)

@@ -53,7 +53,8 @@ def checks_of(contract: Contract, rules: Sequence[Rule], present: Sequence[str],
     features = [column for column in columns if column.role == "feature"]
     if features:
         checks.append(constant(features))
-    checks.append(duplicates(contract, columns))
+    if contract.duplicates_at_most < 1:
+        checks.append(duplicates(contract, columns))
     return checks
 
 
