@@ -18,7 +18,7 @@ from pushline.report.lines import trials
 from pushline.report.states import StageState, states_of
 from pushline.report.summary import promises
 from pushline.report.svg import strip, stripe
-from pushline.results import Interval, LoadTested, Registered, Trained
+from pushline.results import Failure, Interval, LoadTested, Registered, Trained
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -106,7 +106,7 @@ def verdict_of(states: tuple[StageState, ...]) -> tuple[str, str, str]:
     stopped = next((state for state in states if state.state in ("refused", "failed", "interrupted")), None)
     last = states[-1]
     if stopped is not None:
-        why = " ".join(part for part in (stopped.failure.why, stopped.failure.do) if part) if stopped.failure else stopped.figure
+        why = told(stopped.failure) if stopped.failure else stopped.figure
         if isinstance(stopped.result, Registered):
             why = stopped.result.decision.reason
             return "warn", f"Not released: version {stopped.result.version} is not accepted", why
@@ -118,6 +118,10 @@ def verdict_of(states: tuple[StageState, ...]) -> tuple[str, str, str]:
         return "good", f"{version} is live", last.figure
     reached = [state.name for state in states if state.state == "done"]
     return "quiet", f"Not released: {reached[-1]} is the last stage that ran" if reached else "Nothing has run yet", ""
+
+
+def told(failure: Failure) -> str:
+    return " ".join(part for part in (failure.what, failure.why, failure.do) if part)
 
 
 def name_of(states: tuple[StageState, ...]) -> str:
