@@ -51,6 +51,10 @@ bench-checks: setup  ## check-data at 33 thousand, 3.3 million and 33 million ro
 lock: .venv/.done  ## renew the locks from pyproject.toml
 	$(BIN)/python scripts/lock.py
 
+sbom: setup  ## what the service is made of, as CycloneDX: build/sbom/
+	@mkdir -p build/sbom
+	@SYFT_CHECK_FOR_APP_UPDATE=false $(BIN)/syft scan --quiet file:requirements/base.txt --output cyclonedx-json=build/sbom/service.cdx.json
+
 plan:  ## in GitHub Actions: what a pull request has to run
 	@$(PYTHON) scripts/plan.py
 

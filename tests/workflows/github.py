@@ -108,7 +108,9 @@ class GitHub:
         place = self.scratch / f"run-{run_id}"
         (place / "home").mkdir(parents=True)
         event_file = place / "event.json"
-        event_file.write_text(json.dumps({"repository": {"default_branch": "main"}, **(payload or {})}), encoding="utf-8")
+        event_file.write_text(
+            json.dumps({"repository": {"default_branch": "main", "visibility": "public"}, **(payload or {})}), encoding="utf-8"
+        )
         sha = self.git("rev-parse", "HEAD")
         self.state.write_text(
             json.dumps({"repository": "example/bank", "private": False, "runs": self.about, "calls": []}), encoding="utf-8"

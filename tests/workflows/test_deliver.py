@@ -132,3 +132,11 @@ def test_rollback_says_what_it_goes_back_to_and_refuses_where_there_is_nothing(r
     assert run.code != 0
     assert run.ran == ["evidence"]
     assert "no previous release" in run.jobs["evidence"].text
+
+
+def test_a_public_repository_attests_the_model_and_what_it_needs(repository: Repository) -> None:
+    place = repository.github.scratch / "attestations"
+    provenance = json.loads((place / f"{repository.first.id}-provenance.json").read_text(encoding="utf-8"))
+    sbom = json.loads((place / f"{repository.first.id}-sbom.json").read_text(encoding="utf-8"))
+    assert sorted(provenance["subjects"]) == ["matrix.onnx", "model.onnx"]
+    assert sbom["components"] > 20
