@@ -19,6 +19,7 @@ from pushline.results import (
     Fetched,
     LoadTested,
     Promoted,
+    R,
     Registered,
     Result,
     Smoked,
@@ -93,26 +94,40 @@ class Delivery:
         )
 
     def register(self) -> Registered:
+        from pushline.registry.parts import DataParts
         from pushline.registry.register import register
 
         trained = load(self.build, Trained)
         if not Path(trained.holdout).is_file():
             self.make_holdout_again(trained)
-        return register(trained, self.store(), self.settings.promotion, tell=self.tell)
+        fetched = maybe(self.build, Fetched)
+        parts = None
+        if fetched and fetched.data_version == trained.data_version and not trained.generated_sample:
+            parts = DataParts(files=fetched.files, table=lambda: self.typed_table(trained, fetched))
+        return register(trained, self.store(), self.settings.promotion, tell=self.tell, parts=parts)
+
+    def typed_table(self, trained: Trained, fetched: Fetched) -> Path:
+        """The typed table of the run's data: what check-data left, or made again where it is not on this machine."""
+        from pushline.data.check import check_data
+        from pushline.serving.model_folder import read_contract
+
+        checked = maybe(self.build, Checked)
+        if checked and checked.data_version == trained.data_version and Path(checked.table).is_file():
+            return Path(checked.table)
+        contract = read_contract(Path(trained.model))
+        return Path(check_data(self.project, contract, file=None, fetched=fetched, tell=self.tell).table)
 
     def make_holdout_again(self, trained: Trained) -> None:
         """The hold-out holds rows, which stay on the machine that trained: elsewhere it is made from the pinned data.
 
         Raises DataError where the data of this machine gives another one.
         """
-        from pushline.data.check import check_data
         from pushline.serving.model_folder import read_contract
         from pushline.training.holdout import hold_out_again
 
         self.tell("making the hold-out again from the pinned data")
-        contract = read_contract(Path(trained.model))
-        checked = check_data(self.project, contract, file=None, fetched=load(self.build, Fetched), tell=self.tell)
-        hold_out_again(trained, Path(checked.table), contract, self.settings.training)
+        table = self.typed_table(trained, load(self.build, Fetched))
+        hold_out_again(trained, table, read_contract(Path(trained.model)), self.settings.training)
 
     def still_decided(self) -> Registered | None:
         """The decision that stands: the champion is the one that the version was held against."""
@@ -141,6 +156,14 @@ class Delivery:
 
         deployed, smoked, tested = load(self.build, Deployed), load(self.build, Smoked), load(self.build, LoadTested)
         return promote(deployed, smoked, tested, self.store(), self.target(), tell=self.tell)
+
+
+def maybe(build: Path, kind: type[R]) -> R | None:
+    """What the stage of `kind` left, where it left anything."""
+    try:
+        return load(build, kind)
+    except SettingsError:
+        return None
 
 
 STAGES: dict[str, Callable[..., Result]] = {

@@ -5,6 +5,7 @@ gain must reach `minimum_gain`, and an interval of the gain that lies wholly bel
 quality the fresher model goes out, because the world moves; a team that wants proof of progress sets `minimum_gain` above 0.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -92,3 +93,23 @@ def against_champion(
     if low > 0:
         return Decision(accept=True, reason=f"better than the champion beyond chance: {said}", evidence=evidence)
     return Decision(accept=True, reason=f"no worse than the champion: {said}", evidence=evidence)
+
+
+APART = ("challenger", "champion", "gain", "gain_low", "gain_high", "rows")
+
+
+def with_parts(whole: Decision, parts: Mapping[str, Decision]) -> Decision:
+    """The decision on the whole hold-out, with its old and its new rows apart.
+
+    A gain on new rows never pays for a loss on the old ones: the challenger is accepted only where the whole accepts it and
+    it is no worse on the rows that the champion's data had.
+    """
+    evidence = dict(whole.evidence)
+    for name, part in parts.items():
+        evidence |= {f"{name}_{key}": part.evidence[key] for key in APART}
+    figures = ", ".join(f"{part.evidence['gain']:+.3f} on the {part.evidence['rows']:,} {name} rows" for name, part in parts.items())
+    reason = f"{whole.reason}; {figures}" if figures else whole.reason
+    old = parts.get("old")
+    if whole.accept and old is not None and not old.accept:
+        return Decision(accept=False, reason=f"it costs the rows that the champion knows: {old.reason}; {figures}", evidence=evidence)
+    return Decision(accept=whole.accept, reason=reason, evidence=evidence)

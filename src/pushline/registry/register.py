@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 
 from pushline.errors import ModelUnreadable
-from pushline.registry.decision import against_champion, against_floor
+from pushline.registry.decision import against_champion, against_floor, with_parts
 from pushline.registry.holdout import CannotCompare, probabilities_of, read_holdout
+from pushline.registry.parts import FILES, DataParts
 from pushline.registry.store import ModelStore, ModelVersion
 from pushline.results import Decision, Registered, Trained
 from pushline.serving.model_folder import MATRIX, read_contract, read_scoring
@@ -17,16 +18,18 @@ Tell = Callable[[str], None]
 GENERATED = "generated_sample"
 
 
-def register(trained: Trained, store: ModelStore, rules: Promotion, *, tell: Tell) -> Registered:
+def register(trained: Trained, store: ModelStore, rules: Promotion, *, tell: Tell, parts: DataParts | None = None) -> Registered:
     """Make the run's model a version (it becomes the challenger) and decide against the champion on the same hold-out.
 
-    Raises DataError or ModelUnreadable where there is nothing to decide on.
+    `parts` says which files the data came from: rows that the champion's data had and rows that are new are then looked at
+    apart too. Raises DataError or ModelUnreadable where there is nothing to decide on.
     """
     champion = store.champion()
     tell("compare with " + (f"the champion, version {champion.version}" if champion else "the floor: there is no champion yet"))
-    decision = decide(trained, store, champion, rules)
+    decision = decide(trained, store, champion, rules, parts)
+    files = {FILES: parts.tag} if parts else {}
     run_id = trained.run_id if store.knows(trained.run_id) else log_again(trained, store)
-    version = store.register(run_id, tags_of(trained, decision))
+    version = store.register(run_id, {**tags_of(trained, decision), **files})
     return Registered(
         model_name=version.name,
         version=version.version,
@@ -49,7 +52,9 @@ def log_again(trained: Trained, store: ModelStore) -> str:
     )
 
 
-def decide(trained: Trained, store: ModelStore, champion: ModelVersion | None, rules: Promotion) -> Decision:
+def decide(
+    trained: Trained, store: ModelStore, champion: ModelVersion | None, rules: Promotion, parts: DataParts | None = None
+) -> Decision:
     """The decision with its reason and figures."""
     folder = Path(trained.model)
     contract = read_contract(folder)
@@ -77,10 +82,21 @@ def decide(trained: Trained, store: ModelStore, champion: ModelVersion | None, r
     except CannotCompare as error:
         return against_floor(trained.metric, labels, new, rules, because=f"{said} can't score these rows: {error}")
     decision = against_champion(trained.metric, labels, new, old, rules, version=champion.version)
-    if same and not decision.accept:
+    if same:
         reason = f"it is the champion's own model again, bit for bit (version {champion.version})"
-        return msgspec.structs.replace(decision, accept=True, reason=reason)
-    return decision
+        return decision if decision.accept else msgspec.structs.replace(decision, accept=True, reason=reason)
+    known = champion.tags.get(FILES, "")
+    seen = parts.old_rows(frame, known) if parts is not None and parts.grown_since(known) else None
+    if seen is None:
+        return decision
+    apart = {
+        name: against_champion(
+            trained.metric, labels[rows], new[rows], old[rows], rules, version=champion.version, rows=f"hold-out, {name} rows"
+        )
+        for name, rows in (("old", seen), ("new", ~seen))
+        if len(set(labels[rows].tolist())) == len(contract.classes)
+    }
+    return with_parts(decision, apart)
 
 
 def tags_of(trained: Trained, decision: Decision) -> dict[str, str]:
