@@ -1,14 +1,19 @@
 """`pushline run`: order, endings, and what it leaves behind. The stages here answer with made results; `delivered` runs the real ones."""
 
 import fcntl
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
-from command import Ran
+from command import Ran, clean_environment
 from pushline import delivery as stages
 from pushline.delivery import Delivery
 from pushline.errors import NotAccepted, PushlineError, SettingsError, SloBreached, TargetError
@@ -224,3 +229,48 @@ def test_a_run_without_a_result_of_the_stage_before_says_what_to_run(project: Pr
     ran = msgspec.json.decode(ended.out)
     assert ran["promoted"] is False
     assert [s["state"] for s in ran["stages"]].count("not run") == 7
+
+
+def test_a_build_folder_that_can_not_be_written_is_told_by_the_real_command(project: Project, run_pushline: Callable[..., Ran]) -> None:
+    project.build.write_text("in the way")
+    ended = run_pushline(project, "run")
+    assert ended.code == 4
+    assert "can't be written" in ended.err
+    assert "Traceback" not in ended.err
+    assert project.build.read_text() == "in the way"
+
+
+@pytest.mark.slow
+def test_a_run_that_is_told_to_end_in_the_middle_of_train_leaves_no_process_and_no_half_result(
+    project: Project, table_csv: Path, run_pushline: Callable[..., Ran]
+) -> None:
+    environment = clean_environment({"PUSHLINE_DATA": str(table_csv)})
+    command = [sys.executable, "-m", "pushline", "run", "--sample-if-offline", "--budget", "60s"]
+    with subprocess.Popen(command, cwd=project.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if "prepare: done" in line:
+                break
+        running.send_signal(signal.SIGTERM)
+        out, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    assert "interrupted" in out
+    failure = failure_of(project.build, "train")
+    assert failure is not None
+    assert failure.interrupted
+    assert not (project.build / "train" / "result.json").exists()
+    assert "Interrupted at train" in (project.build / "report.html").read_text()
+    assert processes_of(project) == []
+    again = run_pushline(project, "run", "--from", "register")
+    assert again.code == 2, "the lock is free, and there is nothing to register"
+    assert "no result of train yet" in again.err
+
+
+def processes_of(project: Project) -> list[str]:
+    """What still runs in the project's folder, or was started with its path."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline", "cwd"]):
+        told = " ".join(process.info["cmdline"] or [])
+        if process.pid != os.getpid() and (str(project.root) in told or str(project.root) in (process.info["cwd"] or "")):
+            found.append(told)
+    return found
