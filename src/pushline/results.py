@@ -119,7 +119,7 @@ class Trained(Result, frozen=True, kw_only=True):
     metrics: dict[str, Interval]  # on the hold-out
     threshold: float | None  # None for more than two classes
     objective: str
-    leaderboard: tuple[Trial, ...]
+    leaderboard: tuple[Trial, ...]  # best first, those without a score last
     train_rows: int
     holdout_rows: int
     holdout: str  # Parquet of the hold-out, local only

@@ -11,7 +11,8 @@ from pushline.evaluation import ClassCurves, Evaluation
 from pushline.files import write_json
 from pushline.project import Project
 from pushline.report.page import page_of, write_report
-from pushline.results import KINDS, Failure, Part, Registered, Result, save
+from pushline.report.summary import summary_of
+from pushline.results import KINDS, Failure, Part, Registered, Result, Trained, Trial, save
 from report.delivery_made import evaluation, leave_everything, results
 
 HOSTILE = "</td></style><script>alert(1)</script><img src=http://x.invalid/y onerror=alert(1)>\"'{{7*7}}\x1b[31m\u202e"
@@ -187,3 +188,17 @@ def test_curves_of_one_point_and_of_no_rows_do_not_break_the_page(built: Project
     broken = msgspec.structs.replace(known, rows=1, curves=(empty,), confusion=((0, 0), (0, 0)), importance=(), groups=(), search=())
     write_json(built.build / "train" / "evaluation.json", broken)
     assert "Precision and recall" in page_of(built)
+
+
+def test_the_best_of_a_loss_is_the_lowest_and_stands_first(built: Project) -> None:
+    trained = next(r for r in results(built.build) if isinstance(r, Trained))
+    trials = tuple(Trial(name=f"trial {n}", algorithm="a", score=0.27 + n / 100, seconds=1.0) for n in range(3))
+    save(built.build, msgspec.structs.replace(trained, metric="log_loss", leaderboard=trials))
+    falling = msgspec.structs.replace(evaluation(), metric="log_loss", search=((0.5, 0.31), (2.0, 0.27)))
+    write_json(built.build / "train" / "evaluation.json", falling)
+    html = page_of(built)
+    assert html.index("trial 0") < html.index("trial 2")
+    assert "From 0.3100 after 0.50 s to 0.2700 after 2.0 s." in html
+    summary = summary_of(msgspec.structs.replace(trained, metric="log_loss", leaderboard=trials))
+    assert summary.index("trial 0") < summary.index("trial 2")
+    assert "line [0.31, 0.31" in summary

@@ -152,8 +152,9 @@ def search(known: Evaluation) -> Markup:
     first, last = points[0], points[-1]
     plot.dot(first)
     plot.dot((end, last[1]))
-    plot.label(first, f"{decimal(first[1])} after {figures.duration(first[0])}", dx=8, dy=14)
-    plot.label((end, last[1]), decimal(last[1]), anchor="end", dy=-8)
+    falls = last[1] < first[1]  # a loss
+    plot.label(first, f"{decimal(first[1])} after {figures.duration(first[0])}", dx=8, dy=-8 if falls else 14)
+    plot.label((end, last[1]), decimal(last[1]), anchor="end", dy=14 if falls else -8)
     return plot.render(f"From {decimal(first[1])} after {figures.duration(first[0])} to {decimal(last[1])} after {figures.duration(end)}.")
 
 

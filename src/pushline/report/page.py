@@ -18,7 +18,7 @@ from pushline.report.lines import trials
 from pushline.report.states import StageState, states_of
 from pushline.report.summary import promises
 from pushline.report.svg import strip, stripe
-from pushline.results import Failure, Interval, LoadTested, Registered, Trained
+from pushline.results import Failure, Interval, LoadTested, Registered, Trained, Trial
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -148,21 +148,21 @@ def timeline(states: tuple[StageState, ...]) -> dict[str, Markup]:
     return bars
 
 
-def leaderboard(trained: Trained) -> list[tuple[Any, Markup | None]]:
-    """Trials, best first, each with its place between the worst and the best score."""
-    sign = -1 if trained.metric in figures.LOWER_IS_BETTER and any((t.score or 0) > 0 for t in trained.leaderboard) else 1
+def leaderboard(trained: Trained) -> list[tuple[Trial, Markup | None]]:
+    """Trials in their order, best first, each with its place between the worst score (left) and the best."""
     scored = [trial.score for trial in trained.leaderboard if trial.score is not None]
-    ranked = sorted(trained.leaderboard, key=lambda t: (t.score is None, -sign * (t.score or 0)))
-    if not scored:
-        return [(trial, None) for trial in ranked]
-    low, high = min(scored), max(scored)
-    reach = (high - low) or high or 1.0
-    places = [None if t.score is None else dot_strip((t.score - low) / reach, figures.decimal(t.score)) for t in ranked]
-    return list(zip(ranked, places, strict=True))
+    best, worst = (scored[0], scored[-1]) if scored else (1.0, 0.0)
+    reach = (best - worst) or 1.0
+    places = [
+        None if t.score is None else dot_strip((t.score - worst) / reach if best != worst else 1.0, figures.decimal(t.score))
+        for t in trained.leaderboard
+    ]
+    return list(zip(trained.leaderboard, places, strict=True))
 
 
 def dot_strip(at: float, words: str) -> Markup:
-    return strip(stripe(0, 1, "track", y=6, height=2), stripe(at * 0.97, at * 0.97 + 0.03), words=words)
+    held = min(max(at, 0.0), 1.0)
+    return strip(stripe(0, 1, "track", y=6, height=2), stripe(held * 0.97, held * 0.97 + 0.03), words=words)
 
 
 def gain_of(registered: Registered) -> Interval | None:

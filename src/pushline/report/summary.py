@@ -152,7 +152,7 @@ def search_chart(known: Evaluation) -> str:
     """The best score so far against time, on an even grid as mermaid wants it."""
     end = known.search[-1][0]
     grid = [end * step / 24 for step in range(25)]
-    best = [max((score for at, score in known.search if at <= t), default=known.search[0][1]) for t in grid]
+    best = [next((score for at, score in reversed(known.search) if at <= t), known.search[0][1]) for t in grid]
     low, high = min(best), max(best)
     room = (high - low) * 0.15 or 0.01
     title = f"Best {named(known.metric)} out of fold so far"
@@ -160,10 +160,9 @@ def search_chart(known: Evaluation) -> str:
 
 
 def leaderboard(result: Trained) -> str:
-    ranked = sorted(result.leaderboard, key=lambda t: (t.score is None, -(t.score or 0) * (-1 if result.metric == "log_loss" else 1)))
     rows = [
         [text(t.name), text(t.algorithm), decimal(t.score), duration(t.seconds), t.state + (f": {text(t.detail, 120)}" if t.detail else "")]
-        for t in ranked
+        for t in result.leaderboard
     ]
     return table(["trial", "algorithm", f"{named(result.metric)} out of fold", "time", "state"], rows, figures=[2, 3])
 
