@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushline.data.histogram import CELLS, SMALLEST, Range, decimals_of, merged, ranges_of, values_of
+from pushline.data.histogram import CELLS, SMALLEST, Range, decimals_of, merged, ranges_of, rounded, values_of
 
 VALUES = st.dictionaries(st.integers(-1000, 1000), st.tuples(st.integers(0, 50), st.integers(1, 50)), min_size=1, max_size=200)
 
@@ -63,3 +63,11 @@ def test_digits_are_those_of_the_numbers_not_of_their_noise() -> None:
     assert decimals_of([92.89299999999999, 1.2990000000000002, -46.2]) == 3
     assert decimals_of([1.0, 25.0]) == 0
     assert decimals_of([0.1 + 0.2, 1e-12]) == 1
+    assert decimals_of([3e-7, 1e-7]) == 7
+
+
+def test_rounding_never_makes_two_cells_one() -> None:
+    cells = [Range(0.0, 0.0, (9,)), Range(1e-4, 1e-4, (9,)), Range(1e9, 1e9, (9,))]
+    assert rounded(cells, 0) == (cells, 4)
+    tiny = [Range(0.0, 0.0, (9,)), Range(5e-324, 5e-324, (9,))]
+    assert rounded(tiny, 0)[0] == tiny

@@ -84,7 +84,7 @@ class Reference(Struct, frozen=True, kw_only=True):
 
     def place(self, value: str) -> str:
         """SQL for the position of the bin that `value` is in; -1: missing, -2: in none."""
-        if self.within is not None:
+        if self.within is not None and self.bins:
             cases = f"WHEN {value} < {self.within[0]!r} OR {value} > {self.within[1]!r} THEN -2"
             cases += "".join(f" WHEN {value} < {later.begins!r} THEN {at}" for at, later in enumerate(self.bins[1:]))
             otherwise = len(self.bins) - 1
@@ -199,7 +199,7 @@ def reference_of(known: ColumnProfile, total: int) -> Reference:
         return Reference(bins=(Bin(name=FREE, rows=total - missing),), missing=missing)
     if known.kind == "number":
         half = 0.5 * 10.0**-known.decimals  # of the last digit: what rounding may have moved
-        within = (known.low[0] - half, known.high[-1] + half) if sizes else (math.inf, -math.inf)
+        within = (known.low[0] - half, known.high[-1] + half) if sizes else None
         return Reference(bins=tuple(numeric_bins(known, sizes, total)), missing=missing, within=within)
     return Reference(bins=tuple(textual_bins(dict(zip(known.values, sizes, strict=True)), total)), missing=missing)
 

@@ -1,6 +1,7 @@
 """Histograms whose cells hold at least a handful of rows each: what may be known of the data without knowing any row."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from msgspec import Struct
 SMALLEST = 5  # rows a cell holds at least
 CELLS = 512  # a column with more distinct values is put into about as many ranges as CELLS / 4
 FREQUENT = 20  # times the rows of its neighbour
-DECIMALS = 9
+DECIMALS = 12
 
 Counts = tuple[int, ...]  # by class, in the contract's order of classes
 
@@ -116,7 +117,17 @@ def distances(places: np.ndarray[Any, Any], at: tuple[int, ...], scales: Sequenc
 def decimals_of(values: Sequence[float]) -> int:
     """The digits behind the point that tell all values apart from noise: 92.89299999999999 has three."""
     numbers = np.asarray(values, dtype=np.float64)
+    noise = 1e-9 * np.abs(numbers).max(initial=0)
     for decimals in range(DECIMALS):
-        if np.all(np.abs(numbers - np.round(numbers, decimals)) <= 1e-9 * np.maximum(1.0, np.abs(numbers))):
+        if np.all(np.abs(numbers - np.round(numbers, decimals)) <= noise):
             return decimals
     return DECIMALS
+
+
+def rounded(cells: Sequence[Range], decimals: int) -> tuple[list[Range], int]:
+    """The cells with their borders rounded, and the digits that took: more where neighbours would run into each other."""
+    for digits in range(decimals, DECIMALS + 1):
+        made = [Range(round(cell.low, digits), round(cell.high, digits), cell.counts) for cell in cells]
+        if all(one.high < other.low for one, other in pairwise(made)):
+            return made, digits
+    return list(cells), DECIMALS

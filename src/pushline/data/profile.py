@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct, field
 
 from pushline.data.contract import Column, Contract
-from pushline.data.histogram import Counts, Range, decimals_of, merged, ranges_of, values_of
+from pushline.data.histogram import Counts, Range, decimals_of, merged, ranges_of, rounded, values_of
 from pushline.data.table import literal, name_of, open_table, unreadable
 from pushline.data.version import table_of
 from pushline.errors import DataError, GateClosed, SettingsError
@@ -163,14 +163,13 @@ class Measured:
             per_class = by_class(list(kept.values()), len(self.contract.classes))
             return ColumnProfile(name=column.name, kind="category", values=tuple(kept), counts=per_class, missing=missing)
         ranges = self.numbers(counted)
-        decimals = decimals_of([edge for cell in ranges for edge in (cell.low, cell.high)])
-        cells = ranges_of(ranges)
+        cells, decimals = rounded(ranges_of(ranges), decimals_of([edge for cell in ranges for edge in (cell.low, cell.high)]))
         return ColumnProfile(
             name=column.name,
             kind="number",
             decimals=decimals,
-            low=tuple(round(cell.low, decimals) for cell in cells),
-            high=tuple(round(cell.high, decimals) for cell in cells),
+            low=tuple(cell.low for cell in cells),
+            high=tuple(cell.high for cell in cells),
             counts=by_class([cell.counts for cell in cells], len(self.contract.classes)),
             missing=missing,
         )
