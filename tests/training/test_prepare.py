@@ -1,0 +1,82 @@
+import msgspec
+import pandas as pd
+import pytest
+
+from pushline.data.split import split_of
+from pushline.errors import DataError
+from pushline.training.prepare import Counts, prepare, write_prepared
+from training.tables import odd_contract, odd_table
+
+
+def write(frame: pd.DataFrame, folder) -> None:
+    frame.to_parquet(folder / "table.parquet", index=False)
+
+
+def test_every_row_is_in_exactly_one_place(tmp_path):
+    contract, frame = odd_contract(), odd_table(600, 1)
+    frame.loc[3, "count"] = 99
+    frame.loc[4, "outcome"] = "splendid"
+    frame.loc[5, "label"] = "violet"
+    frame.loc[6, "outcome"] = None
+    frame = pd.concat([frame, frame.iloc[[10, 11]]], ignore_index=True)
+    write(frame, tmp_path)
+    prepared = prepare(tmp_path, contract, holdout=0.2)
+    counts = prepared.counts
+    assert counts.rows == 602 == counts.train + counts.holdout + sum(counts.rejected.values())
+    assert counts.rejected == {
+        "a repeated row": 2,
+        "count: above 50": 1,
+        "label: not an allowed value": 1,
+        "outcome: no class of the contract": 2,
+    }
+    assert prepared.rejects["row"].tolist() == [4, 5, 6, 7, 601, 602]
+    assert (len(prepared.train), len(prepared.holdout)) == (counts.train, counts.holdout)
+
+
+def test_a_required_value_that_is_empty_rejects_the_row(tmp_path):
+    frame = odd_table(300, 1).astype({"count": object})
+    frame.loc[7, "count"] = None
+    write(frame, tmp_path)
+    assert prepare(tmp_path, odd_contract()).counts.rejected == {"count: empty, and a value is required": 1}
+
+
+def test_training_rows_hold_the_models_columns_and_the_hold_out_all(tmp_path):
+    write(odd_table(300, 1), tmp_path)
+    prepared = prepare(tmp_path, odd_contract())
+    assert "later" not in prepared.train
+    assert "later" in prepared.holdout
+    assert "later" in prepare(tmp_path, odd_contract(), use_known_after=True).train
+
+
+def test_the_split_is_by_content(tmp_path):
+    contract, frame = odd_contract(), odd_table(400, 1)
+    write(frame, tmp_path)
+    first = prepare(tmp_path, contract, holdout=0.25)
+    assert len(first.holdout) == split_of(frame, contract, 0.25).sum()
+    write(pd.concat([odd_table(100, 2), frame.sample(frac=1, random_state=1)], ignore_index=True), tmp_path)
+    second = prepare(tmp_path, contract, holdout=0.25)
+    kept = first.holdout.merge(second.holdout, how="inner", on=list(first.holdout.columns))
+    assert len(kept) == len(first.holdout)
+
+
+def test_a_side_without_a_class_is_an_error_that_says_what_to_do(tmp_path):
+    frame = odd_table(200, 1)
+    write(frame[frame["outcome"] == "bad"], tmp_path)
+    with pytest.raises(DataError, match="hold no row of the class 'good'") as raised:
+        prepare(tmp_path, odd_contract())
+    assert "Bring more rows" in raised.value.do
+
+
+def test_a_table_that_is_not_there_names_the_stage_that_makes_it(tmp_path):
+    with pytest.raises(DataError) as raised:
+        prepare(tmp_path, odd_contract())
+    assert "pushline check-data" in raised.value.do
+
+
+def test_the_folder_holds_what_the_next_steps_and_azure_read(tmp_path):
+    write(odd_table(300, 1), tmp_path)
+    prepared = prepare(tmp_path, odd_contract())
+    write_prepared(prepared, tmp_path / "out")
+    assert msgspec.json.decode((tmp_path / "out" / "counts.json").read_bytes(), type=Counts) == prepared.counts
+    assert len(pd.read_parquet(tmp_path / "out" / "train.parquet")) == prepared.counts.train
+    assert "train.parquet" in (tmp_path / "out" / "MLTable").read_text()
