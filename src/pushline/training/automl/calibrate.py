@@ -63,16 +63,25 @@ def fitted(labels: Codes, probabilities: Floats) -> Calibration:
 
 
 def platt(scores: Floats, truth: Floats) -> tuple[float, float]:
-    """Slope and shift of the logistic regression of the truth on the scores, by Newton's method."""
-    weights = np.array([1.0, 0.0])
+    """Slope and shift of the logistic regression of the truth on the scores, by Newton's method with halved steps."""
     design = np.stack([scores, np.ones_like(scores)], axis=1)
+
+    def loss(weights: Floats) -> float:
+        raw = design @ weights
+        return float(np.mean(np.logaddexp(0, raw) - truth * raw))
+
+    weights = np.array([1.0, 0.0])
+    now = loss(weights)
     for _ in range(STEPS):
         chances = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
-        slope = design.T @ (chances - truth)
-        curve = (design * (chances * (1 - chances))[:, None]).T @ design + 1e-6 * np.eye(2)
+        slope = design.T @ (chances - truth) / len(truth)
+        curve = (design * (chances * (1 - chances))[:, None]).T @ design / len(truth) + 1e-9 * np.eye(2)
         step = np.linalg.solve(curve, slope)
-        weights -= np.clip(step, -2, 2)
-        if np.abs(step).max() < 1e-9:
+        while loss(weights - step) > now and np.abs(step).max() > 1e-12:
+            step /= 2
+        before, now = now, loss(weights - step)
+        weights = weights - step
+        if before - now < 1e-12:
             break
     # A negative slope would turn the ranking round: the scores say nothing then, and shall go on saying it.
     return float(max(weights[0], 1e-3)), float(weights[1])

@@ -25,7 +25,7 @@ def treated(treatment: str, matrix: Floats, labels: Floats, kinds: tuple[str, ..
 
 
 def sampler_of(treatment: str, labels: Floats, kinds: tuple[str, ...], seed: int) -> Any:
-    from imblearn.over_sampling import SMOTE, SMOTENC, RandomOverSampler
+    from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC, RandomOverSampler
     from imblearn.under_sampling import RandomUnderSampler
 
     if treatment == "oversample":
@@ -36,7 +36,9 @@ def sampler_of(treatment: str, labels: Floats, kinds: tuple[str, ...], seed: int
         raise ValueError(f"{treatment} is none of {', '.join(TREATMENTS)}")
     neighbours = max(1, min(5, int(np.bincount(labels)[np.unique(labels)].min()) - 1))
     codes = [place for place, kind in enumerate(kinds) if kind != "number"]
-    if codes and len(codes) < len(kinds):
+    if len(codes) == len(kinds):
+        return SMOTEN(k_neighbors=neighbours, random_state=seed)
+    if codes:
         return SMOTENC(codes, k_neighbors=neighbours, random_state=seed)
     return SMOTE(k_neighbors=neighbours, random_state=seed)
 

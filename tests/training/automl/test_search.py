@@ -1,0 +1,217 @@
+import numpy as np
+import pytest
+
+from pushline.data.encoding import encode_frame, encoding_of
+from pushline.data.labels import class_codes
+from pushline.errors import StepFailed
+from pushline.training.automl import search as module
+from pushline.training.automl.algorithms import ALGORITHMS, Algorithm, Range
+from pushline.training.automl.limits import SearchSettings
+from pushline.training.automl.search import Found, search
+from pushline.training.export import predict
+from pushline.training.features import compute, features_of
+from pushline.training.metrics import score
+from training.tables import odd_contract, odd_table
+
+SMALL = {"n_estimators": 15, "max_iter": 15, "iterations": 15}
+QUICK = ("GradientBoosting", "LogisticRegression", "XGBoostClassifier")
+
+
+def quick(*names: str) -> tuple[Algorithm, ...]:
+    """Algorithms with so few trees that a fit takes milliseconds."""
+    found = []
+    for name in names or QUICK:
+        algorithm = ALGORITHMS[name]
+        first = {key: SMALL.get(key, value) for key, value in algorithm.portfolio[0].items()}
+        space = {key: span for key, span in algorithm.space.items() if key not in SMALL}
+        found.append(Algorithm(name=name, builder=algorithm.builder, portfolio=(first,), space=space))
+    return tuple(found)
+
+
+def faulty(how: str) -> Algorithm:
+    return Algorithm(name=how, builder="training.automl.faulty:fault", portfolio=({"how": how},), space={"x": Range(0.0, 1.0, log=False)})
+
+
+class Table:
+    """An odd table, encoded."""
+
+    def __init__(self, *, rows: int = 400, classes: int = 2, derived: list[dict[str, str]] | None = None) -> None:
+        self.contract = odd_contract(classes=classes, derived=derived)
+        self.encoding = encoding_of(self.contract.features())
+        self.features = features_of(self.contract, self.encoding)
+        frame = odd_table(rows, 1, classes=classes)
+        self.raw = encode_frame(self.encoding, frame)
+        self.matrix = compute(self.raw, self.features, self.encoding)
+        self.labels = class_codes(self.contract, frame["outcome"])
+        self.kinds = (*(column.kind for column in self.encoding.columns), *("number" for _ in self.features))
+        self.classes = classes
+
+    def search(self, settings: SearchSettings, **options) -> Found:
+        told = options.pop("told", [])
+        options = {"tell": told.append, "features": self.features, "encoding": self.encoding} | options
+        return search(self.matrix, self.labels, self.kinds, self.classes, settings, **options)
+
+
+@pytest.fixture
+def algorithms(monkeypatch: pytest.MonkeyPatch):
+    """Let the search use these algorithms."""
+
+    def use(*chosen: Algorithm) -> None:
+        monkeypatch.setattr(module, "algorithms_of", lambda settings: chosen)
+
+    return use
+
+
+def limits(**other) -> SearchSettings:
+    return SearchSettings(**{"seconds": 60.0, "folds": 3, "max_trials": 6, "threads": 2} | other)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_same_seed_and_trial_count_give_identical_predictions(algorithms, classes):
+    algorithms(*quick())
+    table = Table(classes=classes)
+    first, second = (table.search(limits(max_trials=7)) for _ in range(2))
+    assert first.members == second.members
+    assert np.array_equal(first.probabilities, second.probabilities)
+    assert first.model == second.model
+    assert [one.name for one in first.leaderboard] == [one.name for one in second.leaderboard]
+
+
+@pytest.mark.parametrize(
+    ("how", "state", "detail"),
+    [
+        ("raises", "failed", "not to my taste"),
+        ("hangs", "timeout", "stopped after"),
+        ("eats memory", "out of memory", ""),
+        ("dies", "out of memory", "SIGABRT"),
+        ("says nothing", "failed", "no numbers"),
+    ],
+)
+def test_a_trial_that_goes_wrong_is_a_row_and_the_search_ends_well(algorithms, how, state, detail):
+    algorithms(faulty(how), *quick("GradientBoosting"))
+    found = Table().search(limits(max_trials=2, trial_seconds=3.0, memory=700 << 20))
+    rows = {one.algorithm: one for one in found.leaderboard}
+    assert rows[how].state == state
+    assert rows[how].score is None
+    assert detail in rows[how].detail
+    assert rows["GradientBoosting"].state == "ok"
+    assert found.algorithm == "GradientBoosting"
+
+
+def test_a_search_without_one_good_trial_says_what_happened(algorithms):
+    algorithms(faulty("raises"))
+    with pytest.raises(StepFailed, match="found no model") as failed:
+        Table().search(limits(max_trials=1))
+    assert "not to my taste" in failed.value.why
+
+
+def test_the_winner_is_a_vote_only_where_it_beats_every_single_trial(algorithms):
+    algorithms(*quick())
+    table = Table()
+    found = table.search(limits())
+    singles = [one.score for one in found.leaderboard if one.name != "Vote" and one.score is not None]
+    if len(found.members) > 1:
+        assert found.score > max(singles)
+    else:
+        assert found.score == max(singles)
+    alone = table.search(limits(vote=False))
+    assert len(alone.members) == 1
+    assert alone.score == max(singles)
+
+
+def test_the_graph_of_the_winner_takes_raw_columns_and_derives_the_rest(algorithms):
+    algorithms(*quick())
+    table = Table(derived=[{"name": "per size", "expression": 'count / (column("size in cm") + 1)'}])
+    found = table.search(limits(max_trials=3))
+    answered = predict(found.model, table.raw)
+    assert answered.shape == (len(table.raw), 2)
+    # Fitted on these very rows, so better there than out of fold.
+    assert score("average_precision", table.labels, answered) > found.score
+
+
+def test_the_score_is_that_of_the_predictions_out_of_fold(algorithms):
+    algorithms(*quick("LogisticRegression"))
+    table = Table()
+    found = table.search(limits(max_trials=1, metric="log_loss"))
+    assert found.rows.all()
+    assert found.score == pytest.approx(-score("log_loss", table.labels, found.probabilities), abs=1e-3)
+    assert found.score > 0
+
+
+def test_a_search_ends_at_its_exit_score(algorithms):
+    algorithms(*quick())
+    found = Table().search(limits(max_trials=30, exit_score=0.1))
+    assert "exit score 0.1" in found.stopped
+    assert len(found.leaderboard) <= 3
+
+
+def test_a_search_ends_where_nothing_better_is_found(algorithms, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 2)
+    algorithms(*quick("LogisticRegression"))
+    found = Table().search(limits(max_trials=60))
+    assert "brought nothing better" in found.stopped
+    patient = Table().search(limits(max_trials=8, early_stop=False))
+    assert patient.stopped == "8 trials were made"
+
+
+def test_a_search_that_is_asked_to_stop_keeps_the_best_so_far(algorithms):
+    algorithms(*quick("GradientBoosting"), faulty("hangs"))
+    told: list[str] = []
+    found = Table().search(limits(max_trials=None), told=told, stop=lambda: bool(told))
+    assert found.stopped == "it was interrupted"
+    assert found.algorithm == "GradientBoosting"
+    assert found.seconds < 30
+
+
+def test_the_time_is_kept_and_the_curve_shows_what_it_bought(algorithms):
+    algorithms(*quick())
+    found = Table().search(limits(max_trials=None, seconds=4.0))
+    assert found.seconds < 8
+    times, scores = zip(*found.curve, strict=True)
+    assert list(times) == sorted(times)
+    assert list(scores) == sorted(scores)
+
+
+def test_progress_tells_best_trials_and_time_left(algorithms):
+    algorithms(*quick("LogisticRegression"))
+    told: list[str] = []
+    Table().search(limits(max_trials=1), told=told)
+    assert "best 0." in told[0]
+    assert "1 trials" in told[0]
+    assert "s left" in told[0]
+
+
+def test_a_table_too_large_for_the_time_is_tried_on_one_fold_and_fewer_rows(algorithms, monkeypatch):
+    monkeypatch.setattr(module, "LARGE", 1000)
+    monkeypatch.setattr(module, "PROBED_ROWS", 200)
+    algorithms(*quick("CatBoost"))
+    table = Table(rows=4000)
+    found = table.search(limits(max_trials=None, seconds=0.2))
+    assert found.plan.folds == (0,)
+    assert found.plan.share < 1
+    assert found.rows.sum() == len(found.probabilities) < 4000
+
+
+def test_a_treatment_is_compared_with_none_on_the_same_folds(algorithms):
+    algorithms(*quick("GradientBoosting"))
+    found = Table().search(limits(max_trials=1, imbalance="class_weight"))
+    none, weighted, mended = found.treatments
+    assert [one.name for one in found.treatments] == ["none", "class_weight", "class_weight, calibrated"]
+    assert weighted.metrics["log_loss"] > none.metrics["log_loss"]
+    assert mended.metrics["log_loss"] < weighted.metrics["log_loss"]
+    assert mended.metrics["average_precision"] == pytest.approx(weighted.metrics["average_precision"])
+    assert not found.calibration.changes_nothing
+
+
+def test_a_model_whose_graph_answers_otherwise_is_left_out(algorithms, monkeypatch):
+    algorithms(*quick("GradientBoosting", "LogisticRegression"))
+    whole = module.Search.alike
+    monkeypatch.setattr(module.Search, "alike", lambda self, part, native: not hasattr(part, "trees") and whole(self, part, native))
+    monkeypatch.setattr(
+        module, "best_vote", lambda metric, labels, chances, at_most: module.Vote(members=(0, 1), weights=(0.5, 0.5), score=1.0)
+    )
+    found = Table().search(limits(max_trials=2))
+    assert found.algorithm == "LogisticRegression"
+    left_out = next(one for one in found.leaderboard if one.algorithm == "GradientBoosting")
+    assert (left_out.state, left_out.score) == ("failed", None)
+    assert "ONNX" in left_out.detail
