@@ -51,6 +51,9 @@ bench-checks: setup  ## check-data at 33 thousand, 3.3 million and 33 million ro
 lock: .venv/.done  ## renew the locks from pyproject.toml
 	$(BIN)/python scripts/lock.py
 
+bench-batch: setup  ## score-batch beside pandas and mlflow.pyfunc on the same fit
+	$(BIN)/python scripts/bench_batch.py
+
 sbom: setup  ## what the service is made of, as CycloneDX: build/sbom/
 	@mkdir -p build/sbom
 	@cp requirements/base.txt build/sbom/requirements.txt  # the name by which the scanner knows a lock
