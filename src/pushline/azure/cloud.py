@@ -60,8 +60,7 @@ class Cloud:
 
     @cached_property
     def ml(self) -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quietly():
             from azure.ai.ml import MLClient
 
             return MLClient(
@@ -155,10 +154,17 @@ def name_of(resource: str) -> str:
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """The SDK prints progress bars, notices and blank lines; a stage speaks for itself."""
-    nowhere = io.StringIO()
-    with contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    nowhere, before = io.StringIO(), logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with (
+            contextlib.redirect_stderr(nowhere),
+            contextlib.redirect_stdout(nowhere),
+            warnings.catch_warnings(action="ignore"),
+        ):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def hush() -> None:

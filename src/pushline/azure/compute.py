@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from pushline.azure.cloud import Cloud
+from pushline.azure.cloud import Cloud, quietly
 from pushline.azure.failures import asking, first_line
 from pushline.errors import TargetError
 
@@ -14,11 +14,12 @@ IDLE_S = 600  # before a node is given back
 
 def ensure_cluster(cloud: Cloud, tell: Tell) -> None:
     """Raises TargetError, with the setting to change, where the size or the quota is refused."""
-    from azure.ai.ml.entities import AmlCompute
     from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
+    with quietly():
+        from azure.ai.ml.entities import AmlCompute
     wanted = cloud.settings
-    with asking(f"looking for the cluster {wanted.cluster}"):
+    with asking(f"looking for the cluster {wanted.cluster}"), quietly():
         try:
             standing: Any = cloud.ml.compute.get(wanted.cluster)
         except ResourceNotFoundError:
@@ -41,7 +42,7 @@ def ensure_cluster(cloud: Cloud, tell: Tell) -> None:
         max_instances=wanted.max_nodes,
         idle_time_before_scale_down=IDLE_S,
     )
-    with asking(f"making the cluster {wanted.cluster}"):
+    with asking(f"making the cluster {wanted.cluster}"), quietly():
         try:
             cloud.ml.compute.begin_create_or_update(cluster).result(MAKING_S)
         except HttpResponseError as error:

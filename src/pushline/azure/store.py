@@ -1,5 +1,6 @@
 """The workspace's MLflow as the model registry: the same store as the local one, signed in as we sign in everywhere."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -21,6 +22,8 @@ class WorkspaceStore(MlflowStore):
     @cached_property
     def client(self) -> Any:
         self.uri = self.cloud.facts.tracking
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")  # about half a minute; seven are four minutes
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         with quietly():
             import mlflow
             from azureml.mlflow._internal.service_context_loader import _AzureMLServiceContextLoader

@@ -21,15 +21,17 @@ transformations:
 
 def data_asset(cloud: Cloud, name: str, version: str, table: Path, tell: Tell) -> str:
     """`azureml:name:version` of the table (Parquet, or a folder that holds it)."""
-    from azure.ai.ml.entities import Data
     from azure.core.exceptions import ResourceNotFoundError
 
-    with asking(f"looking for the data asset {name} {version}"):
+    with quietly():
+        from azure.ai.ml.entities import Data
+    with asking(f"looking for the data asset {name} {version}"), quietly():
         try:
             cloud.ml.data.get(name, version)
             return f"azureml:{name}:{version}"
         except ResourceNotFoundError:
-            tell(f"Uploading the table as data asset {name}, version {version}.")
+            pass
+    tell(f"Uploading the table as data asset {name}, version {version}.")
     with tempfile.TemporaryDirectory() as folder, asking(f"uploading the data asset {name} {version}"):
         place = Path(folder) / name
         place.mkdir()

@@ -94,7 +94,7 @@ class AzureTraining:
                 job = self.cloud.ml.jobs.get(name)
             except ResourceNotFoundError:
                 return None
-        return Found(name, str(job.status), str(job.studio_url or ""))
+        return Found(name, spoken(job.status), str(job.studio_url or ""))
 
     def run(self, out: Path, tell: Tell, *, attach: bool = False) -> Ran:
         """Submit, or go on with, the run; wait for its end; bring its outputs below `out`.
@@ -134,7 +134,7 @@ class AzureTraining:
         with asking(f"submitting {self.file.name}"), quietly():
             made = self.cloud.ml.jobs.create_or_update(job)
         tell(f"Submitted {made.name}. {made.studio_url or ''}".rstrip())
-        return Found(made.name, str(made.status or "NotStarted"), str(made.studio_url or ""))
+        return Found(made.name, spoken(made.status or "NotStarted"), str(made.studio_url or ""))
 
     def follow(self, job: Found, tell: Tell) -> Found:
         """Tell what each step does until the job has ended. Interrupting leaves the job running."""
@@ -146,9 +146,10 @@ class AzureTraining:
                 pause = min(pause * 1.3, LAST_LOOK_S)
                 job = self.find(job.name) or job
                 for step in self.children(job.name):
-                    if told.get(step.display_name) != step.status:
-                        told[step.display_name] = step.status
-                        tell(f"{step.display_name}: {str(step.status).lower()}")
+                    state = spoken(step.status)
+                    if told.get(step.display_name) != state:
+                        told[step.display_name] = state
+                        tell(f"{step.display_name}: {state.lower()}")
         except KeyboardInterrupt:
             tell(f"{job.name} goes on in Azure: `pushline train --attach` follows it, `pushline train --cancel` ends it.")
             raise
@@ -170,7 +171,7 @@ class AzureTraining:
 
     def failed(self, job: Found, out: Path) -> StepFailed:
         """The error for a job that ended badly: the step that failed, its last lines, and where a person looks."""
-        steps = [step for step in self.children(job.name) if step.status == "Failed"]
+        steps = [step for step in self.children(job.name) if spoken(step.status) == "Failed"]
         look = f"Look at {job.studio}." if job.studio else "Look at it in the studio."
         if job.status == "Canceled" or not steps:
             return StepFailed(f"The training {job.name} ended as {job.status.lower()} on Azure.", do=f"{look} Then run again.")
@@ -239,3 +240,8 @@ class AzureTraining:
         finally:
             shutil.rmtree(half, ignore_errors=True)
         return to
+
+
+def spoken(status: Any) -> str:
+    """A status as the service spells it; the SDK gives text or a member of an enumeration."""
+    return str(getattr(status, "value", status))

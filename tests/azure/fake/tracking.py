@@ -25,6 +25,8 @@ from fake.world import HISTORY, STORAGE, WORKSPACE_ID
 if TYPE_CHECKING:
     from fake.world import World
 
+PLACE = re.compile(rb'(/experiments/[^/"]+)/([0-9a-f]{32})/artifacts')  # Azure's own addresses have /runs/ between
+UNKNOWN = ("logged-models", "traces")
 RUNS = "/history/v1.0" + SCOPE + "/experiments/{experiment}/runs/{run}/artifacts"
 
 
@@ -89,11 +91,13 @@ def of(world: "World") -> Tracking:
 @route("ANY", HISTORY, "/mlflow/{version}" + SCOPE + "/api/2.0/mlflow/{rest...}")
 def mlflow(world: "World", request: Request, rest: str, **_: str) -> Response:
     """Pass on what Azure's MLflow knows; what it does not gets the empty 404 that was reported of it."""
-    if rest.startswith("logged-models") or "/alias" in rest:
+    if rest.startswith(UNKNOWN) or "/alias" in rest:
         return Response(404, b"")
     authorize_data(world, request, "experiments/runs/read" if request.method == "GET" else "experiments/runs/write", rest)
     target = re.sub(r"^.*?(/api/2\.0/mlflow/)", r"\1", request.target)
-    return of(world).ask(request.method, target, request.body, {})
+    answer = of(world).ask(request.method, target, request.body, {})
+    answer.content = PLACE.sub(rb"\1/runs/\2/artifacts", answer.content)
+    return answer
 
 
 @route("GET", HISTORY, RUNS)

@@ -1,0 +1,104 @@
+"""One loopback Azure for all tests of a session, and projects that deliver to it."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fake import schemas, storage
+from fake.loopback import Loopback
+
+from command import Ran, run_cli
+from pushline.data.lock import DataLock, PinnedFile, Source, write_lock
+from pushline.data.version import sha256_of, table_of
+from pushline.project import Project
+from working_copy import copy_project
+
+ROWS = 2500
+# What makes a delivery affordable here; each is a setting that a user may set too.
+QUICK = {
+    "PUSHLINE_AZURE__ENGINE": "pushline",
+    "PUSHLINE_AZURE__BUDGET": "3s",
+    "PUSHLINE_AZURE__TLS": "internal",
+    "PUSHLINE_AZURE__START_WITHIN": "60s",
+    "PUSHLINE_AZURE__IMAGE_BUILDER": "acr",
+    "PUSHLINE_LOAD__RATE": "20",
+    "PUSHLINE_LOAD__SECONDS": "3",
+    "PUSHLINE_LOAD__P95_MS": "1000",
+    "PUSHLINE_LOAD__P99_MS": "2000",
+    "PUSHLINE_PROMOTION__SKILL": "0.01",
+    "PUSHLINE_PROMOTION__ROUNDS": "100",
+}
+Pushline = Callable[..., Ran]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.azure)
+
+
+@pytest.fixture(scope="session")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
+    """The loopback Azure. It needs node and npm for its blob storage."""
+    if storage.azurite() is None:
+        pytest.skip("the loopback Azure keeps blobs in azurite, and node or npm is not on this machine")
+    with Loopback(tmp_path_factory.mktemp("azure")) as up:
+        yield up
+        assert not up.world.broken, "the loopback Azure itself failed"
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Faults that a test puts in end with it."""
+    yield
+    if "azure" in request.fixturenames:
+        request.getfixturevalue("azure").world.restore()
+
+
+@pytest.fixture(scope="session")
+def official() -> None:
+    """Tests that hold bodies to Microsoft's schemas skip where those are not."""
+    if schemas.archive() is None:
+        pytest.skip("the official ARM schemas are not on this machine: set PUSHLINE_ARM_SCHEMAS to the zip")
+
+
+@pytest.fixture(scope="session")
+def pinned(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data file for projects that pin it as their real data."""
+    file = tmp_path_factory.mktemp("data") / "calls.csv"
+    drawn = run_cli(Project(repo), "sample", "--rows", str(ROWS), "--seed", "11", "--out", str(file))
+    assert drawn.code == 0, drawn.err
+    return file
+
+
+def project_with(repo: Path, folder: Path, data: Path) -> Project:
+    """A copy of the project whose data.lock pins `data`."""
+    folder.mkdir()
+    made = copy_project(repo, folder)
+    table = table_of(data)
+    file = PinnedFile(
+        name=data.name, version=table.version, rows=table.rows, columns=table.columns, sources=(Source(sha256=sha256_of(data)),)
+    )
+    write_lock(made.data_lock, DataLock(files=(file,)))
+    return made
+
+
+@pytest.fixture
+def aci(azure: Loopback, repo: Path, tmp_path: Path, pinned: Path) -> Project:
+    """A fresh project that delivers to the loopback Azure."""
+    return project_with(repo, tmp_path / "project", pinned)
+
+
+@pytest.fixture(scope="session")
+def pushline(azure: Loopback, pinned: Path) -> Pushline:
+    """The real command line as a job in GitHub Actions runs it; `env` adds to its variables."""
+
+    def run(project: Project, *arguments: str, env: dict[str, str] | None = None, timeout: float = 240) -> Ran:
+        variables = {**azure.as_job(), **QUICK, "PUSHLINE_DATA": str(pinned), **(env or {})}
+        return run_cli(project, *arguments, env=variables, timeout=timeout)
+
+    return run
