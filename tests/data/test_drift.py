@@ -232,6 +232,6 @@ def test_the_command_needs_the_columns_of_the_model(project: Project, run_pushli
     assert (ran.code, "age" in ran.err, "Traceback" in ran.err) == (3, True, False)
 
 
-@pytest.mark.parametrize("arguments", [(), ("f.csv", "--logs"), ("f.csv", "--days", "3")])
+@pytest.mark.parametrize("arguments", [(), ("f.csv", "--days", "3"), ("f.csv", "--version", "3")])
 def test_the_command_wants_one_thing_to_look_at(project: Project, run_pushline: Run, arguments: tuple[str, ...]) -> None:
     assert run_pushline(project, "drift", *arguments).code == 2

@@ -75,7 +75,7 @@ def sample(context: Context, rows: int, seed: int, out: Path | None, json: bool)
 
 @click.command("drift")
 @click.argument("file", required=False, type=FILE)
-@click.option("--logs", is_flag=True, help="The inputs that the service recorded, instead of a file.")
+@click.option("--logs", is_flag=True, help="The inputs that the service kept; FILE may name their folder.")
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), help="With --logs: only the newest so many days.")
 @click.option("--version", metavar="N", help="With --logs: only what this model version answered.")
 @as_json
@@ -87,16 +87,21 @@ def drift(context: Context, file: Path | None, logs: bool, days: float | None, v
     """
     from pushline.data.watch import drift_of_file, drift_of_recorded, refuse
     from pushline.files import write_atomically, write_json
+    from pushline.github import actions
     from pushline.report.datasets import drift_lines, drift_summary
 
-    if (file is None) == (not logs):
-        raise click.UsageError("Name either a FILE or --logs.")
+    if file is None and not logs:
+        raise click.UsageError("Name a FILE, or --logs.")
     if not logs and (days is not None or version is not None):
         raise click.UsageError("--days and --version go with --logs.")
     project, contract = context.project, contract_of(context)
-    seen = drift_of_file(project, contract, file) if file else drift_of_recorded(project, contract, days=days, version=version)
+    if logs or file is None:
+        seen = drift_of_recorded(project, contract, folder=file, days=days, version=version)
+    else:
+        seen = drift_of_file(project, contract, file)
     write_json(project.build / "drift" / "result.json", seen)
     write_atomically(project.build / "drift" / "summary.md", drift_summary(seen).encode())
+    actions.summarise(drift_summary(seen))
     show(seen, drift_lines(seen), json=json)
     refuse(seen)
 
@@ -121,12 +126,14 @@ def add(context: Context, source: str, name: str, url: str, json: bool) -> None:
     """Check new data, compare it with what is pinned, and add it to data.lock."""
     from pushline.data.adding import add as add_data
     from pushline.files import write_atomically, write_json
+    from pushline.github import actions
     from pushline.report.datasets import added_lines, added_summary
 
     project = context.project
     added = add_data(project, contract_of(context), source, name=name, url=url, local=local_data(), tell=tell)
     write_json(project.build / "data-add" / "result.json", added)
     write_atomically(project.build / "data-add" / "summary.md", added_summary(added).encode())
+    actions.summarise(added_summary(added))
     show(added, added_lines(added), json=json)
 
 

@@ -1,13 +1,14 @@
-"""Inputs that the service recorded, as a typed table.
+"""Inputs that the service kept, as a typed table.
 
-The service writes `.pushline/inputs/*.jsonl` where its settings say so: one line a request that was answered,
-`{"at": "2026-11-24T08:30:00Z", "model_version": "3", "data": [{...}, ...]}`, with the rows as they came and nothing of who sent them.
+Where the setting serving.record says so, the service writes one JSON line a row beside its log, one file a day:
+`.pushline/logs/live-scored/2026-11-24.jsonl` with `{"at", "model_version", "row", ...}` and nothing of who sent it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -18,20 +19,22 @@ from pushline.errors import DataUnavailable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FOLDER = "inputs"  # under .pushline/
+LIVE = Path("logs") / "live-scored"  # under .pushline/; a candidate's rows are generated ones of its load test
 BATCH = 20_000  # rows held at once
+
+Row = dict[str, str | int | float | bool | None]
 
 
 class Recorded(Struct, frozen=True):
-    """One request that was answered."""
+    """One row that was answered; what else the line holds is not needed here."""
 
     at: datetime
     model_version: str
-    data: list[dict[str, str | int | float | bool | None]]
+    row: Row
 
 
-def requests_of(folder: Path, *, days: float | None = None, version: str | None = None) -> Iterator[Recorded]:
-    """The recorded requests, oldest file first; lines that were cut off by a kill are left out.
+def rows_of(folder: Path, *, days: float | None = None, version: str | None = None) -> Iterator[Recorded]:
+    """The kept rows of `folder`; lines that were cut off by a kill are left out.
 
     `days`: only the newest so many; `version`: only those that this model version answered.
     """
@@ -41,18 +44,18 @@ def requests_of(folder: Path, *, days: float | None = None, version: str | None 
         with file.open("rb") as stream:
             for line in stream:
                 try:
-                    request = decoder.decode(line)
-                except msgspec.DecodeError:
+                    kept = decoder.decode(line)
+                except msgspec.DecodeError:  # cut off, or a line of a log
                     continue
-                at = request.at if request.at.tzinfo else request.at.replace(tzinfo=UTC)
-                if (since is None or at >= since) and (version is None or request.model_version == version):
-                    yield request
+                at = kept.at if kept.at.tzinfo else kept.at.replace(tzinfo=UTC)
+                if (since is None or at >= since) and (version is None or kept.model_version == version):
+                    yield kept
 
 
 def write_recorded(folder: Path, contract: Contract, table: Path, *, days: float | None = None, version: str | None = None) -> int:
     """Write the recorded rows to `table` (Parquet with the contract's types) and return how many there are.
 
-    Columns that no request of the first BATCH rows holds are left out. Raises DataUnavailable where nothing was recorded.
+    Columns that none of the first BATCH rows holds are left out. Raises DataUnavailable where nothing was recorded.
     """
     from pyarrow import parquet
 
@@ -60,7 +63,7 @@ def write_recorded(folder: Path, contract: Contract, table: Path, *, days: float
     writer: parquet.ParquetWriter | None = None
     columns: list[Column] = []
     try:
-        for batch in batches(requests_of(folder, days=days, version=version)):
+        for batch in batches(rows_of(folder, days=days, version=version)):
             if writer is None:
                 columns = [column for column in contract.columns if any(column.name in row for row in batch)]
                 writer = parquet.ParquetWriter(table, schema_of(columns))
@@ -71,22 +74,16 @@ def write_recorded(folder: Path, contract: Contract, table: Path, *, days: float
             writer.close()
     if rows == 0:
         raise DataUnavailable(
-            f"No inputs are recorded in {folder}.",
-            why="The service records them only where its settings say so, and keeps them for a while.",
-            do="Switch recording on in [tool.pushline.serving], or name a file: `pushline drift FILE`.",
+            f"No inputs are kept in {folder}.",
+            why="The service keeps them only where the setting serving.record says so, for serving.record_days.",
+            do="Set `record` in [tool.pushline.serving] of pyproject.toml, or name a file: `pushline drift FILE`.",
         )
     return rows
 
 
-def batches(requests: Iterator[Recorded]) -> Iterator[list[Mapping[str, Any]]]:
-    held: list[Mapping[str, Any]] = []
-    for request in requests:
-        held += request.data
-        if len(held) >= BATCH:
-            yield held
-            held = []
-    if held:
-        yield held
+def batches(rows: Iterator[Recorded]) -> Iterator[list[Row]]:
+    while batch := [kept.row for kept in islice(rows, BATCH)]:
+        yield batch
 
 
 def schema_of(columns: list[Column]) -> "pa.Schema":
@@ -96,7 +93,7 @@ def schema_of(columns: list[Column]) -> "pa.Schema":
     return pa.schema([(column.name, kinds[column.type]) for column in columns])
 
 
-def table_of_rows(rows: list[Mapping[str, Any]], columns: list[Column]) -> "pa.Table":
+def table_of_rows(rows: list[Row], columns: list[Column]) -> "pa.Table":
     """Rows as a table; a value that is not of its column's type is missing (an older contract may have allowed it)."""
     import pyarrow as pa
 

@@ -7,7 +7,7 @@ from pushline.data.contract import Contract
 from pushline.data.drift import Drift, drift_of
 from pushline.data.profile import load_profile
 from pushline.data.reading import read_file
-from pushline.data.recorded import FOLDER, write_recorded
+from pushline.data.recorded import LIVE, write_recorded
 from pushline.errors import DataCorrupt, DriftFound
 from pushline.project import Project
 
@@ -32,12 +32,14 @@ def drift_of_file(project: Project, contract: Contract, file: Path) -> Drift:
         return drift_of(reading.parts, contract, profile, file.name)
 
 
-def drift_of_recorded(project: Project, contract: Contract, *, days: float | None = None, version: str | None = None) -> Drift:
-    """The drift of recorded inputs. Raises DataUnavailable where there are none."""
+def drift_of_recorded(
+    project: Project, contract: Contract, *, folder: Path | None = None, days: float | None = None, version: str | None = None
+) -> Drift:
+    """The drift of the inputs that the service kept, by default the live release's. Raises DataUnavailable where there are none."""
     profile = load_profile(project.profile)
-    with scratch(project) as folder:
-        table = Path(folder) / "table.parquet"
-        write_recorded(project.state / FOLDER, contract, table, days=days, version=version)
+    with scratch(project) as place:
+        table = Path(place) / "table.parquet"
+        write_recorded(folder or project.state / LIVE, contract, table, days=days, version=version)
         return drift_of(table, contract, profile, "recorded inputs")
 
 
