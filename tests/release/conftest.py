@@ -1,10 +1,12 @@
 """Releases of small real models, and targets to put them on."""
 
+import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from models_made import make_model, release_of
@@ -64,3 +66,15 @@ def deliver(target: Target, release: Release) -> Endpoint:
 def body_of(release: Release) -> bytes:
     """A request that the release's model answers."""
     return msgspec.json.encode({"data": [read_golden(Path(release.model))[0].row]})
+
+
+def processes_of(project: Project) -> list[psutil.Process]:
+    """Supervisors and workers of a project."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if str(project.root) in " ".join(process.cmdline()) and process.pid != os.getpid():
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+    return found

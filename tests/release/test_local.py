@@ -22,7 +22,7 @@ from pushline.results import Release
 from pushline.serving.model_folder import MATRIX, read_golden
 from pushline.settings import load_settings
 
-from .conftest import ReleaseOf, body_of, deliver
+from .conftest import ReleaseOf, body_of, deliver, processes_of
 from .hammer import Hammer
 
 
@@ -35,18 +35,6 @@ def supervisor_of(target: LocalTarget) -> psutil.Process:
 
 def hammer_on(target: LocalTarget, live: Endpoint, **options: float) -> Hammer:
     return Hammer(live.url, body_of(live.release), target.keys().primary, **options)  # type: ignore[arg-type]
-
-
-def processes_of(project: Project) -> list[psutil.Process]:
-    """Supervisors and workers of a project."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if str(project.root) in " ".join(process.cmdline()) and process.pid != os.getpid():
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
-            continue
-    return found
 
 
 # Under load
