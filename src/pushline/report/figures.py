@@ -42,7 +42,7 @@ def counted(number: int, noun: str) -> str:
 
 def decimal(value: float | None, digits: int = 4) -> str:
     """A figure between 0 and 1, or a loss."""
-    return NOTHING if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+    return NOTHING if value is None or not math.isfinite(value) else f"{value:z.{digits}f}"
 
 
 def between(interval: Interval, digits: int = 3) -> str:
