@@ -119,6 +119,17 @@ def run_where_the_target_is(
     return run_pipeline(file, inputs, out, tell=tell, overrides=overrides)
 
 
+def cancel(project: Project, settings: PushlineSettings, checked: Checked, *, budget: str | None, tell: Tell) -> bool:
+    """End the training that goes on in Azure with this code and data; True where one did."""
+    if settings.target != "aci":
+        raise SettingsError(
+            "There is no training to cancel.", why="On the local target it ends with its command.", do="Interrupt that command."
+        )
+    from pushline.azure.training import AzureTraining
+
+    return AzureTraining(project, settings, project.pipelines / PIPELINE, inputs_of(project, settings, checked, budget)).cancel(tell)
+
+
 def inputs_of(project: Project, settings: PushlineSettings, checked: Checked, budget: str | None) -> dict[str, Scalar | Path]:
     """The pipeline's inputs: the settings of training, and where the data comes from."""
     training = settings.training

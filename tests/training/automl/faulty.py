@@ -21,7 +21,7 @@ class Fault:
         if self.how == "eats memory":
             hoard = []
             while True:
-                hoard.append(np.ones(10_000_000))
+                hoard.append(np.empty(10_000_000))  # untouched: the limit is on what is asked for
         if self.how == "dies":
             os.abort()
         return self

@@ -140,7 +140,7 @@ class Pool:
             nearest = min([end, *(worker.until for worker in heard if worker.busy)]) - time.monotonic()
             speaking = wait([worker.connection for worker in heard], timeout=max(0.0, min(LOOK, nearest)))
             for worker in heard:
-                if worker.connection not in speaking:
+                if worker.connection not in speaking or worker not in self._workers:  # replaced by now: its trial was dropped
                     continue
                 if worker.ready:
                     yield self._received(worker)

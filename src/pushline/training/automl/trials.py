@@ -78,14 +78,10 @@ class Trials:
         seconds = deadline - time.monotonic()
         small = min(1.0, rows / len(self.labels))
         self.pool.submit("probe", self.job(probe, 0, share=small), seconds)
-        outcome = next(self.pool.outcomes(lambda: deadline), None)
-        if outcome is None or outcome.state != "ok":
-            self.pool.drop(lambda key: key == "probe")
-            return
-        one = outcome.fitted.seconds / small
-        if one * len(self.plan.folds) / self.pool.size <= seconds / 4:
-            return
-        self.plan = Plan(folds=(0,), share=float(np.clip(seconds / 4 / one, small, 1.0)))
+        outcome = next(self.pool.outcomes(lambda: NEVER))
+        one = outcome.fitted.seconds / small if outcome.state == "ok" else NEVER
+        if one * len(self.plan.folds) / self.pool.size > seconds / 4:
+            self.plan = Plan(folds=(0,), share=float(np.clip(seconds / 4 / one, small, 1.0)))
 
     def evaluate(
         self,
