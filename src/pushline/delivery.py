@@ -32,7 +32,7 @@ from pushline.settings import PushlineSettings
 
 if TYPE_CHECKING:
     from pushline.registry.store import ModelStore
-    from pushline.release.target import Target
+    from pushline.release.target import Endpoint, Target
 
 Tell = Callable[[str], None]
 
@@ -92,6 +92,25 @@ class Delivery:
         return train(
             self.project, self.settings, contract, checked, store, budget=budget, attach=attach, keep_best=keep_best, tell=self.tell
         )
+
+    def cancel_training(self, *, budget: str | None = None) -> bool:
+        """End the training that goes on in Azure; True where one did."""
+        from pushline.training.stage import cancel
+
+        return cancel(self.project, self.settings, load(self.build, Checked), budget=budget, tell=self.tell)
+
+    def put_again(self) -> "Endpoint":
+        """The live release again with today's settings. Raises SettingsError where the target has no use for it."""
+        target = self.target()
+        again = getattr(target, "put_again", None)
+        if again is None:
+            raise SettingsError(
+                f"The target {target.name} has nothing to put again.",
+                why="Its live release follows the settings when it is started.",
+                do="Run `pushline deploy` without --same.",
+            )
+        live: Endpoint = again(self.tell)
+        return live
 
     def register(self) -> Registered:
         from pushline.registry.parts import DataParts

@@ -23,6 +23,7 @@ class WorkspaceStore(MlflowStore):
     def client(self) -> Any:
         self.uri = self.cloud.facts.tracking
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")  # about half a minute; seven are four minutes
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         with quietly():
             import mlflow

@@ -30,10 +30,15 @@ def register(context: Context, again: bool, json: bool) -> None:
 
 @click.command("deploy")
 @click.option("--version", metavar="N", help="A model version instead of the one this run registered.")
+@click.option("--same", is_flag=True, help="On aci: put the live release again with today's settings, such as telemetry; its image stays.")
 @as_json
 @click.pass_obj
-def deploy(context: Context, version: str | None, json: bool) -> None:
+def deploy(context: Context, version: str | None, same: bool, json: bool) -> None:
     """Start the accepted model version as a candidate beside the live release."""
+    if same:
+        live = context.delivery.put_again()
+        click.echo(as_text(live) if json else f"{live.release.id} is live again at {live.url}")
+        return
     stage(context, "deploy", json, version=version or None)
 
 
@@ -59,6 +64,12 @@ def load_test(context: Context, json: bool) -> None:
 def promote(context: Context, json: bool) -> None:
     """Make the candidate the live release; put the previous one back if it does not answer there."""
     stage(context, "promote", json)
+
+
+def as_text(value: object) -> str:
+    from pushline.results import as_json as text
+
+    return text(value)
 
 
 COMMANDS = [train, register, deploy, smoke, load_test, promote]

@@ -18,11 +18,24 @@ from fake import (  # noqa: F401 - importing them registers their routes
 )
 from fake.directory import GITHUB, Application
 from fake.proxy import Proxy
+from fake.resources import ARM
+from fake.wire import Request, Response, route
 from fake.world import GROUP, REGISTRY, SUBSCRIPTION, TENANT, WORKSPACE, World
+from pushline.azure import roles
 
 TRAINING = "aaaa1111-0000-0000-0000-000000000001"
 RELEASE = "aaaa1111-0000-0000-0000-000000000002"
+PERSON = "aaaa1111-0000-0000-0000-000000000003"
 REPOSITORY = "repo:someone/bank"
+
+
+@route("GET", ARM, "/metadata/endpoints", token=False)
+def clouds(world: World, request: Request) -> Response:
+    """The public cloud's addresses, as azureml-mlflow asks for them."""
+    suffixes = {"storage": "core.windows.net", "acrLoginServer": "azurecr.io", "keyVaultDns": "vault.azure.net"}
+    sign_in = {"loginEndpoint": f"https://{directory.LOGIN}/", "audiences": ["https://management.core.windows.net/"], "tenant": "common"}
+    cloud = {"name": "AzureCloud", "portal": "https://portal.azure.com", "authentication": sign_in, "suffixes": suffixes}
+    return Response(200, [{**cloud, "resourceManager": f"https://{ARM}/", "graphAudience": "https://graph.windows.net/"}])
 
 
 class Loopback:
@@ -31,10 +44,14 @@ class Loopback:
     def __init__(self, folder: Path) -> None:
         self.world = World(folder)
         estate.build(self.world)
-        for client, name in ((TRAINING, "training"), (RELEASE, "production")):
-            subject = f"{REPOSITORY}:environment:{name}"
-            self.world.directory.applications[client] = Application(client, name, subject, secret=f"{name}-secret-of-a-laptop")
-            self.world.rights[client] = (["*"], [])
+        for client, name, held in (
+            (TRAINING, "training", roles.TRAINING),
+            (RELEASE, "production", roles.RELEASE),
+            (PERSON, "laptop", (*roles.TRAINING, *roles.RELEASE)),
+        ):
+            secret = f"{name}-secret-that-stays-secret"
+            self.world.directory.applications[client] = Application(client, name, f"{REPOSITORY}:environment:{name}", secret)
+            self.world.rights[client] = held
         self.proxy = Proxy(self.world)
         self.world.reach = self.reach()
 
@@ -83,8 +100,8 @@ class Loopback:
 
     def as_laptop(self) -> dict[str, str]:
         """A person's machine: a client secret in the environment."""
-        application = self.world.directory.applications[RELEASE]
-        said = {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": RELEASE, "AZURE_CLIENT_SECRET": application.secret}
+        application = self.world.directory.applications[PERSON]
+        said = {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": PERSON, "AZURE_CLIENT_SECRET": application.secret}
         return {**self.reach(), **self.settings(), **said}
 
     def as_job(self, client: str = RELEASE) -> dict[str, str]:

@@ -37,11 +37,10 @@ def authorize_data(world: "World", request: Request, action: str, what: str) -> 
 
 def permitted(world: "World", identity: str, action: str) -> bool:
     """Whether one of the identity's roles has the action and does not except it."""
-    granted, excepted = world.rights.get(identity, ([], []))
-    return matches(action, granted) and not matches(action, excepted)
+    return any(matches(action, role.actions) and not matches(action, role.excepted) for role in world.rights.get(identity, ()))
 
 
-def matches(action: str, patterns: list[str]) -> bool:
+def matches(action: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
 
 

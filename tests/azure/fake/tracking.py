@@ -93,7 +93,9 @@ def mlflow(world: "World", request: Request, rest: str, **_: str) -> Response:
     """Pass on what Azure's MLflow knows; what it does not gets the empty 404 that was reported of it."""
     if rest.startswith(UNKNOWN) or "/alias" in rest:
         return Response(404, b"")
-    authorize_data(world, request, "experiments/runs/read" if request.method == "GET" else "experiments/runs/write", rest)
+    kind = "models" if rest.startswith(("registered-models", "model-versions")) else "experiments/runs"
+    reads = request.method == "GET" or rest.rpartition("/")[2].startswith(("search", "get-"))
+    authorize_data(world, request, f"{kind}/{'read' if reads else 'write'}", rest)
     target = re.sub(r"^.*?(/api/2\.0/mlflow/)", r"\1", request.target)
     answer = of(world).ask(request.method, target, request.body, {})
     answer.content = PLACE.sub(rb"\1/runs/\2/artifacts", answer.content)

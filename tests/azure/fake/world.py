@@ -12,6 +12,7 @@ from typing import Any
 from fake.authority import Authority
 from fake.directory import Directory
 from fake.wire import ROUTES, Request, Response
+from pushline.azure.roles import Role
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 TENANT = "66666666-7777-8888-9999-000000000000"
@@ -96,7 +97,7 @@ class World:
         self.broken: list[str] = []
         self.invalid: list[str] = []  # bodies that break an official schema
         self.hosts: set[str] = set()  # names given out while running, such as those of container groups
-        self.rights: dict[str, tuple[list[str], list[str]]] = {}  # actions granted and excepted, by client id
+        self.rights: dict[str, tuple[Role, ...]] = {}  # roles by client id
         self.services: dict[str, Any] = {}  # what runs beside this process
         self.reach: dict[str, str] = {}  # the variables by which a program's HTTPS comes here
         self.jobs: dict[str, Any] = {}
