@@ -82,6 +82,24 @@ def pair(text: str) -> tuple[str, str]:
     return name, value
 
 
+@click.command("retrain")
+@click.option("--budget", metavar="TIME", help="AutoML's time, such as 45s, 10m or 2h.")
+@as_json
+@click.pass_obj
+def retrain(context: Context, budget: str | None, json: bool) -> None:
+    """Train on all pinned data and decide: champion and challenger meet on old and new hold-out rows apart. Releases nothing."""
+    from pushline.cli.context import finish
+    from pushline.delivery import execute
+    from pushline.run import only_run
+
+    result = None
+    with only_run(context.project.state):
+        for stage, options in {"fetch": {}, "check-data": {}, "train": {"budget": budget}, "register": {}}.items():
+            tell(stage)
+            result = execute(context.delivery, stage, **options)
+    finish(result, json)
+
+
 @click.command("schedule")
 @click.argument("pipeline")
 @click.option("--cron", metavar="CRON", help='When, in UTC, such as "17 5 * * 1"; without it the schedule is shown.')
@@ -248,4 +266,4 @@ def lines_of_run(run: "Run") -> list[str]:
     return lines
 
 
-COMMANDS = [publish, consume, schedule, pipelines]
+COMMANDS = [publish, consume, retrain, schedule, pipelines]
