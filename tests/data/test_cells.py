@@ -1,19 +1,23 @@
+from pathlib import Path
+
 import duckdb
+import pandas as pd
 import pytest
 
 from pushline.data.cells import bad_cells, reason_for, typed
 from pushline.data.contract import Column
 
 
-def read(kind: str, text: str) -> object:
-    """The typed value of a cell, or `bad`."""
+def read(kind: str, text: str, folder: Path) -> object:
+    """The typed value of a cell of a Parquet file, or `bad`."""
     column = Column(name="c", type=kind)  # type: ignore[arg-type]
-    relation = "(SELECT $cell AS cell)"
-    value = duckdb.execute(f"SELECT {typed(column, 'cell', 'NULL')} FROM {relation}", {"cell": text}).fetchone()
-    quoted = text.replace("'", "''")
-    bad, _, _ = bad_cells(duckdb.cursor(), f"(SELECT '{quoted}' AS cell)", column, "cell") if kind != "string" else (0, (), ())
+    file = folder / "cells.parquet"
+    pd.DataFrame({"cell": [text]}).to_parquet(file)
+    if kind != "string" and bad_cells(duckdb.cursor(), file, column, "cell")[0]:
+        return "bad"
+    value = duckdb.execute(f"SELECT {typed(column, 'cell', 'NULL')} FROM read_parquet('{file}')").fetchone()
     assert value is not None
-    return "bad" if bad else value[0]
+    return value[0]
 
 
 @pytest.mark.parametrize(
@@ -52,8 +56,8 @@ def read(kind: str, text: str) -> object:
         ("string", "NA", "NA"),
     ],
 )
-def test_a_cell_is_its_typed_value_or_bad(kind: str, text: str, value: object) -> None:
-    assert read(kind, text) == value
+def test_a_cell_is_its_typed_value_or_bad(kind: str, text: str, value: object, tmp_path: Path) -> None:
+    assert read(kind, text, tmp_path) == value
 
 
 @pytest.mark.parametrize(

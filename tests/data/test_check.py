@@ -230,3 +230,34 @@ def test_a_rule_that_is_no_sql_is_an_error_of_the_repository(project: Project, r
     ran = run_pushline(project, "check-data", str(tmp_path / "any.csv"))
     assert ran.code == 2
     assert "pdays-needs-previous" in ran.err
+
+
+OTHER_TABLE = """\
+name: sensors
+positive: "true"
+delimiter: ";"
+rows_at_least: 100
+columns:
+  - {name: id, type: integer, role: identifier}
+  - {name: running, type: boolean}
+  - {name: "wind, m/s", type: number, minimum: 0, missing_at_most: 0.2}
+  - {name: note, type: string, role: ignored, missing_at_most: 1}
+  - {name: failed, type: boolean, role: label, allowed: ["false", "true"]}
+"""
+
+
+@pytest.mark.slow
+def test_another_table_is_checked_by_its_own_contract(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    project.contract.write_text(OTHER_TABLE)
+    project.rules.unlink()
+    rows = [f'{n};{"yes" if n % 3 else "no"};{"" if n % 9 == 0 else n / 7};"a;b\n";{str(n % 5 == 0).lower()}' for n in range(300)]
+    rows[200] = '200;perhaps;-1;"";1'
+    file = project.root / "sensors.csv"
+    file.write_text('id;running;"wind, m/s";note;failed\n' + "\n".join(rows))
+    with pytest.raises(SystemExit) as ended:
+        main(["--project", str(project.root), "check-data", "--json", str(file)])
+    result = json.loads(capfd.readouterr().out)
+    line = 2 + 2 * 200  # every row above it takes two lines
+    assert ended.value.code == 1
+    assert [(f["id"], f["column"], f["lines"]) for f in result["findings"]] == [("type", "running", [line]), ("range", "wind, m/s", [line])]
+    assert result["class_counts"] == {"false": 240, "true": 60}

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushline.data.contract import Column
 from pushline.data.findings import MOST_LINES
-from pushline.data.table import TYPES
+from pushline.data.table import TYPES, literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,12 +35,12 @@ def fits(column: Column, cell: str) -> str:
 
 
 def bad_cells(
-    connection: "duckdb.DuckDBPyConnection", relation: str, column: Column, cell: str
+    connection: "duckdb.DuckDBPyConnection", parquet: Path, column: Column, cell: str
 ) -> tuple[int, tuple[int, ...], tuple[str, ...]]:
     """How many cells of the column are not of its type, the first rows that hold one, and their values."""
     found = connection.execute(
         f"SELECT count(*), min(row, {MOST_LINES}), arg_min(cell, row, {MOST_LINES}) "
-        f"FROM (SELECT {cell} AS cell, row_number() OVER () - 1 AS row FROM {relation}) "
+        f"FROM (SELECT {cell} AS cell, file_row_number AS row FROM read_parquet({literal(str(parquet))}, file_row_number=true)) "
         f"WHERE cell <> '' AND NOT {fits(column, 'cell')}"
     ).fetchone()
     if not found or not found[0]:

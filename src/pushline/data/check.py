@@ -61,7 +61,7 @@ def check_data(
     ordered = in_order(findings)
     critical, warning, info = (sum(f.severity == severity for f in ordered) for severity in SEVERITIES)
     return Checked(
-        data_version=fetched.data_version if fetched and not file else version_of(files[0], critical=critical),
+        data_version=fetched.data_version if fetched and not file else version_of(files[0], contract.delimiter, critical=critical),
         file=str(files[0]),
         table=str(table) if rows else "",
         rows=rows,
@@ -182,13 +182,13 @@ def class_counts(table: Path, scratch: Path, contract: Contract) -> dict[str, in
     return {value: int(found.get(value, 0)) for value in contract.classes}
 
 
-def version_of(file: Path, *, critical: int) -> str:
-    """The data version of a file that `data.lock` does not pin; empty where it is not a sound CSV file."""
+def version_of(file: Path, delimiter: str, *, critical: int) -> str:
+    """The data version of a file that `data.lock` does not pin; empty where it is not sound."""
     from pushline.data.version import table_of
 
-    if critical or file.name.endswith(".parquet"):
+    if critical:
         return ""
     try:
-        return table_of(file).version
+        return table_of(file, delimiter).version
     except PushlineError:
         return ""

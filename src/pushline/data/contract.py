@@ -129,9 +129,9 @@ def parse_contract(content: Any, name: str = "contract.yml") -> Contract:
     try:
         contract = msgspec.convert(content, Contract)
     except msgspec.ValidationError as error:
-        raise ContractError(
-            f"{name} is not a valid contract.", why=f"{error}.", do="docs/contract.md lists every key with its type and meaning."
-        ) from error
+        keys = "docs/contract.md lists every key with its type and meaning."
+        words = "YAML takes yes, no, on and off for true and false: put such a word in quotes. " if "got `bool`" in str(error) else ""
+        raise ContractError(f"{name} is not a valid contract.", why=f"{error}.", do=words + keys) from error
     faults = faults_of(contract)
     if faults:
         raise ContractError(f"{name} contradicts itself.", why="; ".join(faults) + ".", do="Correct these columns.")

@@ -19,6 +19,7 @@ from pushline.data.findings import counted, shown
 from pushline.data.lines import Source, lines_of
 from pushline.data.rejects import MOST_REJECTS, row_faults, unreadable_rows
 from pushline.data.table import literal, name_of
+from pushline.errors import TargetError
 from pushline.results import Finding
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ class Reading(Struct, kw_only=True):
 
 @contextmanager
 def database(scratch: Path, memory: str = MEMORY) -> Iterator["duckdb.DuckDBPyConnection"]:
-    """A DuckDB that keeps to its memory, spills into `scratch`, and never downloads an extension."""
+    """A DuckDB that keeps to its memory, spills into `scratch`, and never downloads an extension.
+
+    Raises TargetError where the disk or the memory does not suffice: that is no fault of the data.
+    """
     import duckdb
 
     config: dict[str, str | bool | int | float | list[str]] = {
@@ -50,7 +54,14 @@ def database(scratch: Path, memory: str = MEMORY) -> Iterator["duckdb.DuckDBPyCo
     }
     with duckdb.connect(config=config) as connection:
         connection.execute("SET enable_progress_bar = false")
-        yield connection
+        try:
+            yield connection
+        except duckdb.OperationalError as error:
+            raise TargetError(
+                "The typed table could not be written.",
+                why=str(error).splitlines()[0][:300],
+                do=f"Free some space on the disk of {scratch.parent}, or some memory, then run the same command again.",
+            ) from error
 
 
 def read_file(file: Path, contract: Contract, scratch: Path, part: Path) -> Reading:
@@ -88,6 +99,8 @@ def read_csv(reading: Reading, head: bytes, contract: Contract, scratch: Path, p
         relation = csv_relation(file, len(header.names), contract.delimiter, strict=not scan.is_mixed)
         try:
             reading.source.rows = write(connection, relation, header.cells, contract, part, otherwise="error('not of its type')")
+        except duckdb.OperationalError:
+            raise
         except duckdb.Error:
             read_again(connection, reading, header, scan, contract, scratch, part)
         else:
@@ -145,6 +158,8 @@ def read_again(
     relation = csv_relation(reading.source.file, len(header.names), contract.delimiter, strict=not scan.is_mixed, rejects=True)
     try:
         rows = int(one(connection.execute(f"COPY (SELECT * FROM {relation}) TO {literal(str(raw))} (FORMAT parquet)"))[0])
+    except duckdb.OperationalError:
+        raise
     except duckdb.Error as error:
         reading.findings.append(unreadable_rows(error))
         return
@@ -157,14 +172,14 @@ def read_again(
         return
     reading.source.left_out = frozenset(int(line) for line, *_ in rejects)
     reading.source.one_line_each = False
-    write_checked(connection, reading, f"read_parquet({literal(str(raw))})", rows, header.cells, contract, part)
+    write_checked(connection, reading, raw, rows, header.cells, contract, part)
     raw.unlink(missing_ok=True)
 
 
 def write_checked(
     connection: "duckdb.DuckDBPyConnection",
     reading: Reading,
-    relation: str,
+    parquet: Path,
     rows: int,
     cells: dict[str, str],
     contract: Contract,
@@ -175,11 +190,11 @@ def write_checked(
     for column in contract.columns:
         if column.name not in cells or column.type == "string":
             continue
-        bad, first_rows, values = bad_cells(connection, relation, column, cells[column.name])
+        bad, first_rows, values = bad_cells(connection, parquet, column, cells[column.name])
         if bad:
             _, lines = lines_of([reading.source], first_rows)
             reading.findings.append(wrong_type(column.name, column.type, bad, rows, values, lines))
-    write(connection, relation, cells, contract, part, otherwise="NULL")
+    write(connection, f"read_parquet({literal(str(parquet))})", cells, contract, part, otherwise="NULL")
     reading.parts = part
 
 
@@ -221,7 +236,9 @@ def read_parquet(reading: Reading, contract: Contract, scratch: Path, part: Path
                 reading.parts = part
             except duckdb.InvalidInputException:
                 rows = int(one(connection.execute(f"SELECT count(*) FROM {relation}"))[0])
-                write_checked(connection, reading, relation, rows, cells, contract, part)
+                write_checked(connection, reading, file, rows, cells, contract, part)
+        except duckdb.OperationalError:
+            raise
         except duckdb.Error as error:
             reading.findings.append(damaged(error))
 
