@@ -16,7 +16,7 @@ from pushline.data.lines import lines_of
 from pushline.data.lock import DataLock, PinnedFile, Source, append_to_lock, load_lock
 from pushline.data.profile import load_profile
 from pushline.data.reading import Reading, read_file
-from pushline.data.table import literal, name_of
+from pushline.data.table import connect, literal, name_of
 from pushline.data.version import table_of
 from pushline.errors import CriticalFindings, DataUnavailable, GateClosed, SettingsError
 from pushline.files import cannot_write
@@ -181,15 +181,13 @@ def refuse_broken(checked: Checked, file: Path) -> None:
 
 def overlap_with(pinned: DataFile, new: Reading, contract: Contract, folder: Path) -> Overlap | None:
     """The rows of `new` that a pinned file holds: in all columns, or in all but the label."""
-    import duckdb
-
     old = read_file(Path(pinned.path), contract, folder, folder / "old.parquet").parts
     if old is None or new.parts is None:
         return None
     everything = ", ".join(name_of(column.name) for column in contract.columns)
     inputs = ", ".join(name_of(column.name) for column in contract.inputs)
     before, after = (f"read_parquet({literal(str(part))}, file_row_number=true)" for part in (old, new.parts))
-    with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
+    with connect() as connection:
         found = connection.execute(
             f"SELECT file_row_number, hash({everything}) IN (SELECT hash({everything}) FROM {before}) AS whole FROM {after} "
             f"WHERE hash({inputs}) IN (SELECT hash({inputs}) FROM {before}) ORDER BY 1"

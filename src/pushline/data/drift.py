@@ -15,7 +15,7 @@ from msgspec import Struct
 from pushline.data.contract import Column, Contract
 from pushline.data.histogram import SMALLEST
 from pushline.data.profile import ColumnProfile, Profile, edges_of, value_of
-from pushline.data.table import literal
+from pushline.data.table import connect, literal
 from pushline.results import Part
 
 if TYPE_CHECKING:
@@ -133,9 +133,7 @@ class Judge(Struct, frozen=True, kw_only=True):
 
 def drift_of(file: Path, contract: Contract, profile: Profile, source: str = "") -> Drift:
     """The drift of a typed table in `file` (Parquet); columns it does not hold are said to be absent."""
-    import duckdb
-
-    with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
+    with connect() as connection:
         connection.execute(f"CREATE VIEW data AS FROM read_parquet({literal(str(file))})")
         return drift_of_view(connection, contract, profile, source or file.name)
 

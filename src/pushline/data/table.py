@@ -1,5 +1,8 @@
 """A table file (CSV or Parquet) as something DuckDB can query, with the contract's types."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +13,7 @@ from pushline.errors import DataCorrupt, DataUnavailable
 if TYPE_CHECKING:
     import duckdb
 
+MEMORY = "400MB"
 TYPES = {"integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
 
 
@@ -32,7 +36,26 @@ def relation_of(file: Path, contract: Contract) -> str:
     return f"read_csv({path}, header=true, delim={literal(contract.delimiter)}, quote='\"', escape='\"', nullstr='', types={{{types}}})"
 
 
-def open_table(file: Path, contract: Contract) -> "duckdb.DuckDBPyConnection":
+@contextmanager
+def connect() -> "Iterator[duckdb.DuckDBPyConnection]":
+    """A DuckDB that keeps to its memory, spills into a folder of its own, and never downloads an extension."""
+    import duckdb
+
+    with tempfile.TemporaryDirectory(prefix="pushline-", ignore_cleanup_errors=True) as spill:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": MEMORY,
+            "threads": 2,
+            "temp_directory": spill,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        with duckdb.connect(config=config) as connection:
+            connection.execute("SET enable_progress_bar = false")
+            yield connection
+
+
+@contextmanager
+def open_table(file: Path, contract: Contract) -> "Iterator[duckdb.DuckDBPyConnection]":
     """A connection with the view `data` on the file.
 
     Raises DataUnavailable where there is no such file, DataCorrupt where it can't be read with the contract's types.
@@ -41,14 +64,12 @@ def open_table(file: Path, contract: Contract) -> "duckdb.DuckDBPyConnection":
 
     if not file.is_file():
         raise DataUnavailable(f"{file} does not exist.", do="Name a CSV or Parquet file, or run `pushline check-data` first.")
-    connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
-    try:
-        connection.execute(f"CREATE VIEW data AS FROM {relation_of(file, contract)}")
-        connection.execute("SELECT count(*) FROM data")
-    except duckdb.Error as error:
-        connection.close()
-        raise unreadable(file, error) from error
-    return connection
+    with connect() as connection:
+        try:
+            connection.execute(f"CREATE VIEW data AS FROM {relation_of(file, contract)}")
+        except duckdb.Error as error:
+            raise unreadable(file, error) from error
+        yield connection
 
 
 def unreadable(file: Path, error: Exception) -> DataCorrupt:
