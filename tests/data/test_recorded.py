@@ -83,6 +83,7 @@ def test_many_rows_are_written_in_batches(tmp_path: Path, monkeypatch: pytest.Mo
     assert pd.read_parquet(tmp_path / "t.parquet")["count"].tolist() == list(range(35))
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_chosen_for_the_service_can_be_named(
     project: Project, run_pushline: Run, requests: list[dict[str, object]], tmp_path: Path
 ) -> None:
@@ -113,6 +114,7 @@ def test_the_command_reads_what_the_service_recorded(project: Project, run_pushl
     assert (drift.verdict, drift.rows) == ("stable", 3000)
 
 
+@pytest.mark.slow
 def test_the_command_says_no_to_drifted_requests(project: Project, run_pushline: Run, requests: list[dict[str, object]]) -> None:
     record(project.state / LIVE, requests, age_days=3)
     record(project.state / LIVE, [{**row, "contact": "telephone"} for row in requests])

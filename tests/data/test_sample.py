@@ -96,6 +96,7 @@ def test_generated_rows_stay_what_they_were(profile: Profile, contract: Contract
     assert [first.age, first.job, first["emp.var.rate"], first.y] == [47, "blue-collar", -1.8, "no"]
 
 
+@pytest.mark.slow
 def test_a_million_rows_take_a_few_seconds(profile: Profile, contract: Contract) -> None:
     started = time.process_time()
     assert len(sample_rows(profile, contract, 1_000_000, 1)) == 1_000_000
