@@ -4,14 +4,17 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 import pytest
 
-from pushline.cli import pushline
+from command import Ran
+from pushline.cli import main, pushline
 from pushline.delivery import STAGES
+from pushline.errors import DataError
+from pushline.project import Project
 from pushline.results import KINDS
 
 
@@ -67,3 +70,22 @@ def test_the_readme_shows_the_flow_as_it_is(repo: Path) -> None:
 
 def test_the_readme_fits_two_screens(repo: Path) -> None:
     assert len((repo / "README.md").read_text().splitlines()) < 100
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_a_terminal_of_another_alphabet_gets_no_traceback(project: Project, run_pushline: Callable[..., Ran], encoding: str) -> None:
+    ended = run_pushline(project, "run", "--from", "smoke", env={"PYTHONIOENCODING": encoding})
+    assert ended.code == 2
+    assert "Traceback" not in ended.err
+    assert "not run" in ended.out
+
+
+def test_a_failure_can_not_move_the_cursor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**options: object) -> None:
+        raise DataError("bad \x1b[2J value", why="why\x07", do="do\nthis")
+
+    monkeypatch.setattr(pushline, "main", fail)
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 3
+    assert capsys.readouterr().err == "error: bad \\x1b[2J value\nwhy\\x07\ndo\nthis\n"

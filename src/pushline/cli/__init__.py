@@ -3,6 +3,7 @@
 The commands live in this folder's modules; none imports anything heavy before it runs.
 """
 
+import io
 import os
 import signal
 import sys
@@ -39,16 +40,26 @@ def terminated(number: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def shown(error: PushlineError) -> str:
+    """The failure's lines, with no sign of foreign text that could move the cursor."""
+    from pushline.report.figures import visible
+
+    return "\n".join(visible(line, 4000) for line in str(error).split("\n"))
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: the one place that prints failures."""
     signal.signal(signal.SIGTERM, terminated)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of another alphabet gets what it can show, never a traceback
+            stream.reconfigure(errors="backslashreplace")
     debug = bool(os.environ.get("PUSHLINE_DEBUG")) or "--debug" in (sys.argv[1:] if arguments is None else arguments)
     try:
         pushline.main(args=arguments, prog_name="pushline", standalone_mode=False)
     except PushlineError as error:
         if debug:
             raise
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {shown(error)}", err=True)
         if actions.inside():
             click.echo(f"::error title=pushline::{actions.escaped(str(error))}", err=True)
         sys.exit(error.exit_code)
