@@ -1,7 +1,9 @@
 """One loopback Azure for all tests of a session, and projects that deliver to it."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fake import schemas, storage
-from fake.loopback import Loopback
+from fake.loopback import RELEASE, TRAINING, Loopback
 
 from command import Ran, run_cli
 from pushline.data.lock import DataLock, PinnedFile, Source, write_lock
@@ -32,6 +34,12 @@ QUICK = {
     "PUSHLINE_PROMOTION__SKILL": "0.01",
     "PUSHLINE_PROMOTION__ROUNDS": "100",
 }
+DOCKERFILE = """\
+FROM python:3.12-slim-bookworm
+COPY requirements/base.txt /app/base.txt
+COPY src /app/src
+COPY model /model
+"""
 Pushline = Callable[..., Ran]
 
 
@@ -79,6 +87,8 @@ def project_with(repo: Path, folder: Path, data: Path) -> Project:
     """A copy of the project whose data.lock pins `data`."""
     folder.mkdir()
     made = copy_project(repo, folder)
+    if not (folder / "Dockerfile").is_file():
+        (folder / "Dockerfile").write_text(DOCKERFILE)
     table = table_of(data)
     file = PinnedFile(
         name=data.name, version=table.version, rows=table.rows, columns=table.columns, sources=(Source(sha256=sha256_of(data)),)
@@ -102,3 +112,45 @@ def pushline(azure: Loopback, pinned: Path) -> Pushline:
         return run_cli(project, *arguments, env=variables, timeout=timeout)
 
     return run
+
+
+@dataclass
+class Delivery:
+    """A project that was delivered to the loopback Azure, and how each command ended."""
+
+    project: Project
+    ran: dict[str, Ran]
+    seconds: float
+    calls: int  # how many requests had been answered before
+
+
+@pytest.fixture(scope="session")
+def first(azure: Loopback, repo: Path, tmp_path_factory: pytest.TempPathFactory, pinned: Path, pushline: Pushline) -> Delivery:
+    """The first delivery, stage by stage as the workflow does it: one identity trains, the other releases.
+
+    Every token lives for 3 seconds and every assertion too, far less than the stages take.
+    """
+    project = project_with(repo, tmp_path_factory.mktemp("first") / "project", pinned)
+    made = Delivery(project, {}, 0.0, len(azure.world.calls))
+    started = time.monotonic()
+    azure.world.directory.lifetime = azure.world.directory.assertion_lifetime = 3.0
+    for stages, client in (
+        (("fetch", "check-data", "train", "register"), TRAINING),
+        (("deploy", "smoke", "load-test", "promote"), RELEASE),
+    ):
+        for stage in stages:
+            made.ran[stage] = pushline(project, stage, env=azure.as_job(client))
+            assert made.ran[stage].code == 0, f"{stage}: {made.ran[stage].err}"
+    made.seconds = time.monotonic() - started
+    azure.world.restore()
+    return made
+
+
+@pytest.fixture(scope="session")
+def second(azure: Loopback, first: Delivery, pushline: Pushline) -> Delivery:
+    """A second delivery in one command, from a laptop with a client secret: another seed, so another model version."""
+    made = Delivery(first.project, {}, 0.0, len(azure.world.calls))
+    laptop = {"ACTIONS_ID_TOKEN_REQUEST_URL": "", **azure.as_laptop(), "PUSHLINE_TRAINING__SEED": "8"}
+    made.ran["run"] = pushline(first.project, "run", "--from", "train", env=laptop)
+    assert made.ran["run"].code == 0, made.ran["run"].err
+    return made

@@ -40,7 +40,7 @@ class Directory:
     assertion_lifetime: float = 300.0
     applications: dict[str, Application] = field(default_factory=dict)
     runner_token: str = field(default_factory=lambda: "runner-" + secrets.token_urlsafe(24))
-    runner_subject: str = ""
+    subject: str = ""  # of the next assertion, instead of the job's own
     revoked_before: float = 0.0
     issued: list[str] = field(default_factory=list)
     assertions: list[str] = field(default_factory=list)
@@ -123,8 +123,9 @@ def _no(code: str, number: str, message: str) -> Response:
     )
 
 
-@route("GET", GITHUB, "/{rest...}", token=False)
-def oidc(world: "World", request: Request, rest: str) -> Response:
+@route("GET", GITHUB, "/{job}/token", token=False)
+def oidc(world: "World", request: Request, job: str) -> Response:
+    """An id-token of a job; the job is named by the identity whose environment it runs in."""
     directory = world.directory
     if request.headers.get("authorization", "").partition(" ")[2] != directory.runner_token:
         raise Refusal(401, "Unauthorized", "The runner's token is wrong.")
@@ -133,7 +134,7 @@ def oidc(world: "World", request: Request, rest: str) -> Response:
         {
             "iss": "https://token.actions.githubusercontent.com",
             "aud": request.query.get("audience", ""),
-            "sub": directory.runner_subject,
+            "sub": directory.subject or directory.applications[job].subject,
             "iat": now,
             "exp": now + directory.assertion_lifetime,
             "jti": secrets.token_hex(8),

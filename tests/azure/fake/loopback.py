@@ -106,14 +106,12 @@ class Loopback:
 
     def as_job(self, client: str = RELEASE) -> dict[str, str]:
         """A job in GitHub Actions that may ask for an id-token."""
-        application = self.world.directory.applications[client]
-        self.world.directory.runner_subject = application.subject
         return {
             **self.reach(),
             **self.settings(),
             "AZURE_TENANT_ID": TENANT,
             "AZURE_CLIENT_ID": client,
-            "ACTIONS_ID_TOKEN_REQUEST_URL": f"https://{GITHUB}/token?api-version=2.0",
+            "ACTIONS_ID_TOKEN_REQUEST_URL": f"https://{GITHUB}/{client}/token?api-version=2.0",
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN": self.world.directory.runner_token,
         }
 

@@ -123,6 +123,7 @@ class World:
         self.sabotage.clear()
         self.behaviour.clear()
         self.taken.clear()
+        self.directory.subject = ""
         self.directory.lifetime, self.directory.assertion_lifetime, self.directory.revoked_before = 3600.0, 300.0, 0.0
 
     def port_of(self, host: str, port: str) -> int | None:
