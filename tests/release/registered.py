@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from models_made import make_model
@@ -13,10 +14,10 @@ from pushline.settings import load_settings
 GOOD, BETTER, REFUSED, GENERATED = "1", "2", "3", "4"
 
 
-def register_versions(project: Project, place: Path) -> None:
+def register_versions(project: Project, place: Path, versions: Sequence[str] = (GOOD, BETTER, REFUSED, GENERATED)) -> None:
     """Version 1 and 2 were accepted, 3 was not, 4 was and comes of a generated sample."""
     store = open_store(project, load_settings(project.root, {}))
-    for number in (GOOD, BETTER, REFUSED, GENERATED):
+    for number in versions:
         model = make_model(project, place / number, seed=int(number), generated_sample=number == GENERATED)
         dataset = {"name": "bank", "version": "1", "digest": "1", "source": "test"}
         run = store.log_training(parameters={}, metrics={}, tags={}, dataset=dataset, model=model, artifacts={})
