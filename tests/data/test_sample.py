@@ -12,7 +12,7 @@ from command import Ran
 from data.test_profile import CONTRACT, LABEL
 from pushline.data.contract import Contract, load_contract, parse_contract
 from pushline.data.profile import Profile, load_profile, profile_of
-from pushline.data.sample import Sampled, sample_rows, write_sample
+from pushline.data.sample import Sampled, blocks_of, sample_rows, write_sample
 from pushline.errors import SettingsError, TargetError
 from pushline.project import Project
 from pushline.results import Checked
@@ -152,6 +152,18 @@ def test_written_rows_are_read_again(rows: pd.DataFrame, tmp_path: Path) -> None
     write_sample(rows, tmp_path / "s.csv")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "s.csv"), rows)
     assert max(len(cell) for line in (tmp_path / "s.csv").read_text().splitlines()[:500] for cell in line.split(",")) < 20
+
+
+def test_many_rows_are_written_block_by_block(
+    profile: Profile, contract: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushline.data.sample.BLOCK", 100)
+    write_sample(blocks_of(profile, contract, 250, 1), tmp_path / "s.csv")
+    made = pd.read_csv(tmp_path / "s.csv")
+    assert len(made) == 250
+    assert not made.duplicated().any()
+    pd.testing.assert_frame_equal(made[:100], sample_rows(profile, contract, 100, 1))
+    assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
 
 
 def test_a_place_that_can_not_be_written_is_an_error_and_leaves_nothing(rows: pd.DataFrame, tmp_path: Path) -> None:

@@ -59,16 +59,17 @@ def profile(context: Context, file: Path | None, json: bool) -> None:
 def sample(context: Context, rows: int, seed: int, out: Path | None, json: bool) -> None:
     """Generate rows from data_checks/profile.json, as CSV."""
     from pushline.data.profile import load_profile
-    from pushline.data.sample import Sampled, sample_rows, write_sample
+    from pushline.data.sample import Sampled, blocks_of, sample_rows, write_sample
 
     if json and out is None:
         raise click.UsageError("--json goes with --out: standard output holds either the rows or the result.")
     contract = contract_of(context)
-    made = sample_rows(load_profile(context.project.profile), contract, rows, seed)
+    profile = load_profile(context.project.profile)
     if out is None:
+        made = sample_rows(profile, contract, rows, seed)
         made.to_csv(sys.stdout, index=False, lineterminator="\n", sep=contract.delimiter)
         return
-    write_sample(made, out, contract.delimiter)
+    write_sample(blocks_of(profile, contract, rows, seed), out, contract.delimiter)
     tell("generated rows, drawn from data_checks/profile.json")
     show(Sampled(file=str(out), rows=rows, seed=seed), [f"{rows:,} rows in {out}"], json=json)
 

@@ -1,5 +1,7 @@
 """Rows drawn from the profile: golden rows, payloads, and the data of a run that can't have the real one."""
 
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,9 @@ from pushline.results import Part
 
 if TYPE_CHECKING:
     import pandas as pd
+
+BLOCK = 250_000  # rows held at once when many are written
+APART = 1_000_003  # between the seeds of two blocks
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -138,18 +143,30 @@ def label_values(column: Column, names: tuple[str, ...], classes: Ints) -> Any:
     return np.array(names, dtype=object)[classes]
 
 
-def write_sample(rows: "pd.DataFrame", file: Path, delimiter: str = ",") -> None:
-    """Write rows as CSV, in one step: an interruption leaves nothing half written."""
-    import duckdb
+def blocks_of(profile: Profile, contract: Contract, n: int, seed: int) -> "Iterator[pd.DataFrame]":
+    """`n` generated rows, BLOCK at a time; the first ones are those of `sample_rows` with this seed."""
+    for number, start in enumerate(range(0, n, BLOCK)):
+        yield sample_rows(profile, contract, min(BLOCK, n - start), seed + number * APART)
 
-    part = file.with_name(f".{file.name}.part")
+
+def write_sample(rows: "pd.DataFrame | Iterable[pd.DataFrame]", file: Path, delimiter: str = ",") -> None:
+    """Write rows, or blocks of them, as CSV, in one step: an interruption leaves nothing half written."""
+    import duckdb
+    import pandas as pd
+
+    part, block = file.with_name(f".{file.name}.part"), file.with_name(f".{file.name}.block")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with duckdb.connect() as connection:
-            connection.register("made", rows)
-            connection.execute(f"COPY made TO {literal(str(part))} (FORMAT csv, HEADER, DELIMITER {literal(delimiter)})")
+        with part.open("wb") as out, duckdb.connect() as connection:
+            for number, made in enumerate([rows] if isinstance(rows, pd.DataFrame) else rows):
+                connection.register("made", made)
+                header = str(number == 0).lower()
+                connection.execute(f"COPY made TO {literal(str(block))} (FORMAT csv, HEADER {header}, DELIMITER {literal(delimiter)})")
+                with block.open("rb") as written:
+                    shutil.copyfileobj(written, out, 1 << 20)
         part.replace(file)
     except (OSError, duckdb.IOException) as error:
         raise cannot_write(file, error if isinstance(error, OSError) else OSError(str(error))) from error
     finally:
         part.unlink(missing_ok=True)
+        block.unlink(missing_ok=True)
