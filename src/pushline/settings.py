@@ -76,7 +76,9 @@ class Serving(Settings, frozen=True, kw_only=True):
     max_bytes: Annotated[PositiveInt, Meta(description="bytes a request's body may hold")] = 1_048_576
     max_in_flight: Annotated[PositiveInt, Meta(description="connections being served before new ones are told 503")] = 512
     timeout: Annotated[Positive, Meta(description="seconds a client may take to send a request")] = 10.0
-    access_log: Annotated[Share, Meta(description="share of successful requests that are logged; failures always are")] = 0.01
+    access_log: Annotated[Share, Meta(description="share of successful requests that are logged and traced; failures always are")] = 0.01
+    record: Annotated[Share, Meta(description="share of scored requests whose rows are kept for the drift check; 0 keeps none")] = 0.0
+    record_days: Annotated[PositiveInt, Meta(description="days after which kept rows are removed")] = 30
 
 
 class Load(Settings, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ file = click.Path(path_type=Path, dir_okay=False)
 @click.option("--release", metavar="ID", help="Name of the release, sent with every answer.")
 @click.option("--model-version", metavar="N", help="Version of the model, sent with every answer.")
 @click.option("--log", type=file, metavar="FILE", help="Where the log goes; by default standard output.")
+@click.option("--records", type=folder, help="Where the setting serving.record keeps scored rows; by default beside the log.")
 @click.option("--control", type=file, metavar="SOCKET", help="Unix socket for status, switch and stop.")
 @click.option("--take-over", type=file, metavar="SOCKET", help="Answer on the listening socket of the service with this control socket.")
 @click.option("--tied-to", type=int, metavar="PID", help="Stop when this process is gone.")
@@ -33,6 +34,7 @@ def serve(
     release: str | None,
     model_version: str | None,
     log: Path | None,
+    records: Path | None,
     control: Path | None,
     take_over: Path | None,
     tied_to: int | None,
@@ -55,6 +57,7 @@ def serve(
         release=release,
         version=model_version,
         log=log,
+        records=records,
         control=control,
         tied_to=tied_to,
         take_over=take_over,

@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         self.big = False
         self.state: State = "idle"
         self.since = service.clock  # when the state began, to the tick
+        self.started = time.perf_counter()  # of the request
         self.clear()
 
     def clear(self) -> None:
@@ -63,7 +64,6 @@ class Connection(asyncio.Protocol):
         self.keep_alive = True
         self.refusal: Problem | None = None
         self.handler: Callable[[Connection], None] | None = None
-        self.started = 0.0
 
     # What asyncio calls
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +36,7 @@ class Log:
         self.second = 0
         self.this_second = 0
         self.file = file
+        self.also: Callable[[], None] | None = None  # what else this thread writes
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.keep_writing, name="log", daemon=True)
         self.out = sys.stdout.fileno()
@@ -90,6 +92,9 @@ class Log:
             self.write()
 
     def write(self) -> None:
+        """Write what is waiting."""
+        if self.also is not None:
+            self.also()
         lines = []
         while self.waiting:
             at, level, event, fields = self.waiting.popleft()

@@ -1,5 +1,6 @@
 """What a service is told to run, and which version a model folder holds."""
 
+import os
 import socket
 from mmap import mmap
 from pathlib import Path
@@ -24,6 +25,7 @@ class Running(Struct, frozen=True, kw_only=True):
     keys: Path
     log: Path | None
     settings: Serving
+    records: Path | None = None  # where a sample of the scored rows is kept
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -34,6 +36,7 @@ class Place(Struct, frozen=True, kw_only=True):
     shared: mmap
     slot: int
     slots: int
+    telemetry: socket.socket | None = None  # where to hand over what is noted of requests
 
 
 class ReleaseNames(Struct, frozen=True, kw_only=True):
@@ -45,6 +48,11 @@ class ReleaseNames(Struct, frozen=True, kw_only=True):
 
 class ReleaseRecord(Struct, frozen=True, kw_only=True):
     release: ReleaseNames
+
+
+def telemetry_wanted() -> bool:
+    """Whether the environment says where in Application Insights to send telemetry."""
+    return bool(os.environ.get("APPLICATIONINSIGHTS_CONNECTION_STRING"))
 
 
 def named(model: Path, release: str | None, version: str | None) -> tuple[str, str]:

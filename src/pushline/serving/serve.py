@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msgspec import structs
 
+from pushline.errors import SettingsError
 from pushline.serving.control import taken_over
 from pushline.serving.keys import make_keys, read_keys
 from pushline.serving.model_folder import read_scoring
@@ -22,6 +23,7 @@ def serve(
     release: str | None = None,
     version: str | None = None,
     log: Path | None = None,
+    records: Path | None = None,
     control: Path | None = None,
     tied_to: int | None = None,
     take_over: Path | None = None,
@@ -44,7 +46,17 @@ def serve(
     listener = bind(settings.host, settings.port) if take_over is None else taken_over(take_over)
     host, port = listener.getsockname()[:2]
     settings = structs.replace(settings, host=host, port=port)
-    running = Running(model=model.resolve(), release=release, version=version, keys=keys.resolve(), log=log, settings=settings)
+    if settings.record and records is None:
+        if log is None:
+            raise SettingsError(
+                "There is no place to keep scored rows.",
+                why="The setting serving.record is above 0, and neither --records nor --log names a file or folder.",
+                do="Name a folder with --records, or set serving.record to 0.",
+            )
+        records = log.parent / f"{log.stem}-scored"
+    running = Running(
+        model=model.resolve(), release=release, version=version, keys=keys.resolve(), log=log, settings=settings, records=records
+    )
     supervisor = Supervisor(running, listener, workers=settings.workers, control=control, tied_to=tied_to, tell=tell)
     shown = f"[{host}]" if ":" in host else host
     tell(f"Serving release {release}, model version {version}, on http://{shown}:{port} (docs: http://{shown}:{port}/docs).")

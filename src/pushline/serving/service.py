@@ -6,7 +6,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from functools import partial
 from random import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,11 +16,14 @@ from pushline.serving.metrics import Metrics
 from pushline.serving.openapi import document_of
 from pushline.serving.pages import Page, pages_of
 from pushline.serving.problems import Problem
+from pushline.serving.records import Records
 from pushline.serving.running import Running
 from pushline.serving.scorer import Scorer
+from pushline.serving.telemetry import Note, Sender
 
 if TYPE_CHECKING:
     from mmap import mmap
+    from socket import socket
 
     from pushline.serving.connection import Connection
 
@@ -35,7 +38,9 @@ REASONS = {200: b"OK", 302: b"Found", 304: b"Not Modified", 400: b"Bad Request",
 class Service:
     """One model in one worker process."""
 
-    def __init__(self, running: Running, *, shared: "mmap | None" = None, slot: int = 0, slots: int = 1) -> None:
+    def __init__(
+        self, running: Running, *, shared: "mmap | None" = None, slot: int = 0, slots: int = 1, telemetry: "socket | None" = None
+    ) -> None:
         """Load and warm the model; read the keys.
 
         Raises ModelUnreadable or SettingsError, and then the worker never becomes ready.
@@ -46,6 +51,11 @@ class Service:
         self.keys = KeyRing(running.keys)
         self.metrics = Metrics(self.scorer.classes, binary=self.scorer.binary, shared=shared, slot=slot, slots=slots)
         self.log = Log(running.log, running.release)
+        self.telemetry = Sender(telemetry) if telemetry is not None else None
+        self.record = running.settings.record if running.records is not None else 0.0
+        if running.records is not None and self.record:
+            self.records = Records(running.records, running.release, running.version, days=running.settings.record_days)
+            self.log.also = self.records.write
         self.openapi = document_of(self.scorer, running.version, running.settings)
         self.connections: set[Connection] = set()
         self.draining = False
@@ -77,6 +87,8 @@ class Service:
             self.log.add("error", "keys", message=self.keys.fault)
         self.metrics.cells[self.metrics.log_lost] = self.log.lost
         self.metrics.publish()
+        if self.telemetry is not None:
+            self.telemetry.send()
 
     def sweep(self) -> None:
         """End connections that take too long."""
@@ -120,9 +132,10 @@ class Service:
         elapsed = time.perf_counter() - connection.started
         self.metrics.count("score", 200, elapsed)
         self.metrics.scored(results, shown)
-        if self.access_log and random() < self.access_log:  # noqa: S311 - a sample of log lines
-            self.log.add("info", "request", method="POST", path="/score", status=200, rows=len(shown), ms=round(elapsed * 1000, 3),
-                         request_id=request_id.decode())  # fmt: skip
+        if self.access_log and random() < self.access_log:  # noqa: S311 - a sample
+            self.note("info", "request", connection, 200, elapsed, rows=len(shown))
+        if self.record and random() < self.record:  # noqa: S311 - a sample
+            self.records.add(connection.body(), results, shown, request_id.decode())
 
     def end_of_answers(self) -> bytes:
         """What every answer says of the model, as the end of its JSON."""
@@ -184,8 +197,17 @@ class Service:
         self.metrics.cells[self.metrics.kind_of[problem.kind]] += 1
         self.reply(connection, problem.status, b"application/problem+json", document, headers=list(problem.headers), no_store=True)
         level: Level = "error" if problem.status >= 500 else "warning"
-        self.log.add_some(level, "refused", method=connection.method.decode("latin-1"), path=connection.shown_path(), status=problem.status,
-                          kind=problem.kind, request_id=request_id.decode())  # fmt: skip
+        self.note(level, "refused", connection, problem.status, time.perf_counter() - connection.started, kind=problem.kind)
+
+    def note(self, level: Level, event: str, connection: "Connection", status: int, elapsed_s: float, **more: Any) -> None:
+        """Tell of one request in the log, and to Application Insights where that is wanted."""
+        method, path, request_id = connection.method.decode("latin-1"), connection.shown_path(), connection.request_id().decode()
+        fields = {"method": method, "path": path, "status": status, "ms": round(elapsed_s * 1000, 3), "request_id": request_id, **more}
+        add = self.log.add if level == "info" else self.log.add_some
+        add(level, event, **fields)
+        if self.telemetry is not None:
+            traceparent = connection.headers.get(b"traceparent", b"").decode("latin-1")
+            self.telemetry.add(Note(time.time_ns(), elapsed_s, method, path, status, request_id, traceparent=traceparent, **more))
 
     def crashed(self, connection: "Connection", error: BaseException) -> None:
         """A fault of ours: the client gets a problem document, the log the traceback."""

@@ -20,7 +20,7 @@ from pushline.errors import PushlineError, TargetError
 from pushline.serving.control import Caller, listen
 from pushline.serving.log import Level, Log
 from pushline.serving.running import Running, named
-from pushline.serving.workers import Generation
+from pushline.serving.workers import Generation, Worker
 
 READY_S = 60.0
 STOP_S = 15.0
@@ -88,7 +88,7 @@ class Supervisor:
                 for key, _ in self.selector.select(0.1 if self.in_motion() else 1.0):
                     key.data()
         finally:
-            for worker in self.workers():
+            for worker in self.processes():
                 worker.kill()
             if self.retired is not None:
                 self.retired.answer(ok=True)
@@ -101,8 +101,8 @@ class Supervisor:
     def watch(self, what: Any, then: Callable[[], None]) -> None:
         self.selector.register(what, selectors.EVENT_READ, then)
 
-    def workers(self) -> list[Any]:
-        return [worker for generation in self.generations() for worker in generation.workers]
+    def processes(self) -> list[Worker]:
+        return [process for generation in self.generations() for process in generation.processes]
 
     def generations(self) -> list[Generation]:
         coming = [self.switch.to] if self.switch and self.switch.before is None else []
@@ -117,18 +117,20 @@ class Supervisor:
         self.bury()
         now = time.monotonic()
         if self.stopping_until:
+            for generation in self.generations():
+                generation.kill_late(now)
             if now > self.stopping_until:
-                for worker in self.workers():
+                for worker in self.processes():
                     worker.kill()
             if self.retired and not any(generation.accepts for generation in self.generations()):
                 self.retired.answer(**self.status())
                 self.retired = None
-            return bool(self.workers())
+            return bool(self.processes())
         for generation in self.generations():
             if generation not in self.old:
                 self.start(generation, now)
             generation.kill_late(now)
-        self.old = [generation for generation in self.old if generation.workers]
+        self.old = [generation for generation in self.old if generation.processes]
         if not self.was_ready and self.live.ready:
             self.was_ready = True
             self.event("info", "ready", seconds=round(now - self.started, 3), workers=len(self.live.workers))
@@ -138,13 +140,17 @@ class Supervisor:
         return True
 
     def start(self, generation: Generation, now: float) -> None:
-        ours = [worker.lifeline.fileno() for worker in self.workers()]
+        ours = [worker.lifeline.fileno() for worker in self.processes()]
         ours += [caller.connection.fileno() for caller in self.callers]
         ours += [self.switch.caller.connection.fileno()] if self.switch else []
         ours += [self.control.fileno()] if self.control else []
         for worker in generation.start_missing(self.listener, ours, now):
             self.watch(worker.lifeline, worker.hear)
             self.event("info", "started", pid=worker.pid)
+        ours += [worker.lifeline.fileno() for worker in generation.workers]
+        for sender in generation.start_sender(self.listener, ours, now):
+            self.watch(sender.lifeline, sender.hear)
+            self.event("info", "telemetry", pid=sender.pid)
 
     def bury(self) -> None:
         """Take note of the workers that have ended."""
@@ -156,14 +162,17 @@ class Supervisor:
             if pid == 0:
                 return
             for generation in self.generations():
-                for worker in [worker for worker in generation.workers if worker.pid == pid]:
-                    worker.hear()  # its last words
-                    self.selector.unregister(worker.lifeline)
-                    generation.buried(worker, status, time.monotonic())
-                    if not worker.left:
-                        self.died(generation, worker)
+                for process in [process for process in generation.processes if process.pid == pid]:
+                    process.hear()  # its last words
+                    self.selector.unregister(process.lifeline)
+                    sent = process is generation.sender
+                    generation.buried(process, status, time.monotonic())
+                    if sent and not process.left:
+                        self.event("warning", "telemetry-died", pid=process.pid, message=process.fault)
+                    elif not process.left:
+                        self.died(generation, process)
 
-    def died(self, generation: Generation, worker: Any) -> None:
+    def died(self, generation: Generation, worker: Worker) -> None:
         self.event("error", "worker-died", pid=worker.pid, message=worker.fault)
         if self.switch and generation is self.switch.to:
             self.give_up_switch(worker.fault)

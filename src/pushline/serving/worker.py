@@ -22,7 +22,7 @@ def work(running: Running, place: Place) -> int:
     import uvloop
 
     try:
-        service = Service(running, shared=place.shared, slot=place.slot, slots=place.slots)
+        service = Service(running, shared=place.shared, slot=place.slot, slots=place.slots, telemetry=place.telemetry)
     except PushlineError as error:
         place.lifeline.sendall(f"failed: {' '.join(str(error).split())}\n".encode())
         return error.exit_code

@@ -6,15 +6,18 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from mmap import mmap
 
-from pushline.serving.running import SLOT_BYTES, Place, Running
+from pushline.serving.running import SLOT_BYTES, Place, Running, telemetry_wanted
 
+Life = Callable[[Running, Place], int]
 SPARE_SLOTS = 8  # for the counters of workers that are being replaced
 STEADY_S = 10.0  # a worker that ran this long did not die of its start
 END_S = 12.0  # a worker that drains ends by itself within 10 s
 LONGEST_PAUSE_S = 10.0
+SENDER_PAUSE_S = 30.0
+SENDER_END_S = 4.0
 
 
 class Worker:
@@ -71,6 +74,14 @@ class Generation:
         self.workers: list[Worker] = []
         self.deaths = 0  # in a row, soon after the start
         self.not_before = 0.0  # when the next one may start
+        # What the workers note of requests goes to one process that sends it on.
+        self.channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) if telemetry_wanted() else None
+        self.sender: Worker | None = None
+        self.sender_not_before = 0.0
+
+    @property
+    def processes(self) -> list[Worker]:
+        return [*self.workers, self.sender] if self.sender else list(self.workers)
 
     @property
     def staying(self) -> list[Worker]:
@@ -94,6 +105,11 @@ class Generation:
         for worker in self.workers:
             if worker.left and now > worker.left + END_S:
                 worker.kill()
+        if self.sender is not None and not self.workers:
+            if not self.sender.left:
+                self.sender.leave("stop")
+            elif now > self.sender.left + SENDER_END_S:
+                self.sender.kill()
 
     def start_missing(self, listener: socket.socket, to_close: Sequence[int], now: float) -> list[Worker]:
         """Start workers up to the wanted number, unless one died a moment ago."""
@@ -102,14 +118,23 @@ class Generation:
         known = len(self.workers)
         while len(self.staying) < self.wanted:
             others = [worker.lifeline.fileno() for worker in self.workers[known:]]
-            self.workers.append(self.fork(listener, [*to_close, *others]))
+            used = {worker.slot for worker in self.workers}
+            slot = next(slot for slot in range(self.slots) if slot not in used)
+            self.workers.append(self.fork(listener, [*to_close, *others], slot, work))
         return self.workers[known:]
 
-    def fork(self, listener: socket.socket, to_close: Sequence[int]) -> Worker:
-        """One more worker. It shares the listening socket and the counters, and nothing else of this process."""
+    def start_sender(self, listener: socket.socket, to_close: Sequence[int], now: float) -> list[Worker]:
+        """Start the process that sends to Application Insights, once the service is ready and where that is wanted."""
+        if self.channel is None or self.sender or not self.ready or now < self.sender_not_before:
+            return []
+        self.sender_not_before = now + SENDER_PAUSE_S
+        receiver = self.channel[0]
+        self.sender = self.fork(listener, to_close, self.slots - 1, lambda running, place: send(running, place, receiver))
+        return [self.sender]
+
+    def fork(self, listener: socket.socket, to_close: Sequence[int], slot: int, life: Life) -> Worker:
+        """One more process. It shares the listening socket and the counters, and nothing else of this process."""
         ours, theirs = socket.socketpair()
-        used = {worker.slot for worker in self.workers}
-        slot = next(slot for slot in range(self.slots) if slot not in used)
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
@@ -117,10 +142,11 @@ class Generation:
             code = 4
             try:
                 ours.close()
-                for descriptor in to_close:
+                for descriptor in set(to_close):
                     os.close(descriptor)
-                place = Place(listener=listener, lifeline=theirs, shared=self.shared, slot=slot, slots=self.slots)
-                code = run_child(self.running, place)
+                notes = self.channel[1] if self.channel else None
+                place = Place(listener=listener, lifeline=theirs, shared=self.shared, slot=slot, slots=self.slots, telemetry=notes)
+                code = run_child(self.running, place, life)
             finally:
                 sys.stdout.flush()
                 sys.stderr.flush()
@@ -131,26 +157,43 @@ class Generation:
 
     def buried(self, worker: Worker, status: int, now: float) -> None:
         """A worker is gone; if it was not told to go, the next one waits the longer the more died before it."""
-        self.workers.remove(worker)
         worker.lifeline.close()
+        worker.fault = worker.fault or how_it_ended(status)
+        if worker is self.sender:
+            self.sender = None
+            return
+        self.workers.remove(worker)
         if worker.left:
             return
         self.deaths = 1 if now - worker.started > STEADY_S else self.deaths + 1
         pause = 0.0 if self.deaths == 1 else min(0.1 * 2**self.deaths, LONGEST_PAUSE_S)
         self.not_before = now + pause
-        worker.fault = worker.fault or how_it_ended(status)
 
 
-def run_child(running: Running, place: Place) -> int:
-    """The life of a worker process, from the fork on. What it needs is loaded here, never in the supervisor."""
+def work(running: Running, place: Place) -> int:
+    """Answer requests. What that needs is loaded here, never in the supervisor."""
+    from pushline.serving.worker import work as answer
+
+    return answer(running, place)
+
+
+def send(running: Running, place: Place, receiver: socket.socket) -> int:
+    """Send to Application Insights."""
+    place.listener.close()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the last of the workers' notes come when they end
+    from pushline.serving.telemetry import export
+
+    return export(running, place, receiver)
+
+
+def run_child(running: Running, place: Place, life: Life) -> int:
+    """The life of a process, from the fork on."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
     try:
-        from pushline.serving.worker import work
-
-        return work(running, place)
+        return life(running, place)
     except BaseException as error:  # noqa: BLE001 - whatever it was, the supervisor and the log hear of it
         import traceback
 

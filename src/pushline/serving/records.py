@@ -1,0 +1,67 @@
+"""A sample of the scored rows, kept for the drift check: off unless the setting serving.record says otherwise.
+
+One file a day, one JSON line a row: `{"at", "release", "model_version", "request_id", "row", "result", "probability"}`.
+Files older than serving.record_days are removed. Only the columns of the contract are kept; no header is, so no key.
+"""
+
+import contextlib
+import os
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+WAITING_AT_MOST = 2_000  # requests
+
+
+class Records:
+    """The kept rows of one worker. `add` queues; the log's thread writes."""
+
+    def __init__(self, folder: Path, release: str, version: str, *, days: int) -> None:
+        self.folder = folder
+        self.release = release
+        self.version = version
+        self.days = days
+        self.lost = 0
+        self.waiting: deque[tuple[datetime, bytes, list[str], list[Any], str]] = deque()
+        self.tidied = ""
+
+    def add(self, body: bytes, results: list[str], shown: list[Any], request_id: str) -> None:
+        """Keep a scored request."""
+        if len(self.waiting) >= WAITING_AT_MOST:
+            self.lost += 1
+            return
+        self.waiting.append((datetime.now(UTC), body, results, shown, request_id))
+
+    def write(self) -> None:
+        """Append what is waiting to the day's file; a full disk costs the rows, never an answer."""
+        lines: dict[str, list[bytes]] = {}
+        while self.waiting:
+            at, body, results, shown, request_id = self.waiting.popleft()
+            said = {"at": at, "release": self.release, "model_version": self.version, "request_id": request_id}
+            for row, result, probability in zip(msgspec.json.decode(body)["data"], results, shown, strict=True):
+                line = msgspec.json.encode({**said, "row": row, "result": result, "probability": probability})
+                lines.setdefault(at.date().isoformat(), []).append(line + b"\n")
+        for day, of_day in lines.items():
+            try:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                out = os.open(self.folder / f"{day}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                try:
+                    os.write(out, b"".join(of_day))
+                finally:
+                    os.close(out)
+            except OSError:
+                self.lost += len(of_day)
+            if day != self.tidied:
+                self.tidied = day
+                self.tidy()
+
+    def tidy(self) -> None:
+        """Remove the files that are too old."""
+        oldest = (datetime.now(UTC).date() - timedelta(days=self.days)).isoformat()
+        for file in self.folder.glob("????-??-??.jsonl"):
+            if file.stem < oldest:
+                with contextlib.suppress(OSError):
+                    file.unlink()

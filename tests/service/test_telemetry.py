@@ -1,0 +1,143 @@
+"""Telemetry leaves the service, or is lost; it never costs a request."""
+
+import gzip
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service_made import Service, service_of
+
+pytestmark = pytest.mark.slow
+
+
+class Sink(ThreadingHTTPServer):
+    """What Application Insights' ingestion looks like from here."""
+
+    daemon_threads = True
+
+    def __init__(self, *, status: int = 200, delay_s: float = 0.0) -> None:
+        super().__init__(("127.0.0.1", 0), Taking)
+        self.status = status
+        self.delay_s = delay_s
+        self.items: list[dict[str, Any]] = []
+        self.requests = 0
+
+
+class Taking(BaseHTTPRequestHandler):
+    server: Sink
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.requests += 1
+        time.sleep(self.server.delay_s)
+        items = json.loads(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
+        if self.server.status == 200:
+            self.server.items += items
+        answer = json.dumps({"itemsReceived": len(items), "itemsAccepted": len(items) * (self.server.status == 200), "errors": []}).encode()
+        self.send_response(self.server.status)
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def sink_of(**how: Any) -> Iterator[Sink]:
+    with Sink(**how) as sink:
+        thread = threading.Thread(target=sink.serve_forever)
+        thread.start()
+        yield sink
+        sink.shutdown()
+        thread.join()
+
+
+def environment(port: int) -> dict[str, str]:
+    place = f"http://127.0.0.1:{port}/"
+    connection = f"InstrumentationKey=00000000-0000-0000-0000-000000000001;IngestionEndpoint={place};LiveEndpoint={place}"
+    return {
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": connection,
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "OTEL_METRIC_EXPORT_INTERVAL": "500",
+        "PUSHLINE_SERVING__ACCESS_LOG": "1",
+    }
+
+
+def telemetry_pid(service: Service) -> int | None:
+    return next((line["fields"]["pid"] for line in service.log() if line["event"] == "telemetry"), None)
+
+
+def until(true: Any, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_requests_and_counters_arrive(model: Path, tmp_path: Path, row: dict[str, Any]) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    with (
+        sink_of() as sink,
+        service_of(model, tmp_path, "--release", "r9", "--model-version", "9", env=environment(sink.server_address[1])) as service,
+    ):
+        until(lambda: telemetry_pid(service))
+        body = json.dumps({"data": [row]}).encode()
+        assert service.request(body, f"traceparent: 00-{trace}-00f067aa0ba902b7-01", "x-request-id: mine").status == 200
+        assert service.request(b"nonsense").status == 400
+
+        def of(kind: str) -> list[dict[str, Any]]:
+            return [item["data"]["baseData"] | {"tags": item["tags"]} for item in sink.items if item["data"]["baseType"] == kind]
+
+        until(lambda: len([r for r in of("RequestData") if r["name"] == "POST /score"]) >= 2 and of("MetricData"))
+        scored = next(r for r in of("RequestData") if r["properties"].get("pushline.request_id") == "mine")
+        assert scored["responseCode"] == "200"
+        assert scored["success"] is True
+        assert scored["tags"]["ai.operation.id"] == trace
+        refused = next(r for r in of("RequestData") if r["responseCode"] == "400")
+        assert refused["properties"]["pushline.problem"] == "malformed-json"
+        names = {metric["name"] for data in of("MetricData") for metric in data["metrics"]}
+        assert {"pushline.requests", "pushline.rows"} <= names
+        assert service.key not in json.dumps(sink.items)
+
+
+@pytest.mark.parametrize("how", ["slow", "failing", "refusing", "dead"])
+def test_a_sink_in_trouble_costs_no_request(model: Path, tmp_path: Path, row: dict[str, Any], how: str) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if how == "dead":  # takes connections and never answers
+            silent.listen(100)
+        with sink_of(status=500 if how == "failing" else 200, delay_s=5.0 if how == "slow" else 0.0) as sink:
+            port = sink.server_address[1] if how in ("slow", "failing") else silent.getsockname()[1]
+            with service_of(model, tmp_path, env=environment(port)) as service:
+                until(lambda: telemetry_pid(service))
+                worst, end = 0.0, time.monotonic() + 4
+                while time.monotonic() < end or (how in ("slow", "failing") and not sink.requests and time.monotonic() < end + 30):
+                    started = time.monotonic()
+                    assert service.score([row]).status == 200
+                    worst = max(worst, time.monotonic() - started)
+                assert worst < 1.0
+                assert how not in ("slow", "failing") or sink.requests
+                service.process.terminate()
+                assert service.process.wait(10) == 0
+
+
+def test_a_telemetry_process_that_dies_costs_no_request(model: Path, tmp_path: Path, row: dict[str, Any]) -> None:
+    import os
+    import signal
+
+    with sink_of() as sink, service_of(model, tmp_path, env=environment(sink.server_address[1])) as service:
+        until(lambda: telemetry_pid(service))
+        os.kill(telemetry_pid(service) or 0, signal.SIGKILL)
+        until(lambda: any(line["event"] == "telemetry-died" for line in service.log()))
+        for _ in range(300):
+            assert service.score([row]).status == 200
+        assert len(service.ask(do="status")["workers"]) == 1
