@@ -79,7 +79,8 @@ def state_of(build: Path, name: str, kind: type[Result]) -> StageState:
         # A gate that closes before the stage has anything to leave has said no all the same.
         refused = failure.exit_code == 1 and failure.expected
         became: State = "interrupted" if failure.interrupted else "refused" if refused else "failed"
-        return StageState(name=name, state=became, elapsed_s=failure.elapsed_s, figure=figures.visible(failure.what), failure=failure)
+        figure = "" if failure.interrupted else figures.visible(failure.what)
+        return StageState(name=name, state=became, elapsed_s=failure.elapsed_s, figure=figure, failure=failure)
     try:
         result = load(build, kind)
     except SettingsError:
