@@ -84,8 +84,8 @@ def prepare(table: Path, contract: Contract, *, holdout: float = 0.1, use_known_
     return Prepared(train=train, holdout=unseen, rejects=rejects, counts=counts)
 
 
-def reasons_of(frame: "pd.DataFrame", contract: Contract) -> "pd.Series[Any]":
-    """Why each row can't be used, the first reason; empty for a row that can."""
+def reasons_of(frame: "pd.DataFrame", contract: Contract, *, once: bool = True) -> "pd.Series[Any]":
+    """Why each row can't be used, the first reason; empty for a row that can. `once`: a repeated row is used once."""
     import pandas as pd
 
     reasons = pd.Series("", index=frame.index, dtype=object)
@@ -98,7 +98,8 @@ def reasons_of(frame: "pd.DataFrame", contract: Contract) -> "pd.Series[Any]":
     for column in contract.features(use_known_after=True):
         for bad, reason in faults_of(frame[column.name], column):
             reject(bad, f"{column.name}: {reason}")
-    reject(frame.duplicated(), "a repeated row")
+    if once:
+        reject(frame.duplicated(), "a repeated row")
     return reasons
 
 

@@ -1,0 +1,25 @@
+"""The command that holds a model version against a labelled file."""
+
+from pathlib import Path
+
+import click
+
+from pushline.cli.context import Context, as_json, tell
+
+
+@click.command("evaluate")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--version", metavar="N", help="A model version; by default the champion.")
+@as_json
+@click.pass_obj
+def evaluate(context: Context, file: Path, version: str | None, json: bool) -> None:
+    """Measure a model version on any labelled file, CSV or Parquet."""
+    from pushline.registry import open_store
+    from pushline.results import as_json as text
+    from pushline.training.judge import judge, lines_of
+
+    judged = judge(context.project, open_store(context.project, context.settings), file, version, tell=tell)
+    click.echo(text(judged) if json else "\n".join(lines_of(judged)))
+
+
+COMMANDS = [evaluate]

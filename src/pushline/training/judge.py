@@ -1,0 +1,156 @@
+"""`pushline evaluate`: what a model version does on any labelled file, which need not be the one it was made from."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pushline.data.contract import Contract
+from pushline.data.reading import read_file
+from pushline.data.version import table_of as version_of_file
+from pushline.errors import CriticalFindings, DataCorrupt, DataError, RegistryError
+from pushline.evaluation import Evaluation
+from pushline.files import cannot_write, content_hash, write_json
+from pushline.project import Project
+from pushline.results import Interval, Part
+from pushline.serving.model_folder import MATRIX, read_contract, read_scoring
+from pushline.training.evaluate import evaluate, worthless
+from pushline.training.prepare import reasons_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pushline.registry.store import ModelStore, ModelVersion
+
+Tell = Callable[[str], None]
+PLACE = "evaluate"
+EVALUATION = "evaluation.json"
+DEFAULT_METRIC = "average_precision"
+
+
+class JudgedVersion(Part, frozen=True, kw_only=True):
+    """A model version on a file: what `pushline evaluate` answers."""
+
+    version: str
+    file: str
+    sha256: str
+    rows: int  # that were judged
+    rejected: dict[str, int]  # rows that were not, by reason
+    metric: str
+    metrics: dict[str, Interval]
+    baseline: dict[str, float]
+    threshold: float | None
+    worthless: bool
+    learned_from: bool  # the model was trained on rows of this very file, so the figures flatter it
+    evaluation: str  # JSON, pushline.evaluation.Evaluation
+
+
+def judge(project: Project, store: "ModelStore", file: Path, version: str | None, *, tell: Tell) -> JudgedVersion:
+    """Evaluate a version (by default the champion) on the labelled `file`, CSV or Parquet; leaves build/evaluate/evaluation.json.
+
+    Rows that break the contract the model was trained under are counted and left out. Raises CriticalFindings where the
+    file can't be read as such a table, DataError where a class has no row, RegistryError for a version there is none of.
+    """
+    found = store.version(version) if version else champion_of(store)
+    folder = store.download(found.version)
+    contract, scoring = read_contract(folder), read_scoring(folder)
+    tell(f"Reading {file.name} under the contract of version {found.version}.")
+    frame = table_of(file, contract)
+    reasons = reasons_of(frame, contract, once=False)
+    judged = frame[reasons == ""].reset_index(drop=True)
+    refuse_one_class(judged, contract, file)
+    metric = found.tags.get("metric") or DEFAULT_METRIC
+    model = (folder / MATRIX).read_bytes()
+    tell(f"Judging {len(judged):,} rows.")
+    seen = evaluate(model, judged, contract, scoring.encoding, threshold=scoring.threshold, metric=metric)
+    place = project.build / PLACE / EVALUATION
+    write_json(place, seen)
+    learned = known_version(file) == scoring.data_version
+    rejected = {str(reason): int(count) for reason, count in reasons[reasons != ""].value_counts().items()}
+    return judged_version(found, file, seen, rejected, place, learned=learned)
+
+
+def judged_version(
+    found: "ModelVersion", file: Path, seen: Evaluation, rejected: dict[str, int], place: Path, *, learned: bool
+) -> JudgedVersion:
+    return JudgedVersion(
+        version=found.version,
+        file=str(file),
+        sha256=content_hash(file),
+        rows=seen.rows,
+        rejected=rejected,
+        metric=seen.metric,
+        metrics=seen.metrics,
+        baseline=seen.baseline,
+        threshold=seen.threshold,
+        worthless=worthless(seen),
+        learned_from=learned,
+        evaluation=str(place),
+    )
+
+
+def known_version(file: Path) -> str:
+    """The file's data version; empty for a file that has none."""
+    try:
+        return version_of_file(file).version
+    except DataCorrupt:
+        return ""
+
+
+def champion_of(store: "ModelStore") -> "ModelVersion":
+    champion = store.champion()
+    if champion is None:
+        raise RegistryError(
+            "There is no champion to evaluate.", why="No model version was promoted yet.", do="Name a version with `--version N`."
+        )
+    return champion
+
+
+def table_of(file: Path, contract: Contract) -> "pd.DataFrame":
+    """The rows of a labelled file with the contract's types. Raises CriticalFindings where it can't be read as such."""
+    import pandas as pd
+
+    try:
+        scratch = tempfile.TemporaryDirectory(prefix="pushline-evaluate-")
+    except OSError as error:
+        raise cannot_write(Path(tempfile.gettempdir()), error) from error
+    with scratch as name:
+        reading = read_file(file, contract, Path(name), Path(name) / "table.parquet")
+        frame = pd.read_parquet(reading.parts) if reading.parts is not None else None
+    lacking = [] if frame is None else [column.name for column in contract.columns if column.name not in frame]
+    if frame is not None and not lacking:
+        return frame
+    worst = next((finding.message for finding in reading.findings if finding.severity == "critical"), "it holds no table")
+    raise CriticalFindings(
+        f"{file.name} is not a labelled table of this model.",
+        why=f"It lacks {', '.join(lacking)}." if lacking else worst,
+        do=f"`pushline check-data {file}` says all that is wrong with it.",
+    )
+
+
+def refuse_one_class(judged: "pd.DataFrame", contract: Contract, file: Path) -> None:
+    if judged[contract.label.name].nunique() < 2:
+        raise DataError(
+            f"{file.name} can't judge a model.",
+            why=f"Of its rows that keep the contract, {len(judged)}, all are of one class."
+            if len(judged)
+            else "No row keeps the contract.",
+            do="Bring rows of every class.",
+        )
+
+
+def lines_of(judged: JudgedVersion) -> list[str]:
+    """What a person reads: a line a figure, beside what a score that knows nothing reaches."""
+    from pushline.training.card import NAMES
+
+    lines = [f"version {judged.version} on {judged.rows:,} rows of {Path(judged.file).name}"]
+    for name, one in judged.metrics.items():
+        nothing = f", knows nothing {judged.baseline[name]:.4f}" if name in judged.baseline else ""
+        lines.append(f"{NAMES.get(name, name)}: {one.value:.4f} ({one.low:.4f} to {one.high:.4f}){nothing}")
+    lines += [f"left out, {count:,} rows: {reason}" for reason, count in judged.rejected.items()]
+    if judged.learned_from:
+        lines.append("The model learned from rows of this very file: the figures flatter it.")
+    if judged.worthless:
+        lines.append("This model can't be told from a score that knows nothing on these rows.")
+    lines.append(f"evaluation: {judged.evaluation}")
+    return lines
