@@ -1,6 +1,8 @@
 """One small real model, and a service that runs it, for all tests that don't hurt it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,3 +53,15 @@ def two_customers(repo: Path) -> bytes:
     content = (repo / "examples" / "two-customers.json").read_bytes()
     assert len(json.loads(content)["data"]) == 2
     return content
+
+
+@pytest.fixture(scope="session")
+def bare_python(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that holds requirements/base.txt and nothing else: what the image installs."""
+    place = tmp_path_factory.mktemp("bare") / "venv"
+    uv = str(Path(sys.executable).with_name("uv"))
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(place)], check=True)
+    python = place / "bin" / "python"
+    locked = ["--require-hashes", "-r", str(repo / "requirements" / "base.txt")]
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), *locked], check=True, timeout=280)
+    return python

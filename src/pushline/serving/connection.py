@@ -286,8 +286,8 @@ class Connection(asyncio.Protocol):
         return self.id
 
     def shown_path(self) -> str:
-        """The path for the log: no query, no control characters, not too long."""
-        return self.path[:100].decode("ascii", "backslashreplace")
+        """The path for the log: of a known address only, for a client could have put anything into another."""
+        return self.path.decode() if self.handler is not None else "(unknown)"
 
     def send(self, head: bytes, content: bytes) -> None:
         """Write an answer; `head` ends with its last header line."""
