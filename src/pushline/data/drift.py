@@ -2,7 +2,7 @@
 
 The statistic is the population stability index over coarse bins of the profile: sum of (new - old) * ln(new / old). Two
 samples of the same data differ by chance; chi-squared / (1/n + 1/m) is how much. A column has drifted where its index is
-above both what chance explains and what matters in practice. docs/decisions/ has the evidence.
+above both what chance explains and what matters in practice. docs/decisions/0008-drift-rule.md has the evidence.
 """
 
 import math
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import duckdb
 
 ENOUGH = 1000  # rows below which no verdict is given
-FLOOR = 0.02  # an index below this matters to nobody: 2 of 3 callers by one channel becoming 6 of 10 is .005
+FLOOR = 0.02  # an index below this matters to nobody: 64 of 100 rows with a value becoming 60 is .007
 STRONG = 0.1
 CHANCE = 1e-6  # of a false alarm in any column of one table
 PARTS = 10  # bins a number is put into, about equally full
