@@ -1,5 +1,6 @@
 """What a run of a published pipeline does: the stages around a training, or the pipeline alone."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ def run_published(work: "Work", settings: PushlineSettings) -> None:
     request, project = work.request, work.project
     data = next((str(value) for name, value in request.inputs.items() if name == "data"), None)
     settings = with_inputs(settings, request.inputs)
+    for line in other_packages(project.root / "requirements" / "train.txt"):
+        work.tell(line)
     delivery = Delivery(project, settings, work.tell)
     if request.pipeline == TRAIN:
         checked = checked_data(work, delivery, data)
@@ -70,6 +73,24 @@ def checked_data(work: "Work", delivery: Delivery, file: str | None) -> Checked:
     if checked.critical:
         raise refusal_of(checked)
     return checked
+
+
+def other_packages(lock: Path) -> list[str]:
+    """A line where installed packages are not those of the version's lock: it runs with what is installed."""
+    from importlib.metadata import distributions
+
+    installed = {re.sub(r"[-_.]+", "-", one.name).lower(): one.version for one in distributions() if one.name}
+    pinned: dict[str, list[str]] = {}  # several for one name: each Python has its own
+    for name, version in re.findall(
+        r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8") if lock.is_file() else "", re.MULTILINE
+    ):
+        pinned.setdefault(re.sub(r"[-_.]+", "-", name).lower(), []).append(version)
+    other = [
+        f"{name} {installed[name]} (lock: {', '.join(known)})"
+        for name, known in pinned.items()
+        if name in installed and installed[name] not in known
+    ]
+    return [f"Packages here differ from the version's lock: {', '.join(other[:5])}{' …' if len(other) > 5 else ''}."] if other else []
 
 
 def champion_of(delivery: Delivery) -> tuple[Path, str]:
