@@ -45,6 +45,9 @@ test-fast: setup  ## the daily subset
 docs: setup  ## write what the documentation takes from the program
 	@$(BIN)/python scripts/generate_docs.py
 
+bench: setup  ## the service beside mlflow models serve, on the same model
+	$(BIN)/python scripts/bench_serving.py
+
 bench-checks: setup  ## check-data at 33 thousand, 3.3 million and 33 million rows, beside others
 	$(BIN)/python scripts/bench_checks.py
 
