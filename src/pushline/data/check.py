@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pushline.data.checks import Check, Detail, Seen
 from pushline.data.contract import Contract
 from pushline.data.findings import SEVERITIES, in_order, renamed, root_causes
 from pushline.data.lines import Source, lines_of
 from pushline.data.reading import Reading, database, read_file
 from pushline.data.rules import load_rules
-from pushline.data.suite import Check, Detail, Seen, checks_of
+from pushline.data.suite import checks_of
 from pushline.data.table import literal, name_of
 from pushline.errors import PushlineError
 from pushline.files import cannot_write
@@ -37,29 +38,22 @@ def check_data(
     shutil.rmtree(docs, ignore_errors=True)
     with scratch_folder(place) as scratch:
         table.unlink(missing_ok=True)
-        readings = []
-        for number, each in enumerate(files):
-            tell(f"Reading {each.name}.")
-            readings.append(read_file(each, contract, scratch, scratch / f"part{number}.parquet"))
-        findings = [f for reading in readings for f in named(reading, len(files))]
+        readings = [read_part(number, each, contract, scratch, tell) for number, each in enumerate(files)]
+        rows = assemble(readings, contract, table, scratch)
+        findings = [finding for reading in readings for finding in named(reading, len(files))]
         counts: dict[str, int] = {}
-        rows = 0
-        if all(reading.parts for reading in readings):
-            rows = assemble(readings, contract, table, scratch)
-            if rows:
-                tell(f"Holding {rows:,} rows to the contract and {len(rules)} rules.")
-                unread = {finding.column for finding in findings if finding.id == "type"}
-                checks = checks_of(contract, rules, present_in(readings, contract), unread)
-                found, index = suite_findings(table, scratch, checks, readings, docs if data_docs else None, contract.name)
-                findings += found
-                if index:
-                    tell(f"Data Docs: {index}")
-                counts = class_counts(table, scratch, contract)
-            else:
-                findings.append(no_rows())
-        findings = root_causes(findings, rows)
-    ordered = in_order(findings)
-    critical, warning, info = (sum(f.severity == severity for f in ordered) for severity in SEVERITIES)
+        if rows:
+            tell(f"Holding {rows:,} rows to the contract and {len(rules)} rules.")
+            unread = {finding.column for finding in findings if finding.id == "type"}
+            checks = checks_of(contract, rules, present_in(readings, contract), unread)
+            findings += suite_findings(table, scratch, checks, readings, docs if data_docs else None, contract.name)
+            counts = class_counts(table, scratch, contract)
+        elif table.exists():
+            findings.append(no_rows())
+    if docs.is_dir():
+        tell(f"Data Docs: {docs / 'index.html'}")
+    ordered = in_order(root_causes(findings, rows))
+    critical, warning, info = (sum(finding.severity == severity for finding in ordered) for severity in SEVERITIES)
     return Checked(
         data_version=fetched.data_version if fetched and not file else version_of(files[0], contract.delimiter, critical=critical),
         file=str(files[0]),
@@ -75,11 +69,18 @@ def check_data(
     )
 
 
+def read_part(number: int, file: Path, contract: Contract, scratch: Path, tell: Tell) -> Reading:
+    tell(f"Reading {file.name}.")
+    return read_file(file, contract, scratch, scratch / f"part{number}.parquet")
+
+
 @contextmanager
 def scratch_folder(place: Path) -> Iterator[Path]:
     """A folder beside the result for what is not kept, removed in any case. Raises TargetError where none can be made."""
     try:
         place.mkdir(parents=True, exist_ok=True)
+        for left in place.glob(".scratch-*"):  # of a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
         made = Path(tempfile.mkdtemp(prefix=".scratch-", dir=place))
     except OSError as error:
         raise cannot_write(place, error) from error
@@ -95,7 +96,9 @@ def named(reading: Reading, files: int) -> list[Finding]:
 
 
 def assemble(readings: list[Reading], contract: Contract, table: Path, scratch: Path) -> int:
-    """Put the parts together in their order and return the rows of the whole."""
+    """Put the parts together in their order and return the rows of the whole; 0 where a part is missing."""
+    if not all(reading.parts for reading in readings):
+        return 0
     first = 0
     for reading in readings:
         reading.source.first_row = first
@@ -116,9 +119,7 @@ def present_in(readings: list[Reading], contract: Contract) -> list[str]:
     return [column.name for column in contract.columns if all(column.name in reading.columns.values() for reading in readings)]
 
 
-def suite_findings(
-    table: Path, scratch: Path, checks: list[Check], readings: list[Reading], docs: Path | None, name: str
-) -> tuple[list[Finding], Path | None]:
+def suite_findings(table: Path, scratch: Path, checks: list[Check], readings: list[Reading], docs: Path | None, name: str) -> list[Finding]:
     """Run the suite and turn each failure into findings with the lines of the file they are in; with `docs`, its pages too."""
     from pushline.data.data_docs import write_data_docs
     from pushline.data.validate import Validation, rows_of_duplicates
@@ -126,17 +127,17 @@ def suite_findings(
     validation = Validation(table, scratch)
     try:
         failed = validation.failed(checks)
-        index = write_data_docs(validation, checks, name, docs) if docs else None
+        if docs:
+            write_data_docs(validation, checks, name, docs)
     finally:
         validation.close()
     sources = [reading.source for reading in readings]
     repeats = rows_of_duplicates(table, scratch) if any(check.id == "duplicates" for check, _ in failed) else ()
-    found = [
+    return [
         finding_of(check, seen, sources, repeats if check.id == "duplicates" else seen.rows)
         for check, detail in failed
         for seen in explained(check, detail)
     ]
-    return found, index
 
 
 def explained(check: Check, detail: Detail) -> list[Seen]:

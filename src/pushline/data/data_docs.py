@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pushline.data.checks import ROW, Check
 from pushline.data.findings import MOST_LINES
-from pushline.data.suite import ROW, Check
 
 if TYPE_CHECKING:
     from pushline.data.validate import Validation
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 SITE = "pushline"
 
 
-def write_data_docs(validation: "Validation", checks: Sequence[Check], name: str, folder: Path) -> Path:
-    """Evaluate the whole suite once more with its figures, write the pages into `folder`, and return their index.
+def write_data_docs(validation: "Validation", checks: Sequence[Check], name: str, folder: Path) -> None:
+    """Evaluate the whole suite once more with its figures and write the pages into `folder`.
 
     The pages fetch their styles from a public address; their text reads without.
     """
@@ -39,4 +39,3 @@ def write_data_docs(validation: "Validation", checks: Sequence[Check], name: str
         result_format={"result_format": "SUMMARY", "unexpected_index_column_names": [ROW], "partial_unexpected_count": MOST_LINES},
     )
     context.checkpoints.add(checkpoint).run()
-    return folder / "index.html"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pushline.data.checks import ROW, Check, Detail
 from pushline.data.findings import MOST_LINES
 from pushline.data.reading import database
-from pushline.data.suite import ROW, Check, Detail
 from pushline.data.table import literal
 from pushline.errors import TargetError
 
