@@ -51,6 +51,9 @@ bench: setup  ## the service beside mlflow models serve, on the same model
 bench-checks: setup  ## check-data at 33 thousand, 3.3 million and 33 million rows, beside others
 	$(BIN)/python scripts/bench_checks.py
 
+bench-automl: setup  ## AutoML beside FLAML, AutoGluon and LightGBM on ten hold-outs; hours, goes on where it was
+	$(BIN)/python scripts/bench_automl.py
+
 lock: .venv/.done  ## renew the locks from pyproject.toml
 	$(BIN)/python scripts/lock.py
 
@@ -71,4 +74,4 @@ verdict:  ## in GitHub Actions: whether a pull request may merge
 path: setup  ## in GitHub Actions: let later steps find the commands
 	@echo "$(CURDIR)/$(BIN)" >> "$$GITHUB_PATH"
 
-.PHONY: docs bench-checks plan verdict path help setup run serve stop check format test test-fast lock
+.PHONY: docs bench-automl bench-checks plan verdict path help setup run serve stop check format test test-fast lock

@@ -42,7 +42,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
 HERE = "pushline.training.automl.algorithms"
 
-SLOW = {"n_estimators": 250, "learning_rate": 0.03, "colsample_bytree": 0.5, "subsample": 0.8, "reg_lambda": 5.0}
+SLOW: dict[str, Value] = {"n_estimators": 250, "learning_rate": 0.03, "subsample": 0.8, "reg_lambda": 5.0}
 BOOSTING = {
     "n_estimators": Range(100, 600),
     "learning_rate": Range(0.01, 0.2),
@@ -60,17 +60,28 @@ ALGORITHMS: dict[str, Algorithm] = {
         Algorithm(
             name="LightGBM",
             builder=f"{HERE}:lightgbm",
+            # Columns drawn for each tree, or for each split: which is better depends on whether one column decides most.
             portfolio=(
-                {**SLOW, "num_leaves": 15, "min_child_samples": 60},
-                {**SLOW, "num_leaves": 31, "min_child_samples": 100, "colsample_bytree": 0.3, "reg_lambda": 20.0},
+                {**SLOW, "colsample_bytree": 0.5, "feature_fraction_bynode": 1.0, "num_leaves": 15, "min_child_samples": 60},
+                {**SLOW, "colsample_bytree": 1.0, "feature_fraction_bynode": 0.5, "num_leaves": 15, "min_child_samples": 60},
             ),
-            space={**BOOSTING, "num_leaves": Range(4, 63), "min_child_samples": Range(5, 300)},
+            space={
+                **BOOSTING,
+                "feature_fraction_bynode": Range(0.2, 1.0, log=False),
+                "num_leaves": Range(4, 63),
+                "min_child_samples": Range(5, 300),
+            },
         ),
         Algorithm(
             name="XGBoostClassifier",
             builder=f"{HERE}:xgboost",
-            portfolio=({**SLOW, "max_leaves": 15, "min_child_weight": 6.0},),
-            space={**BOOSTING, "max_leaves": Range(4, 63), "min_child_weight": Range(0.5, 50.0)},
+            portfolio=({**SLOW, "colsample_bytree": 1.0, "colsample_bynode": 0.5, "max_leaves": 15, "min_child_weight": 6.0},),
+            space={
+                **BOOSTING,
+                "colsample_bynode": Range(0.2, 1.0, log=False),
+                "max_leaves": Range(4, 63),
+                "min_child_weight": Range(0.5, 50.0),
+            },
         ),
         Algorithm(
             name="GradientBoosting",

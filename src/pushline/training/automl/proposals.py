@@ -75,15 +75,11 @@ class Proposals:
 
 
 def portfolio(algorithms: Sequence[Algorithm]) -> list[Candidate]:
-    """The first configuration of every algorithm, then the second ones."""
-    depth = max(len(algorithm.portfolio) for algorithm in algorithms)
+    """The known good configurations of every algorithm, in the order of the algorithms."""
     return [
-        Candidate(
-            name=f"{algorithm.name} {place + 1}", algorithm=algorithm.name, builder=algorithm.builder, parameters=algorithm.portfolio[place]
-        )
-        for place in range(depth)
+        Candidate(name=f"{algorithm.name} {place + 1}", algorithm=algorithm.name, builder=algorithm.builder, parameters=parameters)
         for algorithm in algorithms
-        if place < len(algorithm.portfolio)
+        for place, parameters in enumerate(algorithm.portfolio)
     ]
 
 
