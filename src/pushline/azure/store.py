@@ -1,5 +1,6 @@
 """The workspace's MLflow as the model registry: the same store as the local one, signed in as we sign in everywhere."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ class WorkspaceStore(MlflowStore):
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         with quietly():
             import mlflow
+
+            logging.getLogger("mlflow").setLevel(logging.ERROR)
             from azureml.mlflow._internal.service_context_loader import _AzureMLServiceContextLoader
             from azureml.mlflow._internal.utils import ServiceContext
 

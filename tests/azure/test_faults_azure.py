@@ -1,0 +1,305 @@
+"""What can go wrong in Azure, each through the real command: its exit code, its message, and what stays as it was."""
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fake.loopback import RELEASE, TRAINING, Loopback
+from fake.world import SUBSCRIPTION
+
+from conftest import QUICK
+from models_made import make_model
+from pushline import results
+from pushline.cli import main
+from pushline.project import Project
+from pushline.results import Checked
+
+GROUP = r"containerGroups/"
+JOBS = r"workspaces/bank-ws/jobs"
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def command(azure: Loopback, aci: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The real command line, run inside this process, which saves the seconds of importing Azure's packages each time."""
+
+    def run(*arguments: str, client: str = RELEASE, **variables: str) -> Ended:
+        for name, value in {**azure.as_job(client), **QUICK, "PUSHLINE_AZURE__START_WITHIN": "20s", **variables}.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        with warnings.catch_warnings(action="ignore"), pytest.raises(SystemExit) as ended:  # the SDKs' own
+            main(["--project", str(aci.root), *arguments])
+        out, err = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def model(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(Project(repo), tmp_path_factory.mktemp("model") / "model", seed=3)
+
+
+@pytest.fixture
+def candidate(azure: Loopback, aci: Project, model: Path, command: Command) -> Callable[[], Ended]:
+    """`pushline deploy` of a model version that the registry holds as accepted, under a label of its own."""
+    from pushline.registry import open_store
+    from pushline.settings import load_settings
+
+    def deploy(**variables: str) -> Ended:
+        return command("deploy", "--version", version, PUSHLINE_MODEL_NAME="fault-model", **variables)
+
+    before = dict(os.environ)
+    os.environ.update({**azure.as_job(TRAINING), "PUSHLINE_MODEL_NAME": "fault-model"})
+    try:
+        store = open_store(aci, load_settings(aci.root))
+        known = store.versions()
+        if known:
+            version = known[0].version
+        else:
+            dataset = {"name": "t", "version": "0", "digest": "0", "source": "t"}
+            run = store.log_training(parameters={}, metrics={}, tags={}, dataset=dataset, model=model, artifacts={})
+            version = store.register(run, {"decision": "accepted"}).version
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return deploy
+
+
+def test_a_missing_client_id_is_named(command: Command) -> None:
+    ended = command("status", AZURE_CLIENT_ID="")
+    assert ended.code == 2
+    assert "AZURE_CLIENT_ID is not set" in ended.err
+
+
+def test_a_missing_setting_is_named_with_its_variable(command: Command) -> None:
+    ended = command("status", PUSHLINE_AZURE__WORKSPACE="")
+    assert ended.code == 2
+    assert "PUSHLINE_AZURE__WORKSPACE" in ended.err
+
+
+def test_a_federated_subject_that_does_not_match_is_told_with_the_one_to_add(azure: Loopback, command: Command) -> None:
+    azure.world.directory.subject = "repo:someone/bank:ref:refs/heads/main"
+    ended = command("status")
+    assert ended.code == 4
+    assert "subject repo:someone/bank:ref:refs/heads/main." in ended.err
+
+
+def test_an_identity_of_another_tenant_is_told(command: Command) -> None:
+    ended = command("status", AZURE_CLIENT_ID="aaaa1111-0000-0000-0000-00000000ffff")
+    assert ended.code == 4
+    assert "Set AZURE_CLIENT_ID" in ended.err
+
+
+def test_a_runner_that_may_not_ask_for_a_token_is_told_the_permission(command: Command) -> None:
+    ended = command("status", ACTIONS_ID_TOKEN_REQUEST_TOKEN="of-another-job")
+    assert ended.code == 4
+    assert "id-token: write" in ended.err
+
+
+def test_a_workspace_that_is_not_there_is_a_setting_to_correct(command: Command) -> None:
+    ended = command("deploy", "--version", "1", PUSHLINE_AZURE__WORKSPACE="nowhere")
+    assert ended.code == 2
+    assert "nowhere" in ended.err
+
+
+def test_a_missing_role_is_told_with_the_action(candidate: Callable[..., Ended], azure: Loopback) -> None:
+    ended = candidate(**azure.as_job(TRAINING))
+    assert ended.code == 4
+    assert "Microsoft.ContainerRegistry/registries" in ended.err or "Microsoft.ContainerInstance/containerGroups" in ended.err
+    assert "docs/azure.md" in ended.err
+    assert azure.world.asked("PUT", GROUP + "fault-model") == []
+
+
+def test_throttling_is_waited_out_as_long_as_azure_says(azure: Loopback, candidate: Callable[..., Ended]) -> None:
+    throttled = azure.world.fault("PUT", GROUP, 429, headers={"Retry-After": "1"}, content={"error": {"code": "TooManyRequests"}}, times=2)
+    ended = candidate()
+    assert ended.code == 0, ended.err
+    assert throttled.seen >= 3
+
+
+def test_an_answer_that_never_comes_and_a_broken_one_are_asked_again(azure: Loopback, command: Command) -> None:
+    azure.world.fault("GET", "datastores/workspaceblobstore", 503, times=2)
+    azure.world.fault("GET", GROUP, 502, times=1)
+    assert command("status").code == 0
+
+
+def test_a_service_that_stays_broken_is_given_up_on_within_bounds(azure: Loopback, command: Command) -> None:
+    broken = azure.world.fault("GET", "datastores/workspaceblobstore", 500, content={"error": {"code": "InternalError"}}, times=99)
+    ended = command("status")
+    assert ended.code == 4
+    assert "busy or broken" in ended.err
+    assert "goes on where it stopped" in ended.err
+    assert broken.seen < 20
+
+
+def test_another_operation_in_progress_is_waited_for(azure: Loopback, candidate: Callable[..., Ended]) -> None:
+    content = {"error": {"code": "ContainerGroupTransitioning", "message": "still transitioning, please retry later"}}
+    azure.world.fault("PUT", GROUP, 409, content=content, times=1)
+    ended = candidate()
+    assert ended.code == 0, ended.err
+
+
+def test_a_group_that_azure_does_not_show_yet_is_looked_for_again(azure: Loopback, candidate: Callable[..., Ended]) -> None:
+    content = {"error": {"code": "ResourceNotFound", "message": "not found"}}
+    azure.world.fault("GET", GROUP + r"[\w-]+$", 404, content=content, times=1, after=3)
+    ended = candidate()
+    assert ended.code == 0, ended.err
+
+
+def test_a_group_that_stays_pending_is_given_up_on_and_removed(azure: Loopback, candidate: Callable[..., Ended]) -> None:
+    azure.world.behaviour["fault-model-candidate"] = "pending"
+    ended = candidate(PUSHLINE_AZURE__START_WITHIN="3s")
+    assert ended.code == 4
+    assert "did not start within 3 s" in ended.err
+    assert "Pulling" in ended.err
+    assert not [group for group in azure.world.groups.values() if group.name == "fault-model-candidate"]
+
+
+def test_a_container_that_keeps_ending_is_told_at_once_with_its_last_words(azure: Loopback, candidate: Callable[..., Ended]) -> None:
+    azure.world.behaviour["fault-model-candidate"] = "crash"
+    ended = candidate()
+    assert ended.code == 4
+    assert "the container scoring keeps ending" in ended.err
+    assert "The model folder can't be used" in ended.err
+    assert not [group for group in azure.world.groups.values() if group.name == "fault-model-candidate"]
+
+
+def test_a_name_that_others_have_is_a_setting_to_change(azure: Loopback, candidate: Callable[..., Ended]) -> None:
+    azure.world.taken.add("fault-model-candidate")
+    ended = candidate()
+    assert ended.code == 2
+    assert "is taken" in ended.err
+    assert "label" in ended.err
+
+
+def test_a_token_that_is_refused_in_the_middle_is_told(azure: Loopback, candidate: Callable[..., Ended]) -> None:
+    content = {"error": {"code": "InvalidAuthenticationToken", "message": "The access token has been revoked."}}
+    azure.world.fault("PUT", GROUP, 401, content=content, times=99)
+    ended = candidate()
+    assert ended.code == 4
+    assert "did not let us in while putting the container group" in ended.err
+
+
+def test_a_rerun_goes_on_with_the_candidate_that_stands(azure: Loopback, candidate: Callable[..., Ended]) -> None:
+    assert candidate().code == 0
+    puts = len(azure.world.asked("PUT", GROUP))
+    again = candidate()
+    assert again.code == 0
+    assert "already runs" in again.err
+    assert len(azure.world.asked("PUT", GROUP)) == puts
+
+
+def checked(project: Project, rows: str) -> None:
+    """A result of check-data with a table, as that stage leaves it."""
+    import pandas as pd
+
+    from pushline.data.contract import load_contract
+    from pushline.data.profile import load_profile
+    from pushline.data.sample import sample_rows
+
+    table = project.build / "check-data" / "table.parquet"
+    table.parent.mkdir(parents=True)
+    frame: pd.DataFrame = sample_rows(load_profile(project.profile), load_contract(project.contract), 400, 5)
+    frame.to_parquet(table)
+    made = Checked(data_version=rows, file="calls.csv", table=str(table), rows=400, columns=21, findings=(), critical=0, warning=0, info=0)
+    results.save(project.build, made)
+
+
+def test_a_failed_step_shows_its_own_words_and_where_to_look(azure: Loopback, aci: Project, command: Command) -> None:
+    checked(aci, "00000000000000a1")
+    azure.world.sabotage["prepare"] = "echo 'no space left on node 7' >&2; exit 3"
+    ended = command("train", client=TRAINING)
+    assert ended.code == 4
+    assert "The step prepare of" in ended.err
+    assert "no space left on node 7" in ended.err
+    assert "https://ml.azure.com/runs/" in ended.err
+    assert "no space left" in (aci.build / "train" / "steps" / "prepare.log").read_text()
+
+
+def test_a_training_is_found_again_and_cancelled(azure: Loopback, aci: Project, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pushline.azure import training
+
+    checked(aci, "00000000000000a2")
+    azure.world.sabotage["prepare"] = "sleep 60"
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.time, "sleep", killed)
+    interrupted = command("train", client=TRAINING)
+    monkeypatch.undo()
+    assert interrupted.code == 130
+    assert "train --attach" in interrupted.err
+    jobs = len(azure.world.jobs)
+    assert command("train", "--cancel", client=TRAINING).code == 0
+    attached = command("train", "--attach", client=TRAINING)
+    assert attached.code == 2
+    assert "canceled" in attached.err
+    assert len(azure.world.jobs) == jobs, "neither started another job"
+
+
+def test_a_quota_that_does_not_reach_names_the_settings(aci: Project, command: Command) -> None:
+    checked(aci, "00000000000000a3")
+    ended = command("train", client=TRAINING, PUSHLINE_AZURE__CLUSTER="too-large", PUSHLINE_AZURE__MAX_NODES="50")
+    assert ended.code == 4
+    assert "quota" in ended.err
+    assert "max_nodes" in ended.err
+
+
+def test_a_size_that_azure_does_not_have_names_the_setting(aci: Project, command: Command) -> None:
+    checked(aci, "00000000000000a4")
+    ended = command("train", client=TRAINING, PUSHLINE_AZURE__CLUSTER="odd", PUSHLINE_AZURE__VM_SIZE="Standard_Imaginary_v9")
+    assert ended.code == 4
+    assert "vm_size" in ended.err
+
+
+def test_training_may_not_touch_groups_or_keys(azure: Loopback) -> None:
+    from fake.resources import permitted
+
+    for action in (
+        "Microsoft.ContainerInstance/containerGroups/write",
+        "Microsoft.ContainerInstance/containerGroups/delete",
+        "Microsoft.KeyVault/vaults/secrets/setSecret/action",
+        "Microsoft.KeyVault/vaults/secrets/getSecret/action",
+        "Microsoft.ContainerRegistry/registries/scheduleRun/action",
+    ):
+        assert not permitted(azure.world, TRAINING, action)
+        assert permitted(azure.world, RELEASE, action)
+
+
+def test_release_may_not_train(azure: Loopback) -> None:
+    from fake.resources import permitted
+
+    assert permitted(azure.world, TRAINING, "Microsoft.MachineLearningServices/workspaces/jobs/write")
+    assert not permitted(azure.world, RELEASE, "Microsoft.MachineLearningServices/workspaces/jobs/write")
+
+
+def test_two_commands_at_once_do_not_overwrite_each_other(azure: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pushline.azure.cloud import Cloud
+    from pushline.azure.state import Record, State
+    from pushline.errors import TargetError
+    from pushline.settings import Azure
+
+    for name, value in azure.as_job().items():
+        monkeypatch.setenv(name, value)
+    cloud = Cloud(Azure(subscription=SUBSCRIPTION, resource_group="bank-rg", workspace="bank-ws"))
+    mine, theirs = Record(cloud, "two-at-once"), Record(cloud, "two-at-once")
+    mine.read(), theirs.read()
+    theirs.write(State())
+    with pytest.raises(TargetError, match="Another command has changed the target"):
+        mine.write(State())
+    mine.read()
+    mine.write(State())
