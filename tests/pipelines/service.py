@@ -77,9 +77,9 @@ class Service:
         found: dict[str, Any] = seen
         return found
 
-    def ended(self, run: str) -> dict[str, Any]:
+    def ended(self, run: str, seconds: float = 60) -> dict[str, Any]:
         """The run once it has ended."""
-        wait_until(lambda: self.run(run)["state"] not in ("starting", "running"))
+        wait_until(lambda: self.run(run)["state"] not in ("starting", "running"), seconds)
         return self.run(run)
 
 

@@ -1,5 +1,6 @@
 """Training as others start it: plain HTTP with a key, followed to its end, whatever becomes of the service."""
 
+import json
 import signal
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pushline.pipelines.published import PublishedPipelines
 from pushline.project import Project
 from pushline.registry import open_store
 from pushline.settings import load_settings
+from registry.models import log, make_model, shops
 
 pytestmark = pytest.mark.slow
 
@@ -43,3 +45,39 @@ def test_a_published_training_registers_a_model_version_although_the_service_is_
     logged = store.client.get_run(version.run_id).data.params  # type: ignore[attr-defined]
     assert (logged["seed"], logged["objective"]) == ("11", "recall:0.7")
     assert store.download(version.version).is_dir()
+
+
+def test_a_published_preparation_works_on_the_pinned_data(project: Project, real_data: Path, tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    place.mkdir()
+    pin_only(project, part_of(real_data, place / "some.csv", 0, 0.05))
+    PublishedPipelines(project).publish("prepare")
+    service = Service(project, PUSHLINE_DATA=str(place)).start()
+    seen = service.ended(service.begun("prepare", {"holdout": 0.3}), 200)
+    service.end()
+    assert seen["state"] == "succeeded", seen["error"]
+    prepared = Path(seen["outputs"]["prepared"])
+    counts = json.loads((prepared / "counts.json").read_text())
+    assert counts["rows"] == counts["train"] + counts["holdout"] + sum(counts["rejected"].values())
+    assert 0.2 < counts["holdout"] / counts["rows"] < 0.4
+    assert (prepared / "MLTable").is_file()
+
+
+def test_a_published_scoring_takes_the_champion(project: Project, tmp_path: Path) -> None:
+    import pandas as pd
+
+    store = open_store(project, load_settings(project.root))
+    model = make_model(tmp_path / "model", shops(2000, 1))
+    version = store.register(log(store, model), {"accepted": "true"}).version
+    store.crown(version)
+    rows = shops(500, 8).drop(columns="outcome")
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    PublishedPipelines(project).publish("score-batch")
+    service = Service(project).start()
+    seen = service.ended(service.begun("score-batch", {"rows": str(tmp_path / "rows.csv")}), 200)
+    wrong = service.ask("POST", "/pipelines/score-batch/runs", {"inputs": {"rows": "/does/not/exist.csv"}})
+    missing = service.ask("POST", "/pipelines/score-batch/runs", {})
+    service.end()
+    assert seen["state"] == "succeeded", seen["error"]
+    assert len(pd.read_parquet(Path(seen["outputs"]["scores"]) / "scores.parquet")) == 500
+    assert (wrong[0], missing[0]) == (422, 422)

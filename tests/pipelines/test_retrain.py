@@ -72,5 +72,5 @@ def test_the_same_data_twice_is_named(project: Project, real_data: Path, tmp_pat
     first = part_of(real_data, place / "first.csv", 0, 0.1)
     pin_only(project, first)
     again = Growing(project, place, run_pushline).add(first)
-    assert again.code == 2
+    assert again.code == 1
     assert "first.csv is in data.lock already" in again.err

@@ -4,6 +4,7 @@
 ignore at the cost of the meaning. An AutoML node is replaced by `components/automl.yml` beside the file.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -260,10 +261,10 @@ def _pipeline_input(name: str, value: Any, file: Path) -> DataInput | Scalar:
 
 
 def _local_path(path: str | None, file: Path) -> Path | None:
-    """A path as the file means it: relative to its own folder; an address in Azure has none here."""
+    """A path as the file means it: relative to its own folder, links kept; an address in Azure has none here."""
     if path is None or path.startswith("azureml:") or "://" in path:
         return None
-    return (file.parent / path).resolve()
+    return Path(os.path.abspath(file.parent / path))  # noqa: PTH100 - resolve() would follow links
 
 
 def _job(name: str, node: dict[str, Any], file: Path, inputs: Mapping[str, Any]) -> Job:

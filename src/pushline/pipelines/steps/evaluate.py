@@ -27,14 +27,20 @@ def main() -> None:
     import pandas as pd
 
     from pushline.data.contract import load_contract
+    from pushline.training.adopt import adopt, is_foreign
     from pushline.training.conclude import conclude
     from pushline.training.export import Origin
     from pushline.training.prepare import HOLDOUT
 
+    holdout, contract, best_model = pd.read_parquet(said.prepared / HOLDOUT), load_contract(said.contract), said.best_model
+    if is_foreign(best_model):
+        place = said.evaluation / "best_model"
+        known_after = said.use_known_after
+        best_model = adopt(best_model, holdout, contract, place, metric=said.metric, use_known_after=known_after, seed=said.seed)
     concluded = conclude(
-        said.best_model,
-        pd.read_parquet(said.prepared / HOLDOUT),
-        load_contract(said.contract),
+        best_model,
+        holdout,
+        contract,
         said.profile,
         Origin(data_version=said.data_version, git_revision=said.git_revision, generated_sample=said.generated_sample),
         objective=said.objective,
