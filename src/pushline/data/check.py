@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pushline.data.checks import Check, Detail, Seen
 from pushline.data.contract import Contract
-from pushline.data.findings import SEVERITIES, in_order, renamed, root_causes
+from pushline.data.findings import SEVERITIES, in_order, renamed
 from pushline.data.lines import Source, lines_of
 from pushline.data.reading import Reading, database, read_file
+from pushline.data.root_causes import root_causes
 from pushline.data.rules import load_rules
 from pushline.data.suite import checks_of
 from pushline.data.table import literal, name_of

@@ -5,7 +5,7 @@ from typing import Any
 
 from pushline.data.checks import ROW, Check, Detail, Seen, percent
 from pushline.data.contract import Column
-from pushline.data.findings import counted, share, shown
+from pushline.data.findings import DIFFERS, counted, share, shown
 
 
 def checks_of_column(column: Column, *, check_missing: bool) -> Iterator[Check]:
@@ -79,15 +79,23 @@ def allowed(column: Column) -> Check:
 
 
 def likeness(wrong: Sequence[str], values: Sequence[str]) -> str:
-    """How the wrong values differ from allowed ones, where it is case or spaces only."""
-    plain = {" ".join(value.split()).casefold(): value for value in values}
+    """How a wrong value differs from an allowed one, where it is in case, spaces or quotes only; otherwise the wrong values."""
+    known = {plain(value).casefold(): value for value in values}
     for value in wrong:
-        ours = plain.get(" ".join(value.split()).casefold())
+        ours = known.get(plain(value).casefold())
         if ours is not None:
-            same_case = " ".join(value.split()) == " ".join(ours.split())
-            what = "spaces around or within" if same_case else "upper and lower case" if value.strip() == value else "case and spaces"
-            return f": {value!r} differs from {ours!r} in {what}"
+            ways = {
+                "quotes": plain(value) != " ".join(value.split()),
+                "upper and lower case": plain(value) != plain(ours),
+                "spaces": " ".join(value.split()) != value,
+            }
+            return f": {value!r}{DIFFERS}{ours!r} in {' and '.join(way for way, differs in ways.items() if differs)}"
     return f": {shown(wrong)}" if wrong else ""
+
+
+def plain(value: str) -> str:
+    """A value without the spaces and quotes around it, and with single spaces within."""
+    return " ".join(value.strip(" \t\r\n\u00a0'\"`\u2018\u2019\u201c\u201d").split())
 
 
 def outside(column: Column) -> Check:

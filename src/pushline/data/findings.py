@@ -1,6 +1,6 @@
 """Findings in the order a person should read them: worst first, and of equal ones the most basic first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
@@ -8,6 +8,7 @@ from pushline.results import Finding
 
 MOST_LINES = 20  # a finding names the first offenders, not all of them
 
+DIFFERS = " differs from "  # in the message about a value that is an allowed one in another spelling
 SEVERITIES = ("critical", "warning", "info")
 # Every kind of finding and what it says, the most basic first: what must be right before the next one can be judged.
 # A rule's own id stands where `rule` does.
@@ -27,7 +28,10 @@ KINDS = {
     "decimal-comma": "numbers have a decimal comma, which also separates the fields",
     "ragged-rows": "rows have too few or too many fields",
     "no-rows": "there is a header and no row",
-    "misplaced-values": "most values stand under the wrong name",
+    "header-repeated": "the header stands again among the rows",
+    "misplaced-values": "most rows hold values that stand under the wrong name",
+    "broken-rows": "the same rows are wrong in many columns",
+    "spelling": "values of many columns differ from the allowed ones in case, spaces or quotes",
     "column-order": "the columns stand in another order; they were read by name",
     "type": "cells are not of the column's type, or are infinite or not a number",
     "missing-values": "more cells are empty than `missing_at_most` tolerates",
@@ -78,39 +82,6 @@ def share(part: int, whole: int) -> str:
         return "0%"
     percent = 100 * part / whole
     return f"{percent:.1f}%" if percent >= 0.1 or not part else f"{percent:.2g}%"
-
-
-def root_causes(findings: Sequence[Finding], rows: int) -> list[Finding]:
-    """The findings without those that only follow from another one.
-
-    Values of nearly every row wrong in many columns are one finding: they stand under the wrong header.
-    """
-    wrong = [
-        f for f in findings if f.id in ("type", "allowed", "range", "missing-values") and f.severity == "critical" and f.count > 0.5 * rows
-    ]
-    left = list(findings)
-    if len(wrong) > 4:
-        columns = [finding.column for finding in wrong]
-        left = [finding for finding in left if finding.column not in columns]
-        left.append(
-            Finding(
-                id="misplaced-values",
-                severity="critical",
-                message=f"Most rows hold values of another kind than the header says, in {len(wrong)} columns: {shown(columns)}.",
-                seen=wrong[0].seen,
-                expected="each value under its own column's name",
-                count=max(finding.count for finding in wrong),
-                lines=wrong[0].lines,
-            )
-        )
-    basic = {(f.column, f.id) for f in left}
-    spoilt = {column for column, kind in basic if column and kind in ("type", "missing-values", "allowed", "unknown-values")}
-    few = any(f.id in ("rows", "misplaced-values") for f in left)
-    return [
-        f
-        for f in left
-        if not (f.id == "constant" and (few or f.column in spoilt)) and not (f.id == "class-balance" and (few or f.column in spoilt))
-    ]
 
 
 def renamed(finding: Finding, file: str) -> Finding:

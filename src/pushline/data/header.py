@@ -13,6 +13,7 @@ from pushline.data.findings import counted, shown
 from pushline.results import Finding
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+MOST_APART = 3  # columns with another name that are told one by one
 ALIKE = 0.6  # of difflib: names this close are taken for one name written in two ways
 
 
@@ -35,11 +36,11 @@ def read_header(head: bytes, contract: Contract) -> Header:
     text = head.decode("utf-8-sig", errors="replace")
     first = re.split(r"\r\n|\n|\r", text, maxsplit=1)[0]
     names = fields_of(text, contract.delimiter)
-    known = {column.name for column in contract.columns}
-    matching = sum(name in known for name in names)
+    known = {plain(column.name) for column in contract.columns}
+    matching = sum(plain(name) in known for name in names)
     for delimiter, word in DELIMITERS.items():
         other = fields_of(text, delimiter)
-        if delimiter != contract.delimiter and len(other) > len(names) and sum(name in known for name in other) > matching:
+        if delimiter != contract.delimiter and len(other) > len(names) and sum(plain(name) in known for name in other) > matching:
             return Header(names=names, readable=False, findings=(wrong_delimiter(delimiter, word, contract.delimiter),))
     if matching < len(known) / 3:
         other = _best_split(first, contract)
@@ -54,6 +55,11 @@ def fields_of(text: str, delimiter: str) -> tuple[str, ...]:
         return tuple(next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), ()))
     except csv.Error:
         return (text[:80],)
+
+
+def plain(name: str) -> str:
+    """A name without what differs by habit: case, and spaces or quotes around it."""
+    return name.strip(" \t'\"").casefold()
 
 
 def _best_split(line: str, contract: Contract) -> tuple[str, ...]:
@@ -113,10 +119,13 @@ def compare(names: tuple[str, ...], contract: Contract) -> Header:
     if twice:
         return Header(names=names, readable=False, findings=(column_twice(twice[0], names, missing),))
     extra = [name for name in names if name not in wanted]
-    if len(missing) > 0.5 * len(wanted):
+    plainly = {plain(name) for name in names}
+    if sum(plain(name) not in plainly for name in missing) > 0.5 * len(wanted):
         return Header(names=names, readable=False, findings=(other_table(names, missing, wanted),))
     pairs = renamings(missing, extra, names, wanted)
     findings = [renamed_column(ours, theirs, contract) for theirs, ours in pairs.items()]
+    if len(findings) > MOST_APART:
+        findings = [renamed_columns(pairs)]
     gone = [name for name in missing if name not in pairs.values()]
     if gone:
         findings.append(columns_missing(gone, contract))
@@ -135,11 +144,11 @@ def renamings(missing: Sequence[str], extra: Sequence[str], names: Sequence[str]
     pairs: dict[str, str] = {}
     for name in missing:
         left = [other for other in extra if other not in pairs]
-        plain = {other.strip().casefold(): other for other in left}
-        close = difflib.get_close_matches(name.casefold(), plain, n=1, cutoff=ALIKE)
+        alike = {plain(other): other for other in left}
+        close = difflib.get_close_matches(plain(name), alike, n=1, cutoff=ALIKE)
         place = names[wanted.index(name)] if len(names) == len(wanted) else None
         if close:
-            pairs[plain[close[0]]] = name
+            pairs[alike[close[0]]] = name
         elif place in left:
             pairs[place] = name
     return pairs
@@ -155,6 +164,20 @@ def renamed_column(ours: str, theirs: str, contract: Contract) -> Finding:
         seen=repr(theirs),
         expected=repr(ours),
         count=1,
+        lines=(1,),
+    )
+
+
+def renamed_columns(pairs: dict[str, str]) -> Finding:
+    """One finding for many names: they usually differ in the same way."""
+    theirs, ours = next(iter(pairs.items()))
+    return Finding(
+        id="column-renamed",
+        severity="critical",
+        message=f"{len(pairs)} columns have other names in the header, such as {theirs!r} for {ours!r}. Correct it, or the contract.",
+        seen=shown(pairs),
+        expected=shown(pairs.values()),
+        count=len(pairs),
         lines=(1,),
     )
 

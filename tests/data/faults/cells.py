@@ -43,6 +43,13 @@ def decimal_comma_in_quotes(sound: Sound) -> bytes:
     return sound.change("cons.price.idx", lambda value: value.replace(".", ",") if "." in value else value + ",0").csv()
 
 
+@fault("type", lines=tuple(range(2, 22)), reads_rows=True)
+def decimal_commas_in_quotes_everywhere(sound: Sound) -> bytes:
+    for name in ("emp.var.rate", "cons.price.idx", "cons.conf.idx", "euribor3m", "nr.employed"):
+        sound.change(name, lambda value: value.replace(".", ",") if "." in value else value + ",0")
+    return sound.csv()
+
+
 @fault("type", column="duration", lines=(8,), reads_rows=True)
 def underscore_in_a_number(sound: Sound) -> bytes:
     return sound.set(8, "duration", "1_000").csv()

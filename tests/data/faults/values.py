@@ -78,6 +78,43 @@ def rule_of_lesser_severity_broken(sound: Sound) -> bytes:
     return sound.set(10, "housing", "unknown").set(10, "loan", "no").csv()
 
 
+@fault("spelling", lines=ALL, reads_rows=True)
+def capitals_everywhere(sound: Sound) -> bytes:
+    sound.rows = [[value.upper() for value in row] for row in sound.rows]
+    return sound.csv()
+
+
+@fault("spelling", lines=ALL, reads_rows=True)
+def single_quotes_around_text(sound: Sound) -> bytes:
+    sound.rows = [[f"'{value}'" if value[0].isalpha() else value for value in row] for row in sound.rows]
+    return sound.csv()
+
+
+@fault("column-renamed", lines=(1,), reads_rows=True, most=2)
+def space_after_each_comma(sound: Sound) -> bytes:
+    return sound.text().replace(",", ", ").encode()
+
+
+@fault("broken-rows", lines=(700, 900), reads_rows=True)
+def two_rows_shifted(sound: Sound) -> bytes:
+    for line in (700, 900):
+        row = sound.rows[line - 2]
+        sound.rows[line - 2] = [*row[3:], *row[:3]]
+    return sound.csv()
+
+
+@fault("broken-rows", lines=(2002,), reads_rows=True)
+def total_below_the_rows(sound: Sound) -> bytes:
+    sound.rows.append(["Total", *[""] * (len(sound.names) - 1)])
+    return sound.csv()
+
+
+@fault("header-repeated", lines=(1000,), reads_rows=True)
+def header_again_in_the_middle(sound: Sound) -> bytes:
+    sound.rows.insert(998, list(sound.names))
+    return sound.csv()
+
+
 @fault("misplaced-values", lines=ALL, reads_rows=True)
 def values_shifted_by_one_column(sound: Sound) -> bytes:
     sound.rows = [[*row[1:], row[0]] for row in sound.rows]
