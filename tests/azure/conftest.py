@@ -35,12 +35,6 @@ QUICK = {
     "PUSHLINE_PROMOTION__ROUNDS": "100",
     "PUSHLINE_PROMOTION__MINIMUM_GAIN": "-0.5",
 }
-DOCKERFILE = """\
-FROM python:3.12-slim-bookworm
-COPY requirements/base.txt /app/base.txt
-COPY src /app/src
-COPY model /model
-"""
 Pushline = Callable[..., Ran]
 
 
@@ -88,8 +82,6 @@ def project_with(repo: Path, folder: Path, data: Path) -> Project:
     """A copy of the project whose data.lock pins `data`."""
     folder.mkdir()
     made = copy_project(repo, folder)
-    if not (folder / "Dockerfile").is_file():
-        (folder / "Dockerfile").write_text(DOCKERFILE)
     table = table_of(data)
     file = PinnedFile(
         name=data.name, version=table.version, rows=table.rows, columns=table.columns, sources=(Source(sha256=sha256_of(data)),)

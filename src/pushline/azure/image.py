@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from pushline.azure.registry import ContainerRegistry
@@ -16,7 +17,7 @@ from pushline.release.target import Tell
 from pushline.results import Release
 
 REPOSITORY = "pushline-scoring"
-CONTEXT = ("Dockerfile", "pyproject.toml", "README.md", "LICENSE", "requirements/base.txt", "src")
+CONTEXT = ("Dockerfile", ".dockerignore", "requirements/base.txt", "src")
 LEFT_OUT = {"__pycache__", ".DS_Store"}
 LOGIN = "00000000-0000-0000-0000-000000000000"  # what the registry wants as the name behind a token
 ENGINES = ("docker", "podman")
@@ -25,8 +26,8 @@ ENGINE_S = 1800
 
 def scoring_image(project: Project, release: Release, registry: ContainerRegistry, builder: str, tell: Tell) -> str:
     """`server/repository@digest` of the image with the release's model in it; an unchanged one is not built again."""
-    archive = context_of(project, release)
-    tag = hashlib.sha256(archive).hexdigest()[:32]
+    archive, arguments = context_of(project, release), arguments_of(release)
+    tag = hashlib.sha256(archive + repr(sorted(arguments.items())).encode()).hexdigest()[:32]
     digest = registry.digest_of(REPOSITORY, tag)
     if digest is None:
         engine = engine_here() if builder in ("auto", "docker") else None
@@ -37,7 +38,8 @@ def scoring_image(project: Project, release: Release, registry: ContainerRegistr
                 do='Start one, or set image_builder = "acr" in [tool.pushline.azure].',
             )
         tell(f"Building the image of {release.id} with {engine or 'the tasks of ' + registry.server}.")
-        digest = built_here(archive, registry, tag, engine) if engine else registry.build(archive, REPOSITORY, tag)
+        build = registry.build if engine is None else partial(built_here, registry, engine)
+        digest = build(archive, arguments, REPOSITORY, tag)
     return f"{registry.server}/{REPOSITORY}@{digest}"
 
 
@@ -52,6 +54,11 @@ def context_of(project: Project, release: Release) -> bytes:
         for file in files_in(model):
             add(archive, file, f"model/{file.relative_to(model).as_posix()}")
     return packed.getvalue()
+
+
+def arguments_of(release: Release) -> dict[str, str]:
+    """What the Dockerfile is told: the names that the image carries."""
+    return {"MODEL": "model", "RELEASE": release.id, "MODEL_VERSION": release.model_version, "REVISION": release.git_revision}
 
 
 def files_in(place: Path) -> list[Path]:
@@ -82,17 +89,18 @@ def engine_here() -> str | None:
     return None
 
 
-def built_here(archive: bytes, registry: ContainerRegistry, tag: str, engine: str) -> str:
+def built_here(registry: ContainerRegistry, engine: str, archive: bytes, arguments: dict[str, str], repository: str, tag: str) -> str:
     """Build and push with an engine of this machine; the digest is the registry's."""
-    image = f"{registry.server}/{REPOSITORY}:{tag}"
+    image = f"{registry.server}/{repository}:{tag}"
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as packed:
             packed.extractall(folder, filter="data")
-        run([engine, "build", "--platform", "linux/amd64", "--tag", image, folder], "build the image")
+        said = [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
+        run([engine, "build", "--platform", "linux/amd64", *said, "--tag", image, folder], "build the image")
     password = registry.refresh_token().encode()
     run([engine, "login", registry.server, "--username", LOGIN, "--password-stdin"], "sign in to the registry", password)
     run([engine, "push", image], "push the image")
-    digest = registry.digest_of(REPOSITORY, tag)
+    digest = registry.digest_of(repository, tag)
     if digest is None:
         raise TargetError(f"{registry.server} does not know the image that was pushed.", do="Run the same command again.")
     return digest

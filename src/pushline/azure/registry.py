@@ -100,7 +100,7 @@ class ContainerRegistry:
             )
         return f"{self.server}/{repository}@{digest}"
 
-    def build(self, archive: bytes, repository: str, tag: str) -> str:
+    def build(self, archive: bytes, arguments: dict[str, str], repository: str, tag: str) -> str:
         """Build a context (tar.gz) with the registry's own tasks; the digest of what was pushed.
 
         Asked of the resource manager itself: the client package takes one of the two statuses that starting a run may answer.
@@ -118,6 +118,7 @@ class ContainerRegistry:
             "isPushEnabled": True,
             "dockerFilePath": "Dockerfile",
             "platform": {"os": "Linux", "architecture": "amd64"},
+            "arguments": [{"name": name, "value": value, "isSecret": False} for name, value in arguments.items()],
             "sourceLocation": upload["relativePath"],
             "timeout": int(BUILD_S),
         }

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from pushline.azure import leaderboard
 from pushline.azure.cloud import Cloud, quietly
 from pushline.azure.compute import ensure_cluster
 from pushline.azure.failures import asking, first_line
@@ -203,6 +204,9 @@ class AzureTraining:
         for output in ("prepared", "model", "evaluation", BEST_MODEL):
             outputs[output] = self.brought(job.name, output, home / output)
         tell(f"Brought the outputs of {job.name} to {home}.")
+        adopted = outputs["evaluation"] / BEST_MODEL
+        if adopted.is_dir():
+            outputs[BEST_MODEL] = leaderboard.completed(self.cloud, self.settings.model_name, adopted, self.automl_run(job.name))
         steps = tuple(
             Step(
                 name=step.display_name,
@@ -214,6 +218,10 @@ class AzureTraining:
             for step in self.children(job.name)
         )
         return Ran(outputs=outputs, steps=steps)
+
+    def automl_run(self, job: str) -> str:
+        """The run of the AutoML node, below which its trials are."""
+        return next((str(step.name) for step in self.children(job) if step.display_name == "automl"), "")
 
     def brought(self, job: str, output: str, to: Path) -> Path:
         """A folder of the default store, put here once and whole."""

@@ -55,7 +55,8 @@ def schedule_run(world: "World", request: Request, **_: str) -> Response:
 
 def build(world: "World", content: bytes, wanted: dict[str, Any]) -> str:
     """Unpack a build context as an image; an empty string, or what the build says went wrong."""
-    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    told = repr(sorted((each["name"], each["value"]) for each in wanted.get("arguments", [])))
+    digest = f"sha256:{hashlib.sha256(content + told.encode()).hexdigest()}"
     folder = world.folder / "images" / digest.removeprefix("sha256:")[:16]
     if not folder.is_dir():
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
@@ -63,6 +64,8 @@ def build(world: "World", content: bytes, wanted: dict[str, Any]) -> str:
     dockerfile = folder / wanted.get("dockerFilePath", "Dockerfile")
     if not dockerfile.is_file():
         return f"unable to prepare context: unable to evaluate symlinks in Dockerfile path: {dockerfile.name}: no such file or directory"
+    given = {each["name"]: each["value"] for each in wanted.get("arguments", [])}
+    dockerfile.write_text(filled(dockerfile.read_text(), given))
     for source in copied(dockerfile.read_text()):
         if not list(folder.glob(source)):
             return f"COPY failed: file not found in build context: stat {source}: file does not exist"
@@ -70,6 +73,12 @@ def build(world: "World", content: bytes, wanted: dict[str, Any]) -> str:
     for name in wanted["imageNames"]:
         world.tags[name] = digest
     return ""
+
+
+def filled(dockerfile: str, given: dict[str, str]) -> str:
+    """The text with the build's arguments, or their defaults, in the place of their names."""
+    known = dict(re.findall(r"^ARG (\w+)=(\S+)$", dockerfile, re.MULTILINE)) | given
+    return re.sub(r"\$\{(\w+)\}", lambda found: known.get(found[1], found[0]), dockerfile)
 
 
 def copied(dockerfile: str) -> list[str]:

@@ -13,6 +13,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from fake import storage
 from fake.history import SCOPE
@@ -140,7 +141,7 @@ def link(world: "World", run: str, path: str) -> str:
 def record_trials(world: "World", job: Running, node: Node, trials: list[dict[str, Any]], model: Path) -> None:
     """The runs that AutoML leaves: a parent for the node, a child per trial with its score, the best one's model.onnx."""
     server = of(world)
-    experiment = server.call("POST", "experiments/create", name=f"{job.name}-automl")["experiment_id"]
+    experiment = experiment_of(server, job.properties["experimentName"])
     best, first = "", -1.0
     for number, trial in enumerate(trials):
         tags = [{"key": "mlflow.parentRunId", "value": node.run}, {"key": "mlflow.runName", "value": trial["name"]}]
@@ -156,6 +157,14 @@ def record_trials(world: "World", job: Running, node: Node, trials: list[dict[st
         storage.keep(world, ARTIFACTS, folder_of(best) + "outputs/model.onnx", model)
     parent = create_run(server, experiment, [{"key": "azureml.run", "value": node.run}, {"key": "automl_best_child_run_id", "value": best}])
     server.call("POST", "runs/update", run_id=parent, status="FINISHED", end_time=int(datetime.now(UTC).timestamp() * 1000))
+
+
+def experiment_of(server: Tracking, name: str) -> str:
+    server.wait()
+    found = server.ask("GET", f"/api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(name)}", b"", {})
+    if found.status == 200:
+        return str(json.loads(found.content)["experiment"]["experiment_id"])
+    return str(server.call("POST", "experiments/create", name=name)["experiment_id"])
 
 
 def create_run(server: Tracking, experiment: str, tags: list[dict[str, str]]) -> str:

@@ -102,7 +102,6 @@ class World:
         self.reach: dict[str, str] = {}  # the variables by which a program's HTTPS comes here
         self.jobs: dict[str, Any] = {}
         self.sabotage: dict[str, str] = {}  # shell commands that run instead of a pipeline's node
-        self.automl_budget = "4s"
         self.images: dict[str, Path] = {}  # build contexts of images, by digest
         self.tags: dict[str, str] = {}  # digests, by repository:tag
         self.builds: dict[str, dict[str, Any]] = {}  # runs of ACR tasks

@@ -1,0 +1,77 @@
+"""A model of Azure's AutoML is served from its ONNX file alone."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pushline.data.contract import load_contract
+from pushline.data.encoding import encode_frame
+from pushline.data.profile import load_profile
+from pushline.data.sample import sample_rows
+from pushline.errors import ModelUnreadable
+from pushline.project import Project
+from pushline.training.adopt import adopt, is_foreign
+from pushline.training.best_model import read_best_model
+from pushline.training.export import predict
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def rows(repo: Path) -> pd.DataFrame:
+    project = Project(repo)
+    return sample_rows(load_profile(project.profile), load_contract(project.contract), 1200, 5)
+
+
+@pytest.fixture(scope="module")
+def azures(repo: Path, rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What AutoML left, trained on the first thousand rows."""
+    folder = tmp_path_factory.mktemp("automl")
+    contract = load_contract(Project(repo).contract)
+    features = [column.name for column in contract.features()]
+    rows.head(1000)[[*features, contract.label.name]].to_parquet(folder / "train.parquet")
+    (folder / "MLTable").write_text("paths:\n  - file: ./train.parquet\n")
+    script = Path(__file__).parent / "fake" / "azures_automl.py"
+    arguments = ["--training-data", str(folder), "--target", contract.label.name, "--positive", "yes", "--out", str(folder / "best_model")]
+    subprocess.run([sys.executable, str(script), *arguments], check=True, capture_output=True, timeout=120)
+    return folder / "best_model"
+
+
+def test_the_adopted_graph_answers_as_the_fitted_model_does(repo: Path, rows: pd.DataFrame, azures: Path, tmp_path: Path) -> None:
+    contract = load_contract(Project(repo).contract)
+    unseen = rows.tail(200).reset_index(drop=True)
+    assert is_foreign(azures)
+    place = adopt(azures, unseen, contract, tmp_path / "best", metric="average_precision", use_known_after=False, seed=1)
+    best, graph, labels, probabilities = read_best_model(place)
+    fitted = pickle.loads((azures / "model.pkl").read_bytes())
+    expected = fitted.predict_proba(unseen[list(best.encoding.names)])[:, [list(fitted.classes_).index(c) for c in contract.classes]]
+    assert np.abs(predict(graph, encode_frame(best.encoding, unseen)) - expected).max() < 1e-4
+    assert len(labels) == len(probabilities) == 67
+    assert not is_foreign(place)
+
+
+def test_a_missing_onnx_model_names_the_settings(repo: Path, rows: pd.DataFrame, tmp_path: Path) -> None:
+    contract = load_contract(Project(repo).contract)
+    with pytest.raises(ModelUnreadable, match="enable_onnx_compatible_models"):
+        adopt(tmp_path, rows, contract, tmp_path / "best", metric="average_precision", use_known_after=False, seed=1)
+
+
+def test_an_input_that_is_no_feature_is_named(repo: Path, rows: pd.DataFrame, azures: Path, tmp_path: Path) -> None:
+    import onnx
+
+    folder = tmp_path / "renamed"
+    folder.mkdir()
+    model = onnx.load(str(azures / "model.onnx"))
+    old = model.graph.input[0].name
+    model.graph.input[0].name = "age_in_dog_years"
+    for node in model.graph.node:
+        node.input[:] = ["age_in_dog_years" if name == old else name for name in node.input]
+    onnx.save(model, str(folder / "model.onnx"))
+    contract = load_contract(Project(repo).contract)
+    with pytest.raises(ModelUnreadable, match="age_in_dog_years"):
+        adopt(folder, rows, contract, tmp_path / "best", metric="average_precision", use_known_after=False, seed=1)
