@@ -4,6 +4,7 @@ Its graph takes raw columns, one input each. Before it goes a table from our mat
 service serves it. Nothing of its training is needed, and no pickle is opened.
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ def wrapped(model: Any, contract: Contract, encoding: Encoding) -> Any:
     from pushline.training.graph import Nodes
 
     inner = compose.add_prefix(model, PREFIX)
-    order = {column.name: position for position, column in enumerate(encoding.columns)}
+    order = positions(encoding)
     initial = {constant.name for constant in inner.graph.initializer}
     nodes = Nodes()
     for value in inner.graph.input:
@@ -84,7 +85,7 @@ def wrapped(model: Any, contract: Contract, encoding: Encoding) -> Any:
         if value.name in initial:
             continue
         if name not in order:
-            raise not_understood(f"its input {name!r} is no feature of the contract ({', '.join(order)})")
+            raise not_understood(f"its input {name!r} is no feature of the contract ({', '.join(encoding.names)})")
         raw_column(nodes, value, encoding.columns[order[name]], order[name])
     raw, classes = probabilities_of(inner, contract)
     nodes.nodes += inner.graph.node
@@ -102,6 +103,14 @@ def wrapped(model: Any, contract: Contract, encoding: Encoding) -> Any:
     sets = {each.domain: each.version for each in inner.opset_import}
     sets["ai.onnx.ml"] = max(sets.get("ai.onnx.ml", 0), 2)  # the tables of strings
     return helper.make_model(graph, opset_imports=[helper.make_opsetid(*each) for each in sets.items()], ir_version=inner.ir_version)
+
+
+def positions(encoding: Encoding) -> dict[str, int]:
+    """The matrix column of each raw column, by its name and by the name that converters make of it (`a.b` becomes `a_b`)."""
+    names = list(encoding.names)
+    tame = [re.sub(r"\W", "_", name) for name in names]
+    unique = {name: position for position, name in enumerate(tame) if tame.count(name) == 1}
+    return unique | {name: position for position, name in enumerate(names)}
 
 
 def raw_column(nodes: Any, value: Any, column: EncodedColumn, position: int) -> None:
