@@ -168,7 +168,8 @@ def retire(context: Context, pipeline: str, version: int, json: bool) -> None:
 def runs(context: Context, json: bool) -> None:
     """List every run, newest first."""
     found = runs_of(context).all()
-    show({"runs": found}, json, [f"{run.id} {run.pipeline} {run.version}: {run.state} {run.step}".rstrip() for run in found])
+    lines = [f"{run.id} {run.pipeline} {run.version}: {run.state} {run.step}".rstrip() for run in found]
+    show({"runs": found}, json, lines or ["No run was started yet: `pushline consume train`."])
 
 
 @pipelines.command("run")
