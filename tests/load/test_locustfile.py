@@ -91,7 +91,7 @@ def test_the_key_reaches_the_server_and_no_process_list_or_file(project: Project
     def note(request: bytes) -> tuple[float, bytes]:
         heads.append(request)
         if not arguments:
-            arguments.update(" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True))
+            arguments.update(" ".join(child.cmdline()) for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE)
         return 0.0, SCORE
 
     load_on(project, release, serve(note))
