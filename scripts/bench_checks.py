@@ -50,25 +50,23 @@ def measure(contender: str, rows: int, command: list[str]) -> Cost:
 
 def make_csv(file: Path, rows: int) -> None:
     """A sound table of generated rows, none of them equal."""
-    import duckdb
-
     from pushline.data.contract import load_contract
     from pushline.data.profile import load_profile
     from pushline.data.sample import sample_rows
-    from pushline.data.table import literal, name_of
 
     contract = load_contract(ROOT / "data_checks" / "contract.yml")
     block = sample_rows(load_profile(ROOT / "data_checks" / "profile.json"), contract, BLOCK, seed=1).drop_duplicates()
     distinct = next(column.name for column in reversed(contract.columns) if column.type == "number")
-    names = ", ".join(
-        f"round({name_of(c.name)} + (block * 1000003 % 999983) / 1e7, 7) AS {name_of(c.name)}" if c.name == distinct else name_of(c.name)
-        for c in contract.columns
-    )
-    with duckdb.connect(config={"threads": 2, "memory_limit": "2GB", "temp_directory": str(file.parent)}) as connection:
-        connection.register("block_rows", block)
-        repeats = -(-rows // len(block))
-        table = f"SELECT {names} FROM range({repeats}) t(block), block_rows LIMIT {rows}"  # noqa: S608  names of the contract, quoted
-        connection.execute(f"COPY ({table}) TO {literal(str(file))} (FORMAT csv, HEADER, DELIMITER ',')")
+    place = list(block.columns).index(distinct)
+    parts = [
+        (",".join(map(str, row[:place])), float(row[place]), ",".join(map(str, row[place + 1 :]))) for row in block.itertuples(index=False)
+    ]
+    with file.open("w", encoding="utf-8") as stream:
+        stream.write(",".join(block.columns) + "\n")
+        for repeat in range(-(-rows // len(parts))):
+            shift = (repeat * 1_000_003 % 999_983) / 1e7
+            some = parts[: rows - repeat * len(parts)]
+            stream.write("".join([f"{before},{value + shift:.7f},{after}\n" for before, value, after in some]))
 
 
 def project_without_duplicates(folder: Path) -> None:
