@@ -177,7 +177,7 @@ def test_a_record_that_is_no_record_is_kept_aside(local: LocalTarget) -> None:
     assert local.record.file.with_suffix(".unreadable").read_bytes() == b'{"live": '
 
 
-def test_a_promotion_that_was_cut_off_is_undone(local: LocalTarget, release: ReleaseOf) -> None:
+def test_a_promotion_that_was_cut_off_before_its_record_is_undone(local: LocalTarget, release: ReleaseOf) -> None:
     live = deliver(local, release(1))
     candidate = local.deploy_candidate(release(2), silent)
     cut_off = local.record.read()
@@ -187,6 +187,25 @@ def test_a_promotion_that_was_cut_off_is_undone(local: LocalTarget, release: Rel
     assert found.live == live
     assert "had been cut off" in found.notes[0]
     assert Client(candidate.url).get("/readyz").status == 0
+
+
+@pytest.mark.slow
+def test_a_promotion_that_was_cut_off_behind_its_record_is_completed(
+    local: LocalTarget, release: ReleaseOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = deliver(local, release(1))
+    before = supervisor_of(local)
+    with hammer_on(local, live) as hammer:
+        with monkeypatch.context() as patched:
+            patched.setattr("pushline.release.process.retire", lambda process: None)  # as if killed before it could
+            deliver(local, release(2))
+        found = local.status()
+        hammer.wait_for(100)
+    assert found.live is not None
+    assert found.live.release.id == "v2-test"
+    assert "had been cut off" in found.notes[0]
+    assert psutil.wait_procs([before], timeout=10)[1] == []
+    assert hammer.failures == []
 
 
 @pytest.mark.slow

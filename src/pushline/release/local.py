@@ -21,6 +21,7 @@ from pushline.results import Release
 from pushline.settings import PushlineSettings
 
 LIVE, CANDIDATE = "live", "candidate"
+CUT_OFF = "A command had been cut off; what it had started, or had not yet ended, was ended."
 
 
 class LocalTarget:
@@ -58,7 +59,6 @@ class LocalTarget:
             if state.candidate is not None:
                 tell(f"Discarding the candidate {state.candidate.release.id} that was there.")
                 state = self._without_candidate(state)
-            self.supervisors.sweep(known(state))
             copy = self.folders.keep(release, self.settings)
             self.supervisors.files(CANDIDATE)[0].unlink(missing_ok=True)
 
@@ -118,20 +118,19 @@ class LocalTarget:
 
     def discard(self, tell: Tell) -> bool:
         with self.record.held(tell):
-            state, _ = self._current()
-            was = state.candidate is not None
-            state = self._without_candidate(state)
-            return self.supervisors.sweep(known(state)) or was
+            state, notes = self._current()
+            self._without_candidate(state)
+            return state.candidate is not None or CUT_OFF in notes
 
     def stop(self, tell: Tell) -> bool:
         with self.record.held(tell):
-            state, _ = self._current()
-            was = state.candidate is not None
+            state, notes = self._current()
+            was = state.candidate is not None or CUT_OFF in notes
             state = self._without_candidate(state)
             if state.live is not None and state.live.process is not None:
                 was = process.end(state.live.process) or was
                 self.record.write(msgspec.structs.replace(state, live=msgspec.structs.replace(state.live, process=None)))
-            return self.supervisors.sweep(set()) or was
+            return was
 
     # Looking
 
@@ -156,13 +155,14 @@ class LocalTarget:
     # How
 
     def _current(self) -> tuple[State, list[str]]:
-        """The state as it really is, written back where the record was stale; and what was stale. The lock is held."""
+        """The state as it really is, written back where the record was stale; and what was stale. The lock is held.
+
+        What runs and is in no slot, a killed command left behind: it is ended.
+        """
         state, notes = self.record.read(), []
-        found = state
-        if state.coming is not None:
-            process.end(state.coming)
-            notes.append("A promotion or rollback had been cut off; what it had started was ended.")
-            found = msgspec.structs.replace(found, coming=None)
+        found = msgspec.structs.replace(state, coming=None)
+        if (state.coming is not None and process.end(state.coming, do="retire")) or self.supervisors.sweep(known(found)):
+            notes.append(CUT_OFF)
         if state.candidate is not None and not (state.candidate.process and process.alive(state.candidate.process)):
             notes.append(f"The candidate {state.candidate.release.id} had ended; its record was cleared.")
             found = msgspec.structs.replace(found, candidate=None)
@@ -212,7 +212,7 @@ class LocalTarget:
         try:
             self.record.write(after)
         except BaseException:
-            process.end(started)
+            process.end(started, do="retire")
             raise
         if before is not None:
             tell(f"{release.id} answers at {url}; the release before finishes what it has.")

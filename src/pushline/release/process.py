@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -132,13 +132,16 @@ def ask(control: str, question: dict[str, Any], *, timeout_s: float | None = Non
     return answer if isinstance(answer, dict) else None
 
 
-def end(process: Process, *, drain_s: float | None = None) -> bool:
-    """Let the supervisor drain and end; by force where it does not. True where it ran."""
+def end(process: Process, *, do: Literal["stop", "retire"] = "stop", drain_s: float | None = None) -> bool:
+    """Let the supervisor drain and end; by force where it does not. True where it ran.
+
+    One that may share its socket with another retires: its clients are not hurried, for the other one answers them next.
+    """
     if not alive(process):
         Path(process.control).unlink(missing_ok=True)
         return False
     with contextlib.suppress(Silent):
-        ask(process.control, {"do": "stop"})
+        ask(process.control, {"do": do})
     if not gone(process, DRAIN_S if drain_s is None else drain_s):
         force(process)
     Path(process.control).unlink(missing_ok=True)

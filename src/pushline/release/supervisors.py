@@ -60,7 +60,7 @@ class Supervisors:
             spawned(started)
             answer = wait_ready(started, release, log, errors)
         except BaseException:
-            process.end(started, drain_s=1.0)
+            process.end(started, do="retire", drain_s=1.0)
             raise
         return started, self.url(int(answer["port"]))
 
@@ -104,7 +104,7 @@ class Supervisors:
                 continue  # one that retires ends by itself
             if answer and isinstance(answer.get("pid"), int):
                 pid = int(answer["pid"])
-                swept = process.end(Process(pid=pid, started=process.started(pid), control=str(control))) or swept
+                swept = process.end(Process(pid=pid, started=process.started(pid), control=str(control)), do="retire") or swept
             control.unlink(missing_ok=True)
         return swept
 
