@@ -150,22 +150,25 @@ def write_model_folder(
 
 def save_mlflow(portable: Any, folder: Path, contract: Contract, encoding: Encoding) -> None:
     """The portable graph as an MLflow model. The requirements are said, not inferred: inferring them loads the model in a new process."""
-    import mlflow.onnx
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
+    from pushline.registry.mlflow_store import quietly
 
-    inputs = Schema([ColSpec(type=column_type(contract, name), name=name) for name in encoding.names])
-    label, *chances = output_names(encoding, contract.classes)
-    outputs = Schema([ColSpec(type="string", name=label), *(ColSpec(type="float", name=name) for name in chances)])
     packages = ("mlflow", "numpy", "onnx", "onnxruntime", "pandas")
-    mlflow.onnx.save_model(
-        portable,
-        str(folder),
-        signature=ModelSignature(inputs=inputs, outputs=outputs),
-        pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in packages],
-        onnx_execution_providers=["CPUExecutionProvider"],
-        metadata={"task": "tabular-classification", "contract": contract.hash},
-    )
+    with quietly():
+        import mlflow.onnx
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, Schema
+
+        label, *chances = output_names(encoding, contract.classes)
+        inputs = Schema([ColSpec(type=column_type(contract, name), name=name) for name in encoding.names])
+        outputs = Schema([ColSpec(type="string", name=label), *(ColSpec(type="float", name=name) for name in chances)])
+        mlflow.onnx.save_model(
+            portable,
+            str(folder),
+            signature=ModelSignature(inputs=inputs, outputs=outputs),
+            pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in packages],
+            onnx_execution_providers=["CPUExecutionProvider"],
+            metadata={"task": "tabular-classification", "contract": contract.hash},
+        )
 
 
 def column_type(contract: Contract, name: str) -> str:

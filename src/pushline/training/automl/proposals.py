@@ -7,10 +7,11 @@ where and how we want, and the same scores always lead to the same proposals.
 from collections.abc import Sequence
 from typing import Any
 
-from pushline.training.automl.algorithms import Algorithm, Candidate, Range
+from pushline.training.automl.algorithms import Algorithm, Candidate, Range, Value
 
 # Which algorithm, by rank of its best score, gets the next proposals: the best half of them, the others still their chance.
 TURNS = (0, 0, 1, 0, 2, 0, 1, 3)
+ATTEMPTS = 20
 
 
 class Proposals:
@@ -23,6 +24,7 @@ class Proposals:
         self.best: dict[str, tuple[float, dict[str, Any]]] = {}
         self.searchers: dict[str, Any] = {}
         self.counts: dict[str, int] = {}
+        self.made: dict[str, int] = {}
         self.open: dict[str, str] = {}  # the searcher's id of each proposal by the candidate's name
         self.turn = 0
 
@@ -49,29 +51,49 @@ class Proposals:
                 self.searchers[candidate.algorithm].on_trial_complete(self.open.pop(candidate.name), answer)
 
     def propose(self) -> Candidate | None:
+        """A neighbour of the best, or of the best of another algorithm; None where no algorithm has any left."""
         ranking = sorted(self.best, key=lambda name: -self.best[name][0])
         if not ranking:
             return None
-        name = ranking[TURNS[self.turn % len(TURNS)] % len(ranking)]
+        first = TURNS[self.turn % len(TURNS)] % len(ranking)
         self.turn += 1
-        if name not in self.searchers:
-            self.searchers[name] = searcher(self.algorithms[name], self.best[name], self.seed)
-        self.counts[name] = self.counts.get(name, 0) + 1
-        identity = f"{name}-{self.counts[name]}"
-        parameters = self.searchers[name].suggest(identity)
-        if parameters is None:
-            return None
+        for name in (*ranking[first:], *ranking[:first]):
+            candidate = self.neighbour(name)
+            if candidate is not None:
+                return candidate
+        return None
+
+    def neighbour(self, name: str) -> Candidate | None:
+        """What CFO proposes next for an algorithm; it answers nothing where it comes upon a point it knows."""
         algorithm = self.algorithms[name]
-        fixed = {key: value for key, value in algorithm.portfolio[0].items() if key not in algorithm.space}
-        chosen = {key: int(value) if isinstance(algorithm.space[key].low, int) else float(value) for key, value in parameters.items()}
-        candidate = Candidate(
-            name=f"{name} {len(algorithm.portfolio) + self.counts[name]}",
-            algorithm=name,
-            builder=algorithm.builder,
-            parameters={**fixed, **chosen},
-        )
-        self.open[candidate.name] = identity
-        return candidate
+        if name not in self.searchers:
+            self.searchers[name] = searcher(algorithm, self.best[name], self.seed)
+        for _ in range(ATTEMPTS):
+            self.counts[name] = self.counts.get(name, 0) + 1
+            identity = f"{name}-{self.counts[name]}"
+            parameters = self.searchers[name].suggest(identity)
+            if parameters is None:
+                continue
+            self.made[name] = self.made.get(name, len(algorithm.portfolio)) + 1
+            candidate = Candidate(
+                name=f"{name} {self.made[name]}",
+                algorithm=name,
+                builder=algorithm.builder,
+                parameters={**fixed_of(algorithm), **typed(parameters, algorithm)},
+            )
+            self.open[candidate.name] = identity
+            return candidate
+        return None
+
+
+def fixed_of(algorithm: Algorithm) -> dict[str, Value]:
+    """The parameters that are not searched."""
+    return {key: value for key, value in algorithm.portfolio[0].items() if key not in algorithm.space}
+
+
+def typed(parameters: dict[str, Any], algorithm: Algorithm) -> dict[str, Value]:
+    """A proposal as plain numbers."""
+    return {key: int(value) if isinstance(algorithm.space[key].low, int) else float(value) for key, value in parameters.items()}
 
 
 def portfolio(algorithms: Sequence[Algorithm]) -> list[Candidate]:
