@@ -2,11 +2,11 @@
 
     derived:
       - name: contacted before
-        expression: pdays < 999
+        expression: days_since_order < 999
       - name: calls per year of age
         expression: campaign / age
       - name: single student
-        expression: marital == "single" and job == "student"
+        expression: plan == "trial" and country == "pt"
 
 An expression has numbers, texts in quotes, columns by their names (`column("a name")` where it is not a plain word, dots
 are), `+ - * /`, comparisons, `in (...)`, `and or not`, and the functions log1p, sqrt, abs, min, max, missing and where(test,
