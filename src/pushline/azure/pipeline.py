@@ -45,7 +45,7 @@ def document_of(file: Path, settings: Azure, inputs: Mapping[str, Scalar | Path]
         if node.get("type") == "automl":
             budget = str(inputs.get("budget", settings.budget))
             document["jobs"][key] = (
-                our_automl(file, node, document["inputs"])
+                our_automl(file, key)
                 if settings.engine == "pushline"
                 else azures_automl(node, settings, str(inputs.get("metric", "average_precision")), budget)
             )
@@ -71,13 +71,18 @@ def azures_automl(node: dict[str, Any], settings: Azure, metric: str, budget: st
     return {**node, "primary_metric": PRIMARY[metric], "limits": limits, "training": training}
 
 
-def our_automl(file: Path, node: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """Our AutoML's component: its data from the node, the rest from the pipeline's inputs of the same name."""
-    from pushline.pipelines.definition import AUTOML_DATA, load_component
+def our_automl(file: Path, key: str) -> dict[str, Any]:
+    """Our AutoML's component in the place of the node, bound as the local runner binds it; the budget alone limits its time."""
+    from pushline.pipelines.definition import JobOutput, ParentInput, load_pipeline
 
-    component = load_component((file.parent / "components" / "automl.yml").resolve())
-    bound = {key: node[key] for key in AUTOML_DATA if key in node}
-    bound |= {key: f"${{{{parent.inputs.{key}}}}}" for key in component.inputs if key not in bound and key in known}
+    bound: dict[str, Any] = {}
+    for name, source in load_pipeline(file).jobs[key].inputs.items():
+        if isinstance(source, ParentInput):
+            bound[name] = f"${{{{parent.inputs.{source.name}}}}}"
+        elif isinstance(source, JobOutput):
+            bound[name] = f"${{{{parent.jobs.{source.job}.outputs.{source.output}}}}}"
+        elif name != "timeout_minutes":
+            bound[name] = source
     return {"type": "command", "component": "./components/automl.yml", "inputs": bound}
 
 

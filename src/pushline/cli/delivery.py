@@ -9,11 +9,17 @@ from pushline.cli.stages import stage
 @click.command("train")
 @click.option("--budget", metavar="TIME", help="AutoML's time, such as 45s, 10m or 2h; overrides the pipeline's limits.")
 @click.option("--keep-best", is_flag=True, help="The first Ctrl-C ends the search with the best model so far, the second the run.")
+@click.option("--attach", is_flag=True, help="On aci: follow the run that goes on there, or take what it left; never start one.")
+@click.option("--cancel", is_flag=True, help="On aci: end the run that goes on there.")
 @as_json
 @click.pass_obj
-def train(context: Context, budget: str | None, keep_best: bool, json: bool) -> None:
+def train(context: Context, budget: str | None, keep_best: bool, attach: bool, cancel: bool, json: bool) -> None:
     """Run pipelines/train.yml on the checked data."""
-    stage(context, "train", json, budget=budget or None, keep_best=keep_best)
+    if cancel:
+        ended = context.delivery.cancel_training(budget=budget or None)
+        click.echo(as_text({"cancelled": ended}) if json else "cancelled" if ended else "no training was going on")
+        return
+    stage(context, "train", json, budget=budget or None, keep_best=keep_best, attach=attach)
 
 
 @click.command("register")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 WORKSPACE = GROUP_PATH + "/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
 KINDS = ("data", "codes", "environments", "components", "models")
 CONTAINER = "workspaceblobs"
+ARTIFACTS = "azureml"
 CREATED = {"createdAt": "2026-01-01T00:00:00+00:00", "createdBy": "someone", "createdByType": "Application"}
 
 
@@ -45,7 +46,7 @@ def datastore_named(name: str) -> dict[str, Any]:
         "properties": {
             "datastoreType": "AzureBlob",
             "accountName": STORAGE,
-            "containerName": CONTAINER,
+            "containerName": CONTAINER if name == "workspaceblobstore" else ARTIFACTS,
             "endpoint": "core.windows.net",
             "protocol": "https",
             "isDefault": name == "workspaceblobstore",

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from fake import storage
-from fake.assets import CREATED
-from fake.jobs import ARTIFACTS, Node, Running, running
+from fake.assets import ARTIFACTS, CREATED
+from fake.jobs import Node, Running, running
 from fake.wire import Refusal, Request, Response, route
 from fake.world import HISTORY, STORAGE, WORKSPACE_ID
 

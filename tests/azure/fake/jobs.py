@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fake import automl, storage
-from fake.assets import CONTAINER, CREATED, WORKSPACE, address
+from fake.assets import ARTIFACTS, CONTAINER, CREATED, WORKSPACE, address
 from fake.resources import ARM, accepted, authorize, check, get, put
 from fake.wire import Refusal, Request, Response, route
 from fake.world import HISTORY, WORKSPACE_ID
@@ -22,7 +22,6 @@ from fake.world import HISTORY, WORKSPACE_ID
 if TYPE_CHECKING:
     from fake.world import World
 
-ARTIFACTS = "azureml"
 BINDING = re.compile(r"\$\{\{\s*([\w.\-]+)\s*\}\}")
 KEPT_FROM_HERE = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 

@@ -61,7 +61,7 @@ class Loopback:
         if script is not None:
             self.world.services["blobs"] = storage.Blobs(script, estate.STORAGE_KEY)
             self.world.services["blobs"].wait()
-            for container in (assets.CONTAINER, jobs.ARTIFACTS):
+            for container in (assets.CONTAINER, assets.ARTIFACTS):
                 storage.make_container(self.world, container)
         self.proxy.start()
         return self

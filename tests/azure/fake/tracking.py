@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from fake import storage
+from fake.assets import ARTIFACTS
 from fake.history import SCOPE
-from fake.jobs import ARTIFACTS, Node, Running
+from fake.jobs import Node, Running
 from fake.proxy import free_port
 from fake.resources import authorize_data
 from fake.wire import Refusal, Request, Response, route

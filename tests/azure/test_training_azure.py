@@ -1,0 +1,117 @@
+"""Training on Azure: what it leaves, and how it goes wrong, through the real command."""
+
+import msgspec
+import pytest
+from fake.loopback import TRAINING, Loopback
+
+from conftest import Command
+from pushline import results
+from pushline.project import Project
+from pushline.results import Checked, Trained, Trial
+
+pytestmark = pytest.mark.slow
+
+
+ROWS = 1500
+
+
+def checked(project: Project, rows: str) -> None:
+    """A result of check-data with a table, as that stage leaves it."""
+    import pandas as pd
+
+    from pushline.data.contract import load_contract
+    from pushline.data.profile import load_profile
+    from pushline.data.sample import sample_rows
+
+    table = project.build / "check-data" / "table.parquet"
+    table.parent.mkdir(parents=True)
+    frame: pd.DataFrame = sample_rows(load_profile(project.profile), load_contract(project.contract), ROWS, 5)
+    frame.to_parquet(table)
+    made = Checked(data_version=rows, file="calls.csv", table=str(table), rows=ROWS, columns=21, findings=(), critical=0, warning=0, info=0)
+    results.save(project.build, made)
+
+
+def test_a_failed_step_shows_its_own_words_and_where_to_look(azure: Loopback, aci: Project, command: Command) -> None:
+    checked(aci, "00000000000000a1")
+    azure.world.sabotage["prepare"] = "echo 'no space left on node 7' >&2; exit 3"
+    ended = command("train", client=TRAINING)
+    assert ended.code == 4
+    assert "The step prepare of" in ended.err
+    assert "no space left on node 7" in ended.err
+    assert "https://ml.azure.com/runs/" in ended.err
+    assert "no space left" in (aci.build / "train" / "steps" / "prepare.log").read_text()
+
+
+def test_a_training_is_found_again_and_cancelled(azure: Loopback, aci: Project, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pushline.azure.training import AzureTraining
+
+    checked(aci, "00000000000000a2")
+    azure.world.sabotage["prepare"] = "sleep 60"
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as interrupting:
+        interrupting.setattr(AzureTraining, "children", killed)
+        interrupted = command("train", client=TRAINING)
+    assert interrupted.code == 130
+    assert "train --attach" in interrupted.err
+    jobs = len(azure.world.jobs)
+    assert command("train", "--cancel", client=TRAINING).code == 0
+    attached = command("train", "--attach", client=TRAINING)
+    assert attached.code == 2
+    assert "canceled" in attached.err
+    assert len(azure.world.jobs) == jobs, "neither started another job"
+
+
+def test_a_quota_that_does_not_reach_names_the_settings(aci: Project, command: Command) -> None:
+    checked(aci, "00000000000000a3")
+    ended = command("train", client=TRAINING, PUSHLINE_AZURE__CLUSTER="too-large", PUSHLINE_AZURE__MAX_NODES="50")
+    assert ended.code == 4
+    assert "quota" in ended.err
+    assert "max_nodes" in ended.err
+
+
+def test_a_size_that_azure_does_not_have_names_the_setting(aci: Project, command: Command) -> None:
+    checked(aci, "00000000000000a4")
+    ended = command("train", client=TRAINING, PUSHLINE_AZURE__CLUSTER="odd", PUSHLINE_AZURE__VM_SIZE="Standard_Imaginary_v9")
+    assert ended.code == 4
+    assert "vm_size" in ended.err
+
+
+def test_azures_automl_gives_a_model_that_we_serve_and_its_trials(azure: Loopback, aci: Project, command: Command) -> None:
+    checked(aci, "00000000000000b1")
+    ended = command("train", client=TRAINING, PUSHLINE_AZURE__ENGINE="azure", PUSHLINE_AZURE__BUDGET="20m")
+    assert ended.code == 0, ended.err
+    trained = results.load(aci.build, Trained)
+    assert trained.algorithm.startswith("Azure AutoML: ")
+    assert len(trained.leaderboard) == 3
+    assert trained.leaderboard[0].score == max(trial.score or 0 for trial in trained.leaderboard)
+    kept = (aci.build / "train" / "leaderboard.json").read_bytes()
+    assert msgspec.json.decode(kept, type=tuple[Trial, ...]) == trained.leaderboard
+    [node] = [job.properties["jobs"]["automl"] for job in azure.world.jobs.values() if job.properties["jobs"]["automl"]["type"] == "automl"]
+    assert node["primary_metric"] == "average_precision_score_weighted"
+    assert node["limits"] == {
+        "enable_early_termination": True,
+        "max_concurrent_trials": 5,
+        "timeout_minutes": 20,
+        "trial_timeout_minutes": 15,
+    }
+    assert node["training"]["enable_onnx_compatible_models"] is True
+    assert node["training"]["enable_vote_ensemble"] is True
+
+
+def test_a_model_without_onnx_stops_the_stage_and_names_the_setting(azure: Loopback, aci: Project, command: Command) -> None:
+    checked(aci, "00000000000000b2")
+    azure.world.behaviour["no-onnx"] = "yes"
+    ended = command("train", client=TRAINING, PUSHLINE_AZURE__ENGINE="azure", PUSHLINE_AZURE__BUDGET="20m")
+    assert ended.code == 4
+    assert "engine = " in ended.err
+    assert "enable_onnx_compatible_models" in ended.err
+
+
+def test_a_metric_that_azures_automl_does_not_know_is_a_setting(aci: Project, command: Command) -> None:
+    checked(aci, "00000000000000b3")
+    ended = command("train", client=TRAINING, PUSHLINE_AZURE__ENGINE="azure", PUSHLINE_TRAINING__METRIC="log_loss")
+    assert ended.code == 2
+    assert "log_loss" in ended.err
