@@ -7,6 +7,7 @@ user, the health check, signals, limits and layers; it does not prove the real b
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -119,15 +120,31 @@ def context(repo: Path, release: Release, tmp_path_factory: pytest.TempPathFacto
 def wheels(repo: Path, engine: Engine, base: str) -> Path:
     """The locked packages as files, so that the build needs no network and pip no settings of this machine."""
     folder = engine.folder / "wheels"
-    version = engine.run("run", "--rm", "--network", "none", base, "python", "-c", "import sys; print(*sys.version_info[:2], sep='')")
-    kinds = ["--implementation", "cp", "--abi", f"cp{version}", "--abi", "abi3", "--abi", "none", "--python-version", version]
+    version = engine.run("run", "--rm", "--network", "none", base, "python", "-c", "import platform; print(platform.python_version())")
+    number = "".join(version.split(".")[:2])
+    kinds = ["--implementation", "cp", "--abi", f"cp{number}", "--abi", "abi3", "--abi", "none", "--python-version", number]
     for platform in ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"):
         kinds += ["--platform", platform]
-    locked = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(repo / "requirements" / "base.txt")]
+    wanted = engine.folder / "wanted.txt"
+    wanted.write_text(locked_for((repo / "requirements" / "base.txt").read_text(), version))
+    locked = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(wanted)]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *kinds, *locked, "-d", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
     return folder
+
+
+def locked_for(lock: str, python: str) -> str:
+    """The part of a universal lock that another Python takes: pip judges its conditions by the Python it runs on itself."""
+    from packaging.markers import Marker
+
+    kept = []
+    for block in re.split(r"\n(?=\S)", lock):
+        condition = re.search(r";\s*(.+?)\s*\\?$", block.splitlines()[0] if block else "")
+        names = {"python_version": ".".join(python.split(".")[:2]), "python_full_version": python}
+        if condition is None or Marker(condition[1]).evaluate(names):
+            kept.append(re.sub(r"\s*;.+?(\s*\\?)$", r"\1", block, count=1, flags=re.MULTILINE))
+    return "\n".join(kept) + "\n"
 
 
 class Builder:
