@@ -30,6 +30,7 @@ from pushline.settings import PushlineSettings
 Tell = Callable[[str], None]
 ENDED = frozenset({"Completed", "Failed", "Canceled", "NotResponding"})
 FIRST_LOOK_S, LAST_LOOK_S = 1.0, 15.0
+CANCEL_S = 120.0
 LAST_LINES = 8
 ATTEMPTS = 50
 LARGE = frozenset({"train.parquet", "rejects.parquet"})  # stay on Azure
@@ -167,7 +168,11 @@ class AzureTraining:
             return False
         with asking(f"cancelling {newest.name}"), quietly():
             self.cloud.ml.jobs.begin_cancel(newest.name).result()
-        tell(f"Cancelled {newest.name}.")
+        until, ended = time.monotonic() + CANCEL_S, newest
+        while ended.status not in ENDED and time.monotonic() < until:
+            time.sleep(FIRST_LOOK_S)
+            ended = self.find(newest.name) or ended
+        tell(f"Cancelled {newest.name}." if ended.status in ENDED else f"{newest.name} is being cancelled; Azure takes its time.")
         return True
 
     def failed(self, job: Found, out: Path) -> StepFailed:
