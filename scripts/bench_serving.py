@@ -85,49 +85,14 @@ def bench(folder: Path, said: argparse.Namespace) -> list[dict[str, Any]]:
 
 def make_models(folder: Path) -> Any:
     """The fitted pipeline as mlflow saves it, and as Pushline exports it; the rows they are asked for."""
-    import warnings
+    from fixed_model import fit_fixed, save_as_folder, save_as_mlflow
 
-    warnings.simplefilter("ignore")
-    import lightgbm
-    import mlflow.sklearn
-    import numpy as np
-    from mlflow.models import infer_signature
-    from sklearn.compose import ColumnTransformer
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import OrdinalEncoder
-
-    from pushline.data.contract import load_contract
-    from pushline.data.encoding import encoding_of
-    from pushline.data.profile import load_profile
-    from pushline.data.sample import sample_rows
-    from pushline.project import Project
-    from pushline.training.export import Origin, write_model_folder
-    from pushline.training.graph import Calibration, matrix_graph
-    from pushline.training.trees import trees_of
-
-    project = Project(REPO)
-    contract = load_contract(project.contract)
-    features = contract.features()
-    table = sample_rows(load_profile(project.profile), contract, 20_000, 7)
-    names = [c.name for c in features]
-    # In the contract's order, so that both sides feed the trees the same matrix.
-    columns = [(c.name, OrdinalEncoder(categories=[list(c.allowed or ())]) if c.is_text else "passthrough", [c.name]) for c in features]
-    pipeline = Pipeline([("columns", ColumnTransformer(columns)), ("trees", lightgbm.LGBMClassifier(n_jobs=1, verbose=-1, random_state=7))])
-    labels = (table[contract.label.name] == contract.positive).to_numpy().astype(np.int64)
-    pipeline.fit(table[names], labels)
-    expected = pipeline.predict_proba(table[names].head(20))[:, 1]
+    fixed = fit_fixed(REPO)
+    save_as_folder(fixed, folder / "model")
+    save_as_mlflow(fixed, folder / "mlflow")
+    expected = fixed.pipeline.predict_proba(fixed.frame.head(20))[:, 1]
     (folder / "expected.json").write_text(json.dumps(expected.tolist()))
-    signature = infer_signature(table[names].head(5), pipeline.predict_proba(table[names].head(5)))
-    mlflow.sklearn.save_model(
-        pipeline, str(folder / "mlflow"), serialization_format="cloudpickle", pyfunc_predict_fn="predict_proba", signature=signature
-    )
-    trees = trees_of(pipeline["trees"], 2)
-    graph = matrix_graph([trees], [1.0], Calibration(), columns=len(features), classes=2)
-    write_model_folder(
-        folder / "model", graph.SerializeToString(), contract, encoding_of(features), threshold=0.5, algorithm="LightGBM",
-        golden=table.head(20), origin=Origin(data_version="0" * 16, git_revision="bench", generated_sample=True), card="bench\n",
-    )  # fmt: skip
-    return json.loads(table[names].head(1000).to_json(orient="records"))
+    return json.loads(fixed.frame.head(1000).to_json(orient="records", double_precision=15))
 
 
 def our_body(rows: Any, size: int) -> bytes:

@@ -1,0 +1,48 @@
+"""The page about the service: its commands and clients work as they are printed."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from command import clean_environment
+from pushline.project import Project
+from pushline.release.local import LocalTarget
+from pushline.serving.problems import TITLES
+
+from .conftest import ReleaseOf, deliver
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+def test_the_page_names_every_problem_with_its_status(repo: Path) -> None:
+    page = (repo / "docs" / "serving.md").read_text(encoding="utf-8")
+    for kind, (status, _) in TITLES.items():
+        if kind != "internal":
+            assert re.search(rf"^\|[^|]*{status}[^|]*\|[^|]*`{kind}`", page, re.MULTILINE), kind
+
+
+@pytest.mark.slow
+def test_the_commands_and_clients_of_the_page_work(
+    repo: Path, project: Project, local: LocalTarget, release: ReleaseOf, free_port: int
+) -> None:
+    deliver(local, release(1))
+    page = (repo / "docs" / "serving.md").read_text(encoding="utf-8").replace("8123", str(free_port))
+    (project.root / "client.py").write_text("\n".join(blocks(page, "python")))
+    (project.root / "client.js").write_text("\n".join(blocks(page, "js")))
+    commands, *others = blocks(page, "sh")
+    clients = ["python client.py", *(["node client.js"] if shutil.which("node") else [])]
+    script = "\n".join([commands, *clients, *others])
+    environment = clean_environment({"PUSHLINE_SERVING__PORT": str(free_port)})
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    ran = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert len(re.findall(r"\[ ?\d\.\d+, \d\.\d+ ?\]\n", ran.stdout)) == len(clients)
+    assert '"probability"' in ran.stdout
