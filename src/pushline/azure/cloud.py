@@ -13,6 +13,7 @@ from msgspec import Struct
 from pushline.azure.arm import PATIENCE, Arm
 from pushline.azure.credential import credential
 from pushline.azure.failures import asking
+from pushline.azure.packages import needs_azure
 from pushline.errors import SettingsError
 from pushline.settings import Azure
 
@@ -40,6 +41,7 @@ class Cloud:
     """The workspace that the settings name."""
 
     def __init__(self, settings: Azure) -> None:
+        needs_azure()
         for name in ("subscription", "resource_group", "workspace"):
             if not getattr(settings, name):
                 raise SettingsError(
