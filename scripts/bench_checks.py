@@ -153,7 +153,8 @@ def page(costs: list[Cost]) -> str:
             "| --: | --- | --: | --: | --: |",
             *rows,
             "",
-            f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; load {os.getloadavg()[0]:.1f}.",
+            f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; load average at the end {os.getloadavg()[0]:.1f}. "
+            "On a busy machine the wall clock grows, CPU and memory hardly do.",
             "",
         ]
     )
