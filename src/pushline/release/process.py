@@ -34,18 +34,41 @@ def control_folder(state: Path) -> Path:
     """Where control sockets lie: beside the state, or in a short private folder where that path is too long for a socket."""
     near = state / "run"
     if len(os.fsencode(near)) + 24 < SOCKET_PATH_LIMIT:
-        folder = near
-    else:
-        name = hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
-        folder = Path(tempfile.gettempdir()) / f"pushline-{os.getuid()}-{name}"
+        return near
+    name = hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"pushline-{os.getuid()}-{name}"
+
+
+def controls(state: Path) -> list[Path]:
+    """The control sockets there are; none where another user has made the folder, for what they say could not be believed."""
+    folder = control_folder(state)
+    try:
+        ours = folder.stat().st_uid == os.getuid()
+    except OSError:
+        return []
+    return sorted(folder.glob("*.sock")) if ours else []
+
+
+def new_control(state: Path) -> Path:
+    """A name for a control socket, in a folder that only its owner enters."""
+    folder = control_folder(state)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_uid != os.getuid():
+            raise TargetError(
+                f"{folder} belongs to another user.", why="It holds the control sockets.", do="Remove it, then run this again."
+            )
+        folder.chmod(0o700)
     except OSError as error:
         raise cannot_write(folder, error) from error
-    if folder.stat().st_uid != os.getuid():
-        raise TargetError(f"{folder} belongs to another user.", why="It holds the control sockets.", do="Remove it, then run this again.")
-    folder.chmod(0o700)
-    return folder
+    return folder / f"{secrets.token_hex(6)}.sock"
+
+
+def forget(control: Path) -> None:
+    """Remove a control socket that nobody answers on, and its folder with the last one."""
+    control.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        control.parent.rmdir()
 
 
 def spawn(arguments: list[str], environment: Mapping[str, str], control: Path, errors: Path) -> Process:
@@ -73,10 +96,6 @@ def spawn(arguments: list[str], environment: Mapping[str, str], control: Path, e
     finally:
         os.close(output)
     return Process(pid=pid, started=started(pid), control=str(control))
-
-
-def new_control(folder: Path) -> Path:
-    return folder / f"{secrets.token_hex(6)}.sock"
 
 
 def started(pid: int) -> str:
@@ -138,13 +157,13 @@ def end(process: Process, *, do: Literal["stop", "retire"] = "stop", drain_s: fl
     One that may share its socket with another retires: its clients are not hurried, for the other one answers them next.
     """
     if not alive(process):
-        Path(process.control).unlink(missing_ok=True)
+        forget(Path(process.control))
         return False
     with contextlib.suppress(Silent):
         ask(process.control, {"do": do})
     if not gone(process, DRAIN_S if drain_s is None else drain_s):
         force(process)
-    Path(process.control).unlink(missing_ok=True)
+    forget(Path(process.control))
     return True
 
 

@@ -52,7 +52,7 @@ class Supervisors:
 
         Raises TargetError, with the last it said, or ModelUnreadable where that was the model.
         """
-        control = process.new_control(process.control_folder(self.project.state))
+        control = process.new_control(self.project.state)
         log, errors = self.files(slot)
         arguments = self.arguments(release, log, control, port, take_over, tied_to)
         started = process.spawn(arguments, environment_of(settings), control, errors)
@@ -93,7 +93,7 @@ class Supervisors:
     def sweep(self, known: set[str]) -> bool:
         """End supervisors whose control sockets nobody knows: a command was killed before it could. True where one ran."""
         swept = False
-        for control in sorted(process.control_folder(self.project.state).glob("*.sock")):
+        for control in process.controls(self.project.state):
             if str(control) in known:
                 continue
             try:
@@ -105,7 +105,7 @@ class Supervisors:
             if answer and isinstance(answer.get("pid"), int):
                 pid = int(answer["pid"])
                 swept = process.end(Process(pid=pid, started=process.started(pid), control=str(control)), do="retire") or swept
-            control.unlink(missing_ok=True)
+            process.forget(control)
         return swept
 
 
