@@ -43,3 +43,9 @@ def make_model_folder(csv: Path, project: Project, out: Path, budget_s: float = 
         use_known_after=False,
     )
     return out / "model"
+
+
+def table_csv_of(frame: pd.DataFrame, file: Path) -> Path:
+    """The rows as the CSV file that check-data reads."""
+    frame.to_csv(file, index=False)
+    return file

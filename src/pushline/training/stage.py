@@ -23,6 +23,7 @@ from pushline.training.best_model import LEADERBOARD, BestModel, read_best_model
 from pushline.training.conclude import EVALUATION
 from pushline.training.find import STOP_FILE
 from pushline.training.prepare import COUNTS, HOLDOUT, Counts
+from pushline.training.threshold import parse_objective
 
 if TYPE_CHECKING:
     from pushline.pipelines.runner import Ran
@@ -134,7 +135,8 @@ def inputs_of(project: Project, settings: PushlineSettings, checked: Checked, bu
     """The pipeline's inputs: the settings of training, and where the data comes from."""
     training = settings.training
     time = budget or (settings.azure.budget if settings.target == "aci" else training.local_budget)
-    seconds(time)
+    seconds(time)  # what is wrong with a setting is said now, not after the search
+    parse_objective(training.objective)
     return {
         "data": Path(checked.table),
         "contract": project.contract,

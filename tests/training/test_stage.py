@@ -1,0 +1,120 @@
+"""The train stage through the real command, on a copy of the project."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+import pytest
+
+from pushline.data.contract import load_contract
+from pushline.data.profile import load_profile
+from pushline.data.sample import sample_rows
+from pushline.project import Project
+from pushline.results import Trained, load
+from pushline.training.best_model import BestModel
+from training.model_folders import table_csv_of
+
+Run = Callable[..., object]
+pytestmark = pytest.mark.slow
+
+
+def limit(project: Project, lines: str) -> None:
+    """Write limits into the AutoML node."""
+    file = project.pipelines / "train.yml"
+    text = file.read_text()
+    assert "    limits:\n" in text
+    file.write_text(text.replace("    limits:\n", f"    limits:\n{lines}"))
+
+
+def checked(project: Project, run_pushline: Run, *, rows: int = 1500, shuffled: bool = False) -> Project:
+    """A project with a checked table of generated rows; `shuffled`: the label says nothing."""
+    contract = load_contract(project.contract)
+    frame = sample_rows(load_profile(project.profile), contract, rows, 5)
+    if shuffled:
+        label = contract.label.name
+        frame[label] = frame[label].sample(frac=1, random_state=1).to_numpy()
+    file = table_csv_of(frame, project.root / "rows.csv")
+    assert run_pushline(project, "check-data", str(file)).code == 0
+    return project
+
+
+def best_of(project: Project) -> BestModel:
+    (file,) = (project.build / "train" / "steps").rglob("automl.json")
+    return msgspec.json.decode(file.read_bytes(), type=BestModel)
+
+
+def test_the_nodes_limits_hold_on_this_machine(project: Project, run_pushline: Run) -> None:
+    limit(project, "      max_trials: 2\n")
+    checked(project, run_pushline)
+    ran = run_pushline(project, "train", "--budget", "60s")
+    assert ran.code == 0, ran.err
+    trained, best = load(project.build, Trained), best_of(project)
+    assert best.stopped == "2 trials were made"
+    assert trained.leaderboard == best.leaderboard
+    assert sum(trial.name != "Vote" for trial in trained.leaderboard) == 2
+    assert trained.train_rows + trained.holdout_rows <= 1500
+    assert len(pd.read_parquet(trained.holdout)) == trained.holdout_rows
+    assert Path(trained.card).read_text().startswith("---\n")
+    assert best.curve
+
+
+def test_labels_that_say_nothing_give_a_worthless_card_and_are_not_accepted(project: Project, run_pushline: Run) -> None:
+    limit(project, "      max_trials: 1\n")
+    checked(project, run_pushline, rows=2500, shuffled=True)
+    assert run_pushline(project, "train").code == 0
+    assert "**This model is worthless.**" in Path(load(project.build, Trained).card).read_text()
+    assert run_pushline(project, "register").code == 0
+    refused = run_pushline(project, "deploy")
+    assert refused.code == 1
+    assert "floor" in refused.err
+
+
+def test_a_treatment_of_the_rare_class_is_compared_on_the_card(project: Project, run_pushline: Run) -> None:
+    limit(project, "      max_trials: 1\n")
+    checked(project, run_pushline)
+    ran = run_pushline(project, "train", env={"PUSHLINE_TRAINING__IMBALANCE": "class_weight", "PUSHLINE_TRAINING__OBJECTIVE": "recall:0.8"})
+    assert ran.code == 0, ran.err
+    card = Path(load(project.build, Trained).card).read_text()
+    assert "| none |" in card
+    assert "| class_weight |" in card
+    assert "`recall:0.8`" in card
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "why"),
+    [
+        (("--budget", "soon"), {}, "'soon' is not a duration"),
+        ((), {"PUSHLINE_TRAINING__OBJECTIVE": "f2"}, "'f2' is not an objective"),
+        ((), {"PUSHLINE_TRAINING__METRIC": "gini"}, "gini"),
+    ],
+)
+def test_a_setting_that_means_nothing_stops_before_anything_runs(project: Project, run_pushline: Run, arguments, env, why) -> None:
+    checked(project, run_pushline)
+    refused = run_pushline(project, "train", *arguments, env=env)
+    assert refused.code == 2
+    assert why in refused.err
+    assert not (project.build / "train" / "steps").exists()
+
+
+def test_an_interruption_keeps_the_best_so_far_when_asked(project: Project, run_pushline: Run) -> None:
+    checked(project, run_pushline)
+    command = [sys.executable, "-m", "pushline", "train", "--budget", "20m", "--keep-best"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PUSHLINE_")}
+    started = subprocess.Popen(command, cwd=project.root, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    with started as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "best 0." in line:
+                process.send_signal(signal.SIGINT)
+                break
+        at = time.monotonic()
+        rest = process.stderr.read()
+    assert process.returncode == 0, rest
+    assert time.monotonic() - at < 120
+    assert best_of(project).stopped == "it was interrupted"
