@@ -53,7 +53,7 @@ BOOSTING = {
 FOREST = {"max_leaf_nodes": Range(16, 400), "min_samples_leaf": Range(1, 100), "max_features": Range(0.1, 1.0, log=False)}
 
 # In the order in which they are tried. Slow and regularised first: facts and bench say that this wins or comes close on
-# tables of this kind (docs/decisions/0031-automl.md), and LightGBM needs under a second for it.
+# tables of this kind (docs/decisions/0040-automl-search.md), and LightGBM needs under a second for it.
 ALGORITHMS: dict[str, Algorithm] = {
     algorithm.name: algorithm
     for algorithm in (
