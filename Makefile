@@ -45,6 +45,9 @@ test-fast: setup  ## the daily subset
 docs: setup  ## write what the documentation takes from the program
 	@$(BIN)/python scripts/generate_docs.py
 
+image: setup  ## the scoring image of the live release
+	$(BIN)/python scripts/image.py
+
 bench: setup  ## the service beside mlflow models serve, on the same model
 	$(BIN)/python scripts/bench_serving.py
 

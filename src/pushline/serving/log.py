@@ -40,6 +40,7 @@ class Log:
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.keep_writing, name="log", daemon=True)
         self.out = sys.stdout.fileno()
+        self.opened = False  # whether `out` is ours to close
         self.open()
 
     def open(self) -> None:
@@ -47,17 +48,17 @@ class Log:
         if self.file is None:
             return
         with contextlib.suppress(OSError):
-            if self.out > 2 and self.file.stat().st_ino == os.fstat(self.out).st_ino:
+            if self.opened and self.file.stat().st_ino == os.fstat(self.out).st_ino:
                 return
         try:
             out = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            if self.out > 2:
+            if self.opened:
                 return
             raise cannot_write(self.file, error) from error
-        if self.out > 2:
+        if self.opened:
             os.close(self.out)
-        self.out = out
+        self.out, self.opened = out, True
 
     def put_aside(self) -> None:
         """Rename a full file; only one process may do this."""
@@ -90,6 +91,7 @@ class Log:
     def keep_writing(self) -> None:
         while not self.stopping.wait(EVERY_S):
             self.write()
+        self.write()
 
     def write(self) -> None:
         """Write what is waiting."""
@@ -117,5 +119,3 @@ class Log:
         self.stopping.set()
         if self.thread.is_alive():
             self.thread.join(timeout=1)
-        if not self.thread.is_alive():
-            self.write()

@@ -16,9 +16,9 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from pushline.data.contract import Contract, load_contract
+from pushline.data.contract import Contract, parse_contract
 from pushline.data.encoding import Encoding
-from pushline.errors import ModelUnreadable
+from pushline.errors import ContractError, ModelUnreadable
 from pushline.results import Scalar
 
 PORTABLE = "model.onnx"
@@ -70,15 +70,23 @@ def read_golden(folder: Path) -> tuple[GoldenRow, ...]:
 
 
 def read_contract(folder: Path) -> Contract:
-    return load_contract(folder / CONTRACT)
+    try:
+        return parse_contract(msgspec.json.decode((folder / CONTRACT).read_bytes()), CONTRACT)
+    except (OSError, msgspec.DecodeError, ContractError) as error:
+        raise unusable(folder, f"{CONTRACT}: {' '.join(str(error).split())}") from error
 
 
 def _read(file: Path, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(file.read_bytes(), type=kind)
     except (OSError, msgspec.DecodeError) as error:
-        raise ModelUnreadable(
-            f"The model folder {file.parent} can't be used.",
-            why=f"{file.name}: {error}.",
-            do="Register the model again, or roll back to a version that is whole.",
-        ) from error
+        raise unusable(file.parent, f"{file.name}: {error}") from error
+
+
+def unusable(folder: Path, why: str) -> ModelUnreadable:
+    """The error for a model folder that is not whole, or not what training wrote."""
+    return ModelUnreadable(
+        f"The model folder {folder} can't be used.",
+        why=f"{why.rstrip('.')}.",
+        do="Register the model again, or roll back to a version that is whole.",
+    )

@@ -10,8 +10,7 @@ import msgspec
 import numpy as np
 
 from pushline.data.encoding import encode_rows
-from pushline.errors import ModelUnreadable
-from pushline.serving.model_folder import MATRIX, MATRIX_INPUT, PROBABILITIES, read_contract, read_golden, read_scoring
+from pushline.serving.model_folder import MATRIX, MATRIX_INPUT, PROBABILITIES, read_contract, read_golden, read_scoring, unusable
 from pushline.serving.payload import Payload, Row
 
 Matrix = np.ndarray[Any, np.dtype[np.float32]]
@@ -135,11 +134,3 @@ def session_of(folder: Path, sha256: str) -> Any:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise unusable(folder, f"{MATRIX}: {error}") from error
-
-
-def unusable(folder: Path, why: str) -> ModelUnreadable:
-    return ModelUnreadable(
-        f"The model folder {folder} can't be used.",
-        why=f"{why}.",
-        do="Register the model again, or roll back to a version that is whole.",
-    )
