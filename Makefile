@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+# Two at a time: many tests wait for processes. The tests of a folder share what is expensive to make and stay together.
+SIDE_BY_SIDE := -q -n 2 --dist loadgroup
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 help:  ## list the targets
@@ -37,10 +39,10 @@ format: setup  ## write the code the way check wants it
 	$(BIN)/ruff format .
 
 test: setup  ## every test
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 
 test-fast: setup  ## the daily subset
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow"
 
 docs: setup  ## write what the documentation takes from the program
 	@$(BIN)/python scripts/generate_docs.py
