@@ -26,13 +26,13 @@ def asking(what: str) -> Iterator[None]:
         raise not_let_in(what, error) from error
     except HttpResponseError as error:
         raise refused(what, error) from error
+    except MlException as error:
+        raise TargetError(f"Azure ML stopped while {what}.", why=first_line(error), do=AGAIN) from error
     except AzureError as error:  # no connection, no answer in time
         inner = house_error_in(error)
         if inner is not None:
             raise inner from error
         raise TargetError(f"Azure did not answer while {what}.", why=first_line(error), do=f"Check the network. {AGAIN}") from error
-    except MlException as error:
-        raise TargetError(f"Azure ML stopped while {what}.", why=first_line(error), do=AGAIN) from error
 
 
 def house_error_in(error: BaseException) -> PushlineError | None:

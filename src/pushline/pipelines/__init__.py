@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pushline.azure.published import AzurePipelines
     from pushline.pipelines.published import Version
     from pushline.pipelines.runs import Run
     from pushline.pipelines.schedule import Schedule
@@ -40,17 +41,16 @@ class Schedules(Protocol):
 def open_publisher(project: "Project", settings: "PushlineSettings") -> Publisher:
     """Where the target of the settings keeps published pipelines."""
     if settings.target == "aci":
-        raise not_on_azure("publish")
+        return on_azure(project, settings)
     from pushline.pipelines.published import PublishedPipelines
 
-    training = {name: getattr(settings.training, name) for name in settings.training.__struct_fields__}
-    return PublishedPipelines(project, {**training, "budget": settings.training.local_budget})
+    return PublishedPipelines(project, {**training_of(settings), "budget": settings.training.local_budget})
 
 
 def open_consumer(project: "Project", settings: "PushlineSettings", url: str | None) -> Consumer:
     """The REST interface of published pipelines: at `url`, or where the target of the settings has it."""
     if settings.target == "aci" and url is None:
-        raise not_on_azure("consume")
+        return on_azure(project, settings)
     from pushline.pipelines.client import client_of
 
     return client_of(project, url)
@@ -59,17 +59,17 @@ def open_consumer(project: "Project", settings: "PushlineSettings", url: str | N
 def open_schedules(project: "Project", settings: "PushlineSettings") -> Schedules:
     """Where the target of the settings keeps schedules."""
     if settings.target == "aci":
-        raise not_on_azure("schedule")
+        return on_azure(project, settings)
     from pushline.pipelines.schedule import WorkflowSchedules
 
     return WorkflowSchedules(project)
 
 
-def not_on_azure(command: str) -> Exception:
-    from pushline.errors import SettingsError
+def training_of(settings: "PushlineSettings") -> "dict[str, Scalar]":
+    return {name: getattr(settings.training, name) for name in settings.training.__struct_fields__}
 
-    return SettingsError(
-        f"`pushline {command}` has no Azure side here.",
-        why="target is aci, and published pipelines of this version live on this machine.",
-        do="Run it with PUSHLINE_TARGET=local.",
-    )
+
+def on_azure(project: "Project", settings: "PushlineSettings") -> "AzurePipelines":
+    from pushline.azure.published import AzurePipelines
+
+    return AzurePipelines(project, settings, {**training_of(settings), "budget": settings.azure.budget})

@@ -6,6 +6,7 @@ from fake import (  # noqa: F401 - importing them registers their routes
     assets,
     computes,
     directory,
+    endpoints,
     estate,
     groups,
     history,

@@ -1,0 +1,83 @@
+"""Batch endpoints of pipeline components, and schedules: what a published pipeline is in Azure."""
+
+from typing import TYPE_CHECKING, Any
+
+from fake import jobs
+from fake.assets import CREATED, WORKSPACE
+from fake.resources import ARM, accepted, authorize, check, children, get, put
+from fake.wire import Refusal, Request, Response, route
+from fake.world import REGION, WORKSPACE_ID
+
+if TYPE_CHECKING:
+    from fake.world import World
+
+ENDPOINT = WORKSPACE + "/batchEndpoints/{name}"
+DEPLOYMENT = ENDPOINT + "/deployments/{deployment}"
+INVOCATION = "{name}." + f"{REGION}.inference.ml.azure.com"
+SCHEDULE = WORKSPACE + "/schedules/{name}"
+
+
+def readable(path: str) -> None:
+    @route("GET", ARM, path)
+    def read(world: "World", request: Request, **_: str) -> Response:
+        authorize(world, request)
+        return Response(200, get(world, request.path))
+
+
+def writable(path: str, extras: Any) -> None:
+    @route("PUT", ARM, path)
+    def write(world: "World", request: Request, **found: str) -> Response:
+        authorize(world, request)
+        check(world, request)
+        known = request.path.lower() in world.resources
+        made = put(world, request.path, {**request.json, "systemData": CREATED}, provisioningState="Succeeded", **extras(found))
+        return accepted(world, request, world.begin(lambda: ("Succeeded", made)), status=200 if known else 201, content=made)
+
+
+def of_endpoint(found: dict[str, str]) -> dict[str, str]:
+    here = f"https://{found['name']}.{REGION}.inference.ml.azure.com"
+    return {"scoringUri": f"{here}/jobs", "swaggerUri": f"{here}/swagger.json"}
+
+
+for each_path, each_extras in (
+    (ENDPOINT, of_endpoint),
+    (DEPLOYMENT, lambda _: {}),
+    (SCHEDULE, lambda _: {"provisioningStatus": "Succeeded"}),
+):
+    readable(each_path)
+    writable(each_path, each_extras)
+
+
+@route("GET", ARM, ENDPOINT + "/deployments")
+def deployments(world: "World", request: Request, **_: str) -> Response:
+    authorize(world, request)
+    get(world, request.path.rpartition("/deployments")[0])
+    return Response(200, {"value": children(world, request.path)})
+
+
+@route("POST", INVOCATION, "/jobs")
+def invoke(world: "World", request: Request, name: str) -> Response:
+    """Start a job of the deployment that is asked for, or of the default one."""
+    endpoint = get(world, f"{WORKSPACE_ID}/batchEndpoints/{name}")
+    wanted = request.headers.get("azureml-model-deployment") or endpoint["properties"]["defaults"]["deploymentName"]
+    deployment = get(world, f"{WORKSPACE_ID}/batchEndpoints/{name}/deployments/{wanted}")
+    component = deployment["properties"]["deploymentConfiguration"]["componentId"]["assetId"]
+    spec = get(world, component)["properties"]["componentSpec"]
+    given = request.json["properties"].get("inputData", {})
+    inputs = {}
+    for key, kind in spec["inputs"].items():
+        if key in given:
+            inputs[key] = {"uri": given[key]["uri"], "jobInputType": kind["type"]} if "uri" in given[key] else literal(given[key]["value"])
+        elif "default" in kind:
+            inputs[key] = literal(kind["default"])
+        elif kind.get("optional") not in (True, "true"):
+            raise Refusal(400, "BadRequest", f"The input {key} is required.")
+    job = f"batchjob-{world.number():08d}"
+    outputs = {key: {"jobOutputType": kind["type"]} for key, kind in spec.get("outputs", {}).items()}
+    properties = {"jobType": "Pipeline", "jobs": spec["jobs"], "inputs": inputs, "outputs": outputs, "displayName": name, "tags": {}}
+    jobs.start(world, job, {"properties": {**properties, "experimentName": name, "properties": {}, "settings": {}}})
+    return Response(201, {"id": f"{WORKSPACE_ID}/jobs/{job}", "name": job, "type": "jobs", "properties": {"status": "NotStarted"}})
+
+
+def literal(value: Any) -> dict[str, str]:
+    return {"value": str(value), "jobInputType": "literal"}
