@@ -41,6 +41,7 @@ def main() -> int:
     parser.add_argument("--connections", type=int, nargs="*", default=[1, 16, 64])
     parser.add_argument("--champion", type=Path, help="a model folder to show beside, for information")
     parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--soak", type=int, default=0, metavar="SECONDS", help="load for so long and watch the worker's memory instead")
     parser.add_argument("--plain-server", nargs=2, metavar=("FOLDER", "PORT"), help=argparse.SUPPRESS)
     said = parser.parse_args()
     if said.plain_server:
@@ -53,8 +54,11 @@ def main() -> int:
         print("error: two cores are needed, one for the server and one for wrk.")
         return 2
     with tempfile.TemporaryDirectory(prefix="pushline-bench-") as folder:
+        if said.soak:
+            return soak(Path(folder), said.soak)
         found = bench(Path(folder), said)
-    show(found)
+        show(found)
+        show_start(Path(folder))
     if said.json:
         said.json.write_text(json.dumps(found, indent=2) + "\n")
     return 0
@@ -83,6 +87,44 @@ def bench(folder: Path, said: argparse.Namespace) -> list[dict[str, Any]]:
     return [{"server": name, "rows": size, "connections": connections, **run} for (name, size, connections), run in best.items()]
 
 
+def worker_megabytes(folder: Path) -> float:
+    """Resident memory of the one worker of our service."""
+    import psutil
+
+    pid = next(
+        entry["fields"]["pid"] for entry in map(json.loads, (folder / "log.jsonl").read_text().splitlines()) if entry["event"] == "started"
+    )
+    return float(psutil.Process(pid).memory_info().rss / 1e6)
+
+
+def show_start(folder: Path) -> None:
+    """From the start of the process to the first right answer, and what the worker holds then."""
+    taken = []
+    for _ in range(3):
+        (folder / "log.jsonl").unlink(missing_ok=True)
+        started = time.monotonic()
+        with ours(folder, folder / "model", poll_s=0.005) as url:
+            check(url + "/score", our_body(json.loads((folder / "rows.json").read_text()), 20), folder)
+            taken.append(time.monotonic() - started)
+            memory = worker_megabytes(folder)
+    print(f"Cold start to the first right answer: {min(taken):.2f} s (best of 3). The worker then holds {memory:.0f} MB.")
+
+
+def soak(folder: Path, seconds: int) -> int:
+    """Full rate for long, with the worker's memory at ten moments."""
+    rows = make_models(folder)
+    body = folder / "one.json"
+    body.write_bytes(our_body(rows, 1))
+    with ours(folder, folder / "model") as url:
+        for number in range(10):
+            run = wrk(folder, url + "/score", body, 16, max(1, seconds // 10))
+            print(
+                f"{(number + 1) * seconds // 10:6} s  {run['rps']:10,.0f}/s  p99 {run['p99_ms']:.2f} ms  {worker_megabytes(folder):.1f} MB",
+                flush=True,
+            )
+    return 0
+
+
 def make_models(folder: Path) -> Any:
     """The fitted pipeline as mlflow saves it, and as Pushline exports it; the rows they are asked for."""
     from fixed_model import fit_fixed, save_as_folder, save_as_mlflow
@@ -92,7 +134,9 @@ def make_models(folder: Path) -> Any:
     save_as_mlflow(fixed, folder / "mlflow")
     expected = fixed.pipeline.predict_proba(fixed.frame.head(20))[:, 1]
     (folder / "expected.json").write_text(json.dumps(expected.tolist()))
-    return json.loads(fixed.frame.head(1000).to_json(orient="records", double_precision=15))
+    rows = json.loads(fixed.frame.head(1000).to_json(orient="records", double_precision=15))
+    (folder / "rows.json").write_text(json.dumps(rows))
+    return rows
 
 
 def our_body(rows: Any, size: int) -> bytes:
@@ -128,7 +172,7 @@ def wrk(folder: Path, url: str, body: Path, connections: int, seconds: int) -> d
 
 
 @contextlib.contextmanager
-def running(command: list[str], url: str, env: dict[str, str], log: Path) -> Iterator[str]:
+def running(command: list[str], url: str, env: dict[str, str], log: Path, poll_s: float = 0.1) -> Iterator[str]:
     with log.open("wb") as said:
         process = subprocess.Popen(
             ["taskset", "-c", "0", *command], env={**os.environ, **env}, stdout=said, stderr=said, start_new_session=True
@@ -142,7 +186,7 @@ def running(command: list[str], url: str, env: dict[str, str], log: Path) -> Ite
             except OSError:
                 if time.monotonic() > until or process.poll() is not None:
                     raise SystemExit(f"{command[0]} did not start:\n{log.read_text()[-3000:]}") from None
-                time.sleep(0.1)
+                time.sleep(poll_s)
         yield url.rsplit("/", 1)[0]
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -150,12 +194,12 @@ def running(command: list[str], url: str, env: dict[str, str], log: Path) -> Ite
         process.wait(30)
 
 
-def ours(folder: Path, model: Path) -> contextlib.AbstractContextManager[str]:
+def ours(folder: Path, model: Path, poll_s: float = 0.1) -> contextlib.AbstractContextManager[str]:
     write_keys(folder)
     port = free_port()
     command = [sys.executable, "-m", "pushline", "serve", "--model", str(model), "--port", str(port), "--keys", str(folder / "keys.json")]
     command += ["--log", str(folder / "log.jsonl"), "--release", "bench", "--model-version", "1"]
-    return running(command, f"http://127.0.0.1:{port}/readyz", {}, folder / "ours.txt")
+    return running(command, f"http://127.0.0.1:{port}/readyz", {}, folder / "ours.txt", poll_s)
 
 
 def plain(folder: Path, model: Path) -> contextlib.AbstractContextManager[str]:
