@@ -207,3 +207,36 @@ def test_two_commands_at_once_do_not_overwrite_each_other(azure: Loopback, monke
         mine.write(State())
     mine.read()
     mine.write(State())
+
+
+def test_a_promotion_that_does_not_come_up_puts_the_release_before_back(
+    azure: Loopback, aci: Project, model: Path, candidate: Callable[..., Ended], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models_made import release_of
+    from pushline.azure.target import AciTarget
+    from pushline.errors import TargetError
+    from pushline.release.target import silent
+    from pushline.settings import load_settings
+
+    del command
+    assert candidate().code == 0
+    monkeypatch.setenv("PUSHLINE_MODEL_NAME", "fault-model")
+    monkeypatch.setenv("PUSHLINE_AZURE__LABEL", "comes-back")
+    target = AciTarget(aci, load_settings(aci.root))
+    one = target.promote(target.deploy_candidate(release_of(model, 1), silent), silent)
+    standing = target.deploy_candidate(release_of(model, 2), silent)
+    azure.world.behaviour["comes-back"] = "crash"
+    told: list[str] = []
+
+    def tell(line: str) -> None:
+        told.append(line)
+        if line.startswith("Putting v1-test back"):
+            azure.world.behaviour.clear()
+
+    with pytest.raises(TargetError, match="does not answer on comes-back"):
+        target.promote(standing, tell)
+    seen = target.status()
+    assert seen.live is not None
+    assert (seen.live.release.id, seen.live.url, seen.live.ready) == ("v1-test", one.url, True)
+    assert "Putting v1-test back on the live name." in told
+    target.stop(silent)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,8 @@ BUSY = frozenset({429, 500, 502, 503, 504})
 @contextmanager
 def asking(what: str) -> Iterator[None]:
     """Turn what the SDK raises while `what` (such as "reading the workspace") into an error of the house."""
-    from azure.ai.ml.exceptions import MlException
+    with warnings.catch_warnings(action="ignore"):  # of the SDK's own dependencies, at its first import
+        from azure.ai.ml.exceptions import MlException
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
     try:

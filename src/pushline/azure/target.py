@@ -165,7 +165,9 @@ class AciTarget:
         try:
             slot = self._put(wanted, tell)
         except BaseException:
-            if state.live is not None:
+            if state.live is None:
+                self.groups.remove(wanted.name)
+            else:
                 tell(f"Putting {state.live.release.id} back on the live name.")
                 self._put(state.live.definition, tell)
             raise
