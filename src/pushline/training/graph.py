@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 OPSET = 18
 ML_OPSET = 3
 IR_VERSION = 9
+BYTES_A_NODE = 34  # of a tree
 SMALLEST = 1e-7  # a probability of 0 has no logarithm
 
 
@@ -47,6 +48,11 @@ class Linear(Struct, frozen=True, kw_only=True):
 
 
 Part = TreeModel | Linear
+
+
+def size_of(part: Part) -> int:
+    """About how many bytes a part takes in the graph."""
+    return sum(BYTES_A_NODE * len(tree.feature) for tree in part.trees) if isinstance(part, TreeModel) else part.weights.nbytes
 
 
 class Nodes:

@@ -13,6 +13,8 @@ from pushline.training.features import compute, features_of
 from pushline.training.metrics import score
 from training.tables import odd_contract, odd_table
 
+pytestmark = pytest.mark.slow  # each starts worker processes
+
 SMALL = {"n_estimators": 15, "max_iter": 15, "iterations": 15}
 QUICK = ("GradientBoosting", "LogisticRegression", "XGBoostClassifier")
 
@@ -215,3 +217,17 @@ def test_a_model_whose_graph_answers_otherwise_is_left_out(algorithms, monkeypat
     left_out = next(one for one in found.leaderboard if one.algorithm == "GradientBoosting")
     assert (left_out.state, left_out.score) == ("failed", None)
     assert "ONNX" in left_out.detail
+
+
+def test_a_vote_that_would_be_too_large_to_serve_keeps_its_heaviest_members(algorithms, monkeypatch):
+    algorithms(*quick("GradientBoosting", "XGBoostClassifier", "LogisticRegression"))
+    weights = module.Vote(members=(0, 1, 2), weights=(0.5, 0.3, 0.2), score=1.0)
+    monkeypatch.setattr(module, "best_vote", lambda metric, labels, chances, at_most: weights)
+    whole = Table().search(limits(max_trials=3))
+    monkeypatch.setattr(module, "LARGEST", len(whole.model) // 2)
+    light = Table().search(limits(max_trials=3))
+    assert len(whole.members) == 3
+    assert len(light.members) < 3
+    assert light.members[0][0] == whole.members[0][0]
+    assert len(light.model) < len(whole.model)
+    assert sum(weight for *_, weight in light.members) == pytest.approx(1)

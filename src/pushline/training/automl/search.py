@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from pushline.data.encoding import Encoding
 from pushline.data.labels import Codes
-from pushline.errors import StepFailed
 from pushline.evaluation import Treatment
 from pushline.results import Trial
 from pushline.training.automl.algorithms import Algorithm
@@ -21,20 +20,20 @@ from pushline.training.automl.limits import SearchSettings, algorithms_of
 from pushline.training.automl.pool import Pool, cores
 from pushline.training.automl.proposals import Proposals, portfolio
 from pushline.training.automl.treatments import compare
-from pushline.training.automl.trials import Plan, Trials, Tried, folds_of
+from pushline.training.automl.trials import Plan, Trials, Tried, folds_of, nothing_found, thinned, without
 from pushline.training.automl.worker import CHECKED_ROWS
 from pushline.training.features import Feature
-from pushline.training.graph import Calibration, Part, matrix_graph
+from pushline.training.graph import Calibration, Part, matrix_graph, size_of
 from pushline.training.metrics import natural, score
 
 Floats = np.ndarray[Any, Any]
 Tell = Callable[[str], None]
 MEMBERS = 6  # of a vote at most: the served model stays small
-KEPT = 16  # trials whose predictions are kept for the vote
 PATIENCE = 40  # trials without a better one before an early stop
 TOLERANCE = 1e-5  # between the library's probabilities and the graph's
 PROBED_ROWS = 20_000  # of one small fit that says how long a large table takes
 LARGE = 60_000  # rows from which that is worth asking
+LARGEST = 4_500_000  # bytes of the served graph: it has to load fast and answer in a fraction of a millisecond
 WHOLE_SECONDS = 3600.0  # a fit on all rows may take
 
 
@@ -248,10 +247,19 @@ class Search:
             self.tried[self.tried.index(good[place])] = without(good[place], why)
         if not parts:
             raise nothing_found(self.tried)
+        parts = self.light_enough(parts, vote)
         total = sum(weight for place, weight in zip(vote.members, vote.weights, strict=True) if place in parts)
         kept = [(place, weight / total) for place, weight in zip(vote.members, vote.weights, strict=True) if place in parts]
         places, weights = tuple(place for place, _ in kept), tuple(weight for _, weight in kept)
         return Vote(members=places, weights=weights, score=vote.score), [parts[place] for place in places]
+
+    def light_enough(self, parts: dict[int, Part], vote: Vote) -> dict[int, Part]:
+        """The members by falling weight, as many as the served model has room for; the first always has."""
+        kept: dict[int, Part] = {}
+        for place in sorted(parts, key=lambda one: -vote.weights[vote.members.index(one)]):
+            if not kept or sum(map(size_of, (*kept.values(), parts[place]))) <= LARGEST:
+                kept[place] = parts[place]
+        return kept
 
     def graph(self, parts: Sequence[Part], weights: Sequence[float], calibration: Calibration) -> Any:
         columns = self.matrix.shape[1] - len(self.features)
@@ -278,25 +286,3 @@ class Search:
 def score_of(value: float, metric: str) -> float:
     """A figure as people know it as something to maximise; the sign turns both ways."""
     return natural(metric, value)
-
-
-def thinned(tried: list[Tried]) -> list[Tried]:
-    """The same trials; those that are not among the best let their predictions go."""
-    ranking = sorted((one.worth for one in tried if one.probabilities is not None and one.worth is not None), reverse=True)
-    if len(ranking) <= KEPT:
-        return tried
-    least = ranking[KEPT - 1]
-    return [
-        one if one.worth is None or one.worth >= least else Tried(candidate=one.candidate, row=one.row, worth=one.worth) for one in tried
-    ]
-
-
-def without(tried: Tried, why: str) -> Tried:
-    """A trial that can't be used after all."""
-    row = Trial(name=tried.row.name, algorithm=tried.row.algorithm, score=None, seconds=tried.row.seconds, state="failed", detail=why)
-    return Tried(candidate=tried.candidate, row=row, probabilities=tried.probabilities)
-
-
-def nothing_found(tried: list[Tried]) -> StepFailed:
-    seen = "; ".join(f"{one.row.name}: {one.row.state}, {one.row.detail}" for one in tried[:3]) or "no trial ended within the time"
-    return StepFailed("AutoML found no model.", why=f"{seen}.", do="Give it more time with `pushline train --budget`, or look at the data.")

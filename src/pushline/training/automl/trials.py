@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from pushline.data.labels import Codes
+from pushline.errors import StepFailed
 from pushline.results import Trial
 from pushline.training.automl.algorithms import Candidate
 from pushline.training.automl.limits import SearchSettings
@@ -18,6 +19,7 @@ from pushline.training.metrics import natural, score
 Floats = np.ndarray[Any, Any]
 BEHIND = 0.02  # of the best's score: how far behind on the first fold a proposal is abandoned
 NEVER = float("inf")
+KEPT = 16  # trials whose predictions are kept for the vote
 
 
 class Tried(Struct, frozen=True, kw_only=True):
@@ -171,3 +173,25 @@ def described(candidate: Candidate) -> str:
     return ", ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in candidate.parameters.items()
     )
+
+
+def thinned(tried: list[Tried]) -> list[Tried]:
+    """The same trials; those that are not among the best let their predictions go."""
+    ranking = sorted((one.worth for one in tried if one.probabilities is not None and one.worth is not None), reverse=True)
+    if len(ranking) <= KEPT:
+        return tried
+    least = ranking[KEPT - 1]
+    return [
+        one if one.worth is None or one.worth >= least else Tried(candidate=one.candidate, row=one.row, worth=one.worth) for one in tried
+    ]
+
+
+def without(tried: Tried, why: str) -> Tried:
+    """A trial that can't be used after all."""
+    row = Trial(name=tried.row.name, algorithm=tried.row.algorithm, score=None, seconds=tried.row.seconds, state="failed", detail=why)
+    return Tried(candidate=tried.candidate, row=row, probabilities=tried.probabilities)
+
+
+def nothing_found(tried: list[Tried]) -> StepFailed:
+    seen = "; ".join(f"{one.row.name}: {one.row.state}, {one.row.detail}" for one in tried[:3]) or "no trial ended within the time"
+    return StepFailed("AutoML found no model.", why=f"{seen}.", do="Give it more time with `pushline train --budget`, or look at the data.")
