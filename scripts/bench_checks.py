@@ -146,7 +146,7 @@ def page(costs: list[Cost]) -> str:
             "Made by `make bench-checks`. Each line is one process on the same CSV file, imports included; CPU is of all its threads.",
             "check-data reads the file for its bytes, for the typed table and for the data version, and runs the",
             "whole suite with rules, classes and constants. Great Expectations on pandas has the columns' expectations only, its verdict",
-            "only; at 33 million rows it would need over 20 GB by extrapolation and was not tried. The query by hand counts the same faults,",
+            "only; at 33 million rows it would need over 20 GB by extrapolation and was not tried. The query counts the same faults,",
             "tells no line and no cause. Of the smallest size nearly all is the import of Great Expectations.",
             "",
             "| rows | who | wall, s | CPU, s | peak memory, MB |",
