@@ -101,12 +101,10 @@ def test_the_health_check_follows_the_port(engine: Engine, image: str, tmp_path:
         assert engine.inspect(found.name)["State"]["Health"]["Status"] == "healthy"
 
 
-def test_a_container_whose_service_is_stuck_is_unhealthy(running: Container) -> None:
-    running.engine.run("pause", running.name)
-    try:
-        assert not answers(running.url + "/readyz")
-    finally:
-        running.engine.run("unpause", running.name)
+def test_the_health_check_fails_where_nothing_answers(running: Container) -> None:
+    code = "import subprocess, sys; print(subprocess.call([sys.executable, '-m', 'pushline.serving.healthcheck']))"
+    assert running.engine.run("exec", running.name, "python", "-c", code) == "0"
+    assert running.engine.run("exec", "-e", "PUSHLINE_SERVING__PORT=1", running.name, "python", "-c", code) == "1"
 
 
 def test_labels_name_the_release_and_the_model_is_a_layer_of_its_own(engine: Engine, image: str, release: Release) -> None:
