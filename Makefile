@@ -79,4 +79,4 @@ verdict:  ## in GitHub Actions: whether a pull request may merge
 path: setup  ## in GitHub Actions: let later steps find the commands
 	@echo "$(CURDIR)/$(BIN)" >> "$$GITHUB_PATH"
 
-.PHONY: docs bench-automl bench-checks plan verdict path help setup run serve stop check format test test-fast lock
+.PHONY: bench bench-automl bench-batch bench-checks check docs format help image lock path plan run sbom serve setup stop test test-fast verdict
