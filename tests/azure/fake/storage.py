@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fake.proxy import free_port
+from fake.proxy import end_with_us, free_port
 from fake.wire import Refusal, Request, Response, route
 from fake.world import STORAGE
 
@@ -47,6 +47,7 @@ class Blobs:
             env={**os.environ, "AZURITE_ACCOUNTS": f"{STORAGE}:{key}"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            preexec_fn=end_with_us,  # noqa: PLW1509 - started before any thread of ours
         )  # fmt: skip
 
     def wait(self, seconds: float = 30) -> None:

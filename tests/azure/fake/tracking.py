@@ -19,7 +19,7 @@ from fake import storage
 from fake.assets import ARTIFACTS
 from fake.history import SCOPE
 from fake.jobs import Node, Running
-from fake.proxy import free_port
+from fake.proxy import end_with_us, free_port
 from fake.resources import authorize_data
 from fake.wire import Refusal, Request, Response, route
 from fake.world import HISTORY, STORAGE, WORKSPACE_ID
@@ -49,6 +49,7 @@ class Tracking:
             stdout=self.log,
             stderr=self.log,
             start_new_session=True,
+            preexec_fn=end_with_us,  # noqa: PLW1509 - started before any thread of ours
         )  # fmt: skip
         self.ready = False
 
