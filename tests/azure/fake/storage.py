@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import fcntl
 import os
 import shutil
 import socket
@@ -30,8 +31,13 @@ def azurite() -> Path | None:
     said = os.environ.get("LOOPBACK_AZURITE")
     if said and Path(said).is_file():
         return Path(said)
-    if not script.is_file() and shutil.which("npm") and shutil.which("node"):
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=HERE, check=False, timeout=240, capture_output=True)
+    if shutil.which("npm") and shutil.which("node"):
+        with (HERE / "package.json").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two workers that install at once undo each other's work
+            if not script.is_file():
+                subprocess.run(
+                    ["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=HERE, check=False, timeout=280, capture_output=True
+                )
     return script if script.is_file() and shutil.which("node") else None
 
 
