@@ -1,9 +1,9 @@
 """Blob storage: azurite behind the account's host name, with tokens of the loopback directory turned into SAS."""
 
 import contextlib
+import fcntl
 import http.client
 import json
-import fcntl
 import os
 import shutil
 import socket
