@@ -2,8 +2,8 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-# Two at a time: many tests wait for processes. The tests of a folder share what is expensive to make and stay together.
-SIDE_BY_SIDE := -q -n 2 --dist loadgroup
+# Two at a time: many tests wait for processes. The tests of a file share what is expensive to make and stay together.
+SIDE_BY_SIDE := -q -n 2 --dist loadfile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 help:  ## list the targets

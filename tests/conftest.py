@@ -12,12 +12,6 @@ from pushline.project import Project
 from working_copy import REPO, copy_project, find_real_data
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """The tests of a folder share what is expensive to make, so they stay on one worker."""
-    here = Path(__file__).resolve().parent
-    item.add_marker(pytest.mark.xdist_group(item.path.relative_to(here).parts[0]))
-
-
 @pytest.fixture(scope="session")
 def repo() -> Path:
     """The checkout under test."""
