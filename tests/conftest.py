@@ -1,6 +1,7 @@
 """Fixtures that every room's tests share. What is expensive to make is made once per session."""
 
 import os
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 from command import QUICK, Ran, run_cli
 from pushline.project import Project
 from working_copy import REPO, copy_project, find_real_data
+
+# Where the tests run in the background, SIGINT is ignored, and every process they start would ignore it too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
