@@ -85,58 +85,8 @@ def test_every_job_writes_its_summary_and_the_approver_sees_the_evidence(reposit
         assert wanted in evidence
 
 
-def test_a_challenger_that_is_not_better_ends_green_and_nothing_is_deployed(repository: Repository) -> None:
-    run = repository.dispatch(**{"from": "train", "run": repository.first.id}, env={"PUSHLINE_TRAINING__SEED": "8", **NOT_BETTER})
-    assert run.code == 0, run.explain()
-    assert run.ran == ["train", "register", "evidence"]
-    assert "stage-release" not in repository.artifacts(run)
-
-
-# A gain that no retraining on the same data can reach.
-NOT_BETTER = {"PUSHLINE_PROMOTION__MINIMUM_GAIN": "0.3"}
-
-
 def test_an_approval_that_never_comes_deploys_nothing(repository: Repository) -> None:
     run = repository.dispatch(job="evidence", **{"from": "deploy", "run": repository.first.id})
     assert run.code == 0, run.explain()
     assert run.ran == ["evidence"]
     assert repository.artifacts(run) == []
-
-
-def test_a_missed_slo_discards_the_candidate_and_leaves_the_champion(repository: Repository) -> None:
-    run = repository.dispatch(**{"from": "deploy", "run": repository.first.id}, env={"PUSHLINE_LOAD__P99_MS": "0.001"})
-    assert run.code != 0
-    release = run.jobs["release"]
-    assert (release.step("smoke"), release.step("load-test"), release.step("promote")) == ("success", "failure", "skipped")
-    assert release.step("discard") == "success"
-    assert any(level == "error" and "SLO" in message for level, message, _ in release.annotations)
-    assert "registry" not in repository.artifacts(run)  # what failed is not what the next delivery begins with
-
-
-def test_an_older_version_is_released_again_from_deploy(repository: Repository) -> None:
-    run = repository.dispatch(**{"from": "deploy", "version": "1"})
-    assert run.code == 0, run.explain()
-    assert repository.result(run, "stage-release", "promote")["release"]["model_version"] == "1"
-
-
-def test_a_release_killed_half_way_is_taken_up_by_a_rerun(repository: Repository) -> None:
-    killed = repository.dispatch(**{"from": "deploy", "run": repository.first.id}, stop_when="Offering")
-    assert killed.code != 0
-    again = repository.dispatch(**{"from": "deploy", "run": repository.first.id})
-    assert again.code == 0, again.explain()
-    assert again.jobs["release"].step("promote") == "success"
-
-
-def test_rollback_says_what_it_goes_back_to_and_refuses_where_there_is_nothing(repository: Repository) -> None:
-    run = repository.dispatch("rollback.yml")
-    assert run.code != 0
-    assert run.ran == ["evidence"]
-    assert "no previous release" in run.jobs["evidence"].text
-
-
-def test_a_public_repository_attests_the_model_and_what_it_needs(repository: Repository) -> None:
-    place = repository.github.scratch / "attestations"
-    provenance = json.loads((place / f"{repository.first.id}-provenance.json").read_text(encoding="utf-8"))
-    sbom = json.loads((place / f"{repository.first.id}-sbom.json").read_text(encoding="utf-8"))
-    assert sorted(provenance["subjects"]) == ["matrix.onnx", "model.onnx"]
-    assert sbom["components"] > 20
