@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,3 +96,12 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("PUSHLINE_") and name != "PUSHLINE_DATA":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def registry_forgotten() -> Iterator[None]:
+    """What a test told MLflow of its registry (MLflow keeps it for the process) ends with the test."""
+    yield
+    if mlflow := sys.modules.get("mlflow"):
+        mlflow.set_tracking_uri(None)
+        mlflow.set_registry_uri(None)

@@ -15,9 +15,9 @@ def read(kind: str, text: str, folder: Path) -> object:
     pd.DataFrame({"cell": [text]}).to_parquet(file)
     if kind != "string" and bad_cells(duckdb.cursor(), file, column, "cell")[0]:
         return "bad"
-    value = duckdb.execute(f"SELECT {typed(column, 'cell', 'NULL')} FROM read_parquet('{file}')").fetchone()
-    assert value is not None
-    return value[0]
+    with duckdb.connect() as connection:
+        ((value,),) = connection.execute(f"SELECT {typed(column, 'cell', 'NULL')} FROM read_parquet('{file}')").fetchall()
+    return value
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,9 @@ def test_missing_and_not_a_number_are_the_same() -> None:
 
 def test_a_typed_table_is_split_as_a_frame_is(rows: pd.DataFrame, contract: Contract, tmp_path: Path) -> None:
     file = tmp_path / "table.parquet"
-    duckdb.from_df(rows).write_parquet(str(file))
-    held = duckdb.sql(f"SELECT {holdout_sql(contract, 0.2)} AS held FROM read_parquet('{file}')").fetchnumpy()["held"]
+    with duckdb.connect() as connection:
+        connection.from_df(rows).write_parquet(str(file))
+        held = connection.sql(f"SELECT {holdout_sql(contract, 0.2)} AS held FROM read_parquet('{file}')").fetchnumpy()["held"]
     assert (held == split_of(rows, contract, 0.2)).all()
 
 

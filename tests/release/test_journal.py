@@ -10,11 +10,8 @@ import pytest
 from pushline.release.journal import entries
 from pushline.release.target import LogEntry
 
-NOW = datetime.now(UTC)
-
-
 def line(event: str, *, level: str = "info", age: float = 0) -> bytes:
-    return msgspec.json.encode(LogEntry(at=NOW - timedelta(seconds=age), level=level, event=event)) + b"\n"
+    return msgspec.json.encode(LogEntry(at=datetime.now(UTC) - timedelta(seconds=age), level=level, event=event)) + b"\n"
 
 
 def events(file: Path, *, since: float | None = None, errors: bool = False) -> list[str]:
