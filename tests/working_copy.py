@@ -36,7 +36,12 @@ def copy_project(repo: Path, to: Path, *, with_tests: bool = False) -> Project:
             continue
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(repo / name, to / name)
-    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid", "-c", "init.defaultBranch=main"]
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
-        subprocess.run([*git, *arguments], cwd=to, check=True, capture_output=True)
+        git(*arguments, cwd=to)
     return Project(to)
+
+
+def git(*arguments: str, cwd: Path) -> None:
+    """Run git as a person who is known to it."""
+    known = ["-c", "user.name=Test", "-c", "user.email=test@example.invalid", "-c", "init.defaultBranch=main"]
+    subprocess.run(["git", *known, *arguments], cwd=cwd, check=True, capture_output=True)

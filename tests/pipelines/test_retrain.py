@@ -9,10 +9,12 @@ import pytest
 
 from command import Ran
 from pipelines.growing import part_of, pin_only
+from pushline.data.lock import load_lock
 from pushline.project import Project
 from pushline.registry import open_store
 from pushline.registry.store import ModelStore
 from pushline.settings import load_settings
+from working_copy import git
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +32,27 @@ class Growing:
         result: dict[str, Any] = json.loads(ran.out)
         return result
 
+    def tells_of(self, result: dict[str, Any], *, before: dict[str, Any]) -> None:
+        """What the decision and the registry say after one more file, held against the version before."""
+        evidence, tags = result["decision"]["evidence"], self.store.version(result["version"]).tags
+        assert result["champion"] == before["version"]
+        assert evidence["old_rows"] == before["decision"]["evidence"]["rows"]  # the hold-out keeps its rows
+        assert evidence["rows"] == evidence["old_rows"] + evidence["new_rows"] > evidence["old_rows"]
+        assert tags["data_files"].startswith(self.store.version(before["version"]).tags["data_files"] + ",")
+        assert tags["reason"] == result["decision"]["reason"]
+        assert tags["accepted"] == str(result["decision"]["accept"]).lower()
+
+    def champion(self) -> str:
+        champion = self.store.champion()
+        assert champion is not None
+        return champion.version
+
+    def pinned(self) -> list[str]:
+        return [one.name for one in load_lock(self.project.data_lock).files]
+
+    def commit(self, message: str) -> None:
+        git("commit", "-qm", message, "--", self.project.data_lock.name, cwd=self.project.root)
+
     def add(self, file: Path) -> Ran:
         return self.run(self.project, "data", "add", str(file), env={"PUSHLINE_DATA": str(self.place)})
 
@@ -42,28 +65,34 @@ def test_an_increment_is_decided_on_old_and_new_rows_and_a_poisoned_one_is_not_a
     place.mkdir()
     growing = Growing(project, place, run_pushline)
     pin_only(project, part_of(real_data, place / "first.csv", 0, 0.6))
+    growing.commit("the first rows")
     first = growing.retrained()
-    assert first["decision"]["accept"]
+    assert first["decision"]["accept"], first["decision"]
     growing.store.crown(first["version"])
 
-    assert growing.add(part_of(real_data, place / "second.csv", 0.6, 0.8)).code == 0
-    second = growing.retrained()
-    evidence = second["decision"]["evidence"]
-    assert second["champion"] == first["version"]
-    assert evidence["old_rows"] == first["decision"]["evidence"]["rows"]  # the hold-out keeps its rows
-    assert evidence["rows"] == evidence["old_rows"] + evidence["new_rows"]
-    tags = growing.store.version(second["version"]).tags
-    assert tags["data_files"].startswith(growing.store.version(first["version"]).tags["data_files"] + ",")
-    assert tags["reason"] == second["decision"]["reason"]
+    added = growing.add(part_of(real_data, place / "poisoned.csv", 0.6, 0.8, flip=True))
+    assert added.code == 0, added.err  # every cell is sound by itself: only labelled evaluation can tell
+    growing.commit("rows whose labels are wrong")
+    poisoned = growing.retrained()
+    growing.tells_of(poisoned, before=first)
+    assert not poisoned["decision"]["accept"]
+    assert poisoned["decision"]["evidence"]["old_gain"] < 0
+    assert growing.champion() == first["version"]
 
-    assert growing.add(part_of(real_data, place / "poisoned.csv", 0.8, 1, flip=True)).code == 0
-    third = growing.retrained()
-    assert not third["decision"]["accept"]
-    assert third["decision"]["evidence"]["old_gain"] < 0
-    assert growing.store.version(third["version"]).tags["accepted"] == "false"
-    champion = growing.store.champion()
-    assert champion is not None
-    assert champion.version == first["version"]
+    git("revert", "--no-edit", "HEAD", cwd=project.root)  # how data goes back
+    before = first
+    for name, start in (("second", 0.6), ("third", 0.8)):
+        added = growing.add(part_of(real_data, place / f"{name}.csv", start, start + 0.2))
+        assert added.code == 0, added.err
+        assert "(threshold " in added.out  # what moved, column by column
+        growing.commit(f"the {name} rows")
+        result = growing.retrained()
+        growing.tells_of(result, before=before)
+        assert growing.champion() == before["version"]
+        growing.store.crown(result["version"])  # as a person would who promotes it whatever the gain is
+        before = result
+    assert growing.pinned() == ["first.csv", "second.csv", "third.csv"]
+    assert growing.store.version(before["version"]).tags["data_files"].count(",") == 2
 
 
 def test_the_same_data_twice_is_named(project: Project, real_data: Path, tmp_path: Path, run_pushline: Callable[..., Ran]) -> None:
