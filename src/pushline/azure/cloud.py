@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from pushline.azure.arm import PATIENCE, Arm
 from pushline.azure.credential import credential
-from pushline.azure.failures import asking
 from pushline.azure.packages import needs_azure
 from pushline.errors import SettingsError
 from pushline.settings import Azure
@@ -80,10 +79,13 @@ class Cloud:
         group = f"/subscriptions/{self.settings.subscription}/resourceGroups/{self.settings.resource_group}"
         return "/".join([group, "providers", provider, *parts])
 
+    @property
+    def workspace_id(self) -> str:
+        return self.id_of("Microsoft.MachineLearningServices", "workspaces", self.settings.workspace)
+
     @cached_property
     def facts(self) -> Facts:
-        resource = self.id_of("Microsoft.MachineLearningServices", "workspaces", self.settings.workspace)
-        told = self.arm.read(resource, WORKSPACE_VERSION, what=f"reading the workspace {self.settings.workspace}")
+        told = self.arm.read(self.workspace_id, WORKSPACE_VERSION, what=f"reading the workspace {self.settings.workspace}")
         properties = told["properties"]
         if not properties.get("containerRegistry"):
             raise SettingsError(
@@ -142,10 +144,11 @@ class Cloud:
         """A client of the blob container behind a datastore of the workspace."""
         from azure.storage.blob import ContainerClient
 
-        with asking(f"reading the datastore {datastore}"):
-            found = self.ml.datastores.get(datastore)
-        address = f"https://{found.account_name}.blob.{found.endpoint or 'core.windows.net'}"
-        return ContainerClient(address, found.container_name, credential=self.credential, **PATIENCE)
+        # Of the resource manager, not of the ML client: that takes seconds to import, and most commands need it for nothing else.
+        told = self.arm.read(f"{self.workspace_id}/datastores/{datastore}", WORKSPACE_VERSION, what=f"reading the datastore {datastore}")
+        found = told["properties"]
+        address = f"{found.get('protocol') or 'https'}://{found['accountName']}.blob.{found.get('endpoint') or 'core.windows.net'}"
+        return ContainerClient(address, found["containerName"], credential=self.credential, **PATIENCE)
 
 
 def name_of(resource: str) -> str:

@@ -48,7 +48,7 @@ def assertion() -> str:
     address = f"{os.environ[ENDPOINT]}&audience={urllib.parse.quote(AUDIENCE, safe='')}"
     request = urllib.request.Request(address, headers={"Authorization": f"bearer {os.environ.get(BEARER, '')}"})  # noqa: S310 - the runner's address
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
             return str(json.load(answer)["value"])
     except (OSError, ValueError, KeyError) as error:
         said = f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else str(error) or type(error).__name__

@@ -2,7 +2,7 @@
 
 import os
 import re
-import warnings
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,8 +16,6 @@ BUSY = frozenset({429, 500, 502, 503, 504})
 @contextmanager
 def asking(what: str) -> Iterator[None]:
     """Turn what the SDK raises while `what` (such as "reading the workspace") into an error of the house."""
-    with warnings.catch_warnings(action="ignore"):  # of the SDK's own dependencies, at its first import
-        from azure.ai.ml.exceptions import MlException
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
     try:
@@ -28,13 +26,19 @@ def asking(what: str) -> Iterator[None]:
         raise not_let_in(what, error) from error
     except HttpResponseError as error:
         raise refused(what, error) from error
-    except MlException as error:
-        raise TargetError(f"Azure ML stopped while {what}.", why=first_line(error), do=AGAIN) from error
-    except AzureError as error:  # no connection, no answer in time
+    except AzureError as error:  # no connection, no answer in time, or the ML client's own
+        if is_of_ml(error):
+            raise TargetError(f"Azure ML stopped while {what}.", why=first_line(error), do=AGAIN) from error
         inner = house_error_in(error)
         if inner is not None:
             raise inner from error
         raise TargetError(f"Azure did not answer while {what}.", why=first_line(error), do=f"Check the network. {AGAIN}") from error
+
+
+def is_of_ml(error: BaseException) -> bool:
+    """Whether the ML client raised it. Where that was never imported nothing is; importing it takes seconds."""
+    known = sys.modules.get("azure.ai.ml.exceptions")
+    return known is not None and isinstance(error, known.MlException)
 
 
 def house_error_in(error: BaseException) -> PushlineError | None:

@@ -1,7 +1,7 @@
 """The trials of Azure's AutoML, read from the workspace's MLflow: what its node itself does not leave."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -44,5 +44,5 @@ def trial_of(run: Any) -> Trial:
     score = next((metrics[name] for name in SCORES if name in metrics), None)
     seconds = max(0.0, ((run.info.end_time or 0) - (run.info.start_time or 0)) / 1000)
     algorithm = tags.get("run_algorithm") or tags.get("mlflow.runName") or run.info.run_id
-    state = "ok" if run.info.status == "FINISHED" and score is not None else "failed"
-    return Trial(name=tags.get("mlflow.runName") or run.info.run_id, algorithm=algorithm, score=score, seconds=seconds, state=state)  # type: ignore[arg-type]
+    state: Literal["ok", "failed"] = "ok" if run.info.status == "FINISHED" and score is not None else "failed"
+    return Trial(name=tags.get("mlflow.runName") or run.info.run_id, algorithm=algorithm, score=score, seconds=seconds, state=state)

@@ -12,6 +12,8 @@ from pushline.azure.cloud import Cloud
 from pushline.azure.failures import asking
 from pushline.registry.mlflow_store import MlflowStore, quietly
 
+ADDRESS = "MLFLOW_TRACKING_URI"
+
 
 class WorkspaceStore(MlflowStore):
     """Roles are tags: whether the workspace's MLflow keeps aliases is not known. Nothing is asked before the first question."""
@@ -27,8 +29,6 @@ class WorkspaceStore(MlflowStore):
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         with quietly():
-            import mlflow
-
             logging.getLogger("mlflow").setLevel(logging.ERROR)
             from azureml.mlflow._internal.service_context_loader import _AzureMLServiceContextLoader
             from azureml.mlflow._internal.utils import ServiceContext
@@ -42,14 +42,26 @@ class WorkspaceStore(MlflowStore):
             )
             # The plugin would sign in with a chain of its own, which knows no fresh assertion and asks for a browser.
             _AzureMLServiceContextLoader.add_service_context(self.uri, context)
-            mlflow.set_tracking_uri(self.uri)
-            mlflow.set_registry_uri(self.uri)
-        return MlflowStore.client.func(self)  # type: ignore[attr-defined]
+        return self.opened()
 
     @contextmanager
     def _asked(self, what: str) -> Iterator[None]:
-        with asking(f"the registry was to {what}"), super()._asked(what):
+        with self._addressed(), asking(f"the registry was to {what}"), super()._asked(what):
             yield
+
+    @contextmanager
+    def _addressed(self) -> Iterator[None]:
+        """The plugin finds the way to artifacts by MLflow's global address alone: it is ours for as long as we ask."""
+        address, before = self.cloud.facts.tracking, os.environ.get(ADDRESS)
+        with quietly():
+            import mlflow
+        mlflow.set_tracking_uri(address)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(before)
+            if before is None:
+                os.environ.pop(ADDRESS, None)
 
     def link(self, run_id: str) -> str:
         return f"https://ml.azure.com/experiments?wsid={self.cloud.facts.id} (run {run_id})"

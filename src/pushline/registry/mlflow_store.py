@@ -62,6 +62,10 @@ class MlflowStore:
 
     @cached_property
     def client(self) -> Any:
+        return self.opened()
+
+    def opened(self) -> Any:
+        """A client of the registry that answers. MLflow's own global address stays what it is."""
         with quietly():
             from mlflow import MlflowClient
 

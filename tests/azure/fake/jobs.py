@@ -181,6 +181,8 @@ def run_node(world: "World", job: Running, node: Node) -> None:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
+        if job.cancelled:  # while the node was made ready
+            end_process(job)
         code_left = job.process.wait()
     storage.keep(world, ARTIFACTS, f"ExperimentRun/dcid.{node.run}/user_logs/std_log.txt", log)
     if code_left and not job.cancelled:
