@@ -10,6 +10,7 @@ import pytest
 from pushline.release.journal import entries
 from pushline.release.target import LogEntry
 
+
 def line(event: str, *, level: str = "info", age: float = 0) -> bytes:
     return msgspec.json.encode(LogEntry(at=datetime.now(UTC) - timedelta(seconds=age), level=level, event=event)) + b"\n"
 

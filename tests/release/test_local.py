@@ -43,13 +43,13 @@ def hammer_on(target: LocalTarget, live: Endpoint, **options: float) -> Hammer:
 @pytest.mark.slow
 def test_promotions_and_rollbacks_under_load_lose_no_request(local: LocalTarget, release: ReleaseOf) -> None:
     live = deliver(local, release(1))
-    with hammer_on(local, live) as hammer:
+    with hammer_on(local, live, kept=12, fresh=4, rate=2000) as hammer:
         deliver(local, release(2))
-        hammer.wait_for(100)
+        hammer.wait_for(500)
         local.roll_back(silent)
-        hammer.wait_for(100)
+        hammer.wait_for(500)
         deliver(local, release(3))
-        hammer.wait_for(100)
+        hammer.wait_for(500)
     assert hammer.failures == []
     assert set(hammer.seen) == {"v1-test", "v2-test", "v3-test"}
 
@@ -386,9 +386,13 @@ def test_a_moved_project_rolls_back_to_its_own_copies(project: Project, local: L
         moved.rename(project.root)
 
 
-def test_a_promoted_release_has_nothing_of_the_terminal(local: LocalTarget, release: ReleaseOf) -> None:
-    deliver(local, release(1))
+def test_a_promoted_release_has_nothing_of_the_terminal(local: LocalTarget, release: ReleaseOf, tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        os.set_inheritable(lock.fileno(), True)  # as a shell leaves it that holds a lock around the command
+        deliver(local, release(1))
     supervisor = supervisor_of(local)
+    kept = {str(place.readlink()) for place in Path(f"/proc/{supervisor.pid}/fd").iterdir()}
+    assert str(tmp_path / "lock") not in kept
     assert os.getsid(supervisor.pid) == supervisor.pid
     places = {str(Path(f"/proc/{supervisor.pid}/fd/{number}").readlink()) for number in (0, 1, 2)}
     assert places == {"/dev/null", str(local.supervisors.files("live")[1])}

@@ -50,7 +50,7 @@ def service(shared_service: Service, golden: tuple[GoldenRow, ...]) -> Iterator[
 
 @pytest.fixture(scope="session")
 def two_customers(repo: Path) -> bytes:
-    content = (repo / "examples" / "two-customers.json").read_bytes()
+    content = (repo / "examples" / "two-rows.json").read_bytes()
     assert len(json.loads(content)["data"]) == 2
     return content
 

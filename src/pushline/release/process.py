@@ -71,6 +71,16 @@ def forget(control: Path) -> None:
         control.parent.rmdir()
 
 
+def inherited() -> list[int]:
+    """Descriptors beside stdio that whoever started us left open, such as a lock: a release that stays up would keep them."""
+    found = []
+    for number in (int(place.name) for place in Path("/proc/self/fd").iterdir()):
+        with contextlib.suppress(OSError):  # the listing's own is closed by now
+            if number > 2 and os.get_inheritable(number):
+                found.append(number)
+    return found
+
+
 def spawn(arguments: list[str], environment: Mapping[str, str], control: Path, errors: Path) -> Process:
     """Start `python -m pushline ARGUMENTS` in its own session, with nothing of this terminal; what it says goes to `errors`."""
     try:
@@ -88,6 +98,7 @@ def spawn(arguments: list[str], environment: Mapping[str, str], control: Path, e
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, output, 1),
                 (os.POSIX_SPAWN_DUP2, output, 2),
+                *((os.POSIX_SPAWN_CLOSE, number) for number in inherited()),
             ],
             setsid=True,
             setsigmask=[],

@@ -1,4 +1,4 @@
-"""The control socket: one JSON line in, one out, for `status`, `switch` and `stop`."""
+"""The control socket: one JSON line in, one out, for `status`, `hand-over`, `retire` and `stop`."""
 
 import contextlib
 import os

@@ -1,7 +1,8 @@
 """The process that owns the listening socket and keeps workers answering on it.
 
-Workers come and go; the socket stays. So a release is replaced, and a crashed worker restarted, without a refused
-connection: what arrives in between waits in the socket's queue. The supervisor loads no model and answers no request.
+Workers come and go; the socket stays. So a crashed worker is restarted, and the socket handed over to the supervisor of
+another release, without a refused connection: what arrives in between waits in the socket's queue. The supervisor loads no
+model and answers no request.
 """
 
 import contextlib
@@ -14,26 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from msgspec import structs
-
 from pushline.errors import PushlineError, TargetError
 from pushline.serving.control import Caller, listen
 from pushline.serving.log import Level, Log
-from pushline.serving.running import Running, named
+from pushline.serving.running import Running
 from pushline.serving.workers import Generation, Worker
 
-READY_S = 60.0
 STOP_S = 15.0
-
-
-class Switch:
-    """A change of release under way, and who asked for it."""
-
-    def __init__(self, caller: Caller, to: Generation) -> None:
-        self.caller = caller
-        self.to = to
-        self.until = time.monotonic() + READY_S
-        self.before: Generation | None = None  # set once the new release answers
 
 
 class Supervisor:
@@ -52,9 +40,7 @@ class Supervisor:
         self.listener = listener
         self.control_path = control
         self.tell = tell
-        self.live = Generation(running, workers)
-        self.old: list[Generation] = []
-        self.switch: Switch | None = None
+        self.generation = Generation(running, workers)
         self.callers: set[Caller] = set()
         self.stopping_until = 0.0
         self.retired: Caller | None = None  # who took over, and waits until nobody accepts here any more
@@ -88,8 +74,7 @@ class Supervisor:
                 for key, _ in self.selector.select(0.1 if self.in_motion() else 1.0):
                     key.data()
         finally:
-            for worker in self.processes():
-                worker.kill()
+            self.kill()
             if self.retired is not None:
                 self.retired.answer(ok=True)
             if self.control is not None and self.control_path is not None:
@@ -101,54 +86,44 @@ class Supervisor:
     def watch(self, what: Any, then: Callable[[], None]) -> None:
         self.selector.register(what, selectors.EVENT_READ, then)
 
-    def processes(self) -> list[Worker]:
-        return [process for generation in self.generations() for process in generation.processes]
-
-    def generations(self) -> list[Generation]:
-        coming = [self.switch.to] if self.switch and self.switch.before is None else []
-        return [self.live, *coming, *self.old]
+    def kill(self) -> None:
+        for process in self.generation.processes:
+            process.kill()
 
     def in_motion(self) -> bool:
         """Whether something is to be done at a time rather than at an event."""
-        return bool(self.stopping_until or self.switch or self.old or len(self.live.staying) < self.live.wanted)
+        return bool(self.stopping_until or len(self.generation.staying) < self.generation.wanted)
 
     def look_after(self) -> bool:
-        """Bury the dead, replace them, and take a switch or a stop one step further. False once all is over."""
+        """Bury the dead, replace them, and take a stop one step further. False once all is over."""
         self.bury()
         now = time.monotonic()
+        self.generation.kill_late(now)
         if self.stopping_until:
-            for generation in self.generations():
-                generation.kill_late(now)
             if now > self.stopping_until:
-                for worker in self.processes():
-                    worker.kill()
-            if self.retired and not any(generation.accepts for generation in self.generations()):
+                self.kill()
+            if self.retired and not self.generation.accepts:
                 self.retired.answer(**self.status())
                 self.retired = None
-            return bool(self.processes())
-        for generation in self.generations():
-            if generation not in self.old:
-                self.start(generation, now)
-            generation.kill_late(now)
-        self.old = [generation for generation in self.old if generation.processes]
-        if not self.was_ready and self.live.ready:
+            return bool(self.generation.processes)
+        self.start(now)
+        if not self.was_ready and self.generation.ready:
             self.was_ready = True
-            self.event("info", "ready", seconds=round(now - self.started, 3), workers=len(self.live.workers))
+            self.event("info", "ready", seconds=round(now - self.started, 3), workers=len(self.generation.workers))
             self.tell(f"Ready after {now - self.started:.2f} s.")
-        self.go_on_switching(now)
         self.log.put_aside()
         return True
 
-    def start(self, generation: Generation, now: float) -> None:
-        ours = [worker.lifeline.fileno() for worker in self.processes()]
+    def start(self, now: float) -> None:
+        """Start the workers that are missing; none of them keeps a descriptor that is the supervisor's own."""
+        ours = [process.lifeline.fileno() for process in self.generation.processes]
         ours += [caller.connection.fileno() for caller in self.callers]
-        ours += [self.switch.caller.connection.fileno()] if self.switch else []
         ours += [self.control.fileno()] if self.control else []
-        for worker in generation.start_missing(self.listener, ours, now):
+        for worker in self.generation.start_missing(self.listener, ours, now):
             self.watch(worker.lifeline, worker.hear)
             self.event("info", "started", pid=worker.pid)
-        ours += [worker.lifeline.fileno() for worker in generation.workers]
-        for sender in generation.start_sender(self.listener, ours, now):
+        ours += [worker.lifeline.fileno() for worker in self.generation.workers]
+        for sender in self.generation.start_sender(self.listener, ours, now):
             self.watch(sender.lifeline, sender.hear)
             self.event("info", "telemetry", pid=sender.pid)
 
@@ -161,22 +136,19 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            for generation in self.generations():
-                for process in [process for process in generation.processes if process.pid == pid]:
-                    process.hear()  # its last words
-                    self.selector.unregister(process.lifeline)
-                    sent = process is generation.sender
-                    generation.buried(process, status, time.monotonic())
-                    if sent and not process.left:
-                        self.event("warning", "telemetry-died", pid=process.pid, message=process.fault)
-                    elif not process.left:
-                        self.died(generation, process)
+            for process in [process for process in self.generation.processes if process.pid == pid]:
+                process.hear()  # its last words
+                self.selector.unregister(process.lifeline)
+                sent = process is self.generation.sender
+                self.generation.buried(process, status, time.monotonic())
+                if sent and not process.left:
+                    self.event("warning", "telemetry-died", pid=process.pid, message=process.fault)
+                elif not process.left:
+                    self.died(process)
 
-    def died(self, generation: Generation, worker: Worker) -> None:
+    def died(self, worker: Worker) -> None:
         self.event("error", "worker-died", pid=worker.pid, message=worker.fault)
-        if self.switch and generation is self.switch.to:
-            self.give_up_switch(worker.fault)
-        elif not self.was_ready:
+        if not self.was_ready:
             self.fault = TargetError("The service can't start.", why=worker.fault, do="Correct that, then start it again.")
             self.stop()
 
@@ -187,15 +159,12 @@ class Supervisor:
         if self.stopping_until:
             return
         self.stopping_until = time.monotonic() + STOP_S
-        if self.switch is not None:
-            self.give_up_switch("the service is stopping")
         with contextlib.suppress(OSError):
             self.listener.close()
-        for generation in self.generations():
-            generation.leave(word)
-            for worker in generation.workers:
-                if not worker.ready:
-                    worker.kill()
+        self.generation.leave(word)
+        for worker in self.generation.workers:
+            if not worker.ready:
+                worker.kill()
 
     def called(self) -> None:
         assert self.control is not None
@@ -228,18 +197,16 @@ class Supervisor:
         elif do == "retire" and not self.stopping_until:
             self.retired = caller
             self.stop("drain")
-        elif do == "switch" and isinstance(question.get("model"), str):
-            self.begin_switch(caller, question)
         else:
-            asks = "status, hand-over, retire, stop, or switch with a model and a release"
+            asks = "status, hand-over, retire or stop"
             caller.answer(ok=False, error="The service is stopping." if self.stopping_until else f"It can be asked to do {asks}.")
 
     def status(self) -> dict[str, Any]:
-        running = self.live.running
+        running = self.generation.running
         host, port = ("", 0) if self.listener.fileno() < 0 else self.listener.getsockname()[:2]
         return {
             "ok": True,
-            "ready": not self.stopping_until and any(worker.ready for worker in self.live.staying),
+            "ready": not self.stopping_until and any(worker.ready for worker in self.generation.staying),
             "stopping": bool(self.stopping_until),
             "pid": os.getpid(),
             "host": host,
@@ -247,56 +214,8 @@ class Supervisor:
             "release": running.release,
             "version": running.version,
             "model": str(running.model),
-            "workers": [worker.pid for worker in self.live.staying],
+            "workers": [worker.pid for worker in self.generation.staying],
         }
-
-    # Another release on the same socket
-
-    def begin_switch(self, caller: Caller, question: dict[str, Any]) -> None:
-        if self.switch is not None or self.stopping_until:
-            caller.answer(ok=False, error="The service is stopping." if self.stopping_until else "Another switch is under way.")
-            return
-        model = Path(question["model"])
-        try:
-            release, version = named(model, question.get("release"), question.get("version"))
-        except PushlineError as error:
-            caller.answer(ok=False, error=str(error))
-            return
-        running = structs.replace(self.live.running, model=model, release=release, version=version)
-        self.switch = Switch(caller, Generation(running, self.live.wanted))
-
-    def go_on_switching(self, now: float) -> None:
-        """Once the new workers are ready the old ones drain; once those accept no more, the caller hears of it."""
-        switch = self.switch
-        if switch is None:
-            return
-        if switch.before is None:
-            if switch.to.ready:
-                switch.before, self.live = self.live, switch.to
-                self.old.append(switch.before)
-                switch.before.leave("drain")
-                self.log.release = self.live.running.release
-                self.event("info", "switched", before=switch.before.running.release)
-            elif now > switch.until:
-                self.give_up_switch(f"the new workers were not ready within {READY_S:g} s")
-        elif not switch.before.accepts or now > switch.until:
-            self.switch = None
-            switch.caller.answer(**self.status())
-
-    def give_up_switch(self, why: str) -> None:
-        """The old workers serve on."""
-        switch, self.switch = self.switch, None
-        if switch is None:
-            return
-        if switch.before is not None:
-            switch.caller.answer(**self.status())
-            return
-        for worker in switch.to.workers:
-            worker.left = time.monotonic()
-            worker.kill()
-        self.old.append(switch.to)
-        self.event("error", "switch-failed", to=switch.to.running.release, message=why)
-        switch.caller.answer(ok=False, error=why)
 
     def event(self, level: Level, event: str, **fields: Any) -> None:
         self.log.add(level, event, **fields)
