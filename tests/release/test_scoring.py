@@ -21,7 +21,7 @@ from service_made import get
 
 def test_score_says_that_nothing_is_live(local: LocalTarget, project: Project) -> None:
     with pytest.raises(TargetError, match="Nothing is live"):
-        score_file(local, project.root / "examples" / "two-customers.json")
+        score_file(local, project.root / "examples" / "two-rows.json")
 
 
 @pytest.mark.slow
@@ -30,11 +30,11 @@ def test_score_prints_a_table_or_json_and_writes_nothing(
 ) -> None:
     deliver(local, release(1))
     before = set(project.root.iterdir())
-    printed = run_pushline(project, "score", "examples/two-customers.json")
+    printed = run_pushline(project, "score", "examples/two-rows.json")
     assert printed.code == 0, printed.err
     assert printed.out.splitlines()[0].split() == ["row", "result", "probability"]
     assert len(printed.out.splitlines()) == 4
-    answer = json.loads(run_pushline(project, "score", "examples/two-customers.json", "--json").out)
+    answer = json.loads(run_pushline(project, "score", "examples/two-rows.json", "--json").out)
     assert len(answer["result"]) == 2
     assert set(project.root.iterdir()) == before
     document = json.loads(run_pushline(project, "openapi").out)

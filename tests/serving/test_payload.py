@@ -157,7 +157,7 @@ def test_a_damaged_request_is_read_alike_or_refused(start: int, length: int, put
 def test_the_usual_request_of_the_example_takes_the_quick_pass(repo: Any) -> None:
     contract = load_contract(Project(repo).contract)
     payload = Payload(contract, encoding_of(contract.features()), max_rows=10)
-    assert payload.quick((repo / "examples" / "two-customers.json").read_bytes()) is not None
+    assert payload.quick((repo / "examples" / "two-rows.json").read_bytes()) is not None
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def next_steps(project: "Project", ran: "Ran") -> list[str]:
     if ran.promoted:
         steps += [
             ("live", f"{ran.url}/docs (until `make stop`; `pushline rollback` brings the release before back)"),
-            ("score", "pushline score examples/two-customers.json"),
+            ("score", "pushline score examples/two-rows.json"),
             ("serve", "make serve (the champion in the foreground)"),
         ]
     steps.append(("experiments", f"mlflow ui --backend-store-uri {registry}"))

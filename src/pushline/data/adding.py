@@ -11,7 +11,7 @@ from pushline.data.check import check_data
 from pushline.data.contract import Contract
 from pushline.data.download import TRUSTED, permit, receive_all
 from pushline.data.drift import Drift, drift_of
-from pushline.data.fetch import Places, place_of
+from pushline.data.fetch import TABLES, Places, place_of
 from pushline.data.lines import lines_of
 from pushline.data.lock import DataLock, PinnedFile, Source, append_to_lock, load_lock
 from pushline.data.profile import load_profile
@@ -88,7 +88,7 @@ def add(project: Project, contract: Contract, said: str, *, name: str, url: str,
         refuse_twice(lock, pinned)
         checked = check_data(Aside(project, Path(folder)), contract, file=file, fetched=None, tell=tell)
         refuse_broken(checked, file)
-        places = Places(project.state / "cache", local, contract.delimiter, tell)
+        places = Places(project.state / "cache", local, contract.delimiter, tell, own=project.root / TABLES)
         reading = read_file(file, contract, Path(folder), Path(folder) / "new.parquet")
         compared = (overlap_with(places.get(each), reading, contract, Path(folder)) for each in lock.files)
         overlaps = tuple(overlap for overlap in compared if overlap)

@@ -13,6 +13,7 @@ from pushline.results import DataFile, Fetched
 
 Tell = Callable[[str], None]
 
+TABLES = "data"  # the folder of the repository for tables that may be in git
 SAMPLE = "generated-sample.csv"
 SAMPLE_SEED = 7
 WAYS_OUT = (
@@ -33,7 +34,7 @@ def fetch(
     lock, contract = load_lock(project.data_lock), load_contract(project.contract)
     if sample:
         return generated(project, contract, lock, "This run was asked for generated rows.", tell)
-    places = Places(project.state / "cache", local, contract.delimiter, tell, terms)
+    places = Places(project.state / "cache", local, contract.delimiter, tell, terms, own=project.root / TABLES)
     try:
         files = tuple(places.get(pinned) for pinned in lock.files)
     except DataUnavailable as error:
@@ -46,8 +47,11 @@ def fetch(
 class Places:
     """Where a pinned file may be, from the nearest to the farthest."""
 
-    def __init__(self, cache: Path, local: Path | None, delimiter: str, tell: Tell, terms: Terms = TRUSTED) -> None:
+    def __init__(
+        self, cache: Path, local: Path | None, delimiter: str, tell: Tell, terms: Terms = TRUSTED, *, own: Path | None = None
+    ) -> None:
         self.cache = cache
+        self.own = own  # the repository's own folder of tables
         self.local = local
         self.delimiter = delimiter
         self.tell = tell
@@ -55,7 +59,7 @@ class Places:
 
     def get(self, pinned: PinnedFile) -> DataFile:
         """The file, from the nearest place that has it."""
-        found = self.cached(pinned) or self.at_hand(pinned) or self.downloaded(pinned)
+        found = self.committed(pinned) or self.cached(pinned) or self.at_hand(pinned) or self.downloaded(pinned)
         self.tell(f"{pinned.name}: {pinned.rows:,} rows, version {pinned.version}, from {found.origin}")
         return found
 
@@ -71,6 +75,16 @@ class Places:
             file.unlink()
         return None
 
+    def committed(self, pinned: PinnedFile) -> DataFile | None:
+        """The file from the repository itself. Raises DataCorrupt where the one there holds another table than the lock pins."""
+        file = self.own / pinned.name if self.own else None
+        if file is None or not file.is_file():
+            return None
+        sha256 = sha256_of(file)
+        if sha256 not in pinned.hashes:  # a checkout may have given it other line ends
+            refuse_other(pinned, file, table_of(file, self.delimiter))
+        return described(pinned, file.resolve(), sha256, f"{TABLES}/")
+
     def at_hand(self, pinned: PinnedFile) -> DataFile | None:
         """The file from the place PUSHLINE_DATA names; another table there is refused, for somebody meant it to be used."""
         local = self.local
@@ -85,14 +99,8 @@ class Places:
             return described(pinned, file.resolve(), sha256, "PUSHLINE_DATA")
         if local.is_file() and file.name != pinned.name:
             return None  # the one file it names is another one of data.lock
-        table = table_of(file, self.delimiter)
-        if table.version == pinned.version:
-            return described(pinned, file.resolve(), sha256, "PUSHLINE_DATA")
-        raise DataCorrupt(
-            f"{file} is not the {pinned.name} that data.lock pins.",
-            why=f"It holds version {table.version} with {table.rows:,} rows; pinned is {pinned.version} with {pinned.rows:,}.",
-            do="Point PUSHLINE_DATA at the pinned file, or pin this one with `pushline data add FILE`.",
-        )
+        refuse_other(pinned, file, table_of(file, self.delimiter))
+        return described(pinned, file.resolve(), sha256, "PUSHLINE_DATA")
 
     def downloaded(self, pinned: PinnedFile) -> DataFile:
         """The file from the first source that gives it."""
@@ -127,6 +135,16 @@ def described(pinned: PinnedFile, file: Path, sha256: str, origin: str) -> DataF
 def place_of(cache: Path, name: str, sha256: str) -> Path:
     """Where the cache keeps the copy with these bytes."""
     return cache / sha256[:16] / name
+
+
+def refuse_other(pinned: PinnedFile, file: Path, table: Table) -> None:
+    """Raises DataCorrupt for a file that holds another table than the one that is pinned under its name."""
+    if table.version != pinned.version:
+        raise DataCorrupt(
+            f"{file} is not the {pinned.name} that data.lock pins.",
+            why=f"It holds version {table.version} with {table.rows:,} rows; pinned is {pinned.version} with {pinned.rows:,}.",
+            do="Restore the pinned file, or pin this one: `pushline data add FILE`, or `pushline adopt` for a table that has changed.",
+        )
 
 
 def verify(pinned: PinnedFile, table: Table) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pushline.data.contract import Contract
 from pushline.data.download import TRUSTED, Terms
 from pushline.data.drift import Drift
-from pushline.data.fetch import Places, place_of
+from pushline.data.fetch import TABLES, Places, place_of
 from pushline.data.lock import DataLock, PinnedFile, load_lock, parse_lock
 from pushline.data.watch import drift_of_file
 from pushline.errors import DataUnavailable, SettingsError
@@ -75,7 +75,7 @@ def moved(project: Project, contract: Contract, revision: str, *, local: Path | 
     after = {file.name: file for file in new.files}
     added = tuple(file for file in new.files if file.name not in before)
     replaced = tuple(file for file in new.files if file.name in before and before[file.name].version != file.version)
-    places = Places(project.state / "cache", local, contract.delimiter, tell, terms)
+    places = Places(project.state / "cache", local, contract.delimiter, tell, terms, own=project.root / TABLES)
     drift = []
     for file in (*added, *replaced):
         try:

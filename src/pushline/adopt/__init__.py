@@ -1,0 +1,1 @@
+"""`pushline adopt`: turn this repository to another table."""

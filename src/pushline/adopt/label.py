@@ -1,0 +1,103 @@
+"""The label of the table: its classes, and which of two is the one that is predicted."""
+
+from msgspec import Struct
+
+from pushline.adopt.draft import Drafted, in_order, tolerated
+from pushline.adopt.facts import Facts
+from pushline.adopt.given import Given
+from pushline.data.contract import Column
+from pushline.data.table import literal
+from pushline.errors import SettingsError
+
+MOST_CLASSES = 50
+UNLABELLED = ("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "?", "#null!")
+YES = ("1", "yes", "y", "true", "t", "positive", "pos", "ja", "oui", "si", "sí", "sim", "tak", "да", "是")
+
+
+class Label(Struct, frozen=True, kw_only=True):
+    """The drafted label column and what it tells apart."""
+
+    drafted: Drafted
+    counts: dict[str, int]  # rows by class, in the contract's order
+    positive: str | None
+    guessed: str = ""  # how `positive` was found where nobody named it
+
+    @property
+    def column(self) -> Column:
+        return self.drafted.column
+
+    @property
+    def rarest(self) -> float:
+        return min(self.counts.values()) / sum(self.counts.values())
+
+
+def label_of(facts: dict[str, Facts], name: str, positive: str | None, given: Given) -> Label:
+    """The label named `name`. Raises SettingsError for a column that is not there or is no label."""
+    if name not in facts:
+        near = next((each for each in facts if each.casefold() == name.strip().casefold()), None)
+        raise refused(
+            given, f"{given.file.name} has no column {name!r}.", f"Did you mean {near!r}?" if near else f"It has {', '.join(facts)}."
+        )
+    seen = facts[name]
+    unlabelled = [value for value, _ in seen.values if value.strip().lower() in UNLABELLED]
+    values = {value: count for value, count in seen.values if value not in unlabelled}
+    if seen.distinct > MOST_CLASSES + len(unlabelled):
+        what = "a quantity rather than a class" if seen.numbers > 0.9 * seen.said else "no class"
+        raise refused(given, f"{name} has {seen.distinct:,} different values: it is {what}.", "A classifier tells a few classes apart.")
+    kind = type_of(seen, values)
+    counts: dict[str, int] = {}
+    for value, count in sorted(values.items(), key=lambda each: in_order(each[0])):
+        written = as_class(value, kind)
+        counts[written] = counts.get(written, 0) + count
+    if len(counts) < 2:
+        raise refused(given, f"{name} holds {len(counts)} class{'es' * (len(counts) != 1)}.", "There is nothing to tell apart.")
+    chosen, guessed = positive_of(counts, positive, kind, name, given)
+    rewrite = f"CASE WHEN {{cell}} NOT IN ({', '.join(map(literal, unlabelled))}) THEN {{cell}} END" if unlabelled else ""
+    empty = (seen.rows - sum(counts.values())) / seen.rows
+    column = Column(
+        name=name,
+        type="integer" if kind == "integer" else "boolean" if kind == "boolean" else "string",
+        role="label",
+        allowed=tuple(counts),
+        missing_at_most=max(tolerated(seen), 0.02) if empty else 0.0,
+    )
+    words = f"{', '.join(map(repr, unlabelled))} in `{name}` as empty" if unlabelled else ""
+    return Label(drafted=Drafted(column=column, rewrite=rewrite, rewritten=words), counts=counts, positive=chosen, guessed=guessed)
+
+
+def refused(given: Given, why: str, more: str) -> SettingsError:
+    return SettingsError(
+        f"{given.file.name} can't be adopted.", why=f"{why} {more}", do="Nothing was changed. Name the column of the classes with --label."
+    )
+
+
+def type_of(seen: Facts, values: dict[str, int]) -> str:
+    filled = sum(values.values())
+    if seen.booleans == filled:
+        return "boolean"
+    return "integer" if seen.integers == filled and not seen.leading_zeros else "string"
+
+
+def as_class(value: str, kind: str) -> str:
+    """A label's cell as the contract writes it."""
+    if kind == "integer":
+        return str(int(float(value)))
+    return value.strip().lower() if kind == "boolean" else value
+
+
+def positive_of(counts: dict[str, int], said: str | None, kind: str, name: str, given: Given) -> tuple[str | None, str]:
+    """The class that is predicted of two, and how it was found; None for more than two classes."""
+    if said is not None:
+        wanted = as_class(said, kind) if said in counts or kind == "boolean" else said
+        if len(counts) > 2:
+            raise refused(given, f"--positive goes with two classes, and {name} has {len(counts)}.", "Leave it out.")
+        if wanted not in counts:
+            raise refused(given, f"{said!r} is no value of {name}.", f"It holds {' and '.join(map(repr, counts))}.")
+        return wanted, ""
+    if len(counts) > 2:
+        return None, ""
+    yes = [value for value in counts if value.strip().casefold() in YES]
+    if len(yes) == 1:
+        return yes[0], f"{yes[0]!r} reads like a yes"
+    rarer = min(counts, key=lambda value: (counts[value], value))
+    return rarer, f"{rarer!r} is the rarer class" if len(set(counts.values())) == 2 else "both classes are equally frequent"
