@@ -64,7 +64,13 @@ def handle(state: dict[str, Any], method: str, path: str, body: Any) -> Any:
 
 
 def about(state: dict[str, Any], method: str, body: Any) -> Any:
-    return {"default_branch": "main", "private": state["private"]}
+    owner, name = state["repository"].split("/")
+    said = {"id": 22, "name": name, "full_name": state["repository"], "owner": {"id": 11, "login": owner}}
+    return {"default_branch": "main", "private": state["private"], **said}
+
+
+def subject(state: dict[str, Any], method: str, body: Any) -> Any:
+    return state.get("oidc", {"use_default": True})
 
 
 def user(state: dict[str, Any], method: str, body: Any, name: str) -> Any:
@@ -213,6 +219,7 @@ ROUTES = [
     (r"/environments/(\w+)", environment),
     (r"/environments/(\w+)/deployment-branch-policies", branches),
     (r"/environments/(\w+)/variables", variables),
+    (r"/actions/oidc/customization/sub", subject),
     (r"/actions/variables", variables),
     (r"/actions/variables/(\w+)", variable),
     (r"/rulesets", rulesets),

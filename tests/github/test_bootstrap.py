@@ -121,6 +121,21 @@ def test_azure_makes_the_target_a_variable(account: Account) -> None:
     assert account.state["variables"] == {"PUSHLINE_TARGET": "aci", **names}
 
 
+def test_what_bootstrap_azure_has_left_becomes_variables_of_the_environments(account: Account) -> None:
+    clients = {"training": "client-t", "production": "client-p"}
+    left = {"tenant": "t", "subscription": "s", "resource_group": "g", "workspace": "w", "clients": clients}
+    account.project.state.mkdir()
+    (account.project.state / "azure.json").write_text(json.dumps(left), encoding="utf-8")
+    ran, _ = account.bootstrap("--reviewer", "ann", "--apply")
+    assert ran.code == 0, ran.err
+    assert account.state["variables"]["AZURE_TENANT_ID"] == "t"
+    assert account.state["variables"]["PUSHLINE_TARGET"] == "aci"
+    found = {name: account.state["environments"][name]["variables"]["AZURE_CLIENT_ID"] for name in clients}
+    assert found == clients
+    _, changes = account.bootstrap("--reviewer", "ann", "--apply")
+    assert changes == []
+
+
 def test_nobody_to_approve_is_refused(account: Account) -> None:
     ran, changes = account.bootstrap("--apply")
     assert (ran.code, changes) == (2, [])

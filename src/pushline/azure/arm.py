@@ -17,6 +17,7 @@ PATIENCE: dict[str, Any] = {
     "read_timeout": 60,
 }
 OPERATION_S = 600.0
+DONE = frozenset({"succeeded", "failed", "canceled", ""})
 
 
 class Arm:
@@ -46,6 +47,48 @@ class Arm:
     def put(self, resource: str, version: str, body: dict[str, Any], *, what: str) -> dict[str, Any]:
         with asking(what):
             return dict(self._send("PUT", resource, version, body).json())
+
+    def find(self, resource: str, version: str, *, what: str) -> dict[str, Any] | None:
+        """The resource with this id; None where there is none."""
+        from azure.core.exceptions import HttpResponseError
+
+        with asking(what):
+            try:
+                return dict(self._send("GET", resource, version, None).json())
+            except HttpResponseError as error:
+                if error.status_code == 404:
+                    return None
+                raise
+
+    def all(self, collection: str, version: str, *, query: str = "", what: str) -> list[dict[str, Any]]:
+        """The members of a collection, page by page."""
+        found: list[dict[str, Any]] = []
+        address = f"{HOST}{collection}?api-version={version}{query}"
+        with asking(what):
+            while address:
+                page = self._send("GET", address, version, None).json()
+                found += page.get("value", [])
+                address = page.get("nextLink") or ""
+        return found
+
+    def make(self, method: str, resource: str, version: str, body: dict[str, Any], *, what: str) -> dict[str, Any]:
+        """PUT or PATCH a resource, and wait until it is as asked."""
+        with asking(what):
+            answer = self._send(method, resource, version, body)
+            where = answer.headers.get("Azure-AsyncOperation") or (answer.headers.get("Location") if answer.status_code == 202 else None)
+            if where:
+                self._followed(where, what)
+        until = time.monotonic() + OPERATION_S
+        while True:
+            with asking(what):
+                answer = self._send("GET", resource, version, None)
+                made = dict(answer.json())
+            state = str((made.get("properties") or {}).get("provisioningState") or "").lower()
+            if state in ("failed", "canceled") or (state not in DONE and time.monotonic() > until):
+                raise TargetError(f"Azure did not finish {what}.", why=f"Its state is {state}.", do="Run the same command again.")
+            if state in DONE:
+                return made
+            time.sleep(pause(answer))
 
     def act(
         self, resource: str, action: str, version: str, body: dict[str, Any] | None = None, *, what: str, follow: bool = True

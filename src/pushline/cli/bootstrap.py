@@ -17,10 +17,13 @@ def bootstrap() -> None:
 @click.pass_obj
 def github(context: Context, reviewers: tuple[str, ...], make: bool, json: bool) -> None:
     """Environments, rules, variables and rights of the repository on GitHub."""
+    from pushline.azure.bootstrap import recall
     from pushline.github import bootstrap as settings
     from pushline.results import as_json
 
-    wanted = settings.wanted(context.settings, reviewers)
+    azure = recall(context.project.state)
+    left = (azure.variables(), azure.environment_variables()) if azure else ()
+    wanted = settings.wanted(context.settings, reviewers, *left)
     state = settings.read(wanted)
     changes = settings.plan(state, wanted)
     if json:
@@ -31,6 +34,38 @@ def github(context: Context, reviewers: tuple[str, ...], make: bool, json: bool)
     if make and changes:
         for line in settings.apply(changes, state, tell):
             tell(f"left alone: {line}")
+
+
+@bootstrap.command("azure")
+@click.option("--subscription", metavar="ID", help="Where no setting names it.")
+@click.option("--location", metavar="REGION", default="", help="Where the resource group is made, such as westeurope.")
+@click.option("--subject-prefix", metavar="TEXT", help="Of GitHub's id-tokens, such as repo:OWNER/NAME; by default GitHub is asked.")
+@click.option("--apply", "make", is_flag=True, help="Make it so; without this the plan is only printed.")
+@click.option("--json", "json", is_flag=True, help="Print the plan as JSON on standard output, and nothing else there.")
+@click.pass_obj
+def azure(context: Context, subscription: str | None, location: str, subject_prefix: str | None, make: bool, json: bool) -> None:
+    """Workspace, registry, cluster, the identities of training and release, and what they may do."""
+    from pushline.azure import account, bootstrap
+    from pushline.github import oidc
+    from pushline.results import as_json
+
+    settings = account.completed(context.settings, subscription)
+    prefix = subject_prefix or oidc.subject_prefix()
+    arm = account.sign_in()
+    state = account.read(arm, settings, region=location, prefix=prefix)
+    plan = bootstrap.plan(state)
+    if json:
+        click.echo(as_json(plan))
+    else:
+        for line in bootstrap.lines(state, plan, settings):
+            click.echo(line)
+    if make:
+        bootstrap.apply(arm, plan, tell)
+    if make or not plan.changes:
+        facts = bootstrap.connected(arm, state)
+        bootstrap.remember(context.project.state, facts)
+        for line in bootstrap.next_steps(facts):
+            tell(line)
 
 
 COMMANDS = [bootstrap]

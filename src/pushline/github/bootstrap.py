@@ -53,9 +53,15 @@ class Change(Struct, frozen=True, kw_only=True):
     fallback: str = ""  # what to do where GitHub refuses it
 
 
-def wanted(settings: PushlineSettings, reviewers: tuple[str, ...]) -> Wanted:
+def wanted(
+    settings: PushlineSettings,
+    reviewers: tuple[str, ...],
+    variables: Mapping[str, str] | None = None,
+    environment_variables: Mapping[str, Mapping[str, str]] | None = None,
+) -> Wanted:
     """What the settings ask for. Azure's names become variables where Azure is connected; none of them is a secret.
 
+    The last two are those that `bootstrap azure` has left, where it ran in this checkout.
     Raises SettingsError where nobody is named to approve.
     """
     if not reviewers:
@@ -65,11 +71,14 @@ def wanted(settings: PushlineSettings, reviewers: tuple[str, ...]) -> Wanted:
             do="Name at least one with --reviewer LOGIN, or a team with --reviewer org/team.",
         )
     azure = settings.azure
+    made = dict(variables or {})
+    if made and azure.subscription in ("", made.get("PUSHLINE_AZURE__SUBSCRIPTION")):
+        return Wanted(reviewers=reviewers, variables=made, environment_variables=environment_variables or {})
     if not azure.subscription:
         return Wanted(reviewers=reviewers, variables={})
     names = {"SUBSCRIPTION": azure.subscription, "RESOURCE_GROUP": azure.resource_group, "WORKSPACE": azure.workspace}
-    variables = {f"PUSHLINE_AZURE__{name}": value for name, value in names.items()}
-    return Wanted(reviewers=reviewers, variables={"PUSHLINE_TARGET": "aci", **variables})
+    said = {f"PUSHLINE_AZURE__{name}": value for name, value in names.items()}
+    return Wanted(reviewers=reviewers, variables={"PUSHLINE_TARGET": "aci", **said})
 
 
 def lines(state: State, changes: list[Change]) -> list[str]:

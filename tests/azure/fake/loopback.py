@@ -12,6 +12,7 @@ from fake import (  # noqa: F401 - importing them registers their routes
     history,
     images,
     jobs,
+    making,
     monitor,
     storage,
     tracking,
@@ -115,6 +116,19 @@ class Loopback:
             "ACTIONS_ID_TOKEN_REQUEST_URL": f"https://{GITHUB}/{client}/token?api-version=2.0",
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN": self.world.directory.runner_token,
         }
+
+
+class Empty(Loopback):
+    """A subscription of its own with nothing in it, and a person who owns it. Nothing runs behind it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.world.resources.clear()
+        self.world.rights = {PERSON: (roles.Role(name="Owner", scope="subscription", actions=("*",), reason=""),)}
+
+    def __enter__(self) -> "Empty":
+        self.proxy.start()
+        return self
 
 
 def registry_host() -> str:

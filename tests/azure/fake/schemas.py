@@ -72,9 +72,10 @@ def document(provider: str, api_version: str) -> dict[str, Any] | None:
             return None
         raw = json.loads(opened.read(member))
     definitions = raw.get("definitions", {})
+    kinds = {**raw.get("subscription_resourceDefinitions", {}), **raw.get("resourceDefinitions", {})}
     return {
         "definitions": {name: closed(node, definitions) for name, node in definitions.items()},
-        "resourceDefinitions": {name: closed(node, definitions) for name, node in raw["resourceDefinitions"].items()},
+        "resourceDefinitions": {name: closed(node, definitions) for name, node in kinds.items()},
     }
 
 

@@ -1,0 +1,243 @@
+"""An account in the making: a subscription, providers, groups, the resources `bootstrap` makes, identities and who may do what.
+
+What is given here counts: a role that is assigned gives its actions, a federated credential lets its subject in.
+"""
+
+import re
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from fake import schemas
+from fake.assets import WORKSPACE
+from fake.directory import Application
+from fake.estate import CONNECTION, CUSTOMER
+from fake.resources import ARM, GROUP_PATH, accepted, authorize, check, get, kind_of, plain, put
+from fake.wire import Refusal, Request, Response, route
+from fake.world import HISTORY, SUBSCRIPTION, TENANT
+from pushline.azure import roles
+from pushline.azure.roles import Role
+
+if TYPE_CHECKING:
+    from fake.world import World
+
+BUILT_IN = {role.name: role for role in (*roles.TRAINING, *roles.RELEASE) if role.built_in}
+ACR_PULL = Role(name="AcrPull", scope="", actions=(f"{roles.ACR}/pull/read",), reason="")
+AUTHORIZATION = "/providers/Microsoft.Authorization"
+IDENTITY = plain("Microsoft.ManagedIdentity", "userAssignedIdentities")
+TRUST = IDENTITY + "/federatedIdentityCredentials/{trust}"
+# What the service adds to a resource of a kind once it is made.
+ADDED: dict[str, Any] = {
+    "Microsoft.Insights/components": lambda name: {"ConnectionString": CONNECTION, "AppId": "app-id"},
+    "Microsoft.OperationalInsights/workspaces": lambda name: {"customerId": CUSTOMER},
+    "Microsoft.KeyVault/vaults": lambda name: {"vaultUri": f"https://{name}.vault.azure.net/"},
+    "Microsoft.ContainerRegistry/registries": lambda name: {"loginServer": f"{name}.azurecr.io"},
+    "Microsoft.MachineLearningServices/workspaces": lambda name: {"mlFlowTrackingUri": f"azureml://{HISTORY}/mlflow/v1.0/{name}"},
+}
+UNPUBLISHED = ("Microsoft.Insights/components",)  # Microsoft's archive holds no schema of it at any version
+WORLDWIDE = ("Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults", "Microsoft.ContainerRegistry/registries")
+
+
+@route("GET", ARM, "/subscriptions/{subscription}")
+def subscription_of(world: "World", request: Request, subscription: str) -> Response:
+    if subscription != SUBSCRIPTION:
+        raise Refusal(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
+    return Response(200, {"subscriptionId": subscription, "tenantId": TENANT, "state": "Enabled", "displayName": "A subscription"})
+
+
+@route("GET", ARM, "/subscriptions/{subscription}/providers/{provider}")
+def provider_of(world: "World", request: Request, subscription: str, provider: str) -> Response:
+    state = "Registered" if world.resources.get(f"provider:{provider.lower()}") else "NotRegistered"
+    return Response(200, {"namespace": provider, "registrationState": state})
+
+
+@route("POST", ARM, "/subscriptions/{subscription}/providers/{provider}/register")
+def register(world: "World", request: Request, subscription: str, provider: str) -> Response:
+    authorize(world, request)
+    world.resources[f"provider:{provider.lower()}"] = {"namespace": provider}
+    return Response(200, {"namespace": provider, "registrationState": "Registering"})
+
+
+@route("PUT", ARM, GROUP_PATH)
+def make_group(world: "World", request: Request, subscription: str, group: str) -> Response:
+    authorize(world, request)
+    wrong = schemas.archive() and schemas.departs("Microsoft.Resources", "resourceGroups", group, request.api_version, request.json)
+    if wrong:
+        world.invalid.append(wrong)
+        raise Refusal(400, "InvalidRequestContent", wrong)
+    made = {**request.json, "id": request.path, "name": group, "properties": {"provisioningState": "Succeeded"}}
+    world.resources[request.path.lower()] = made
+    return Response(201, made)
+
+
+def need_group(world: "World", request: Request) -> None:
+    group = re.match("/subscriptions/[^/]+/resourceGroups/[^/]+", request.path, re.IGNORECASE)
+    if group is not None and group[0].lower() not in world.resources:
+        raise Refusal(404, "ResourceGroupNotFound", f"Resource group '{group[0].rpartition('/')[2]}' could not be found.")
+    provider = request.path.rpartition("/providers/")[2].partition("/")[0]
+    if f"provider:{provider.lower()}" not in world.resources:
+        raise Refusal(409, "MissingSubscriptionRegistration", f"The subscription is not registered to use namespace '{provider}'.")
+
+
+def makeable(path: str) -> None:
+    """Let a kind of resource be made and corrected; it takes the service a while."""
+
+    @route("PUT", ARM, path)
+    def make(world: "World", request: Request, name: str = "", workspace: str = "", **_: str) -> Response:
+        authorize(world, request)
+        need_group(world, request)
+        provider, kind, own = kind_of(request.path)
+        if f"{provider}/{kind}" not in UNPUBLISHED:
+            check(world, request)
+        if f"{provider}/{kind}" in WORLDWIDE and own in world.taken:
+            raise Refusal(409, "NameAlreadyTaken", f"The name {own} is already taken by someone else.")
+        known = request.path.lower() in world.resources
+        made = put(world, request.path, request.json, provisioningState="Creating", **ADDED.get(f"{provider}/{kind}", lambda _: {})(own))
+
+        def finish() -> tuple[str, Any]:
+            made["properties"]["provisioningState"] = "Succeeded"
+            return "Succeeded", made
+
+        if kind == "storageAccounts":  # says nothing but where to ask
+            answer = accepted(world, request, world.begin(finish))
+            return Response(202, None, {name: value for name, value in answer.headers.items() if name != "Azure-AsyncOperation"})
+        return accepted(world, request, world.begin(finish), status=200 if known else 201, content=made)
+
+    @route("PATCH", ARM, path)
+    def correct(world: "World", request: Request, **_: str) -> Response:
+        authorize(world, request)
+        made = get(world, request.path)
+        made["properties"] = merged(made["properties"], request.json["properties"])
+        return Response(200, made)
+
+
+def merged(there: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    return {**there, **{name: merged(there[name], value) if isinstance(value, dict) else value for name, value in wanted.items()}}
+
+
+for path in (
+    plain("Microsoft.Insights", "components"),
+    plain("Microsoft.OperationalInsights", "workspaces"),
+    plain("Microsoft.Storage", "storageAccounts"),
+    plain("Microsoft.KeyVault", "vaults"),
+    plain("Microsoft.ContainerRegistry", "registries"),
+    WORKSPACE,
+):
+    makeable(path)
+
+
+@route("PATCH", ARM, WORKSPACE + "/computes/{name}")
+def scale(world: "World", request: Request, **_: str) -> Response:
+    authorize(world, request)
+    made = get(world, request.path)
+    made["properties"] = merged(made["properties"], request.json["properties"])
+    return Response(200, made)
+
+
+@route("PUT", ARM, IDENTITY)
+def make_identity(world: "World", request: Request, name: str, **_: str) -> Response:
+    authorize(world, request)
+    need_group(world, request)
+    check(world, request)
+    ids = {kind: str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}{request.path}")) for kind in ("clientId", "principalId")}
+    world.directory.applications[ids["clientId"]] = Application(ids["clientId"], name)
+    return Response(201, put(world, request.path, request.json, tenantId=TENANT, **ids))
+
+
+@route("GET", ARM, TRUST)
+def trust(world: "World", request: Request, **_: str) -> Response:
+    authorize(world, request)
+    return Response(200, get(world, request.path))
+
+
+@route("PUT", ARM, TRUST)
+def make_trust(world: "World", request: Request, **_: str) -> Response:
+    authorize(world, request)
+    check(world, request)
+    identity = get(world, request.path.partition("/federatedIdentityCredentials/")[0])
+    client = identity["properties"]["clientId"]
+    body = request.json["properties"]
+    world.directory.applications[client] = Application(client, identity["name"], body["subject"])
+    return Response(201, put(world, request.path, request.json))
+
+
+@route("GET", ARM, "/subscriptions/{subscription}" + AUTHORIZATION + "/roleDefinitions")
+def role_definitions(world: "World", request: Request, subscription: str) -> Response:
+    """On two pages, as a long list comes."""
+    names = [*BUILT_IN, ACR_PULL.name, "Owner"]
+    shown = [{"id": role_id(name), "properties": {"roleName": name, "type": "BuiltInRole"}} for name in names]
+    if "page" in request.query:
+        return Response(200, {"value": shown[3:]})
+    return Response(200, {"value": shown[:3], "nextLink": f"https://{ARM}{request.target}&page=2"})
+
+
+def role_id(name: str) -> str:
+    number = uuid.uuid5(uuid.NAMESPACE_DNS, name)
+    return f"/subscriptions/{SUBSCRIPTION}{AUTHORIZATION}/roleDefinitions/{number}"
+
+
+@route("GET", ARM, GROUP_PATH + AUTHORIZATION + "/roleDefinitions/{name}")
+def role_definition(world: "World", request: Request, **_: str) -> Response:
+    authorize(world, request)
+    return Response(200, get(world, request.path))
+
+
+@route("PUT", ARM, GROUP_PATH + AUTHORIZATION + "/roleDefinitions/{name}")
+def make_role(world: "World", request: Request, subscription: str, group: str, name: str) -> Response:
+    authorize(world, request)
+    check(world, request)
+    scope = request.path.partition(AUTHORIZATION)[0]
+    if scope not in request.json["properties"]["assignableScopes"]:
+        raise Refusal(400, "RoleDefinitionScopeInvalid", f"The role can't be made at {scope}.")
+    return Response(201, put(world, request.path, request.json))
+
+
+@route("GET", ARM, "/subscriptions/{subscription}" + AUTHORIZATION + "/roleAssignments")
+def role_assignments(world: "World", request: Request, subscription: str) -> Response:
+    found = re.fullmatch("principalId eq '([^']+)'", request.query.get("$filter", ""))
+    assert found, "asks for the roles of everyone"
+    given = [each for key, each in world.resources.items() if "/roleassignments/" in key]
+    return Response(200, {"value": [each for each in given if each["properties"]["principalId"] == found[1]]})
+
+
+@route("PUT", ARM, "/subscriptions/{scope...}" + AUTHORIZATION + "/roleAssignments/{name}")
+def assign(world: "World", request: Request, scope: str, name: str) -> Response:
+    authorize(world, request)
+    check(world, request)
+    body = request.json["properties"]
+    known = [each for each in world.resources.values() if each.get("properties", {}).get("principalId") == body["principalId"]]
+    if not known:
+        raise Refusal(400, "PrincipalNotFound", f"Principal {body['principalId']} does not exist in the directory {TENANT}.")
+    made = put(world, request.path, request.json, scope=request.path.partition(AUTHORIZATION)[0])
+    client = known[0]["properties"]["clientId"]
+    world.rights[client] = (*world.rights.get(client, ()), role_called(world, body["roleDefinitionId"]))
+    return Response(201, made)
+
+
+@route("GET", ARM, "/subscriptions/{scope...}" + AUTHORIZATION + "/roleAssignments/{name}")
+def assignment(world: "World", request: Request, scope: str, name: str) -> Response:
+    authorize(world, request)
+    return Response(200, get(world, request.path))
+
+
+def role_called(world: "World", identifier: str) -> Role:
+    for role in (*BUILT_IN.values(), ACR_PULL):
+        if role_id(role.name).lower() == identifier.lower():
+            return role
+    number = identifier.rpartition("/")[2]
+    own = next((each for key, each in world.resources.items() if key.endswith(f"/roledefinitions/{number.lower()}")), None)
+    if own is None:
+        raise Refusal(400, "RoleDefinitionDoesNotExist", f"The role {identifier} does not exist.")
+    said = own["properties"]
+    return Role(name=said["roleName"], scope="", actions=tuple(said["permissions"][0]["actions"]), built_in=False, reason="")
+
+
+def roles_at(world: "World", name: str) -> set[tuple[str, str]]:
+    """Name of the role and last part of its scope, of all that an identity of this name holds."""
+    identity = next(each for key, each in world.resources.items() if key.endswith(f"/userassignedidentities/{name}"))
+    given = [each["properties"] for key, each in world.resources.items() if "/roleassignments/" in key]
+    principal = identity["properties"]["principalId"]
+    return {
+        (role_called(world, each["roleDefinitionId"]).name, each["scope"].rpartition("/")[2])
+        for each in given
+        if each["principalId"] == principal
+    }

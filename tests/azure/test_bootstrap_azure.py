@@ -1,0 +1,239 @@
+"""`pushline bootstrap azure` on fresh, half-made, complete and broken accounts; the loopback Azure records every call."""
+
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fake.loopback import PERSON, Empty
+from fake.making import roles_at
+from fake.world import SUBSCRIPTION, Call
+
+from conftest import Ended
+from pushline.azure import roles
+from pushline.cli import main
+from pushline.project import Project
+
+PREFIX = "repo:someone/bank"
+NAMES = ("--subject-prefix", PREFIX, "--location", "westeurope")
+GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/bank-rg".lower()
+Bootstrap = Callable[..., Ended]
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[Empty]:
+    with Empty(tmp_path / "azure") as up:
+        yield up
+        assert not up.world.broken, up.world.broken
+        assert not up.world.unknown, up.world.unknown
+        assert not up.world.invalid, "a body breaks Microsoft's own schema"
+
+
+@pytest.fixture
+def bootstrap(account: Empty, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bootstrap:
+    """The real command, run inside this process, as a person with a client secret."""
+    monkeypatch.setattr("pushline.azure.bootstrap.BETWEEN_S", 0.05)
+
+    def run(*arguments: str, **variables: str) -> Ended:
+        for name, value in {**account.as_laptop(), **variables}.items():
+            monkeypatch.setenv(name, value)
+        account.world.calls.clear()
+        capsys.readouterr()
+        with warnings.catch_warnings(action="ignore"), pytest.raises(SystemExit) as ended:  # the SDKs' own
+            main(["--project", str(project.root), "bootstrap", "azure", *(arguments or NAMES)])
+        out, err = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), out, err)
+
+    return run
+
+
+def changing(account: Empty) -> list[Call]:
+    """The calls that would change something; asking for a token changes nothing."""
+    return [call for call in account.world.calls if call.method != "GET" and call.host != "login.microsoftonline.com"]
+
+
+def kinds(account: Empty) -> set[str]:
+    return {str(each.get("type", "")) for each in account.world.resources.values()} - {""}
+
+
+def test_without_apply_the_plan_is_printed_and_nothing_is_made(account: Empty, bootstrap: Bootstrap) -> None:
+    ended = bootstrap()
+    assert ended.code == 0, ended.err
+    assert "make the resource group bank-rg" in ended.out
+    assert "trust of bank-ws-release in repo:someone/bank:environment:production" in ended.out
+    assert "core hours" in ended.out
+    assert changing(account) == []
+
+
+def test_a_fresh_account_becomes_complete_and_a_second_apply_makes_no_changing_call(
+    official: None, account: Empty, bootstrap: Bootstrap, project: Project
+) -> None:
+    ended = bootstrap(*NAMES, "--apply")
+    assert ended.code == 0, ended.err
+    assert len(changing(account)) > 25
+    assert {
+        "Microsoft.Insights/components",
+        "Microsoft.OperationalInsights/workspaces",
+        "Microsoft.Storage/storageAccounts",
+        "Microsoft.KeyVault/vaults",
+        "Microsoft.ContainerRegistry/registries",
+        "Microsoft.MachineLearningServices/workspaces",
+        "Microsoft.MachineLearningServices/workspaces/computes",
+        "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials",
+    } <= kinds(account)
+    again = bootstrap(*NAMES, "--apply")
+    assert (again.code, changing(account)) == (0, []), again.err
+    assert "is as it should be" in again.out
+    record = json.loads((project.state / "azure.json").read_text())
+    assert record["workspace"] == "bank-ws"
+    assert set(record["clients"]) == {"training", "production"}
+
+
+def test_the_two_identities_hold_their_roles_and_no_more(account: Empty, bootstrap: Bootstrap) -> None:
+    assert bootstrap(*NAMES, "--apply").code == 0
+    training, release = roles_at(account.world, "bank-ws-training"), roles_at(account.world, "bank-ws-release")
+    assert {name for name, _ in training} == {role.name for role in roles.TRAINING}
+    releaser = "Pushline Releaser of bank-ws in bank-rg"
+    assert {name for name, _ in release} == {role.name for role in roles.RELEASE if role.built_in} | {releaser}
+    assert (releaser, "bank-rg") in release
+    assert ("AzureML Data Scientist", "bank-ws") in training
+    assert not any(name.startswith("Key Vault") for name, _ in training)
+    assert {name for name, _ in roles_at(account.world, "bank-ws-pull")} == {"AcrPull"}
+
+
+def test_each_identity_trusts_the_subject_of_its_environment_alone(account: Empty, bootstrap: Bootstrap) -> None:
+    assert bootstrap(*NAMES, "--apply").code == 0
+    subjects = {each.name: each.subject for each in account.world.directory.applications.values() if each.name.startswith("bank-ws-")}
+    assert subjects == {
+        "bank-ws-training": f"{PREFIX}:environment:training",
+        "bank-ws-release": f"{PREFIX}:environment:production",
+        "bank-ws-pull": "",
+    }
+
+
+def test_a_subject_that_differs_in_one_capital_is_corrected(account: Empty, bootstrap: Bootstrap) -> None:
+    assert bootstrap(*NAMES, "--apply").code == 0
+    ended = bootstrap("--subject-prefix", "repo:Someone/bank", "--apply")
+    assert ended.code == 0, ended.err
+    assert [call.path.rpartition("/")[2] for call in changing(account)] == ["github-training", "github-production"]
+
+
+def test_a_half_made_account_is_completed_where_it_stopped(account: Empty, bootstrap: Bootstrap) -> None:
+    account.world.fault("PUT", "registries/", 400, content={"error": {"code": "BadRequest", "message": "no"}})
+    stopped = bootstrap(*NAMES, "--apply")
+    assert stopped.code == 4
+    assert "container registry" in stopped.err
+    made = kinds(account)
+    assert "Microsoft.KeyVault/vaults" in made
+    ended = bootstrap(*NAMES, "--apply")
+    assert ended.code == 0, ended.err
+    assert not [call for call in changing(account) if "/vaults/" in call.path and "Authorization" not in call.path]
+    assert bootstrap().out.startswith("bank-ws in bank-rg is as it should be")
+
+
+def test_what_someone_made_with_other_names_stays_and_is_completed(account: Empty, bootstrap: Bootstrap) -> None:
+    """A workspace from the portal: its own vault, no registry, keys of the storage account switched off."""
+    assert bootstrap(*NAMES, "--apply").code == 0
+    world = account.world
+    workspace = world.resources[f"{GROUP}/providers/microsoft.machinelearningservices/workspaces/bank-ws"]
+    vault = world.resources.pop(next(key for key in world.resources if "/vaults/" in key and "authorization" not in key))
+    own = {**vault, "id": vault["id"].rpartition("/")[0] + "/someones-vault"}
+    world.resources[own["id"].lower()] = own
+    workspace["properties"]["keyVault"] = own["id"]
+    del workspace["properties"]["containerRegistry"]
+    next(each for key, each in world.resources.items() if "/storageaccounts/" in key and "authorization" not in key)["properties"][
+        "allowSharedKeyAccess"
+    ] = False
+    ended = bootstrap(*NAMES, "--apply")
+    assert ended.code == 0, ended.err
+    changed = {(call.method, call.path.split("/providers/")[-1].split("/")[0].split(".")[1]) for call in changing(account)}
+    assert changed == {("PATCH", "MachineLearningServices"), ("PATCH", "Storage"), ("PUT", "Authorization")}
+    assert workspace["properties"]["containerRegistry"]
+    assert ("Key Vault Secrets Officer", "someones-vault") in roles_at(world, "bank-ws-release")
+    again = bootstrap(*NAMES, "--apply")
+    assert (again.code, changing(account)) == (0, [])
+
+
+def test_the_clusters_limits_follow_the_settings_and_its_size_can_not(account: Empty, bootstrap: Bootstrap) -> None:
+    assert bootstrap(*NAMES, "--apply").code == 0
+    ended = bootstrap(*NAMES, "--apply", PUSHLINE_AZURE__MAX_NODES="3")
+    assert ended.code == 0, ended.err
+    assert [(call.method, call.path.rpartition("/")[2]) for call in changing(account)] == [("PATCH", "cpu-cluster")]
+    ended = bootstrap(*NAMES, "--apply", PUSHLINE_AZURE__MAX_NODES="3", PUSHLINE_AZURE__VM_SIZE="Standard_DS3_v2")
+    assert ended.code == 4
+    assert "a size can't change" in ended.err
+    assert changing(account) == []
+
+
+def test_an_identity_the_directory_does_not_know_yet_is_waited_for(account: Empty, bootstrap: Bootstrap) -> None:
+    late = {"error": {"code": "PrincipalNotFound", "message": "Principal does not exist in the directory."}}
+    account.world.fault("PUT", "roleAssignments", 400, content=late, times=2)
+    ended = bootstrap(*NAMES, "--apply")
+    assert ended.code == 0, ended.err
+
+
+def test_a_person_who_may_not_make_anything_is_told_which_right_is_missing(account: Empty, bootstrap: Bootstrap) -> None:
+    account.world.rights[PERSON] = (roles.READER,)
+    ended = bootstrap(*NAMES, "--apply")
+    assert ended.code == 4
+    assert "register/action" in ended.err
+    assert "Owner" in ended.err
+    assert kinds(account) == set()
+
+
+def test_a_contributor_makes_the_resources_and_is_told_who_gives_the_roles(account: Empty, bootstrap: Bootstrap) -> None:
+    no_roles = roles.Role(name="Contributor", scope="", actions=("*",), excepted=("Microsoft.Authorization/*/write",), reason="")
+    account.world.rights[PERSON] = (no_roles,)
+    ended = bootstrap(*NAMES, "--apply")
+    assert ended.code == 4
+    assert "Microsoft.Authorization/roleDefinitions/write" in ended.err
+    assert "a Contributor may not give roles" in ended.err
+    assert "Microsoft.MachineLearningServices/workspaces" in kinds(account)
+
+
+def test_a_subscription_of_another_directory_is_told(bootstrap: Bootstrap) -> None:
+    ended = bootstrap(*NAMES, PUSHLINE_AZURE__SUBSCRIPTION="99999999-2222-3333-4444-555555555555")
+    assert ended.code == 2
+    assert "az login --tenant" in ended.err
+
+
+def test_a_tenant_that_is_not_there_is_told(bootstrap: Bootstrap) -> None:
+    ended = bootstrap(*NAMES, AZURE_TENANT_ID="99999999-7777-8888-9999-000000000000")
+    assert ended.code == 4
+    assert "AZURE_TENANT_ID" in ended.err
+
+
+def test_a_quota_that_is_too_small_names_the_setting(account: Empty, bootstrap: Bootstrap) -> None:
+    ended = bootstrap(*NAMES, "--apply", PUSHLINE_AZURE__MAX_NODES="9")
+    assert ended.code == 4
+    assert "max_nodes" in ended.err
+    assert "What was made stays" in ended.err
+
+
+def test_a_name_that_is_taken_stops_it_with_what_azure_says(account: Empty, bootstrap: Bootstrap) -> None:
+    planned = bootstrap().out
+    registry = next(line for line in planned.splitlines() if "container registry" in line).split()[-1]
+    account.world.taken.add(registry)
+    ended = bootstrap(*NAMES, "--apply")
+    assert ended.code == 4
+    assert "already taken" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "told"),
+    [
+        (("--subject-prefix", PREFIX), {}, "--location"),
+        (NAMES, {"PUSHLINE_AZURE__SUBSCRIPTION": ""}, "--subscription"),
+    ],
+)
+def test_what_is_not_said_is_asked_for(bootstrap: Bootstrap, arguments: tuple[str, ...], variables: dict[str, str], told: str) -> None:
+    ended = bootstrap(*arguments, **variables)
+    assert ended.code == 2
+    assert told in ended.err
+
+
+def test_the_plan_as_json_holds_every_call(account: Empty, bootstrap: Bootstrap) -> None:
+    plan = json.loads(bootstrap(*NAMES, "--json").out)
+    assert {change["method"] for change in plan["changes"]} == {"POST", "PUT"}
+    assert all(change["what"] and change["path"].startswith("/subscriptions/") for change in plan["changes"])
