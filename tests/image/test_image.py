@@ -192,3 +192,37 @@ def test_smoke_and_load_hold_behind_tls(
             code, where = subprocess.run(curl, capture_output=True, text=True, check=True).stdout.split()
             assert code == "308"
             assert where.startswith("https://localhost")
+
+
+def test_compose_brings_the_service_up_behind_tls(
+    engine: Engine, image: str, release: Release, repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """compose.yml as it is; its proxy's image is a stand-in that holds the very program, for none can be fetched everywhere."""
+    (tmp_path / "Dockerfile").write_text('FROM scratch\nCOPY caddy /usr/bin/caddy\nENV PATH=/usr/bin\nCMD ["caddy"]\n')
+    shutil.copy(Path(sys.executable).with_name("caddy"), tmp_path / "caddy")
+    engine.run("build", "--quiet", "--network", "none", "--format", "docker", "-t", "localhost/pushline-caddy:test", str(tmp_path))
+    held = make_keys(tmp_path / "keys.json")
+    os.chown(tmp_path / "keys.json", NOBODY, NOBODY)
+    http, https = free_port(), free_port()
+    names = {"SCORING_IMAGE": image, "CADDY_IMAGE": "localhost/pushline-caddy:test", "KEYS_FILE": str(tmp_path / "keys.json")}
+    environment = {**engine.environment, **names, "HTTP_PORT": str(http), "HTTPS_PORT": str(https)}
+    compose = [sys.executable, "-m", "podman_compose", "--project-name", "pushline-test", "-f", str(repo / "compose.yml")]
+
+    def run(*arguments: str) -> None:
+        done = subprocess.run([*compose, *arguments], env=environment, cwd=repo, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    run("up", "-d", "--no-build")
+    try:
+        root = tmp_path / "root.crt"
+        held_by = "/data/caddy/pki/authorities/local/root.crt"
+        until(lambda: not engine.run("cp", f"pushline-test_caddy_1:{held_by}", str(root), check=False) and root.exists())
+        monkeypatch.setenv("SSL_CERT_FILE", str(root))
+        until(lambda: answers(f"https://localhost:{https}/readyz"))
+        seen = assertions_on(f"https://localhost:{https}", release, Keys(primary=held.primary, secondary=held.secondary))
+        assert all(assertion.passed for assertion in seen), [assertion for assertion in seen if not assertion.passed]
+        state = engine.inspect("pushline-test_scoring_1")
+        assert state["HostConfig"]["ReadonlyRootfs"]
+        assert not state["EffectiveCaps"]
+    finally:
+        run("down", "-v", "-t", "1")
