@@ -39,8 +39,7 @@ format: setup  ## write the code the way check wants it
 	$(BIN)/ruff format .
 
 test: setup  ## every test
-	@# What failed beside others on a busy machine must hold alone: it is run once more by itself, and that run decides.
-	$(BIN)/pytest $(SIDE_BY_SIDE) || $(BIN)/pytest -q --last-failed --last-failed-no-failures none
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 
 test-fast: setup  ## the daily subset
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow"
