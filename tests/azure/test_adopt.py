@@ -15,7 +15,7 @@ from pushline.data.profile import load_profile
 from pushline.data.sample import sample_rows
 from pushline.errors import ModelUnreadable
 from pushline.project import Project
-from pushline.training.adopt import adopt, is_foreign
+from pushline.training.adopt import adopt, is_foreign, rows_held_back
 from pushline.training.best_model import read_best_model
 from pushline.training.export import predict
 
@@ -51,8 +51,13 @@ def test_the_adopted_graph_answers_as_the_fitted_model_does(repo: Path, rows: pd
     fitted = pickle.loads((azures / "model.pkl").read_bytes())
     expected = fitted.predict_proba(unseen[list(best.encoding.names)])[:, [list(fitted.classes_).index(c) for c in contract.classes]]
     assert np.abs(predict(graph, encode_frame(best.encoding, unseen)) - expected).max() < 1e-4
-    assert len(labels) == len(probabilities) == 67
+    assert len(labels) == len(probabilities) == len(unseen), "the threshold is chosen on all rows that were held back"
     assert not is_foreign(place)
+
+
+def test_a_search_without_rows_held_back_names_the_input(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnreadable, match="held_back"):
+        rows_held_back(tmp_path)
 
 
 def test_a_missing_onnx_model_names_the_settings(repo: Path, rows: pd.DataFrame, tmp_path: Path) -> None:

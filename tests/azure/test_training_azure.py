@@ -8,6 +8,7 @@ from conftest import Command
 from pushline import results
 from pushline.project import Project
 from pushline.results import Checked, Trained, Trial
+from pushline.training.prepare import Counts
 
 pytestmark = pytest.mark.slow
 
@@ -89,6 +90,10 @@ def test_azures_automl_gives_a_model_that_we_serve_and_its_trials(azure: Loopbac
     assert trained.leaderboard[0].score == max(trial.score or 0 for trial in trained.leaderboard)
     kept = (aci.build / "train" / "leaderboard.json").read_bytes()
     assert msgspec.json.decode(kept, type=tuple[Trial, ...]) == trained.leaderboard
+    counts = msgspec.json.decode(next((aci.build / "train" / "steps").rglob("counts.json")).read_bytes(), type=Counts)
+    assert counts.train > counts.held_back > 0.05 * ROWS, "its threshold is chosen on training rows that its search did not see"
+    card = (aci.build / "train" / "card.md").read_text()
+    assert "training rows that the search did not see" in card
     [node] = [job.properties["jobs"]["automl"] for job in azure.world.jobs.values() if job.properties["jobs"]["automl"]["type"] == "automl"]
     assert node["primary_metric"] == "average_precision_score_weighted"
     assert node["limits"] == {

@@ -48,6 +48,21 @@ def test_training_rows_hold_the_models_columns_and_the_hold_out_all(tmp_path):
     assert "later" in prepare(tmp_path, odd_contract(), use_known_after=True).train
 
 
+def test_rows_held_back_come_from_the_training_side_alone(tmp_path):
+    contract = odd_contract()
+    write(odd_table(600, 1), tmp_path)
+    whole, part = (prepare(tmp_path, contract, holdout=0.2, held_back=share) for share in (0.0, 0.25))
+    assert part.holdout.equals(whole.holdout)
+    assert (len(whole.held_back), len(part.train) + len(part.held_back)) == (0, len(whole.train))
+    assert 0.15 < len(part.held_back) / len(whole.train) < 0.35
+    assert list(part.held_back.columns) == list(part.train.columns)
+    assert part.counts.rows == part.counts.train + part.counts.held_back + part.counts.holdout + sum(part.counts.rejected.values())
+    write_prepared(part, tmp_path / "part")
+    write_prepared(whole, tmp_path / "whole")
+    assert len(pd.read_parquet(tmp_path / "part" / "held_back.parquet")) == part.counts.held_back
+    assert not (tmp_path / "whole" / "held_back.parquet").exists()
+
+
 def test_the_split_is_by_content(tmp_path):
     contract, frame = odd_contract(), odd_table(400, 1)
     write(frame, tmp_path)

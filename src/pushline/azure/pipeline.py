@@ -14,6 +14,7 @@ from pushline.settings import Azure, seconds
 
 STORE = "workspaceblobstore"
 BEST_MODEL = "best_model"
+HELD_BACK = 0.1  # share of the training rows that Azure's AutoML does not see: on them the threshold is chosen
 # What the settings call a metric, and what Azure's AutoML calls it.
 PRIMARY = {"average_precision": "average_precision_score_weighted", "roc_auc": "AUC_weighted", "accuracy": "accuracy"}
 
@@ -44,11 +45,12 @@ def document_of(file: Path, settings: Azure, inputs: Mapping[str, Scalar | Path]
     for key, node in list(document["jobs"].items()):
         if node.get("type") == "automl":
             budget = str(inputs.get("budget", settings.budget))
-            document["jobs"][key] = (
-                our_automl(file, key)
-                if settings.engine == "pushline"
-                else azures_automl(node, settings, str(inputs.get("metric", "average_precision")), budget)
-            )
+            if settings.engine == "pushline":
+                document["jobs"][key] = our_automl(file, key)
+            else:
+                document["jobs"][key] = azures_automl(node, settings, str(inputs.get("metric", "average_precision")), budget)
+                if "held_back" in document["inputs"]:
+                    document["inputs"]["held_back"] = HELD_BACK
             document["jobs"][key]["outputs"] = {BEST_MODEL: f"${{{{parent.outputs.{BEST_MODEL}}}}}"}
             document.setdefault("outputs", {})[BEST_MODEL] = {"type": "mlflow_model"}
     for key, output in document["outputs"].items():

@@ -33,7 +33,7 @@ FIRST_LOOK_S, LAST_LOOK_S = 1.0, 15.0
 CANCEL_S = 120.0
 LAST_LINES = 8
 ATTEMPTS = 50
-LARGE = frozenset({"train.parquet", "rejects.parquet"})  # stay on Azure
+LARGE = frozenset({"train.parquet", "held_back.parquet", "rejects.parquet"})  # stay on Azure
 
 
 class Found(Struct, frozen=True):

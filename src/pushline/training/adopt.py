@@ -16,13 +16,13 @@ from pushline.data.labels import class_codes
 from pushline.errors import ModelUnreadable
 from pushline.serving.model_folder import MATRIX_INPUT, PORTABLE, PROBABILITIES
 from pushline.training.best_model import AUTOML, BestModel, write_best_model
+from pushline.training.prepare import HELD_BACK, TRAIN
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ALGORITHM = "Azure AutoML"
 PREFIX = "adopted_"
-EVERY = 3  # of the hold-out, the rows on which the threshold is chosen: predictions out of fold are not to be had
 INSTEAD = 'Keep enable_onnx_compatible_models on in pipelines/train.yml, or set engine = "pushline" in [tool.pushline.azure].'
 
 
@@ -31,8 +31,31 @@ def is_foreign(folder: Path) -> bool:
     return not (folder / AUTOML).is_file()
 
 
-def adopt(folder: Path, holdout: "pd.DataFrame", contract: Contract, to: Path, *, metric: str, use_known_after: bool, seed: int) -> Path:
+def rows_held_back(prepared: Path) -> tuple["pd.DataFrame", int]:
+    """Rows that the search never saw and the figures are not of, and how many it learned from.
+
+    On them the threshold of an adopted model is chosen: it brings no predictions out of fold. Raises ModelUnreadable where
+    none was held back.
+    """
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    file = prepared / HELD_BACK
+    if not file.is_file():
+        raise ModelUnreadable(
+            "The model of Azure's AutoML can't be given a threshold.",
+            why="No training rows were held back from its search.",
+            do="Give the pipeline's input held_back a share above 0, such as 0.1.",
+        )
+    return pd.read_parquet(file), int(pq.read_metadata(prepared / TRAIN).num_rows)
+
+
+def adopt(
+    folder: Path, rows: "pd.DataFrame", contract: Contract, to: Path, *, metric: str, use_known_after: bool, seed: int, learned: int = 0
+) -> Path:
     """Write to `to` what our automl step would have left, and return it.
+
+    `rows` are of no search and no figure, `learned` is how many the search had.
 
     Raises ModelUnreadable, naming the settings, where there is no ONNX model or its inputs or outputs are not understood.
     """
@@ -46,12 +69,11 @@ def adopt(folder: Path, holdout: "pd.DataFrame", contract: Contract, to: Path, *
         raise not_understood(f"There is no {PORTABLE} in the output best_model")
     encoding = encoding_of(contract.features(use_known_after=use_known_after))
     graph = wrapped(onnx.load(str(found[0])), contract, encoding).SerializeToString()
-    rows = holdout.iloc[::EVERY]
     labels = class_codes(contract, rows[contract.label.name])
     try:
         probabilities = predict(graph, encode_frame(encoding, rows))
     except Exception as error:  # onnxruntime raises kinds of its own, which it does not export
-        raise not_understood(f"{found[0].name} does not run on rows of the hold-out: {str(error).splitlines()[0]}") from error
+        raise not_understood(f"{found[0].name} does not run on rows that were held back: {str(error).splitlines()[0]}") from error
     best = BestModel(
         encoding=encoding,
         classes=contract.classes,
@@ -63,7 +85,7 @@ def adopt(folder: Path, holdout: "pd.DataFrame", contract: Contract, to: Path, *
         curve=(),
         seconds=0.0,
         stopped="",
-        rows=len(rows),
+        rows=learned,
         seed=seed,
     )
     write_best_model(to, best, graph, labels, probabilities)

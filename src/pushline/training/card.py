@@ -46,7 +46,7 @@ def card_of(
         intended_use(contract),
         training_data(best, contract, origin, evaluation),
         figures_section(evaluation),
-        threshold_section(evaluation, objective, chosen),
+        threshold_section(evaluation, best, objective, chosen),
         calibration_section(evaluation),
         groups_section(evaluation),
         importance_section(evaluation),
@@ -145,12 +145,13 @@ def figures_section(evaluation: Evaluation) -> str:
     return f"## Figures\n\n{text}\n\n" + table(("Figure", "Value (interval)", "Knows nothing"), rows)
 
 
-def threshold_section(evaluation: Evaluation, objective: str, chosen: Chosen | None) -> str:
+def threshold_section(evaluation: Evaluation, best: BestModel, objective: str, chosen: Chosen | None) -> str:
     if chosen is None:
         return "## Threshold\n\nNone: with more than two classes the most probable one is the answer.\n\n" + confusion(evaluation)
+    seen = "predictions out of fold" if best.folds else "training rows that the search did not see"
     text = (
         f"**{chosen.threshold:.4f}** on the probability of `{evaluation.positive}`, chosen for the objective `{objective}` on "
-        f"predictions out of fold: {chosen.note}. There it gives precision {chosen.precision:.3f} at recall {chosen.recall:.3f}; "
+        f"{seen}: {chosen.note}. There it gives precision {chosen.precision:.3f} at recall {chosen.recall:.3f}; "
         f"on the hold-out precision {evaluation.at_threshold['precision']:.3f} at recall {evaluation.at_threshold['recall']:.3f}. "
         "The hold-out had no part in choosing it."
     )
@@ -214,6 +215,8 @@ def comparison(best: BestModel) -> str:
         )
         for trial in best.leaderboard[:SHOWN_TRIALS]
     ]
+    if not best.folds:
+        return "## What it was compared with\n\nThe search was not ours; the trials it told of are in leaderboard.json."
     failed = sum(trial.score is None for trial in best.leaderboard)
     text = (
         f"{best.algorithm} won among {len(best.leaderboard)} rows of the leaderboard ({failed} of them ended badly) in "

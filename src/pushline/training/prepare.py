@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TRAIN = "train.parquet"
+HELD_BACK = "held_back.parquet"
 HOLDOUT = "holdout.parquet"
 REJECTS = "rejects.parquet"
 COUNTS = "counts.json"
@@ -26,7 +27,7 @@ TABLE = "table.parquet"
 
 
 class Counts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the rows of the table went: `rows` is the sum of `train`, `holdout` and all of `rejected`."""
+    """Where the rows of the table went: `rows` is the sum of `train`, `held_back`, `holdout` and all of `rejected`."""
 
     rows: int
     train: int
@@ -34,12 +35,14 @@ class Counts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rejected: dict[str, int]  # by reason, duplicates included
     train_classes: dict[str, int]
     holdout_classes: dict[str, int]
+    held_back: int = 0  # training rows that the search does not see, for the threshold
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
-    """The frames of the split: `train` holds the model's columns and the label, the others all columns of the contract."""
+    """The frames of the split: `train` and `held_back` hold the model's columns and the label, the others all columns."""
 
     train: "pd.DataFrame"
+    held_back: "pd.DataFrame"
     holdout: "pd.DataFrame"
     rejects: "pd.DataFrame"  # with `row` (from 1, in the table) and `reason`
     counts: Counts
@@ -55,11 +58,11 @@ def table_file(data: Path) -> Path:
     return file
 
 
-def prepare(table: Path, contract: Contract, *, holdout: float = 0.1, use_known_after: bool = False) -> Prepared:
+def prepare(table: Path, contract: Contract, *, holdout: float = 0.1, held_back: float = 0.0, use_known_after: bool = False) -> Prepared:
     """Clean and split the typed table in `table` (Parquet, or the folder of check-data).
 
-    `holdout` is the share of rows that no training ever sees, chosen by content. Raises DataError where one side would
-    lack a class.
+    `holdout` is the share of rows that no training ever sees, chosen by content; `held_back` the share of the others that a
+    search does not learn from, for one that gives no predictions out of fold. Raises DataError where one side would lack a class.
     """
     import pandas as pd
 
@@ -68,7 +71,9 @@ def prepare(table: Path, contract: Contract, *, holdout: float = 0.1, use_known_
     kept = frame[reasons == ""]
     aside = split_of(kept, contract, holdout)
     features = [column.name for column in contract.features(use_known_after=use_known_after)]
-    train = kept.loc[~aside, [*features, contract.label.name]].reset_index(drop=True)
+    back = split_of(kept, contract, holdout + (1 - holdout) * held_back) & ~aside
+    learned = kept[[*features, contract.label.name]]
+    train = learned[~aside & ~back].reset_index(drop=True)
     unseen = kept[aside].reset_index(drop=True)
     rejects = frame[reasons != ""]
     rejects = rejects.assign(row=rejects.index + 1, reason=reasons[reasons != ""]).reset_index(drop=True)
@@ -79,9 +84,10 @@ def prepare(table: Path, contract: Contract, *, holdout: float = 0.1, use_known_
         rejected={str(reason): int(count) for reason, count in rejects["reason"].value_counts().items()},
         train_classes=class_counts(train, contract),
         holdout_classes=class_counts(unseen, contract),
+        held_back=int(back.sum()),
     )
     refuse_missing_class(counts)
-    return Prepared(train=train, holdout=unseen, rejects=rejects, counts=counts)
+    return Prepared(train=train, held_back=learned[back].reset_index(drop=True), holdout=unseen, rejects=rejects, counts=counts)
 
 
 def reasons_of(frame: "pd.DataFrame", contract: Contract, *, once: bool = True) -> "pd.Series[Any]":
@@ -139,6 +145,8 @@ def write_prepared(prepared: Prepared, out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         prepared.train.to_parquet(out / TRAIN, index=False)
+        if prepared.counts.held_back:
+            prepared.held_back.to_parquet(out / HELD_BACK, index=False)
         prepared.holdout.to_parquet(out / HOLDOUT, index=False)
         prepared.rejects.to_parquet(out / REJECTS, index=False)
     except OSError as error:

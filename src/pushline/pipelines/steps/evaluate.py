@@ -27,7 +27,7 @@ def main() -> None:
     import pandas as pd
 
     from pushline.data.contract import load_contract
-    from pushline.training.adopt import adopt, is_foreign
+    from pushline.training.adopt import adopt, is_foreign, rows_held_back
     from pushline.training.conclude import conclude
     from pushline.training.export import Origin
     from pushline.training.prepare import HOLDOUT
@@ -35,8 +35,9 @@ def main() -> None:
     holdout, contract, best_model = pd.read_parquet(said.prepared / HOLDOUT), load_contract(said.contract), said.best_model
     if is_foreign(best_model):
         place = said.evaluation / "best_model"
-        known_after = said.use_known_after
-        best_model = adopt(best_model, holdout, contract, place, metric=said.metric, use_known_after=known_after, seed=said.seed)
+        rows, learned = rows_held_back(said.prepared)
+        options = {"metric": said.metric, "use_known_after": said.use_known_after, "seed": said.seed, "learned": learned}
+        best_model = adopt(best_model, rows, contract, place, **options)
     concluded = conclude(
         best_model,
         holdout,
