@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Two at a time: many tests wait for processes. The tests of a file share what is expensive to make and stay together.
-SIDE_BY_SIDE := -q -n 2 --dist loadfile
+SIDE_BY_SIDE := -q -n 2 --dist loadfile --no-loadscope-reorder
 # Hundreds of processes import the same code: it is compiled once, whatever the caller's shell says.
 export PYTHONDONTWRITEBYTECODE :=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
