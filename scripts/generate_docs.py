@@ -105,6 +105,16 @@ def workflows() -> str:
     return workflow_table.table().rstrip("\n")
 
 
+def example_table() -> str:
+    """Which table the repository is about, by its contract and lock."""
+    from pushline.data.contract import load_contract
+    from pushline.data.lock import load_lock
+
+    contract, lock = load_contract(ROOT / "data_checks" / "contract.yml"), load_lock(ROOT / "data.lock")
+    about = "; ".join([f"{lock.rows:,} rows", *(said for said in (contract.source, contract.licence) if said)])
+    return f"They work on {contract.title or contract.name} ({about}). {contract.description}".strip()
+
+
 def flow() -> str:
     """The picture of the flow: the stages in their order, with what stands between them."""
     from pushline.delivery import STAGES
@@ -213,13 +223,32 @@ def errors() -> str:
     return table(["error", "what happened", "exit code"], walk(PushlineError, -1))
 
 
+def cost_drivers() -> str:
+    """What a month on Azure costs for, with the default settings."""
+    from pushline.azure.estate import cost_drivers as drivers
+    from pushline.settings import PushlineSettings
+
+    parts = [line.partition(": ") for line in drivers(PushlineSettings())]
+    return table(["what stands", "billed"], [[what, how] for what, _, how in parts])
+
+
+def decisions() -> str:
+    """The decision pages by their number."""
+    pages = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    titles = [page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ") for page in pages]
+    return "\n".join(f"- [{title}]({page.name})" for title, page in zip(titles, pages, strict=True))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
+    "cost-drivers": cost_drivers,
+    "decisions": decisions,
     "contract-keys": contract_keys,
     "column-keys": column_keys,
     "derived-keys": derived_keys,
     "rule-keys": rule_keys,
     "finding-kinds": finding_kinds,
     "workflows": workflows,
+    "table": example_table,
     "flow": flow,
     "stages": stages,
     "commands": commands,

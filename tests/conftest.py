@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from command import QUICK, Ran, run_cli
+from pushline.data.lock import load_lock
 from pushline.project import Project
-from working_copy import REPO, copy_project, find_real_data
+from working_copy import REPO, copy_project, find_real_data, pinned_name
 
 # Where the tests run in the background, SIGINT is ignored, and every process they start would ignore it too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -25,10 +26,10 @@ def repo() -> Path:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The real Bank Marketing file; tests that need it skip where it isn't."""
+    """The file that data.lock pins; tests that need it skip where it isn't."""
     file = find_real_data()
     if file is None:
-        pytest.skip("the Bank Marketing file is not on this machine: set PUSHLINE_DATA to it")
+        pytest.skip(f"{pinned_name()} is not on this machine: set PUSHLINE_DATA to it")
     return file
 
 
@@ -53,7 +54,8 @@ def table_csv(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if file is not None:
         return file
     out = tmp_path_factory.mktemp("table") / "generated.csv"
-    ran = run_cli(Project(repo), "sample", "--rows", "32950", "--seed", "7", "--out", str(out))
+    rows = load_lock(repo / "data.lock").rows
+    ran = run_cli(Project(repo), "sample", "--rows", str(rows), "--seed", "7", "--out", str(out))
     assert ran.code == 0, ran.err
     return out
 
@@ -105,3 +107,12 @@ def registry_forgotten() -> Iterator[None]:
     if mlflow := sys.modules.get("mlflow"):
         mlflow.set_tracking_uri(None)
         mlflow.set_registry_uri(None)
+
+
+LONGEST = ("workflows", "azure", "adopt", "image", "pipelines", "test_run.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes come first, so that no worker is alone with one at the end."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.relative_to(REPO / "tests").parts[0], len(LONGEST)))

@@ -3,10 +3,9 @@
 import warnings
 from pathlib import Path
 
-import numpy as np
-
 from pushline.data.contract import load_contract
 from pushline.data.encoding import encode_frame, encoding_of
+from pushline.data.labels import class_codes
 from pushline.data.profile import load_profile
 from pushline.data.sample import sample_rows
 from pushline.project import Project
@@ -24,17 +23,17 @@ def make_model(project: Project, folder: Path, seed: int, *, generated_sample: b
     contract = load_contract(project.contract)
     encoding = encoding_of(contract.features())
     rows = sample_rows(load_profile(project.profile), contract, 1500, seed)
-    labels = (rows[contract.label.name] == contract.positive).to_numpy().astype(np.int64)
+    labels, classes = class_codes(contract, rows[contract.label.name]), len(contract.classes)
     trees = LGBMClassifier(n_estimators=20, num_leaves=7, random_state=seed, n_jobs=1, verbose=-1)
     trees.fit(encode_frame(encoding, rows), labels)
-    graph = matrix_graph([trees_of(trees, 2)], [1.0], Calibration(), columns=len(encoding.columns), classes=2)
+    graph = matrix_graph([trees_of(trees, classes)], [1.0], Calibration(), columns=len(encoding.columns), classes=classes)
     with warnings.catch_warnings(action="ignore"):  # mlflow warns of its own type hints at its first import
         write_model_folder(
             folder,
             graph.SerializeToString(),
             contract,
             encoding,
-            threshold=0.25,
+            threshold=0.25 if classes == 2 else None,
             algorithm="LightGBM",
             golden=rows.head(20),
             origin=Origin(data_version="0" * 16, git_revision="unknown", generated_sample=generated_sample),

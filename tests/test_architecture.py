@@ -130,6 +130,7 @@ def columns_of_the_example(repo: Path) -> set[str]:
     return {column.name for column in load_contract(repo / "data_checks" / "contract.yml").columns}
 
 
+@pytest.mark.example
 def test_no_column_of_the_example_is_named_outside_its_files(repo: Path) -> None:
     distinctive = columns_of_the_example(repo) - ALSO_WORDS
     files = [
@@ -145,6 +146,7 @@ def test_no_column_of_the_example_is_named_outside_its_files(repo: Path) -> None
     assert not found
 
 
+@pytest.mark.example
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_no_collection_lists_columns_of_the_example(module: Path, repo: Path) -> None:
     columns = columns_of_the_example(repo)

@@ -5,19 +5,26 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from pushline.data.fetch import TABLES
+from pushline.data.lock import load_lock
 from pushline.project import Project
 
 REPO = Path(__file__).resolve().parent.parent
 
 
+def pinned_name() -> str:
+    """What data.lock calls the (first) file of the data."""
+    return load_lock(REPO / "data.lock").files[0].name
+
+
 def find_real_data() -> Path | None:
-    """The real file, where PUSHLINE_DATA or ../shared/data holds it."""
-    said = os.environ.get("PUSHLINE_DATA")
-    for place in (Path(said).resolve() if said else None, REPO.parent / "shared" / "data"):
-        if place is not None and place.is_file():
+    """The pinned file, where the repository, PUSHLINE_DATA or ../shared/data holds it."""
+    said, name = os.environ.get("PUSHLINE_DATA"), pinned_name()
+    for place in (REPO / TABLES, Path(said).resolve() if said else None, REPO.parent / "shared" / "data"):
+        if place is not None and place.is_file() and place.name == name:
             return place
-        if place is not None and (place / "bankmarketing_train.csv").is_file():
-            return place / "bankmarketing_train.csv"
+        if place is not None and (place / name).is_file():
+            return place / name
     return None
 
 

@@ -1,7 +1,7 @@
 """The settings: `[tool.pushline]` of pyproject.toml, overlaid with `PUSHLINE_*` variables.
 
 A variable names its setting in capitals, two underscores between the parts:
-`PUSHLINE_TARGET=aci`, `PUSHLINE_LOAD__RATE=100`, `PUSHLINE_AZURE__WORKSPACE=bank`.
+`PUSHLINE_TARGET=aci`, `PUSHLINE_LOAD__RATE=100`, `PUSHLINE_AZURE__WORKSPACE=ws`.
 """
 
 import os

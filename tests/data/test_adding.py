@@ -112,6 +112,7 @@ def test_rows_that_are_pinned_already_are_named(growing: Project, rows: pd.DataF
     assert (overlap.file, overlap.rows, overlap.lines, overlap.other_label) == ("first.csv", 10, tuple(range(2, 12)), 0)
 
 
+@pytest.mark.example
 @pytest.mark.slow
 def test_rows_that_are_pinned_with_another_label_are_counted(
     growing: Project, rows: pd.DataFrame, tmp_path: Path, contract: Contract
@@ -124,6 +125,7 @@ def test_rows_that_are_pinned_with_another_label_are_counted(
     assert added.drift.drifted == (contract.label.name,)
 
 
+@pytest.mark.example
 @pytest.mark.slow
 def test_data_that_breaks_the_contract_is_not_pinned(growing: Project, rows: pd.DataFrame, tmp_path: Path) -> None:
     broken = rows[5000:8000].copy()
@@ -145,6 +147,7 @@ def test_few_rows_are_enough_for_an_addition(growing: Project, rows: pd.DataFram
     assert {finding.severity for finding in added.findings} <= {"info"}
 
 
+@pytest.mark.example
 def test_other_columns_are_refused(growing: Project, rows: pd.DataFrame, tmp_path: Path) -> None:
     write_sample(rows[5000:8000].drop(columns="age"), tmp_path / "second.csv")
     with pytest.raises(GateClosed, match="age"):

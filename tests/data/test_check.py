@@ -21,6 +21,8 @@ from pushline.release.target import silent
 from pushline.results import DataFile, Fetched
 from working_copy import copy_project
 
+pytestmark = pytest.mark.example
+
 ROWS = 2000
 Check = Callable[..., tuple[int, dict[str, Any]]]
 

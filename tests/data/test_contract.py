@@ -26,6 +26,7 @@ def refused(content: dict[str, Any]) -> str:
     return error.value.why
 
 
+@pytest.mark.example
 def test_the_shipped_contract_is_sound(repo: Path) -> None:
     shipped = load_contract(repo / "data_checks" / "contract.yml")
     assert shipped.label.name == shipped.columns[-1].name

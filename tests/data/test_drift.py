@@ -17,6 +17,8 @@ from pushline.data.profile import Profile, load_profile, profile_of
 from pushline.data.sample import sample_rows, write_sample
 from pushline.project import Project
 
+pytestmark = pytest.mark.example
+
 Run = Callable[..., Ran]
 
 

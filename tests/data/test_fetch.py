@@ -160,6 +160,7 @@ def offline(project: Project) -> None:
     write_lock(project.data_lock, DataLock(files=(msgspec.structs.replace(lock.files[0], sources=(source,)),)))
 
 
+@pytest.mark.example
 def test_the_command_takes_the_real_file(project: Project, run_pushline: Run, real_data: Path) -> None:
     ran = run_pushline(project, "fetch", "--json", env={"PUSHLINE_DATA": str(real_data.parent)})
     assert ran.code == 0, ran.err
@@ -167,6 +168,7 @@ def test_the_command_takes_the_real_file(project: Project, run_pushline: Run, re
     assert (fetched.rows, fetched.data_version, fetched.files[0].origin) == (32950, "8486deac85240013", "PUSHLINE_DATA")
 
 
+@pytest.mark.example
 def test_the_command_stops_offline_with_exit_code_3_and_both_ways_out(project: Project, run_pushline: Run) -> None:
     offline(project)
     ran = run_pushline(project, "fetch")
@@ -176,6 +178,7 @@ def test_the_command_stops_offline_with_exit_code_3_and_both_ways_out(project: P
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.example
 def test_the_command_goes_on_with_generated_rows_when_told_to_and_says_so(project: Project, run_pushline: Run) -> None:
     offline(project)
     ran = run_pushline(project, "fetch", "--sample-if-offline", "--json")
@@ -188,6 +191,7 @@ def test_the_command_goes_on_with_generated_rows_when_told_to_and_says_so(projec
     assert fetched.data_version != load_lock(project.data_lock).version
 
 
+@pytest.mark.example
 def test_the_command_refuses_another_file_and_names_it(project: Project, run_pushline: Run, tmp_path: Path) -> None:
     other = tmp_path / "bankmarketing_train.csv"
     other.write_text("a,b\n1,2\n")

@@ -53,6 +53,7 @@ def test_a_contract_with_semicolons_reads_them(names: list[str], contract: Contr
     assert [f.id for f in read_header(",".join(names).encode(), other).findings] == ["delimiter"]
 
 
+@pytest.mark.example
 def test_many_missing_columns_are_one_finding(names: list[str], contract: Contract) -> None:
     header = read_header(",".join(names[8:]).encode(), contract)
     assert [(f.id, f.count) for f in header.findings] == [("column-missing", 8)]

@@ -18,6 +18,7 @@ def quiet(line: str) -> None:
     """Nobody listens."""
 
 
+@pytest.mark.example
 def test_the_list_says_which_files_are_here(project: Project) -> None:
     (pinned,) = load_lock(project.data_lock).files
     assert listed(project).cached == ()
@@ -27,6 +28,7 @@ def test_the_list_says_which_files_are_here(project: Project) -> None:
     assert listed(project).cached == (pinned.name,)
 
 
+@pytest.mark.example
 def test_a_file_that_was_replaced_is_told_apart_from_new_ones(project: Project) -> None:
     lock = load_lock(project.data_lock)
     changed = msgspec.structs.replace(
@@ -59,6 +61,7 @@ def test_a_revision_without_a_lock_is_named(project: Project) -> None:
         lock_of(project, "HEAD")
 
 
+@pytest.mark.example
 def test_the_command_lists_the_data(project: Project, run_pushline: Run) -> None:
     ran = run_pushline(project, "data", "list")
     assert (ran.code, "32,950 rows" in ran.out, "2 addresses" in ran.out) == (0, True, True)

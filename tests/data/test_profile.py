@@ -154,6 +154,7 @@ def contract_of(project: Project) -> Contract:
     return load_contract(project.contract)
 
 
+@pytest.mark.example
 def test_the_command_makes_the_same_profile_again(project: Project, run_pushline: Run, real_data: Path) -> None:
     before = project.profile.read_bytes()
     project.profile.unlink()

@@ -114,6 +114,7 @@ def test_the_command_reads_what_the_service_recorded(project: Project, run_pushl
     assert (drift.verdict, drift.rows) == ("stable", 3000)
 
 
+@pytest.mark.example
 @pytest.mark.slow
 def test_the_command_says_no_to_drifted_requests(project: Project, run_pushline: Run, requests: list[dict[str, object]]) -> None:
     record(project.state / LIVE, requests, age_days=3)

@@ -6,6 +6,8 @@ from pushline.data.contract import Contract, load_contract
 from pushline.data.rules import Rule, broken, load_rules
 from pushline.errors import ContractError
 
+pytestmark = pytest.mark.example
+
 HEAD = "from pushline.data.rules import Rule\n"
 
 

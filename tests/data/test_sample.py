@@ -41,6 +41,7 @@ def test_rows_have_the_columns_and_types_of_the_contract(rows: pd.DataFrame, con
     assert all(isinstance(value, str) for column in contract.columns if column.is_text for value in rows[column.name])
 
 
+@pytest.mark.example
 def test_every_value_keeps_the_contract(rows: pd.DataFrame, contract: Contract) -> None:
     for column in contract.columns:
         values = rows[column.name]
@@ -49,6 +50,7 @@ def test_every_value_keeps_the_contract(rows: pd.DataFrame, contract: Contract) 
         assert column.maximum is None or values.max() <= column.maximum
 
 
+@pytest.mark.example
 def test_what_holds_between_columns_of_the_example_holds_in_its_sample(rows: pd.DataFrame) -> None:
     assert not ((rows.pdays != 999) & (rows.previous == 0)).any()
     assert ((rows.previous == 0) == (rows.poutcome == "nonexistent")).all()
@@ -71,12 +73,14 @@ def test_no_real_row_is_drawn_on_purpose(rows: pd.DataFrame, real_data: Path) ->
     assert len(rows.merge(real.drop_duplicates(), how="inner")) < 5  # chance alone
 
 
+@pytest.mark.example
 def test_classes_have_their_shares(profile: Profile, contract: Contract) -> None:
     for n in (1, 10, 1000):
         share = profile.class_counts[1] / profile.rows
         assert abs((sample_rows(profile, contract, n, 1)[contract.label.name] == contract.positive).sum() - n * share) <= 1
 
 
+@pytest.mark.example
 def test_there_is_something_to_learn_from_a_sample(rows: pd.DataFrame, contract: Contract) -> None:
     positive = rows[contract.label.name] == contract.positive
     rates = [positive.groupby(rows[column.name]).transform("mean") for column in contract.features() if column.is_text]
@@ -91,6 +95,7 @@ def test_the_same_seed_gives_the_same_rows_and_another_gives_others(profile: Pro
     assert not first.equals(sample_rows(profile, contract, 200, 6))
 
 
+@pytest.mark.example
 def test_generated_rows_stay_what_they_were(profile: Profile, contract: Contract) -> None:
     first = sample_rows(profile, contract, 2, 7).iloc[0]
     assert [first.age, first.job, first["emp.var.rate"], first.y] == [47, "blue-collar", -1.8, "no"]
@@ -148,6 +153,7 @@ def test_a_profile_of_another_table_is_refused(profile: Profile) -> None:
         sample_rows(profile, CONTRACT, 10, 1)
 
 
+@pytest.mark.example
 def test_written_rows_are_read_again(rows: pd.DataFrame, tmp_path: Path) -> None:
     write_sample(rows, tmp_path / "s.csv")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "s.csv"), rows)

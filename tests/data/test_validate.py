@@ -20,6 +20,8 @@ from pushline.errors import TargetError
 from pushline.project import Project
 from pushline.results import Checked, load
 
+pytestmark = pytest.mark.example
+
 
 @pytest.fixture(scope="module")
 def contract(repo: Path) -> Contract:

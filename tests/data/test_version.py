@@ -49,6 +49,7 @@ def test_the_version_is_the_sha256_of_the_plain_form(tmp_path: Path) -> None:
     assert table.version == table.sha256[:16]
 
 
+@pytest.mark.example
 def test_both_copies_of_the_example_are_one_version(tmp_path: Path, real_data: Path) -> None:
     content = real_data.read_bytes()
     unix = written(tmp_path / "unix.csv", content.replace(b"\r\n", b"\n"))

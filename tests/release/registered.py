@@ -19,7 +19,7 @@ def register_versions(project: Project, place: Path, versions: Sequence[str] = (
     store = open_store(project, load_settings(project.root, {}))
     for number in versions:
         model = make_model(project, place / number, seed=int(number), generated_sample=number == GENERATED)
-        dataset = {"name": "bank", "version": "1", "digest": "1", "source": "test"}
+        dataset = {"name": "shop", "version": "1", "digest": "1", "source": "test"}
         run = store.log_training(parameters={}, metrics={}, tags={}, dataset=dataset, model=model, artifacts={})
         accepted = number != REFUSED
         store.register(run, {"accepted": str(accepted).lower(), "reason": "it is better" if accepted else "it is worse than the champion"})

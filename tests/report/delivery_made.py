@@ -31,7 +31,7 @@ from pushline.results import (
 )
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
-RELEASE = Release(id="bank-marketing-3-2353ea1", model_name="bank-marketing", model_version="3", git_revision="2353ea1", model="/m/3")
+RELEASE = Release(id="garden-shop-3-2353ea1", model_name="garden-shop", model_version="3", git_revision="2353ea1", model="/m/3")
 URL = "http://127.0.0.1:8123"
 
 
@@ -64,20 +64,20 @@ def evaluation(*, rows: int = 3295, share: float = 0.112, seed: int = 7) -> Eval
         gain=((0.0, 0.0), *points(taken / rows, recall)),
     )
     names = (
-        "euribor3m",
-        "nr.employed",
+        "basket",
+        "store.staff",
         "month",
         "contact",
-        "pdays",
-        "day_of_week",
+        "days_since",
+        "weekday",
         "age",
         "job",
         "campaign",
-        "poutcome",
-        "marital",
+        "last_result",
+        "household",
         "loan",
     )
-    groups = [("age", "under 30", 560), ("age", "30 to 59", 2610), ("age", "60 and over", 125), ("marital", "married", 1993)]
+    groups = [("age", "under 30", 560), ("age", "30 to 59", 2610), ("age", "60 and over", 125), ("household", "married", 1993)]
     return Evaluation(
         classes=("no", "yes"),
         positive="yes",
@@ -105,7 +105,7 @@ def evaluation(*, rows: int = 3295, share: float = 0.112, seed: int = 7) -> Eval
             Treatment(name="none", metrics={"average_precision": 0.4721, "log_loss": 0.272}),
             Treatment(name="smote", metrics={"average_precision": 0.4314, "log_loss": 0.3219}),
         ),
-        suspects=(Suspect(column="nr.employed", reason="has one value per quarter and so stands for the date", evidence={"values": 11}),),
+        suspects=(Suspect(column="store.staff", reason="has one value per quarter and so stands for the date", evidence={"values": 11}),),
     )
 
 
@@ -157,9 +157,7 @@ def findings() -> tuple[Finding, ...]:
 def results(build: Path, *, generated: bool = False, accept: bool = True) -> list[Result]:
     """One result per stage, in order."""
     data = "4f1c0a7e9b3d4f1c0a7e9b3d"
-    file = DataFile(
-        name="bankmarketing_train.csv", path="/d/bankmarketing_train.csv", sha256="8486deac" * 8, version=data, rows=32950, origin="cache"
-    )
+    file = DataFile(name="garden_shop.csv", path="/d/garden_shop.csv", sha256="8486deac" * 8, version=data, rows=32950, origin="cache")
     timeline = tuple(
         Slice(second=s, requests=50, failures=0, p50_ms=1.1 + 0.05 * (s % 3), p95_ms=2.1 + 0.4 * (s % 4), p99_ms=3.0 + 1.7 * (s % 5))
         for s in range(10)
@@ -198,22 +196,22 @@ def results(build: Path, *, generated: bool = False, accept: bool = True) -> lis
                 objective="f1", leaderboard=trials(), train_rows=29655, holdout_rows=3295, holdout="/h.parquet",
                 evaluation=str(build / "train" / "evaluation.json"), card=str(build / "train" / "card.md"), data_version=data,
                 contract_hash="0f3a99d1b2c4e5f6", git_revision="2353ea1f00d1", generated_sample=generated, elapsed_s=36.2),
-        Registered(model_name="bank-marketing", version="3", champion="2", decision=decision, generated_sample=generated, elapsed_s=1.2),
+        Registered(model_name="garden-shop", version="3", champion="2", decision=decision, generated_sample=generated, elapsed_s=1.2),
         Deployed(target="local", url="http://127.0.0.1:40123", release=RELEASE, elapsed_s=0.8),
         Smoked(url="http://127.0.0.1:40123", release=RELEASE.id, assertions=assertions, passed=True, elapsed_s=0.3),
         LoadTested(url="http://127.0.0.1:40123", release=RELEASE.id, offered_rps=50, achieved_rps=49.8, seconds=10, requests=498,
                    failures=0, errors={}, p50_ms=1.14, p95_ms=3.1, p99_ms=9.7, max_ms=14.2, timeline=timeline, breaches=(), passed=True,
                    limits={"p95_ms": 100, "p99_ms": 250, "failures": 0.0, "achieved": 0.9}, elapsed_s=11.4),
-        Promoted(target="local", url=URL, release=RELEASE, previous="bank-marketing-2-12e2c3e", assertions=assertions, elapsed_s=0.5),
+        Promoted(target="local", url=URL, release=RELEASE, previous="garden-shop-2-12e2c3e", assertions=assertions, elapsed_s=0.5),
     ]  # fmt: skip
     return [msgspec.structs.replace(result, made_at=START + timedelta(seconds=10 * i)) for i, result in enumerate(made)]
 
 
 CARD = """---
 model-index:
-- name: bank-marketing
+- name: garden-shop
 ---
-# Model card: bank-marketing
+# Model card: garden-shop
 
 ## Intended use
 Rank customers before a call.

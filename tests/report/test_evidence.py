@@ -18,7 +18,7 @@ from pushline.settings import PushlineSettings
 from report.delivery_made import leave_everything
 
 TAGS = {"accepted": "true", "reason": "good enough", "metric": "average_precision", "score": "0.465500", "data_version": "0d0d0d0d0d0d0d0d"}
-BEFORE = Release(id="v2-12e2c3e", model_name="bank-marketing", model_version="2", git_revision="12e2c3e", model="/m/2")
+BEFORE = Release(id="v2-12e2c3e", model_name="garden-shop", model_version="2", git_revision="12e2c3e", model="/m/2")
 
 
 class Versions:
@@ -30,7 +30,7 @@ class Versions:
     def version(self, version: str) -> ModelVersion:
         if version not in {"1", "2", "3"}:
             raise RegistryError(f"There is no version {version}.")
-        return ModelVersion(name="bank-marketing", version=version, run_id="r", made_at=datetime(2026, 1, 1, tzinfo=UTC), tags=TAGS)
+        return ModelVersion(name="garden-shop", version=version, run_id="r", made_at=datetime(2026, 1, 1, tzinfo=UTC), tags=TAGS)
 
     def champion(self) -> ModelVersion | None:
         return self.version(self.crowned) if self.crowned else None
@@ -59,7 +59,7 @@ def gathered(project: Project, *, live: Release | None = BEFORE, champion: str |
 
 def test_the_evidence_holds_everything_an_approval_needs(built: Project) -> None:
     markdown = evidence_summary(gathered(built))
-    for part in ("# bank-marketing version 3: accepted for release", "```mermaid", "## What will change", "## Challenger and champion",
+    for part in ("# garden-shop version 3: accepted for release", "```mermaid", "## What will change", "## Challenger and champion",
                  "| **average precision** | 0.4721 | 0.4218 to 0.5193 |", "More unknown values than tolerated", "## Model card",
                  "Rank customers before a call."):  # fmt: skip
         assert part in markdown, part

@@ -20,7 +20,7 @@ HOSTILE = "</td></style><script>alert(1)</script><img src=http://x.invalid/y one
 
 WHOLE = (
     "Version 3 is live", "Class balance", "More unknown values than tolerated.", "vote of lightgbm, xgboost, catboost", "0.422 to 0.519",
-    "Precision and recall", "ROC", "Calibration", "Confusion matrix", "Gain", "Lift", "Per group", "euribor3m", "Challenger and champion",
+    "Precision and recall", "ROC", "Calibration", "Confusion matrix", "Gain", "Lift", "Per group", "basket", "Challenger and champion",
     "golden rows", "p99 promised: 250 ms", "Rank customers before a call.", "0f3a99d1b2c4e5f6",
 )  # fmt: skip
 

@@ -11,6 +11,8 @@ import pytest
 from pushline.data.contract import Contract, load_contract
 from pushline.data.encoding import Encoding, encode_frame, encoding_of
 from pushline.data.labels import Codes, class_codes
+from pushline.data.reading import read_file
+from pushline.settings import load_settings
 from pushline.training.prepare import Prepared, prepare
 
 
@@ -23,7 +25,7 @@ def libraries_may_warn() -> Iterator[None]:
 
 
 class RealSplit:
-    """The shipped example, cleaned, split and encoded."""
+    """The pinned data, cleaned, split and encoded."""
 
     def __init__(self, contract: Contract, prepared: Prepared) -> None:
         self.contract = contract
@@ -41,5 +43,5 @@ class RealSplit:
 def real_split(real_data: Path, repo: Path, tmp_path_factory: pytest.TempPathFactory) -> RealSplit:
     contract = load_contract(repo / "data_checks" / "contract.yml")
     table = tmp_path_factory.mktemp("table") / "table.parquet"
-    pd.read_csv(real_data, keep_default_na=False).to_parquet(table, index=False)
-    return RealSplit(contract, prepare(table, contract))
+    assert read_file(real_data, contract, table.parent, table).parts == table
+    return RealSplit(contract, prepare(table, contract, holdout=load_settings(repo, {}).training.holdout))

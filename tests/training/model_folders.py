@@ -5,7 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from pushline.data.contract import load_contract
+from pushline.data.reading import read_file
 from pushline.project import Project
+from pushline.settings import load_settings
 from pushline.training.automl.limits import SearchSettings
 from pushline.training.best_model import write_best_model
 from pushline.training.conclude import conclude
@@ -21,11 +23,9 @@ def make_model_folder(csv: Path, project: Project, out: Path, budget_s: float = 
     the result does not hang on the machine's speed.
     """
     contract = load_contract(project.contract)
-    frame = pd.read_csv(csv, keep_default_na=False, na_values={column.name: [""] for column in contract.columns if column.optional})
     table = out / "table.parquet"
-    out.mkdir(parents=True, exist_ok=True)
-    frame.to_parquet(table, index=False)
-    prepared = prepare(table, contract)
+    assert read_file(csv, contract, out, table).parts == table
+    prepared = prepare(table, contract, holdout=load_settings(project.root, {}).training.holdout)
     prepared.holdout.to_parquet(out / "holdout.parquet", index=False)
     settings = SearchSettings(seconds=budget_s, max_trials=trials)
     best, model, labels, probabilities = find_model(prepared.train, contract, settings, use_known_after=False, tell=lambda line: None)

@@ -1,3 +1,4 @@
+# belongs to the example
 """Files with cells that are not of their column's type."""
 
 import io

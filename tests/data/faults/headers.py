@@ -1,3 +1,4 @@
+# belongs to the example
 """Files whose header is not the contract's."""
 
 from data.faults import fault

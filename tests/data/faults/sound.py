@@ -1,3 +1,4 @@
+# belongs to the example
 """A sound table as text, to be spoilt."""
 
 import csv

@@ -1,0 +1,49 @@
+"""Each table, from a file nobody has seen to a promoted release, through the real commands."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from adopt.tables import TABLES, Make, sixty_rows
+from command import QUICK, Ran
+from pushline.data.contract import load_contract
+from pushline.project import Project
+from pushline.results import Checked, Promoted, Registered, load
+
+Run = Callable[..., Ran]
+
+
+def adopt_and_deliver(make: Make, project: Project, folder: Path, run_pushline: Run) -> Ran:
+    """The release is live when this returns; its answer to the drafted example is in what is returned."""
+    table = make(folder)
+    adopted = run_pushline(project, "adopt", str(table.file), "--label", table.label, *table.options, "--apply")
+    assert adopted.code == 0, adopted.err
+    table.file.unlink()  # fetch has to find it in the repository
+    ran = run_pushline(project, "run", "--budget", "2s", env=QUICK, timeout=280)
+    try:
+        assert ran.code == 0, ran.err
+        scored = run_pushline(project, "score", "examples/two-rows.json", "--json", env=QUICK)
+        assert scored.code == 0, scored.err
+    finally:
+        run_pushline(project, "stop", env=QUICK)
+    return scored
+
+
+def expect_promoted(project: Project, scored: Ran) -> None:
+    contract = load_contract(project.contract)
+    assert load(project.build, Checked).critical == 0
+    assert load(project.build, Registered).decision.accept
+    assert load(project.build, Promoted).release.model_name == contract.name
+    assert set(json.loads(scored.out)["result"]) <= set(contract.classes)
+
+
+def test_a_table_of_sixty_rows_becomes_a_promoted_release(project: Project, tmp_path: Path, run_pushline: Run) -> None:
+    expect_promoted(project, adopt_and_deliver(sixty_rows, project, tmp_path, run_pushline))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", TABLES, ids=lambda make: make.__name__.replace("_", "-"))
+def test_a_table_of_any_kind_becomes_a_promoted_release(make: Make, project: Project, tmp_path: Path, run_pushline: Run) -> None:
+    expect_promoted(project, adopt_and_deliver(make, project, tmp_path, run_pushline))
