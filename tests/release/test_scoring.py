@@ -24,6 +24,7 @@ def test_score_says_that_nothing_is_live(local: LocalTarget, project: Project) -
         score_file(local, project.root / "examples" / "two-rows.json")
 
 
+@pytest.mark.example
 @pytest.mark.slow
 def test_score_prints_a_table_or_json_and_writes_nothing(
     local: LocalTarget, project: Project, release: ReleaseOf, run_pushline: Callable[..., Ran]

@@ -20,6 +20,7 @@ def test_the_bare_install_holds_no_training_library(bare_python: Path) -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+@pytest.mark.example
 def test_the_bare_install_serves_and_scores(
     bare_python: Path, repo: Path, model: Path, tmp_path: Path, golden: tuple[GoldenRow, ...], two_customers: bytes
 ) -> None:

@@ -189,6 +189,7 @@ def test_the_corpus_has_at_least_sixty_requests() -> None:
     assert len(set(names)) == len(names) >= 60
 
 
+@pytest.mark.example
 @pytest.mark.parametrize(("body", "status"), [pytest.param(body, status, id=name) for name, body, status in BODIES])
 def test_a_hostile_body_gets_a_problem_document(
     service: Service, row: dict[str, Any], body: Callable[[], bytes], status: int, monkeypatch: pytest.MonkeyPatch

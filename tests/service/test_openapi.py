@@ -30,6 +30,7 @@ def test_the_document_is_valid_and_its_example_scores(service: Service, document
     assert not fault_of_value(document, shape, answer.json)
 
 
+@pytest.mark.example
 def test_every_column_of_the_contract_is_described_with_its_bounds(document: dict[str, Any], repo: Path) -> None:
     contract = load_contract(repo / "data_checks" / "contract.yml")
     row = document["components"]["schemas"]["Row"]

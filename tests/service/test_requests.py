@@ -10,6 +10,7 @@ from pushline.serving.model_folder import GoldenRow
 from service_made import Answer, Service, get, received_of
 
 
+@pytest.mark.example
 def test_the_golden_rows_score_as_in_training(service: Service, golden: tuple[GoldenRow, ...]) -> None:
     answer = service.score([row.row for row in golden])
     assert answer.status == 200
@@ -17,12 +18,14 @@ def test_the_golden_rows_score_as_in_training(service: Service, golden: tuple[Go
     assert answer.json["probability"] == pytest.approx([row.probabilities[-1] for row in golden], abs=1e-5)
 
 
+@pytest.mark.example
 def test_a_row_scores_alone_as_it_does_among_others(service: Service, golden: tuple[GoldenRow, ...]) -> None:
     together = service.score([row.row for row in golden]).json["probability"]
     alone = [service.score([row.row]).json["probability"][0] for row in golden]
     assert alone == pytest.approx(together, abs=1e-7)
 
 
+@pytest.mark.example
 def test_the_example_of_two_customers_scores_unchanged(service: Service, two_customers: bytes) -> None:
     answer = service.request(two_customers)
     assert answer.status == 200
@@ -57,6 +60,7 @@ def test_both_keys_are_accepted_and_nothing_else(service: Service, two_customers
     assert missing.headers["www-authenticate"].startswith("Bearer")
 
 
+@pytest.mark.example
 def test_a_broken_row_is_named_with_its_column(service: Service, row: dict[str, Any]) -> None:
     answer = service.score([row, {**row, "age": 7, "month": "month 13"}, {key: row[key] for key in row if key != "job"}])
     assert answer.status == 422
@@ -70,6 +74,7 @@ def test_the_errors_of_one_request_are_limited(service: Service, row: dict[str, 
     assert len(answer.json["errors"]) == 50
 
 
+@pytest.mark.example
 def test_columns_the_model_does_not_use_are_ignored(service: Service, row: dict[str, Any]) -> None:
     bare = {name: value for name, value in row.items() if name != "duration"}
     scores = [
@@ -79,6 +84,7 @@ def test_columns_the_model_does_not_use_are_ignored(service: Service, row: dict[
     assert all(score == scores[0] for score in scores)
 
 
+@pytest.mark.example
 def test_a_whole_number_may_be_written_as_a_fraction(service: Service, row: dict[str, Any]) -> None:
     body = json.dumps({"data": [{**row, "age": 12345}]}).encode()
     assert (

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from pushline.adopt.draft import Drafted, draft, padded_share
 from pushline.adopt.facts import facts_of
-from pushline.adopt.given import Given, look_at, not_adopted
+from pushline.adopt.given import Given, not_adopted
 from pushline.adopt.label import Label, label_of
 from pushline.data.check import check_data
 from pushline.data.contract import Contract, parse_contract
@@ -73,13 +73,12 @@ class Wish(Struct, frozen=True, kw_only=True):
     url: str = ""
 
 
-def draft_of(project: Project, wish: Wish, scratch: Path, merge: Callable[[Contract], Contract] | None) -> Draft:
+def draft_of(project: Project, wish: Wish, given: Given, scratch: Path, merge: Callable[[Contract], Contract] | None) -> Draft:
     """Draft everything from the file. `merge` brings in what people made of an earlier draft of this table.
 
     Raises DataError or SettingsError, saying why, for a table that can't be adopted.
     """
     file, label, positive, name, url = wish.file, wish.label, wish.positive, wish.name, wish.url
-    given = look_at(file, scratch)
     facts = {seen.name: seen for seen in facts_of(given, scratch)}
     labelled = label_of(facts, label, positive, given)
     refuse_rare(labelled, given)

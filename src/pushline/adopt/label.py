@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from pushline.adopt.draft import Drafted, in_order, tolerated
+from pushline.adopt.draft import Drafted, in_order, padded_share
 from pushline.adopt.facts import Facts
 from pushline.adopt.given import Given
 from pushline.data.contract import Column
@@ -59,7 +59,7 @@ def label_of(facts: dict[str, Facts], name: str, positive: str | None, given: Gi
         type="integer" if kind == "integer" else "boolean" if kind == "boolean" else "string",
         role="label",
         allowed=tuple(counts),
-        missing_at_most=max(tolerated(seen), 0.02) if empty else 0.0,
+        missing_at_most=padded_share(empty) if empty else 0.0,
     )
     words = f"{', '.join(map(repr, unlabelled))} in `{name}` as empty" if unlabelled else ""
     return Label(drafted=Drafted(column=column, rewrite=rewrite, rewritten=words), counts=counts, positive=chosen, guessed=guessed)

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from pushline.adopt.drafting import Draft, Wish, draft_of
 from pushline.adopt.example import without_example
+from pushline.adopt.given import Given, look_at
 from pushline.adopt.merge import merged, merged_settings
 from pushline.adopt.record import PLACE, Adopted, load_record, record_bytes
 from pushline.adopt.settings import comments_of as setting_comments
@@ -30,6 +31,7 @@ from pushline.project import Project
 IN_GIT = 10_000_000  # bytes of a table that is put into the repository
 EXAMPLE = "examples/two-rows.json"
 SHORT = (".yml", ".toml", ".md", "rules.py", ".lock", EXAMPLE)  # shown line by line
+ALIKE = 0.5  # share of the columns by which a file is a later state of the table that was adopted
 LINES = 400  # of one file's difference that are shown
 
 
@@ -56,11 +58,12 @@ def plan_adoption(project: Project, wish: Wish, *, keep_out: bool, scratch: Path
     """What `pushline adopt` would do. Raises SettingsError or DataError where the table can't be adopted; writes only into `scratch`."""
     record = load_record(project.root)
     ours = contract_or_none(project)
-    again = record is not None and ours is not None and is_same_table(record, wish)
+    given = look_at(wish.file, scratch)
+    again = record is not None and ours is not None and is_same_table(record, wish, given)
     kept: list[str] = []
     if again and record is not None and ours is not None:
         wish = msgspec.structs.replace(wish, name=wish.name or ours.name, positive=wish.positive or ours.positive)
-    draft = draft_of(project, wish, scratch, merge_of(record, ours, kept) if again else None)
+    draft = draft_of(project, wish, given, scratch, merge_of(record, ours, kept) if again else None)
     in_git = not keep_out and not wish.url and draft.table.stat().st_size <= IN_GIT
     files = texts(project, draft, record if again else None, kept, scratch)
     if in_git:
@@ -86,9 +89,11 @@ def contract_or_none(project: Project) -> Contract | None:
         return None
 
 
-def is_same_table(record: Adopted, wish: Wish) -> bool:
-    """Whether this is a later state of the table that was adopted: the same label and, where one is named, the same name."""
-    return record.contract.label.name == wish.label and wish.name in (None, record.contract.name)
+def is_same_table(record: Adopted, wish: Wish, given: Given) -> bool:
+    """Whether this is a later state of the table that was adopted: the same label, most of its columns, no other name asked for."""
+    known = set(record.contract.by_name)
+    shared = len(known & set(given.names)) / len(known | set(given.names))
+    return record.contract.label.name == wish.label and shared >= ALIKE and wish.name in (None, record.contract.name)
 
 
 def merge_of(record: Adopted | None, ours: Contract | None, kept: list[str]) -> Callable[[Contract], Contract]:

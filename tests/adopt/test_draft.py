@@ -1,0 +1,174 @@
+"""How the cells of a column become a column of the contract."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pushline.adopt.draft import Drafted, draft
+from pushline.adopt.facts import facts_of
+from pushline.adopt.given import Given, look_at
+from pushline.adopt.label import label_of
+from pushline.errors import DataCorrupt, SettingsError
+
+ROWS = 60
+
+
+def given_of(folder: Path, text: str | bytes, name: str = "t.csv") -> Given:
+    file = folder / name
+    file.write_bytes(text.encode() if isinstance(text, str) else text)
+    return look_at(file, folder)
+
+
+def drafted(folder: Path, values: list[object], *, commas: bool = False) -> Drafted:
+    """The draft of a column that holds these values, again and again."""
+    cells = [values[row % len(values)] for row in range(ROWS)]
+    file = folder / "t.csv"
+    pd.DataFrame({"it": cells, "other": range(ROWS)}).to_csv(file, index=False)
+    given = look_at(file, folder)
+    return draft(facts_of(given, folder)[0], given, decimal_commas=commas)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "role"),
+    [
+        ([3, 1, 7], "integer", "feature"),
+        ([3.5, 1, 7], "number", "feature"),
+        (["1e3", "2.5"], "number", "feature"),
+        ([True, False], "boolean", "feature"),
+        (["a", "b", "c"], "string", "feature"),
+        (["00123", "00456"], "string", "feature"),
+        (["same"], "string", "ignored"),
+        ([None], "string", "ignored"),
+        (["2024-05-01", "2024-06-01 10:00"], "string", "ignored"),
+        (["01.05.2024", "24.12.2024"], "string", "ignored"),
+        (["12:30", "09:15"], "string", "ignored"),
+        ([f"a text of some length, number {n}, that says many things" for n in range(ROWS)], "string", "ignored"),
+        ([f"value {n}" for n in range(45)], "string", "ignored"),
+        ([f"k-{n}" for n in range(ROWS)], "string", "identifier"),
+        (list(range(500, 500 + ROWS)), "integer", "identifier"),
+        (["5", "7", "seven"], "string", "feature"),
+    ],
+)
+def test_a_column_is_read_as_what_its_cells_look_like(values: list[object], kind: str, role: str, tmp_path: Path) -> None:
+    column = drafted(tmp_path, values).column
+    assert (column.type, column.role) == (kind, role)
+    assert (role == "feature") != bool(column.reason)
+
+
+def test_whole_numbers_that_differ_are_no_identifier_unless_dense_or_called_so(tmp_path: Path) -> None:
+    assert drafted(tmp_path, [n * n for n in range(ROWS)]).column.role == "feature"
+
+
+def test_bounds_are_wider_than_what_was_seen_and_never_cross_zero(tmp_path: Path) -> None:
+    column = drafted(tmp_path, [0.5, 99.5]).column
+    assert (column.minimum, column.maximum, column.severity) == (0, 110, "warning")
+
+
+def test_a_flag_of_zero_and_one_keeps_its_bounds(tmp_path: Path) -> None:
+    column = drafted(tmp_path, [0, 1]).column
+    assert (column.minimum, column.maximum) == (0, 1)
+
+
+def test_empty_cells_are_tolerated_with_some_room(tmp_path: Path) -> None:
+    assert drafted(tmp_path, [1, 2, 3, None]).column.missing_at_most == 0.4
+    assert drafted(tmp_path, [1, 2, 3]).column.missing_at_most == 0
+
+
+def test_words_for_nothing_among_numbers_become_empty_and_are_told(tmp_path: Path) -> None:
+    made = drafted(tmp_path, ["1", "2", "n/a"])
+    assert made.column.type == "integer"
+    assert made.column.missing_at_most > 0.3
+    assert made.rewritten == "'n/a' in `it` as empty"
+
+
+def test_a_word_for_unknown_among_texts_stays_a_value(tmp_path: Path) -> None:
+    made = drafted(tmp_path, ["a", "b", "?"])
+    assert (made.column.unknown, made.column.allowed, made.rewritten) == ("?", ("?", "a", "b"), "")
+
+
+def test_decimal_commas_become_points(tmp_path: Path) -> None:
+    made = drafted(tmp_path, ["1,5", "22,75"], commas=True)
+    assert (made.column.type, made.column.maximum, made.rewritten) == ("number", 25, "decimal commas of `it` as points")
+
+
+def test_a_comma_that_may_part_thousands_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataCorrupt, match=r"t\.csv can't be adopted") as caught:
+        drafted(tmp_path, ["1,500", "2,750"])
+    assert "thousands or decimals" in caught.value.why
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found_whatever_the_values_hold(delimiter: str, tmp_path: Path) -> None:
+    rows = "".join(f'"x,;\t|\n{n}"{delimiter}{n}{delimiter}yes\n' for n in range(20))
+    given = given_of(tmp_path, f"a{delimiter}b{delimiter}c\n{rows}")
+    assert (given.delimiter, given.names, given.rows) == (delimiter, ("a", "b", "c"), 20)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("one\n1\n2\n", "No delimiter"),
+        ("a,b\n1,2\n3\n4,5,6\n", "same number of columns"),
+        ("a,b\n", "no row"),
+        ("a,A\n1,2\n", "case only"),
+        ("a,a\n1,2\n", "more than once"),
+        ("1.5,2.5\n3,4\n", "is a row"),
+        ("", "0 bytes"),
+        ("größe,b\n1,2\n".encode("latin-1"), "not UTF-8"),
+        (b"PK\x03\x04....", "ZIP archive"),
+        ("a,file_row_number\n1,2\n", "checks themselves"),
+    ],
+)
+def test_what_is_no_table_is_refused_with_the_reason(text: str | bytes, why: str, tmp_path: Path) -> None:
+    with pytest.raises((DataCorrupt, SettingsError)) as caught:
+        given_of(tmp_path, text)
+    assert why in str(caught.value)
+    assert "Nothing was changed" in str(caught.value) or caught.value.do
+
+
+def test_a_column_without_a_name_gets_one(tmp_path: Path) -> None:
+    assert given_of(tmp_path, ",b\n0,1\n1,2\n").names == ("column 1", "b")
+
+
+@pytest.mark.parametrize(
+    ("values", "positive", "kind", "expected"),
+    [
+        (["yes", "no", "no"], None, "string", ("no", "yes", "yes")),
+        ([1, 0, 0], None, "integer", ("0", "1", "1")),
+        ([1.0, 0.0, None], None, "integer", ("0", "1", "1")),
+        ([True, False], None, "boolean", ("false", "true", "true")),
+        (["left", "left", "right"], None, "string", ("left", "right", "right")),
+        (["left", "right"], "left", "string", ("left", "right", "left")),
+        (["b", "a", "c"], None, "string", ("a", "b", "c", None)),
+        ([10, 9, 2], None, "integer", ("2", "9", "10", None)),
+    ],
+)
+def test_the_label_tells_its_classes_and_the_positive_one(
+    values: list[object], positive: str | None, kind: str, expected: tuple[str | None, ...], tmp_path: Path
+) -> None:
+    file = tmp_path / "t.csv"
+    pd.DataFrame({"x": range(ROWS), "y": (values * ROWS)[:ROWS]}).to_csv(file, index=False)
+    given = look_at(file, tmp_path)
+    label = label_of({seen.name: seen for seen in facts_of(given, tmp_path)}, "y", positive, given)
+    assert (label.column.type, *label.counts, label.positive) == (kind, *expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "label", "positive", "why"),
+    [
+        ([1, 2], "Y", None, "Did you mean 'y'?"),
+        ([1, 2], "z", None, "It has x, y."),
+        ([1], "y", None, "1 class."),
+        ([n / 7 for n in range(ROWS)], "y", None, "a quantity"),
+        ([1, 2], "y", "3", "It holds '1' and '2'."),
+        ([1, 2, 3], "y", "3", "two classes"),
+    ],
+)
+def test_a_label_that_is_none_is_refused(values: list[object], label: str, positive: str | None, why: str, tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    pd.DataFrame({"x": range(ROWS), "y": (values * ROWS)[:ROWS]}).to_csv(file, index=False)
+    given = look_at(file, tmp_path)
+    with pytest.raises(SettingsError) as caught:
+        label_of({seen.name: seen for seen in facts_of(given, tmp_path)}, label, positive, given)
+    assert why in caught.value.why
