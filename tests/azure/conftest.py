@@ -17,10 +17,11 @@ from fake.loopback import RELEASE, TRAINING, Loopback
 
 from command import Ran, run_cli
 from pushline.cli import main
+from pushline.data.contract import load_contract
 from pushline.data.lock import DataLock, PinnedFile, Source, write_lock
 from pushline.data.version import sha256_of, table_of
 from pushline.project import Project
-from working_copy import copy_project
+from working_copy import REPO, copy_project
 
 ROWS = 2500
 # What makes a delivery affordable here; each is a setting that a user may set too.
@@ -41,10 +42,21 @@ QUICK = {
 Pushline = Callable[..., Ran]
 
 
+def beyond_the_stand_in() -> str:
+    """Why the stand-in for Azure's AutoML can't learn the repository's table; empty where it can."""
+    contract = load_contract(REPO / "data_checks" / "contract.yml")
+    if len(contract.classes) > 2 or any(column.optional for column in contract.features()):
+        return "the stand-in for Azure's AutoML knows tables of two classes without empty cells alone"
+    return ""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    why = beyond_the_stand_in()
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.azure)
+            if why:
+                item.add_marker(pytest.mark.skip(reason=why))
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,11 @@ from fake.loopback import RELEASE, TRAINING, Loopback
 from conftest import Delivery, Pushline
 from pushline.release.asking import Client
 from pushline.results import Deployed, LoadTested, Promoted, Registered, Smoked, Trained, load
+from pushline.settings import load_settings
+from working_copy import REPO
 
 pytestmark = pytest.mark.slow
+NAME = load_settings(REPO, {}).model_name
 GROUPS = "containerGroups/"
 
 
@@ -28,7 +31,7 @@ def test_a_first_delivery_ends_with_a_live_release_that_was_smoked_and_loaded(fi
     assert load(build, Smoked).passed
     assert load(build, LoadTested).passed
     assert all(assertion.passed for assertion in load(build, Promoted).assertions)
-    assert load(build, Promoted).url.startswith("https://bank-marketing.")
+    assert load(build, Promoted).url.startswith(f"https://{NAME}.")
 
 
 def test_tokens_that_live_three_seconds_are_enough_for_a_delivery_of_more_than_thirty(azure: Loopback, first: Delivery) -> None:
@@ -40,7 +43,7 @@ def test_tokens_that_live_three_seconds_are_enough_for_a_delivery_of_more_than_t
 
 def test_training_and_release_act_as_two_identities(azure: Loopback, first: Delivery) -> None:
     del first
-    trained = {call.identity for call in azure.world.asked("PUT", "/jobs/bank-marketing-train")}
+    trained = {call.identity for call in azure.world.asked("PUT", f"/jobs/{NAME}-train")}
     released = {call.identity for call in azure.world.asked("PUT", GROUPS)}
     assert TRAINING in trained
     assert RELEASE not in trained
@@ -64,13 +67,13 @@ def test_nothing_is_asked_that_the_loopback_does_not_know(azure: Loopback, secon
 
 def test_the_table_and_the_code_are_uploaded_once(azure: Loopback, second: Delivery) -> None:
     del second
-    assert len(azure.world.asked("PUT", r"/data/bank-marketing-table/versions/")) == 1
+    assert len(azure.world.asked("PUT", rf"/data/{NAME}-table/versions/")) == 1
     assert len({call.path for call in azure.world.asked("PUT", r"/codes/[^/]+/versions/1$")}) == 1
 
 
 def test_the_trained_model_is_the_one_that_is_served(azure: Loopback, first: Delivery) -> None:
     trained = load(first.project.build, Trained)
-    [group] = [each for each in azure.world.groups.values() if each.name == "bank-marketing"]
+    [group] = [each for each in azure.world.groups.values() if each.name == NAME]
     del group
     registered = load(first.project.build, Registered)
     promoted = load(first.project.build, Promoted)
@@ -106,8 +109,8 @@ def test_a_breached_slo_stops_the_delivery_and_leaves_the_live_release_alone(azu
     assert failed.ran["run"].code == 1
     assert "load-test stopped" in failed.ran["run"].err
     touched = {call.path.rpartition("/")[2] for call in azure.world.calls[failed.calls :] if call.method == "PUT" and GROUPS in call.path}
-    assert touched == {"bank-marketing-candidate"}
-    assert [group.name for group in azure.world.groups.values()] == ["bank-marketing"], "the candidate was discarded"
+    assert touched == {f"{NAME}-candidate"}
+    assert [group.name for group in azure.world.groups.values()] == [NAME], "the candidate was discarded"
 
 
 @pytest.fixture(scope="session")
@@ -121,7 +124,7 @@ def test_rollback_puts_the_recorded_definition_back(azure: Loopback, returned: D
     assert returned.ran["rollback"].code == 0, returned.ran["rollback"].err
     seen = status(pushline, returned)
     assert seen["live"]["release"]["model_version"] == "1"  # type: ignore[index]
-    bodies = [json.loads(call.body) for call in azure.world.asked("PUT", r"containerGroups/bank-marketing$")]
+    bodies = [json.loads(call.body) for call in azure.world.asked("PUT", rf"containerGroups/{NAME}$")]
     assert bodies[-1]["tags"] == bodies[0]["tags"]
     assert (
         bodies[-1]["properties"]["containers"][0]["properties"]["image"] == bodies[0]["properties"]["containers"][0]["properties"]["image"]
@@ -129,11 +132,11 @@ def test_rollback_puts_the_recorded_definition_back(azure: Loopback, returned: D
 
 
 def test_rotated_keys_are_served_and_the_outage_is_told(azure: Loopback, returned: Delivery, pushline: Pushline) -> None:
-    before = msgspec.json.decode(azure.world.vault["pushline-bank-marketing-keys"][-1]["value"])
+    before = msgspec.json.decode(azure.world.vault[f"pushline-{NAME}-keys"][-1]["value"])
     rotated = pushline(returned.project, "keys", "rotate")
     assert rotated.code == 0, rotated.err
     assert re.search(r"took \d+ s to come back", rotated.err)
-    after = msgspec.json.decode(azure.world.vault["pushline-bank-marketing-keys"][-1]["value"])
+    after = msgspec.json.decode(azure.world.vault[f"pushline-{NAME}-keys"][-1]["value"])
     assert after["secondary"] == before["primary"]
     assert after["primary"] not in (before["primary"], before["secondary"])
 
@@ -141,7 +144,7 @@ def test_rotated_keys_are_served_and_the_outage_is_told(azure: Loopback, returne
 def test_telemetry_is_switched_off_afterwards_without_another_image(azure: Loopback, returned: Delivery, pushline: Pushline) -> None:
     again = pushline(returned.project, "deploy", "--same", env={"PUSHLINE_AZURE__TELEMETRY": "false"})
     assert again.code == 0, again.err
-    last, before = [json.loads(call.body) for call in azure.world.asked("PUT", r"containerGroups/bank-marketing$")][:-3:-1]
+    last, before = [json.loads(call.body) for call in azure.world.asked("PUT", rf"containerGroups/{NAME}$")][:-3:-1]
     on, off = ([v["name"] for v in body["properties"]["containers"][0]["properties"]["environmentVariables"]] for body in (before, last))
     assert (on, off) == (["APPLICATIONINSIGHTS_CONNECTION_STRING"], [])
     assert last["tags"]["pushline-image"] == before["tags"]["pushline-image"]
@@ -185,7 +188,7 @@ def test_no_secret_is_in_any_output_file_or_log(azure: Loopback, first: Delivery
 def test_the_service_answers_over_tls_only_to_those_who_trust_its_name(
     azure: Loopback, returned: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [group] = [each for each in azure.world.groups.values() if each.name == "bank-marketing"]
+    [group] = [each for each in azure.world.groups.values() if each.name == NAME]
     del returned
     for name, value in azure.reach().items():
         monkeypatch.setenv(name, value)
