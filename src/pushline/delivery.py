@@ -127,14 +127,14 @@ class Delivery:
 
     def typed_table(self, trained: Trained, fetched: Fetched) -> Path:
         """The typed table of the run's data: what check-data left, or made again where it is not on this machine."""
-        from pushline.data.check import check_data
+        from pushline.data.check import read_again
         from pushline.serving.model_folder import read_contract
 
         checked = maybe(self.build, Checked)
         if checked and checked.data_version == trained.data_version and Path(checked.table).is_file():
             return Path(checked.table)
         contract = read_contract(Path(trained.model))
-        return Path(check_data(self.project, contract, file=None, fetched=fetched, tell=self.tell).table)
+        return read_again(self.project, contract, [Path(file.path) for file in fetched.files], tell=self.tell)
 
     def make_holdout_again(self, trained: Trained) -> None:
         """The hold-out holds rows, which stay on the machine that trained: elsewhere it is made from the pinned data.

@@ -1,7 +1,8 @@
 """Runs the repository's workflow files as GitHub would, with `act` in host mode and no network.
 
 What act does not do by itself is done here: actions come from local stand-ins of the pinned commits, every job starts from a clone of the
-committed tree, a job's leftover processes are killed at its end, branch filters of triggers are left to the static tests.
+committed tree, a job's leftover processes are killed at its end, a refused approval keeps its job from running, and only a job that has
+the right may ask for an identity, which is its environment's. Branch filters of triggers are left to the static tests.
 """
 
 import json
@@ -14,6 +15,8 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 ACTIONS = Path(__file__).resolve().parent / "actions"
 FAKE_GH = Path(__file__).resolve().parents[1] / "github" / "fake_gh.py"
@@ -70,6 +73,7 @@ class GitHub:
         self.runs = 0
         self.about: dict[str, dict[str, Any]] = {}  # of each run, as GitHub's interface tells it
         self.state = scratch / "gh.json"
+        self.state.write_text(json.dumps({"repository": "example/bank", "private": False, "calls": []}), encoding="utf-8")
         (scratch / "bin").mkdir()
         gh = scratch / "bin" / "gh"
         gh.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE_GH}" "$@"\n', encoding="utf-8")
@@ -86,6 +90,28 @@ class GitHub:
         self.git("commit", "-q", "--allow-empty", "-m", message)
         return self.git("rev-parse", "HEAD")
 
+    @property
+    def known(self) -> dict[str, Any]:
+        """What GitHub knows of the repository: its pull requests, its issues, and every call that was made."""
+        known: dict[str, Any] = json.loads(self.state.read_text(encoding="utf-8"))
+        return known
+
+    def artifacts(self, run: "Run") -> list[str]:
+        place = self.store / run.id
+        return sorted(entry.name for entry in place.iterdir()) if place.is_dir() else []
+
+    def before(self, workflow: str, environment: str) -> str:
+        """The job that a run ends with where nobody approves `environment`."""
+        jobs = yaml.safe_load((self.origin / ".github" / "workflows" / workflow).read_text(encoding="utf-8"))["jobs"]
+        held = {name for name, body in jobs.items() if body.get("environment") == environment}
+        assert held, f"no job of {workflow} waits for {environment}"
+        while more := {name for name in set(jobs) - held if held & set(needs_of(jobs[name]))}:
+            held |= more
+        free = set(jobs) - held
+        last = [name for name in free if not any(name in needs_of(jobs[other]) for other in free)]
+        assert len(last) == 1, f"{workflow} goes several ways before {environment}: {last}"
+        return last[0]
+
     def run(
         self,
         workflow: str,
@@ -94,39 +120,42 @@ class GitHub:
         payload: dict[str, Any] | None = None,
         variables: dict[str, str] | None = None,
         env: dict[str, str] | None = None,
-        job: str | None = None,
+        identities: dict[str, dict[str, str]] | None = None,
+        refused: str | None = None,
+        sha: str | None = None,
         stop_when: str | None = None,
         timeout: float = 900,
     ) -> Run:
         """Run one workflow for one event.
 
-        `job`: only this one and what it needs, as when a later one is never approved. `stop_when`: a text of the log at which
-        everything is killed, as when a runner dies.
+        `identities`: the variables of a job that may ask for an identity, by its environment. `refused`: the environment that nobody
+        approves. `sha`: the commit, where it is not main's. `stop_when`: a text of the log at which everything is killed, as when a
+        runner dies.
         """
         self.runs += 1
         run_id, mark = str(1000 + self.runs), uuid.uuid4().hex
         place = self.scratch / f"run-{run_id}"
-        (place / "home").mkdir(parents=True)
+        for folder in ("home", "pytest"):
+            (place / folder).mkdir(parents=True)
         event_file = place / "event.json"
         event_file.write_text(
             json.dumps({"repository": {"default_branch": "main", "visibility": "public"}, **(payload or {})}), encoding="utf-8"
         )
-        sha = self.git("rev-parse", "HEAD")
-        self.state.write_text(
-            json.dumps({"repository": "example/bank", "private": False, "runs": self.about, "calls": []}), encoding="utf-8"
-        )
+        self.state.write_text(json.dumps({**self.known, "runs": self.about}), encoding="utf-8")
         inside = {
             "FAKE_GH": str(self.state),
             "FAKE_GH_STORE": str(self.store),
             "GITHUB_RUN_ID": run_id,
             "GITHUB_REPOSITORY": "example/bank",
             "TEST_ORIGIN": str(self.origin),
-            "TEST_SHA": sha,
+            "TEST_SHA": sha or self.git("rev-parse", "HEAD"),
+            "TEST_WORKFLOW": workflow,
+            "TEST_IDENTITIES": json.dumps(identities or {}),
             "TEST_STORE": str(self.store),
             "TEST_ACTIONS": str(ACTIONS),
             "TEST_PYTHON": sys.executable,
             "TEST_MARK": mark,
-            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTEST_DEBUG_TEMPROOT": str(place / "pytest"),  # a runner's own disk, where no other tests have left anything
             **(env or {}),
         }
         command = [
@@ -137,7 +166,7 @@ class GitHub:
             *(part for name, value in (variables or {}).items() for part in ("--var", f"{name}={value}")),
             *(part for pair in stand_ins(self.origin) for part in ("--local-repository", pair)),
         ]  # fmt: skip
-        command += ["--job", job] if job else []
+        command += ["--job", self.before(workflow, refused)] if refused else []
         outside = {"PATH": f"{self.scratch / 'bin'}:{os.environ['PATH']}", "HOME": str(place / "home"), "LANG": "C.UTF-8"}
         process = subprocess.Popen(
             command, cwd=self.origin, env=outside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -205,6 +234,11 @@ class Reader:
         if "jobResult" in said:
             job.result = said["jobResult"]
             kill_marked(self.mark, said["jobID"])
+
+
+def needs_of(body: dict[str, Any]) -> list[str]:
+    needs = body.get("needs", [])
+    return [needs] if isinstance(needs, str) else needs
 
 
 def stand_ins(origin: Path) -> list[str]:

@@ -21,7 +21,9 @@ APPROVED = {("deliver.yml", "release"), ("rollback.yml", "rollback")}
 IDENTITY = {
     ("deliver.yml", "train"): "training",
     ("deliver.yml", "register"): "training",
+    ("deliver.yml", "evidence"): "training",
     ("deliver.yml", "release"): "production",
+    ("rollback.yml", "evidence"): "training",
     ("rollback.yml", "rollback"): "production",
     ("score-batch.yml", "score-batch"): "training",
     ("publish.yml", "publish"): "training",
@@ -228,6 +230,14 @@ def test_an_artifact_that_is_taken_was_kept_by_a_job_before() -> None:
                 assert step["with"].get("name", step["with"].get("pattern")) in before
         mine = {step["with"]["name"] for step in body["steps"] if "upload-artifact" in step.get("uses", "")}
         kept[job] = before | mine
+
+
+def test_only_the_first_job_of_a_rerun_takes_results_of_the_earlier_run() -> None:
+    """Later jobs go on with what this run made: else a new training would end as the release of the old one."""
+    first = {"train": "train", "register": "register", "evidence": "deploy", "release": "deploy"}
+    for job, body in WORKFLOWS["deliver.yml"]["jobs"].items():
+        for step in (step for step in body["steps"] if "download-artifact" in step.get("uses", "")):
+            assert f"inputs.from == '{first[job]}' && inputs.run || github.run_id" in step["with"]["run-id"]
 
 
 def needs_of(body: dict[str, Any]) -> list[str]:

@@ -6,9 +6,9 @@ import msgspec
 
 from pushline.azure.arm import PATIENCE
 from pushline.azure.cloud import Cloud
-from pushline.azure.failures import asking
+from pushline.azure.failures import asking, refused
 from pushline.errors import TargetError
-from pushline.release.target import Keys
+from pushline.release.target import Keys, KeysWithheld
 from pushline.serving.keys import KeyFile, new_key
 
 
@@ -29,14 +29,23 @@ class VaultKeys:
         return SecretClient(self.cloud.vault_address, self.cloud.credential, **PATIENCE)
 
     def read(self) -> Keys | None:
-        """The keys; None before the first release. Raises TargetError where the secret is not what it must be."""
-        from azure.core.exceptions import ResourceNotFoundError
+        """The keys; None before the first release.
 
-        with asking("reading the endpoint's keys from Key Vault"):
+        Raises KeysWithheld where this identity may not read them, TargetError where the secret is not what it must be.
+        """
+        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+        what = "reading the endpoint's keys from Key Vault"
+        with asking(what):
             try:
                 said = self._client().get_secret(self.name).value
             except ResourceNotFoundError:
                 return None
+            except HttpResponseError as error:
+                if error.status_code != 403:
+                    raise
+                told = refused(what, error)
+                raise KeysWithheld(told.what, why=told.why, do=told.do) from error
         try:
             held = msgspec.json.decode(said or "", type=KeyFile)
         except msgspec.DecodeError:

@@ -42,14 +42,19 @@ def logs(context: Context, since: str | None, errors: bool, follow: bool, json: 
 @click.pass_obj
 def rollback(context: Context, plan: bool, json: bool) -> None:
     """Put the previous release on the live address again."""
+    from pushline.github import actions
     from pushline.release.stages import plan_of_roll_back, roll_back
+    from pushline.report.markdown import code
 
     target = context.delivery.target()
     if plan:
         found = plan_of_roll_back(target)
+        now = code(found.live) if found.live else "nothing"
+        actions.summarise(f"## rollback\n\nApproving it replaces {now} with {code(found.previous)} on {found.target}.")
         show(found, json, [f"rollback would replace {found.live or 'nothing'} with {found.previous} on {found.target}"])
         return
     live = roll_back(context.delivery.store(), target, tell=tell)
+    actions.summarise(f"## rollback\n\n{code(live.release.id)} is live again on {target.name}.")
     show(live, json, [f"live: {line_of_endpoint(live)}"])
 
 

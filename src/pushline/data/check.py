@@ -15,7 +15,7 @@ from pushline.data.root_causes import root_causes
 from pushline.data.rules import load_rules
 from pushline.data.suite import checks_of
 from pushline.data.table import literal, name_of
-from pushline.errors import PushlineError
+from pushline.errors import DataError, PushlineError
 from pushline.files import cannot_write
 from pushline.project import Project
 from pushline.results import Checked, Fetched, Finding, folder
@@ -68,6 +68,25 @@ def check_data(
         warning=warning,
         info=info,
     )
+
+
+def read_again(project: Project, contract: Contract, files: list[Path], *, tell: Tell) -> Path:
+    """The typed table of files that were checked on another machine: read as there, and not held to the contract once more.
+
+    Raises DataError where the files give no table, DataUnavailable where one can't be opened.
+    """
+    place = folder(project.build, Checked.stage)
+    table = place / "table.parquet"
+    with scratch_folder(place) as scratch:
+        table.unlink(missing_ok=True)
+        readings = [read_part(number, file, contract, scratch, tell) for number, file in enumerate(files)]
+        if not assemble(readings, contract, table, scratch):
+            raise DataError(
+                f"{files[0].name} gives no table.",
+                why="It can't be read by the contract that the model was made with.",
+                do="Run `pushline check-data`, which says why.",
+            )
+    return table
 
 
 def read_part(number: int, file: Path, contract: Contract, scratch: Path, tell: Tell) -> Reading:

@@ -104,6 +104,7 @@ class LocalTarget:
                     why="No release was promoted before the live one." if state.live else "No release was ever promoted here.",
                     do="`pushline deploy --version N` takes any accepted version back through smoke and load-test.",
                 )
+            keyring.read_or_make(self.keys_file)  # they stay on the machine that made them: another one gets its own
             return self._go_live(state, state.history[-1], state.history[:-1], tell)[0]
 
     def withdraw(self, tell: Tell) -> Endpoint | None:

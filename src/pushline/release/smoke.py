@@ -37,6 +37,17 @@ def assertions_on(url: str, release: Release, keys: Keys) -> tuple[Assertion, ..
     return (*(check() for check in checks), *document(client, keys.primary))
 
 
+def assertions_without_keys(url: str) -> tuple[Assertion, ...]:
+    """What can be asked of any release by somebody who has no key: that it is up, and that it turns them away."""
+    client = Client(url)
+    checks: list[Callable[[], Assertion]] = [
+        lambda: status("it is ready", client.get("/readyz"), 200),
+        lambda: status("a request without a key is refused", client.score([{}], None), 401),
+        lambda: status("a request with a wrong key is refused", client.score([{}], secrets.token_urlsafe(32)), 401),
+    ]
+    return tuple(check() for check in checks)
+
+
 def passed(assertions: tuple[Assertion, ...]) -> bool:
     """Whether all hold; no assertion at all is no evidence."""
     return bool(assertions) and all(assertion.passed for assertion in assertions)

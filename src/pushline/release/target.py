@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from pushline.errors import TargetError
 from pushline.results import Release
 
 Tell = Callable[[str], None]  # takes one line about what is going on
@@ -13,6 +14,10 @@ Tell = Callable[[str], None]  # takes one line about what is going on
 
 def silent(line: str) -> None:
     """A Tell that says nothing."""
+
+
+class KeysWithheld(TargetError):
+    """Whoever asks may not read the endpoint's keys."""
 
 
 class Keys(Struct, frozen=True, kw_only=True):
@@ -58,7 +63,9 @@ class Target(Protocol):
 
     name: str
 
-    def keys(self) -> Keys: ...
+    def keys(self) -> Keys:
+        """The endpoint's keys. Raises KeysWithheld where whoever asks may not read them."""
+
     def rotate_keys(self, tell: Tell) -> Keys:
         """Make a fresh primary key. The one before becomes the secondary and stays valid; the secondary before ends."""
 

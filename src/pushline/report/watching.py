@@ -9,13 +9,17 @@ if TYPE_CHECKING:
     from pushline.watch import Watched
 
 
+WITHOUT_KEYS = "Asked only what needs no key: this identity may not read them. Golden rows are scored by `pushline smoke` at each release."
+
+
 def watched_lines(watched: "Watched") -> list[str]:
     """A line for the release, one for each assertion that failed, one for the inputs."""
     where = f"{watched.release} at {watched.url}: {watched.health}" if watched.release else f"no live release on {watched.target}"
     failed = [f"  {a.name}: expected {a.expected}, saw {visible(a.seen)}" for a in watched.assertions if not a.passed]
     problem = [f"  {visible(line)}" for line in watched.problem.splitlines()]
     moved = f": {', '.join(map(visible, watched.drifted))}" if watched.drifted else ""
-    return [where, *problem, *failed, f"inputs: {watched.drift}, {counted(watched.recorded_rows, 'recorded row')}{moved}"]
+    keyless = [f"  {WITHOUT_KEYS}"] if watched.without_keys else []
+    return [where, *keyless, *problem, *failed, f"inputs: {watched.drift}, {counted(watched.recorded_rows, 'recorded row')}{moved}"]
 
 
 def watched_title(watched: "Watched") -> str:
@@ -23,7 +27,7 @@ def watched_title(watched: "Watched") -> str:
         *([f"{watched.release} does not answer as it must"] if watched.health == "wrong" else []),
         *([f"inputs have drifted in {counted(len(watched.drifted), 'column')}"] if watched.drift == "drift" else []),
     ]
-    return "; ".join(said) or "The live release is well"
+    return "; ".join(said) or ("The live release is well" if watched.release else "Nothing is live, and nothing is wrong")
 
 
 def watched_summary(watched: "Watched") -> str:
@@ -33,6 +37,8 @@ def watched_summary(watched: "Watched") -> str:
         parts.append(f"{code(watched.release)} on {watched.target} at {text(watched.url or '')}: {watched.health}.")
     else:
         parts.append(f"There is no live release on {watched.target}.")
+    if watched.without_keys:
+        parts.append(WITHOUT_KEYS)
     if watched.problem:
         parts.append(text(watched.problem))
     failed = [a for a in watched.assertions if not a.passed]

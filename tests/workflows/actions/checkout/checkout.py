@@ -1,10 +1,18 @@
-"""Clones $TEST_ORIGIN at the run's commit into the workspace, with a `.venv` that holds the locked packages and the clone's own code."""
+"""Clones $TEST_ORIGIN at the run's commit into the workspace, with a `.venv` that holds the locked packages and the clone's own code.
 
+As it is the first step of every job, it also gives the job the identity that GitHub would: none without the right to ask for one.
+"""
+
+import json
 import os
 import subprocess
 import sys
 import venv
 from pathlib import Path
+
+import yaml
+
+OF_ITS_ENVIRONMENT = "of-its-environment"  # a variable's value that differs from environment to environment
 
 
 def git(*arguments: str) -> None:
@@ -20,11 +28,27 @@ def main() -> int:
     git("remote", "add", "origin", f"file://{os.environ['TEST_ORIGIN']}")
     git("fetch", "-q", *depth, "origin", os.environ["REF"] or os.environ["TEST_SHA"])
     git("checkout", "-q", "--detach", "FETCH_HEAD")
-    environment()
+    install()
+    give_identity()
     return 0
 
 
-def environment() -> None:
+def give_identity() -> None:
+    """What a job with `id-token: write` gets, by the environment it runs in; and the values that its environment has for it."""
+    workflow = yaml.safe_load(Path(".github/workflows", os.environ["TEST_WORKFLOW"]).read_text(encoding="utf-8"))
+    job = workflow["jobs"][os.environ["GITHUB_JOB"]]
+    asked = str(job.get("environment", ""))
+    on_azure = os.environ.get("PUSHLINE_TARGET") == "aci"
+    named = asked if "${{" not in asked else "training" if on_azure and "'training'" in asked else ""
+    given = json.loads(os.environ["TEST_IDENTITIES"]).get(named, {})
+    may_ask = job["permissions"].get("id-token") == "write"
+    with Path(os.environ["GITHUB_ENV"]).open("a", encoding="utf-8") as stream:
+        for name, value in given.items():
+            if may_ask if name.startswith("ACTIONS_ID_TOKEN_") else os.environ.get(name) == OF_ITS_ENVIRONMENT:
+                stream.write(f"{name}={value}\n")
+
+
+def install() -> None:
     """The set-up venv of the test session, seen from the clone: its packages, this code."""
     real = Path(sys.prefix)
     venv.EnvBuilder(symlinks=True).create(".venv")

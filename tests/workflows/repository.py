@@ -1,0 +1,85 @@
+"""A repository that pins a small table, on a stand-in for GitHub."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command import QUICK, run_cli
+from pushline.data.lock import DataLock, PinnedFile, Source, write_lock
+from pushline.data.version import sha256_of, table_of
+from pushline.project import Project
+from workflows.github import GitHub, Run
+from working_copy import copy_project
+
+ROWS = 3000
+SMALL = {**QUICK, "PUSHLINE_TRAINING__LOCAL_BUDGET": "1s", "PUSHLINE_LOAD__SECONDS": "1", "PUSHLINE_LOAD__RATE": "20"}
+# What a person fills in, with what GitHub takes where nothing is said.
+INPUTS = {
+    "deliver.yml": {"reason": "test", "from": "check-data", "run": "", "version": "", "target": "", "budget": ""},
+    "rollback.yml": {"reason": "test"},
+    "score-batch.yml": {"input": "", "version": "", "out": "build/scores.parquet"},
+    "publish.yml": {"pipeline": "train"},
+    "retrain.yml": {"now": False},
+}
+
+
+def need_act() -> None:
+    """Skip where workflows can't be executed."""
+    if not (Path(sys.executable).parent / "act").exists():
+        pytest.skip("act is not installed: it comes with requirements/dev.txt")
+    if shutil.which("git") is None:
+        pytest.skip("git is not on this machine")
+
+
+def pin(project: Project, data: Path, *, url: str = "") -> None:
+    """Let `data.lock` name `data` alone."""
+    seen = table_of(data)
+    source = Source(url=url, sha256=sha256_of(data)) if url else Source(sha256=sha256_of(data))
+    file = PinnedFile(name=data.name, version=seen.version, rows=seen.rows, columns=seen.columns, sources=(source,))
+    write_lock(project.data_lock, DataLock(files=(file,)))
+
+
+def draw(repo: Path, file: Path, *, seed: int, rows: int = ROWS) -> Path:
+    """Rows drawn from the example's profile."""
+    drawn = run_cli(Project(repo), "sample", "--rows", str(rows), "--seed", str(seed), "--out", str(file))
+    assert drawn.code == 0, drawn.err
+    return file
+
+
+class Repository:
+    """The project as a repository whose main pins `data`. Of the tests it holds the files named `tests`."""
+
+    def __init__(self, repo: Path, scratch: Path, *, tests: tuple[str, ...] = ()) -> None:
+        need_act()
+        (scratch / "origin").mkdir()
+        project = copy_project(repo, scratch / "origin")
+        for name in tests:
+            (project.root / name).parent.mkdir(exist_ok=True)
+            shutil.copy2(repo / name, project.root / name)
+        self.data = draw(repo, scratch / "calls.csv", seed=5)
+        pin(project, self.data)
+        self.github = GitHub(project.root, scratch)
+        self.github.commit("A small table")
+        self.env = {**SMALL, "PUSHLINE_DATA": str(self.data)}
+
+    def push(self, **how: Any) -> Run:
+        """main was pushed."""
+        return self.github.run("deliver.yml", "push", payload={"ref": "refs/heads/main"}, **self.with_env(how))
+
+    def dispatch(self, workflow: str, inputs: dict[str, Any] | None = None, **how: Any) -> Run:
+        """Somebody pressed "Run workflow"."""
+        payload = {"inputs": {**INPUTS.get(workflow, {}), **(inputs or {})}, "ref": "refs/heads/main"}
+        return self.github.run(workflow, "workflow_dispatch", payload=payload, **self.with_env(how))
+
+    def with_env(self, how: dict[str, Any]) -> dict[str, Any]:
+        return {**how, "env": {**self.env, **how.get("env", {})}}
+
+    def result(self, run: Run, artifact: str, stage: str) -> dict[str, Any]:
+        """What a stage left, as it travels."""
+        file = self.github.store / run.id / artifact / stage / "result.json"
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return found
