@@ -77,6 +77,10 @@ def user(state: dict[str, Any], method: str, body: Any, name: str) -> Any:
     return {"id": {"ann": 11, "bob": 12}[name]}
 
 
+def me(state: dict[str, Any], method: str, body: Any) -> Any:
+    return {"login": "ann"}
+
+
 def team(state: dict[str, Any], method: str, body: Any, organisation: str, name: str) -> Any:
     return {"id": 99}
 
@@ -213,6 +217,7 @@ ROUTES = [
     (r"/actions/artifacts/(\d+)/zip", artifact),
     (r"/actions/runs/(\d+)", workflow_run),
     (r"", about),
+    (r"user", me),
     (r"users/(\w+)", user),
     (r"orgs/([\w-]+)/teams/([\w-]+)", team),
     (r"/actions/permissions/workflow", rights),

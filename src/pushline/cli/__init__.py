@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from pushline import __version__
-from pushline.cli import adopt, batch, bootstrap, data, datasets, delivery, judging, operate, pipelines, registry, run, serving
+from pushline.cli import adopt, batch, bootstrap, data, datasets, delivery, doctor, judging, operate, pipelines, registry, run, serving
 from pushline.cli.context import Context
 from pushline.errors import PushlineError
 from pushline.github import actions
@@ -30,7 +30,7 @@ def pushline(context: click.Context, project: str | None, debug: bool) -> None:
     context.obj = Context(project, debug=debug)
 
 
-for module in (adopt, batch, bootstrap, data, datasets, delivery, judging, operate, pipelines, registry, run, serving):
+for module in (adopt, batch, bootstrap, data, datasets, delivery, doctor, judging, operate, pipelines, registry, run, serving):
     for command in module.COMMANDS:
         pushline.add_command(command)
 

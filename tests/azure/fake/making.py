@@ -219,6 +219,13 @@ def assignment(world: "World", request: Request, scope: str, name: str) -> Respo
     return Response(200, get(world, request.path))
 
 
+@route("GET", ARM, "/subscriptions/{scope...}" + AUTHORIZATION + "/permissions")
+def permissions(world: "World", request: Request, scope: str) -> Response:
+    """What the caller may do; of the real one's answer the scope alone is left out."""
+    held = world.rights.get(request.identity, ())
+    return Response(200, {"value": [{"actions": list(role.actions), "notActions": list(role.excepted)} for role in held]})
+
+
 def role_called(world: "World", identifier: str) -> Role:
     for role in (*BUILT_IN.values(), ACR_PULL):
         if role_id(role.name).lower() == identifier.lower():

@@ -1,0 +1,70 @@
+"""What works here and what does not, line by line, with what to do. Only reads; needs no account."""
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+from msgspec import Struct
+
+from pushline.errors import PushlineError
+from pushline.project import Project
+from pushline.settings import PushlineSettings
+
+State = Literal["works", "missing", "note", "not needed"]
+MARKS: dict[State, str] = {"works": "✓", "missing": "✗", "note": "!", "not needed": "-"}
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """One thing. `missing` stops what the chosen target does; a `note` does not."""
+
+    room: str
+    name: str
+    state: State
+    says: str
+    do: str = ""
+
+
+class Here(Struct, frozen=True, kw_only=True):
+    """Where the examination takes place."""
+
+    project: Project
+    settings: PushlineSettings
+    in_actions: bool
+
+    @property
+    def on_azure(self) -> bool:
+        return self.settings.target == "aci"
+
+
+Check = Callable[[Here], Iterator[Line]]
+
+
+def works(name: str, says: str) -> Line:
+    return Line(room="", name=name, state="works", says=says)
+
+
+def missing(name: str, says: str, do: str) -> Line:
+    return Line(room="", name=name, state="missing", says=says, do=do)
+
+
+def note(name: str, says: str, do: str = "") -> Line:
+    return Line(room="", name=name, state="note", says=says, do=do)
+
+
+def not_needed(name: str, says: str) -> Line:
+    return Line(room="", name=name, state="not needed", says=says)
+
+
+def lacking(here: Here, name: str, says: str, do: str, *, needed: bool) -> Line:
+    """Missing where it is needed here, else a note."""
+    return (missing if needed else note)(name, says, do)
+
+
+def because(name: str, error: PushlineError, *, needed: bool = True) -> Line:
+    """A check that ended in a failure of the house: its own words are the finding."""
+    says = f"{error.what} {error.why}".strip().replace("\n", " ")
+    return Line(room="", name=name, state="missing" if needed else "note", says=says, do=error.do)
+
+
+def line_for_a_person(line: Line) -> list[str]:
+    said = [f" {MARKS[line.state]}  {line.name:<22} {line.says}"]
+    return said + ([f"{'':27}{line.do}"] if line.do and line.state in ("missing", "note") else [])

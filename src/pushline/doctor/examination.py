@@ -1,0 +1,25 @@
+"""All checks, room by room. A check that fails in one of the house's own ways is a finding, never the end."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from pushline.doctor import Here, Line, azure, because, github, machine, repository
+from pushline.errors import PushlineError
+
+ROOMS = {"machine": machine.CHECKS, "repository": repository.CHECKS, "GitHub": github.CHECKS, "Azure": azure.CHECKS}
+
+
+def examine(here: Here, tell: Callable[[Line], None]) -> list[Line]:
+    """Every line, told as it is found."""
+    found: list[Line] = []
+    for room, checks in ROOMS.items():
+        for check in checks:
+            try:
+                for line in check(here):
+                    found.append(msgspec.structs.replace(line, room=room))
+                    tell(found[-1])
+            except PushlineError as error:
+                found.append(msgspec.structs.replace(because(check.__name__, error), room=room))
+                tell(found[-1])
+    return found
