@@ -23,6 +23,8 @@ from pushline.data.contract import load_contract
 from pushline.errors import CriticalFindings, DataCorrupt, DataUnavailable, SettingsError
 from pushline.serving.scorer import Scorer
 
+pytestmark = pytest.mark.example  # it spoils columns that it knows
+
 Lines = list[list[str]]
 
 

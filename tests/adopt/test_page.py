@@ -1,0 +1,45 @@
+"""The shell blocks of docs/adopt.md, one after the other, in a project of their own."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from adopt.tables import orders
+from command import QUICK, clean_environment
+from pushline.project import Project
+
+BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.slow
+def test_every_shell_block_of_the_page_works(repo: Path, project: Project, tmp_path: Path) -> None:
+    frame = pd.read_csv(orders(tmp_path).file, dtype=str, keep_default_na=False).rename(columns={"returned": "churned"})
+    frame.to_csv(project.root / "customers.csv", index=False)
+    frame.drop(columns="street").to_csv(project.root / "customers-2027.csv", index=False)
+    (project.root / ".venv").symlink_to(sys.prefix)
+    (Path(sys.prefix) / ".done").touch()
+    environment = clean_environment({**QUICK, "PUSHLINE_TRAINING__LOCAL_BUDGET": "2s"})
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    blocks = BLOCK.findall((repo / "docs" / "adopt.md").read_text(encoding="utf-8"))
+    assert len(blocks) >= 3
+    script = "\n".join(block.replace("make test", ":  # that is what runs this") for block in blocks)
+    try:
+        ran = subprocess.run(
+            ["bash", "-euxo", "pipefail", "-c", script],
+            cwd=project.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+    finally:
+        subprocess.run([sys.executable, "-m", "pushline", "stop"], cwd=project.root, env=environment, capture_output=True, check=False)
+    assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+    for part in ("Nothing was written.", "-  - name: street", "live at"):
+        assert part in ran.stdout + ran.stderr
