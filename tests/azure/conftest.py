@@ -5,7 +5,8 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,18 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fake import schemas, storage
-from fake.loopback import RELEASE, TRAINING, Loopback
+from fake.loopback import RELEASE, TRAINING, Empty, Loopback
+from watching import Shown, Watch
 
 from command import Ran, run_cli
+from models_made import make_model
 from pushline.cli import main
 from pushline.data.contract import load_contract
 from pushline.data.lock import DataLock, PinnedFile, Source, write_lock
 from pushline.data.version import sha256_of, table_of
 from pushline.project import Project
+from pushline.registry import open_store
+from pushline.settings import load_settings
 from working_copy import REPO, copy_project
 
 ROWS = 2500
@@ -130,6 +135,8 @@ class Delivery:
     ran: dict[str, Ran]
     seconds: float
     calls: int  # how many requests had been answered before
+    until: int = 0  # and at its end
+    shown: set[Shown] = field(default_factory=set)  # what its processes showed of themselves
 
 
 @pytest.fixture(scope="session")
@@ -142,14 +149,15 @@ def first(azure: Loopback, repo: Path, tmp_path_factory: pytest.TempPathFactory,
     made = Delivery(project, {}, 0.0, len(azure.world.calls))
     started = time.monotonic()
     azure.world.directory.lifetime = azure.world.directory.assertion_lifetime = 3.0
-    for stages, client in (
-        (("fetch", "check-data", "train", "register"), TRAINING),
-        (("deploy", "smoke", "load-test", "promote"), RELEASE),
-    ):
-        for stage in stages:
-            made.ran[stage] = pushline(project, stage, env=azure.as_job(client))
-            assert made.ran[stage].code == 0, f"{stage}: {made.ran[stage].err}"
-    made.seconds = time.monotonic() - started
+    with Watch((azure.proxy.address, str(azure.world.folder))) as watch:
+        for stages, client in (
+            (("fetch", "check-data", "train", "register"), TRAINING),
+            (("deploy", "smoke", "load-test", "promote"), RELEASE),
+        ):
+            for stage in stages:
+                made.ran[stage] = pushline(project, stage, env=azure.as_job(client))
+                assert made.ran[stage].code == 0, f"{stage}: {made.ran[stage].err}"
+    made.seconds, made.until, made.shown = time.monotonic() - started, len(azure.world.calls), watch.seen
     azure.world.restore()
     return made
 
@@ -159,7 +167,9 @@ def second(azure: Loopback, first: Delivery, pushline: Pushline) -> Delivery:
     """A second delivery in one command, from a laptop with a client secret: another seed, so another model version."""
     made = Delivery(first.project, {}, 0.0, len(azure.world.calls))
     laptop = {"ACTIONS_ID_TOKEN_REQUEST_URL": "", **azure.as_laptop(), "PUSHLINE_TRAINING__SEED": "8"}
-    made.ran["run"] = pushline(first.project, "run", "--from", "train", env=laptop)
+    with Watch((azure.proxy.address, str(azure.world.folder))) as watch:
+        made.ran["run"] = pushline(first.project, "run", "--from", "train", env=laptop)
+    made.until, made.shown = len(azure.world.calls), watch.seen
     assert made.ran["run"].code == 0, made.ran["run"].err
     return made
 
@@ -175,21 +185,82 @@ Command = Callable[..., Ended]
 
 
 @pytest.fixture
-def command(azure: Loopback, aci: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """The real command line, run inside this process, which saves the seconds of importing Azure's packages each time."""
+def inside(azure: Loopback, pinned: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The real command line in a project, run inside this process: that saves the seconds of importing Azure's packages each time."""
 
-    def run(*arguments: str, client: str = RELEASE, **variables: str) -> Ended:
-        for name, value in {**azure.as_job(client), **QUICK, "PUSHLINE_AZURE__START_WITHIN": "20s", **variables}.items():
+    def run(project: Project, *arguments: str, client: str = RELEASE, **variables: str) -> Ended:
+        said = {**azure.as_job(client), **QUICK, "PUSHLINE_DATA": str(pinned), "PUSHLINE_AZURE__START_WITHIN": "20s", **variables}
+        for name, value in said.items():
             monkeypatch.setenv(name, value)
         capsys.readouterr()
         code = 0
         with warnings.catch_warnings(action="ignore"):  # the SDKs' own, also those of connections that they leave open
             try:
-                main(["--project", str(aci.root), *arguments])
+                main(["--project", str(project.root), *arguments])
             except SystemExit as ended:
                 code = int(ended.code or 0)
             gc.collect()
         out, err = capsys.readouterr()
         return Ended(code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def command(aci: Project, inside: Command) -> Command:
+    """The real command line in a fresh project, inside this process."""
+    return partial(inside, aci)
+
+
+@pytest.fixture(scope="session")
+def model(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small real model folder."""
+    return make_model(Project(repo), tmp_path_factory.mktemp("model") / "model", seed=3)
+
+
+def registered(azure: Loopback, project: Project, model: Path, name: str) -> str:
+    """The version of the model in the workspace's registry, where it is accepted and champion; made once."""
+    with pytest.MonkeyPatch.context() as training:
+        for variable, value in {**azure.as_job(TRAINING), "PUSHLINE_MODEL_NAME": name}.items():
+            training.setenv(variable, value)
+        store = open_store(project, load_settings(project.root))
+        known = store.versions()
+        if known:
+            return known[0].version
+        dataset = {"name": "t", "version": "0", "digest": "0", "source": "t"}
+        run = store.log_training(parameters={}, metrics={}, tags={}, dataset=dataset, model=model, artifacts={})
+        version = store.register(run, {"accepted": "true"}).version
+        store.crown(version)
+        return version
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[Empty]:
+    """A subscription with nothing in it, for this test alone."""
+    with Empty(tmp_path / "azure") as up:
+        yield up
+        assert not up.world.broken, up.world.broken
+        assert not up.world.unknown, up.world.unknown
+        assert not up.world.invalid, "a body breaks Microsoft's own schema"
+
+
+@pytest.fixture
+def in_account(account: Empty, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The real command line inside this process, as the person who owns that subscription unless variables say otherwise."""
+    monkeypatch.setattr("pushline.azure.bootstrap.BETWEEN_S", 0.05)
+
+    def run(*arguments: str, **variables: str) -> Ended:
+        account.world.calls.clear()
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            for name, value in {**account.as_laptop(), **variables}.items():
+                patch.setenv(name, value)
+            patch.setattr("urllib.request._opener", None)  # it keeps the proxy of whoever asked first in this process
+            with warnings.catch_warnings(action="ignore"):  # the SDKs' own, also those of connections that they leave open
+                with pytest.raises(SystemExit) as ended:
+                    main(["--project", str(project.root), *arguments])
+                gc.collect()
+        out, err = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), out, err)
 
     return run

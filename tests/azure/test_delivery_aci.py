@@ -1,14 +1,19 @@
 """The whole delivery on the aci target, through the real command: twice, then one that fails, then the way back."""
 
 import json
+import os
 import re
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
+from calls import kinds_of, table_of
+from fake.estate import ANALYTICS_KEY, CONNECTION, STORAGE_KEY
 from fake.loopback import RELEASE, TRAINING, Loopback
+from watching import telling
 
-from conftest import Delivery, Pushline
+from conftest import Command, Delivery, Pushline
 from pushline.release.asking import Client
 from pushline.results import Deployed, LoadTested, Promoted, Registered, Smoked, Trained, load
 from pushline.settings import load_settings
@@ -17,10 +22,11 @@ from working_copy import REPO
 pytestmark = pytest.mark.slow
 NAME = load_settings(REPO, {}).model_name
 GROUPS = "containerGroups/"
+WRITE = os.environ.get("PUSHLINE_WRITE_TABLE")
 
 
-def status(pushline: Pushline, delivery: Delivery) -> dict[str, dict[str, object]]:
-    seen = pushline(delivery.project, "status", "--json")
+def status(inside: Command, delivery: Delivery) -> dict[str, dict[str, object]]:
+    seen = inside(delivery.project, "status", "--json")
     assert seen.code == 0, seen.err
     return dict(json.loads(seen.out))
 
@@ -60,6 +66,22 @@ def test_every_body_of_the_delivery_is_valid_against_the_official_schemas(azure:
     assert azure.world.invalid == []
 
 
+@pytest.mark.usefixtures("official")
+def test_the_table_of_calls_is_that_of_the_first_delivery(azure: Loopback, repo: Path, first: Delivery) -> None:
+    """After a change: `PUSHLINE_WRITE_TABLE=1 pytest -k table_of_calls tests/azure`, and look at what changed."""
+    page = repo / "docs" / "azure-verified.md"
+    before, begin, rest = page.read_text().partition("<!-- calls -->\n")
+    table, end, after = rest.partition("<!-- /calls -->")
+    made = kinds_of(azure.world.calls[first.calls : first.until])
+    if WRITE:
+        page.write_text(f"{before}{begin}{table_of(made)}{end}{after}")
+        return
+    said = {line for line in table.splitlines() if line.startswith("| ")} - {"| method | resource | api-version | schema-valid |"}
+    assert made <= said, made - said
+    # What a delivery finds there already, such as the cluster, an earlier test of this Azure has made.
+    assert said <= kinds_of(azure.world.calls[: first.until])
+
+
 def test_nothing_is_asked_that_the_loopback_does_not_know(azure: Loopback, second: Delivery) -> None:
     del second
     assert azure.world.unknown == []
@@ -90,8 +112,8 @@ def test_a_group_says_what_it_runs_and_pins_its_images_by_digest(azure: Loopback
         assert {"pushline-release", "pushline-model-version", "pushline-image", "pushline-definition"} <= set(body["tags"])
 
 
-def test_a_second_delivery_replaces_the_first_and_remembers_it(second: Delivery, pushline: Pushline) -> None:
-    seen = status(pushline, second)
+def test_a_second_delivery_replaces_the_first_and_remembers_it(second: Delivery, inside: Command) -> None:
+    seen = status(inside, second)
     assert seen["live"]["release"]["model_version"] == "2"  # type: ignore[index]
     assert seen["previous"]["model_version"] == "1"
     assert seen["candidate"] is None
@@ -120,9 +142,9 @@ def returned(azure: Loopback, failed: Delivery, pushline: Pushline) -> Delivery:
     return made
 
 
-def test_rollback_puts_the_recorded_definition_back(azure: Loopback, returned: Delivery, pushline: Pushline) -> None:
+def test_rollback_puts_the_recorded_definition_back(azure: Loopback, returned: Delivery, inside: Command) -> None:
     assert returned.ran["rollback"].code == 0, returned.ran["rollback"].err
-    seen = status(pushline, returned)
+    seen = status(inside, returned)
     assert seen["live"]["release"]["model_version"] == "1"  # type: ignore[index]
     bodies = [json.loads(call.body) for call in azure.world.asked("PUT", rf"containerGroups/{NAME}$")]
     assert bodies[-1]["tags"] == bodies[0]["tags"]
@@ -131,9 +153,9 @@ def test_rollback_puts_the_recorded_definition_back(azure: Loopback, returned: D
     )
 
 
-def test_rotated_keys_are_served_and_the_outage_is_told(azure: Loopback, returned: Delivery, pushline: Pushline) -> None:
+def test_rotated_keys_are_served_and_the_outage_is_told(azure: Loopback, returned: Delivery, inside: Command) -> None:
     before = msgspec.json.decode(azure.world.vault[f"pushline-{NAME}-keys"][-1]["value"])
-    rotated = pushline(returned.project, "keys", "rotate")
+    rotated = inside(returned.project, "keys", "rotate")
     assert rotated.code == 0, rotated.err
     assert re.search(r"took \d+ s to come back", rotated.err)
     after = msgspec.json.decode(azure.world.vault[f"pushline-{NAME}-keys"][-1]["value"])
@@ -141,8 +163,8 @@ def test_rotated_keys_are_served_and_the_outage_is_told(azure: Loopback, returne
     assert after["primary"] not in (before["primary"], before["secondary"])
 
 
-def test_telemetry_is_switched_off_afterwards_without_another_image(azure: Loopback, returned: Delivery, pushline: Pushline) -> None:
-    again = pushline(returned.project, "deploy", "--same", env={"PUSHLINE_AZURE__TELEMETRY": "false"})
+def test_telemetry_is_switched_off_afterwards_without_another_image(azure: Loopback, returned: Delivery, inside: Command) -> None:
+    again = inside(returned.project, "deploy", "--same", PUSHLINE_AZURE__TELEMETRY="false")
     assert again.code == 0, again.err
     last, before = [json.loads(call.body) for call in azure.world.asked("PUT", rf"containerGroups/{NAME}$")][:-3:-1]
     on, off = ([v["name"] for v in body["properties"]["containers"][0]["properties"]["environmentVariables"]] for body in (before, last))
@@ -150,39 +172,103 @@ def test_telemetry_is_switched_off_afterwards_without_another_image(azure: Loopb
     assert last["tags"]["pushline-image"] == before["tags"]["pushline-image"]
 
 
-def test_logs_show_the_container_in_the_shape_of_the_local_target(returned: Delivery, pushline: Pushline) -> None:
-    seen = pushline(returned.project, "logs", "--json")
+def test_logs_show_the_container_in_the_shape_of_the_local_target(returned: Delivery, inside: Command) -> None:
+    seen = inside(returned.project, "logs", "--json")
     assert seen.code == 0, seen.err
     entries = [json.loads(line) for line in seen.out.splitlines()]
     assert {"started", "ready"} <= {entry["event"] for entry in entries}
     assert all({"at", "level", "event"} <= entry.keys() for entry in entries)
 
 
-def test_a_leftover_candidate_is_seen_and_discarded(azure: Loopback, returned: Delivery, pushline: Pushline) -> None:
+def test_the_live_release_scores_a_file(returned: Delivery, inside: Command) -> None:
+    scored = inside(returned.project, "score", str(returned.project.root / "examples" / "two-rows.json"), "--json")
+    assert scored.code == 0, scored.err
+    assert len(json.loads(scored.out)["probability"]) == 2
+    refused = returned.project.root / "refused.json"
+    refused.write_text('{"data": [{"no column has this name": 1}]}')
+    ended = inside(returned.project, "score", str(refused))
+    assert ended.code == 3
+    assert "were refused" in ended.err
+
+
+def test_requests_arrive_in_application_insights_and_are_shown_as_the_container_would(
+    azure: Loopback, returned: Delivery, inside: Command
+) -> None:
+    again = inside(returned.project, "deploy", "--same", PUSHLINE_SERVING__ACCESS_LOG="1")
+    assert again.code == 0, again.err
+    azure.world.telemetry.clear()
+    assert inside(returned.project, "score", str(returned.project.root / "examples" / "two-rows.json")).code == 0
+    until = time.monotonic() + 30
+    while not (rows := [row for row in azure.world.telemetry if row["Name"] == "POST /score"]) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert [row["ResultCode"] for row in rows] == ["200"]
+    live = inside(returned.project, "logs", "--since", "10m", "--json")
+    lines = [json.loads(line) for line in live.out.splitlines()]
+    [told] = [line for line in lines if line["fields"].get("path") == "/score"]  # once, although both tell of it
+    azure.world.telemetry[:] = rows
+    assert inside(returned.project, "deploy", "--same", PUSHLINE_AZURE__TELEMETRY="false").code == 0  # another life of the container
+    azure.world.telemetry[:] = rows  # and Log Analytics lost its lines
+    kept = inside(returned.project, "logs", "--since", "10m", "--json")
+    [reported] = [line for line in map(json.loads, kept.out.splitlines()) if line["fields"].get("path") == "/score"]
+    same = ("level", "event", "release")
+    assert [reported[name] for name in same] == [told[name] for name in same]
+    assert {**reported["fields"], "ms": 0} == {**told["fields"], "ms": 0}
+    assert "telemetry" not in {line["event"] for line in map(json.loads, inside(returned.project, "logs", "--json").out.splitlines())}
+
+
+def test_a_leftover_candidate_is_seen_and_discarded(azure: Loopback, returned: Delivery, inside: Command) -> None:
     del azure
-    deployed = pushline(returned.project, "deploy")
+    deployed = inside(returned.project, "deploy")
     assert deployed.code == 0, deployed.err
-    assert status(pushline, returned)["candidate"]["release"]["model_version"] == "2"  # type: ignore[index]
-    assert pushline(returned.project, "discard").code == 0
-    assert status(pushline, returned)["candidate"] is None
+    assert status(inside, returned)["candidate"]["release"]["model_version"] == "2"  # type: ignore[index]
+    assert inside(returned.project, "discard").code == 0
+    assert status(inside, returned)["candidate"] is None
+
+
+def secrets_of(azure: Loopback) -> dict[str, str]:
+    """The kind of each secret that this Azure has given out or taken, by its value."""
+    world = azure.world
+    held = [json.loads(version["value"]) for versions in world.vault.values() for version in versions]
+    return {
+        **{key: "an endpoint key" for keys in held for key in keys.values()},
+        **dict.fromkeys(world.directory.issued, "a token"),
+        **dict.fromkeys(world.directory.assertions, "an assertion"),
+        **dict.fromkeys(world.registry_tokens, "a token of the registry"),
+        **{application.secret: "a client secret" for application in world.directory.applications.values()},
+        world.directory.runner_token: "the runner's token",
+        ANALYTICS_KEY: "the key of Log Analytics",
+        STORAGE_KEY: "the key of the storage account",
+        CONNECTION: "the connection to Application Insights",
+    }
 
 
 def test_no_secret_is_in_any_output_file_or_log(azure: Loopback, first: Delivery, second: Delivery, returned: Delivery) -> None:
-    world = azure.world
-    held = [json.loads(version["value"]) for versions in world.vault.values() for version in versions]
-    secrets = {key for keys in held for key in keys.values()} | set(world.directory.issued) | set(world.directory.assertions)
-    secrets |= {world.directory.runner_token, *(application.secret for application in world.directory.applications.values())}
-    secrets |= set(world.registry_tokens)
-    from fake.estate import ANALYTICS_KEY, CONNECTION, STORAGE_KEY
-
-    secrets |= {ANALYTICS_KEY, STORAGE_KEY, CONNECTION}
-    assert len(secrets) > 20
+    secrets = secrets_of(azure)
+    assert len(set(secrets.values())) == 9
     outputs = "".join(ran.out + ran.err for delivery in (first, second, returned) for ran in delivery.ran.values())
     texts = {"what the commands printed": outputs.encode()}
-    for root in (first.project.build, first.project.state, world.folder / "groups"):
+    for root in (first.project.build, first.project.state, azure.world.folder / "groups", azure.world.folder / "jobs"):
         texts |= {str(file): file.read_bytes() for file in root.rglob("*") if file.is_file() and "volumes" not in file.parts}
-    told = [(place, secret[:6]) for place, text in texts.items() for secret in secrets if secret.encode() in text]
-    assert told == []
+    assert [(place, kind) for place, text in texts.items() for secret, kind in secrets.items() if secret.encode() in text] == []
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked at through /proc, which is Linux's")
+def test_no_process_shows_a_secret_that_it_was_not_given(azure: Loopback, first: Delivery, second: Delivery) -> None:
+    shown = first.shown | second.shown
+    names = {each.name for each in shown}
+    for expected in ("pushline train", "pushline promote", "pushline run", "pushline serve", "pushline.release.generator", "caddy run"):
+        assert any(name.startswith(expected) for name in names), names
+    assert any(name.startswith("pushline.pipelines.steps") for name in names), names
+    given = {
+        # The job's own: what GitHub, or a person, puts there for it.
+        **dict.fromkeys([f"pushline {stage}" for stage in (*first.ran, "run")], ("the runner's token", "a client secret")),
+        "git": ("the runner's token", "a client secret"),  # Azure's client asks it for the revision, and hands on all variables
+        "pushline.release.generator": ("an endpoint key",),
+        # Secure variables of the container, for its processes alone.
+        "pushline serve": ("the connection to Application Insights",),
+        "pushline.serving": ("the connection to Application Insights",),
+    }
+    assert telling(shown, secrets_of(azure), given) == []
 
 
 def test_the_service_answers_over_tls_only_to_those_who_trust_its_name(

@@ -1,6 +1,5 @@
 """What can go wrong in Azure, each through the real command: its exit code, its message, and what stays as it was."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,41 +7,20 @@ import pytest
 from fake.loopback import RELEASE, TRAINING, Loopback
 from fake.world import SUBSCRIPTION
 
-from conftest import Command, Ended
-from models_made import make_model
+from conftest import Command, Ended, registered
 from pushline.project import Project
 
 GROUP = r"containerGroups/"
 
 
-@pytest.fixture(scope="session")
-def model(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_model(Project(repo), tmp_path_factory.mktemp("model") / "model", seed=3)
-
-
 @pytest.fixture
 def candidate(azure: Loopback, aci: Project, model: Path, command: Command) -> Callable[[], Ended]:
     """`pushline deploy` of a model version that the registry holds as accepted, under a label of its own."""
-    from pushline.registry import open_store
-    from pushline.settings import load_settings
+    version = registered(azure, aci, model, "fault-model")
 
     def deploy(**variables: str) -> Ended:
         return command("deploy", "--version", version, PUSHLINE_MODEL_NAME="fault-model", **variables)
 
-    before = dict(os.environ)
-    os.environ.update({**azure.as_job(TRAINING), "PUSHLINE_MODEL_NAME": "fault-model"})
-    try:
-        store = open_store(aci, load_settings(aci.root))
-        known = store.versions()
-        if known:
-            version = known[0].version
-        else:
-            dataset = {"name": "t", "version": "0", "digest": "0", "source": "t"}
-            run = store.log_training(parameters={}, metrics={}, tags={}, dataset=dataset, model=model, artifacts={})
-            version = store.register(run, {"accepted": "true"}).version
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
     return deploy
 
 
@@ -89,6 +67,12 @@ def test_a_missing_role_is_told_with_the_action(candidate: Callable[..., Ended],
     assert "Microsoft.ContainerRegistry/registries" in ended.err or "Microsoft.ContainerInstance/containerGroups" in ended.err
     assert "docs/azure.md" in ended.err
     assert azure.world.asked("PUT", GROUP + "fault-model") == []
+
+
+def test_training_is_refused_the_keys_with_the_action_it_lacks(command: Command) -> None:
+    ended = command("keys", "show-path", client=TRAINING)
+    assert ended.code == 4
+    assert "Microsoft.KeyVault/vaults/secrets/getSecret/action" in ended.err
 
 
 def test_throttling_is_waited_out_as_long_as_azure_says(azure: Loopback, candidate: Callable[..., Ended]) -> None:

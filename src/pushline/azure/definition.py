@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from pushline.release.target import Keys
 from pushline.results import Release
+from pushline.settings import Serving
 
 SCORING, SIDECAR = "scoring", "sidecar"
 PORT = 8000
@@ -39,6 +40,7 @@ class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cpu: float
     memory_gb: float
     workers: int
+    serving: dict[str, str] = {}  # the other settings of [tool.pushline.serving] that are not its defaults, as variables
     tls: str
     telemetry: bool
     storage_account: str
@@ -122,7 +124,7 @@ def scoring(definition: Definition, secrets: Secrets) -> Any:
     command += ["--model-version", definition.release.model_version]
     command += ["--host", "0.0.0.0", "--port", str(PORT), "--workers", str(definition.workers)]  # noqa: S104 - see above
     command += ["--keys", f"{KEYS_AT}/keys.json"]
-    variables = []
+    variables = [models.EnvironmentVariable(name=name, value=value) for name, value in sorted(definition.serving.items())]
     if definition.telemetry and secrets.connection:
         variables.append(models.EnvironmentVariable(name="APPLICATIONINSIGHTS_CONNECTION_STRING", secure_value=secrets.connection))
     return models.Container(
@@ -136,6 +138,13 @@ def scoring(definition: Definition, secrets: Secrets) -> Any:
         liveness_probe=probe("/healthz", PORT, failures=5),
         readiness_probe=probe("/readyz", PORT, failures=3),
     )
+
+
+def serving_variables(serving: Serving) -> dict[str, str]:
+    """The settings by which a release answers, as the container reads them; where it listens is not theirs to say."""
+    own, usual = ("host", "port", "workers"), Serving()
+    differing = [name for name in serving.__struct_fields__ if name not in own and getattr(serving, name) != getattr(usual, name)]
+    return {f"PUSHLINE_SERVING__{name.upper()}": str(getattr(serving, name)) for name in differing}
 
 
 def sidecar(definition: Definition) -> Any:

@@ -7,12 +7,13 @@ live name does not answer meanwhile: docs/azure.md says for how long.
 import time
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 
 import msgspec
 
 from pushline.azure import logs
 from pushline.azure.cloud import STORAGE_VERSION, Cloud, name_of
-from pushline.azure.definition import SHARE, Definition, Secrets, label_fault
+from pushline.azure.definition import SHARE, Definition, Secrets, label_fault, serving_variables
 from pushline.azure.groups import Groups
 from pushline.azure.image import scoring_image
 from pushline.azure.keyvault import VaultKeys
@@ -20,6 +21,7 @@ from pushline.azure.registry import ContainerRegistry
 from pushline.azure.state import Record, Slot, State
 from pushline.errors import SettingsError, TargetError
 from pushline.project import Project
+from pushline.release.folders import check_whole
 from pushline.release.target import Endpoint, Keys, LogEntry, Status, Tell
 from pushline.results import Release
 from pushline.settings import PushlineSettings, seconds
@@ -80,6 +82,7 @@ class AciTarget:
 
     def deploy_candidate(self, release: Release, tell: Tell) -> Endpoint:
         """Start the release in the candidate's group; one that does not come up is removed again."""
+        check_whole(Path(release.model))
         state = self.record.read()
         definition = self.definition_of(release, state.sites.get(self.mark_of(self.label + CANDIDATE), ""), tell)
         standing = self.groups.find(definition.name)
@@ -112,6 +115,7 @@ class AciTarget:
             cpu=self.azure.cpu,
             memory_gb=self.azure.memory_gb,
             workers=self.settings.serving.workers,
+            serving=serving_variables(self.settings.serving),
             tls=self.azure.tls,
             telemetry=self.azure.telemetry and bool(self.cloud.facts.insights),
             storage_account=name_of(self.cloud.facts.storage),
@@ -210,6 +214,7 @@ class AciTarget:
             cpu=self.azure.cpu,
             memory_gb=self.azure.memory_gb,
             workers=self.settings.serving.workers,
+            serving=serving_variables(self.settings.serving),
             tls=self.azure.tls,
             telemetry=self.azure.telemetry and bool(self.cloud.facts.insights),
         )

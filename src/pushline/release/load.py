@@ -26,6 +26,8 @@ from pushline.settings import Load
 
 DISTINCT = 500  # different payloads: more than any cache of one row would hold
 STARTED_WITHIN_S = 60.0
+# A locustfile is anyone's code: it gets the endpoint's key, and nothing by which the cloud could be asked.
+NOT_PASSED_ON = ("LOCUST_", "LOAD_", "AZURE_", "ACTIONS_ID_TOKEN_")
 
 
 class LoadResult(Struct, frozen=True, kw_only=True):
@@ -127,7 +129,7 @@ def put_load(project: Project, url: str, release: Release, key: str, slo: Load, 
     command = [sys.executable, "-m", "pushline.release.generator", "--locustfile", str(project.root / "load" / "locustfile.py")]
     command += ["--headless", "--host", url, "--users", str(slo.users), "--spawn-rate", str(slo.users)]
     command += ["--stop-timeout", str(math.ceil(answer_within)), "--exit-code-on-error", "0", "--loglevel", "WARNING", "--only-summary"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("LOCUST_", "LOAD_"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
     environment |= {
         "LOAD_PAYLOADS": str(payloads),
         "LOAD_SEEN": str(left),

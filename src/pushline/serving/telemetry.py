@@ -93,7 +93,7 @@ def export(running: Running, place: Place, receiver: socket.socket) -> int:
     tracer = tracers.get_tracer("pushline")
     for note in notes_from(receiver, place.lifeline):
         with contextlib.suppress(Exception):  # one strange note is no reason to lose the others
-            span_of(tracer, note)
+            span_of(tracer, note, running.release)
     with contextlib.suppress(Exception):
         tracers.force_flush(int(END_S * 1000))
         meters.force_flush(int(END_S * 1000))
@@ -117,7 +117,7 @@ def notes_from(receiver: socket.socket, lifeline: socket.socket) -> Iterator[Not
                 yield from decode(receiver.recv(65_536))
 
 
-def span_of(tracer: Any, note: Note) -> None:
+def span_of(tracer: Any, note: Note, release: str) -> None:
     """A server span with the times of the request; a client's traceparent makes it part of the client's trace."""
     from opentelemetry.trace import SpanKind, StatusCode
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -129,6 +129,7 @@ def span_of(tracer: Any, note: Note) -> None:
         "url.path": note.path,
         "http.route": note.path,
         "http.response.status_code": note.status,
+        "pushline.release": release,
         "pushline.request_id": note.request_id,
         "pushline.rows": note.rows,
     }

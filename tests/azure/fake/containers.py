@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fake import monitor
 from fake.proxy import free_port
 from fake.world import SUFFIX
 
@@ -141,6 +142,9 @@ class Group:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait(5)
+        if self.processes and self.body["properties"].get("diagnostics"):
+            for name in self.processes:
+                monitor.keep_log(self.world, self.name, name, self.log_of(name).splitlines())
         self.processes.clear()
         self.ports = {}
         self.settled.set()

@@ -3,7 +3,7 @@
 import gzip
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from fake.wire import Request, Response, route
@@ -19,13 +19,18 @@ HOST = "api.loganalytics.io"
 
 @route("POST", HOST, "/v1/workspaces/{customer}/query")
 def query(world: "World", request: Request, customer: str) -> Response:
-    """Rows of the table that the query begins with. Only this much of KQL is understood: table, `where X == "…"`, `take`."""
+    """Rows of the tables that the query names. Only this much of KQL is understood: `union`, `ago`, two kinds of `where`, `take`."""
     text = request.json["query"]
-    table = re.match(r"\s*(?:union\s+)?([\w, ]+)", text)
-    wanted = {name.strip() for name in table[1].split(",")} if table else set()
-    rows = [row for row in world.telemetry if row["Table"] in wanted]
-    for name, value in re.findall(r'\|\s*where\s+(\w+)\s*==\s*"([^"]*)"', text):
-        rows = [row for row in rows if str(row.get(name, "")) == value]
+    named = re.match(r"\s*(?:union\s+(?:isfuzzy=true\s+)?)?([\w, ]+)", text)
+    wanted = {name.strip() for name in named[1].split(",")} if named else set()
+    rows = sorted((row for row in world.telemetry if row["Table"] in wanted), key=lambda row: row["TimeGenerated"])
+    for seconds in re.findall(r"TimeGenerated > ago\((\d+)s\)", text):
+        since = (datetime.now(UTC) - timedelta(seconds=int(seconds))).isoformat()
+        rows = [row for row in rows if row["TimeGenerated"] > since]
+    for table, name, value in re.findall(r'Type != "(\w+)" or (\w+) == "([^"]*)"', text):
+        rows = [row for row in rows if row["Table"] != table or str(row.get(name, "")) == value]
+    most = re.search(r"\|\s*take (\d+)", text)
+    rows = rows[: int(most[1])] if most else rows
     columns = ["TimeGenerated", *sorted({name for row in rows for name in row} - {"TimeGenerated"})]
     table_seen = {
         "name": "PrimaryResult",
@@ -33,7 +38,7 @@ def query(world: "World", request: Request, customer: str) -> Response:
             {"name": name, "type": "datetime" if name == "TimeGenerated" else "dynamic" if name == "Properties" else "string"}
             for name in columns
         ],
-        "rows": [[row.get(name) for name in columns] for row in sorted(rows, key=lambda row: row["TimeGenerated"])],
+        "rows": [[row.get(name) for name in columns] for row in rows],
     }
     return Response(200, {"tables": [table_seen]})
 
@@ -55,9 +60,24 @@ def track(world: "World", request: Request) -> Response:
         if table is None:
             continue
         values = {"Name": data.get("name"), "Success": data.get("success"), "ResultCode": data.get("responseCode")}
+        values["DurationMs"] = milliseconds(data.get("duration") or "")
         told = (data.get("exceptions") or [{}])[0]
         values |= {"ExceptionType": told.get("typeName"), "OuterMessage": told.get("message"), "Message": data.get("message")}
-        world.telemetry.append(
-            {"Table": table, "Type": table, "TimeGenerated": item["time"], **values, "Properties": data.get("properties") or {}}
-        )
+        at = item["time"].replace("Z", "+00:00")
+        world.telemetry.append({"Table": table, "Type": table, "TimeGenerated": at, **values, "Properties": data.get("properties") or {}})
     return Response(200, {"itemsReceived": len(items), "itemsAccepted": len(items), "errors": []})
+
+
+def milliseconds(duration: str) -> float | None:
+    """Of `days.hours:minutes:seconds`."""
+    found = re.fullmatch(r"(\d+)\.(\d+):(\d+):([\d.]+)", duration)
+    if found is None:
+        return None
+    days, hours, minutes, seconds = (float(part) for part in found.groups())
+    return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000
+
+
+def keep_log(world: "World", group: str, container: str, lines: list[str]) -> None:
+    """The lines of a container whose life has ended, as the diagnostics of its group send them."""
+    for line in lines:
+        add(world, "ContainerInstanceLog_CL", ContainerGroup_s=group, ContainerName_s=container, Message=line)
