@@ -33,7 +33,8 @@ def main() -> int:
     compile_lock("dev", "pyproject.toml", "--all-extras", *upgrade)
     for name, extras in EXTRAS.items():
         compile_lock(name, "pyproject.toml", *(f"--extra={extra}" for extra in extras), "--constraint", "requirements/dev.txt")
-    compile_lock("uv", "requirements/uv.in", *upgrade)
+    for name in ("uv", "batch"):  # each in an environment of its own
+        compile_lock(name, f"requirements/{name}.in", *upgrade)
     return 0
 
 

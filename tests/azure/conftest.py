@@ -218,6 +218,17 @@ def model(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model(Project(repo), tmp_path_factory.mktemp("model") / "model", seed=3)
 
 
+@pytest.fixture
+def rows(pinned: Path, tmp_path: Path) -> Path:
+    """A file of rows to score, two of which break the contract."""
+    lines = pinned.read_text().splitlines()[:1001]
+    lines[7] = "-5" + lines[7][lines[7].index(",") :]
+    lines[-1] += ",more"
+    file = tmp_path / "rows.csv"
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
 def registered(azure: Loopback, project: Project, model: Path, name: str) -> str:
     """The version of the model in the workspace's registry, where it is accepted and champion; made once."""
     with pytest.MonkeyPatch.context() as training:

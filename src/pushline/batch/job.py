@@ -22,9 +22,6 @@ from pushline.results import Part
 from pushline.serving.scorer import Scorer
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from pushline.registry.store import ModelStore
 
 Tell = Callable[[str], None]
@@ -60,6 +57,7 @@ class Options(Struct, frozen=True, kw_only=True):
     delimiter: str = ","
     strict: bool = False
     workers: int | None = None
+    part: bool = False  # of a larger input: it may hold no row that can be scored
 
 
 def score_batch(source: str, out: Path, model: Path, version: str, *, options: Options, tell: Tell) -> Ended:
@@ -83,16 +81,22 @@ def score_batch(source: str, out: Path, model: Path, version: str, *, options: O
     return finish(job, source, out, version, resumed)
 
 
+def number_of(store: "ModelStore", version: str | None) -> str:
+    """The number of a model version that is there, by default the champion. Raises RegistryError where there is none."""
+    if version is not None:
+        return store.version(version).version
+    champion = store.champion()
+    if champion is None:
+        raise RegistryError(
+            "There is no champion to score with.", why="No release was promoted yet.", do="Run `pushline run`, or name a --version."
+        )
+    return champion.version
+
+
 def model_of(store: "ModelStore", version: str | None) -> tuple[str, Path]:
     """The number and the folder of a model version, by default the champion. Raises RegistryError where there is none."""
-    if version is None:
-        champion = store.champion()
-        if champion is None:
-            raise RegistryError(
-                "There is no champion to score with.", why="No release was promoted yet.", do="Run `pushline run`, or name a --version."
-            )
-        version = champion.version
-    return version, store.download(version)
+    number = number_of(store, version)
+    return number, store.download(number)
 
 
 class Job:
@@ -231,12 +235,14 @@ def finish(job: Job, source: str, out: Path, version: str, resumed: bool) -> End
     place, journal = job.place, job.place.journal
     rejects = out.with_name(f"{out.stem}.rejects.csv") if journal.rejected else None
     if job.to_parquet:
-        if journal.rows == 0:
+        if journal.rows == 0 and not job.options.part:
             raise DataCorrupt(f"No row of {source} could be scored.", why=most(journal.reasons), do=f"{place.rejects} lists them.")
-        join_parquet(place.parts, place.partial)
+        if journal.rows:
+            join_parquet(place.parts, place.partial)
     if rejects:
         place.close(place.rejects, rejects)
-    place.close(place.partial, out)
+    if place.partial.exists():
+        place.close(place.partial, out)
     sample = out.with_name(f".{out.name}.sample.parquet") if any(place.sample.glob("*.parquet")) else None
     if sample:
         join_parquet(place.sample, sample)
@@ -285,9 +291,13 @@ def sampling_step(source: Source) -> int:
 
 def refusal(scored: Scored) -> CriticalFindings:
     rejects = scored.rejects
+    return refused(str(rejects.lines[0]), rejects.reasons[0], f"{len(rejects.lines)} rows around it do")
+
+
+def refused(line: str, reason: str, others: str) -> CriticalFindings:
     return CriticalFindings(
-        f"score-batch stopped at line {rejects.lines[0]}: {rejects.reasons[0]}.",
-        why=f"With --strict no row may break the contract; {len(rejects.lines)} rows around it do.",
+        f"score-batch stopped at line {line}: {reason}.",
+        why=f"With --strict no row may break the contract; {others}.",
         do="Correct the input, or leave out --strict: such rows then go to a file of their own.",
     )
 

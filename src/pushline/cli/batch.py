@@ -8,7 +8,7 @@ import click
 from pushline.cli.context import Context, as_json, tell
 
 if TYPE_CHECKING:
-    from pushline.batch.job import Ended
+    from pushline.batch.job import Ended, Options
 
 
 @click.command("score-batch")
@@ -17,19 +17,24 @@ if TYPE_CHECKING:
 @click.option("--version", metavar="N", help="Model version; by default the champion.")
 @click.option("--strict", is_flag=True, help="Stop at the first row that breaks the contract, instead of setting such rows aside.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Cores to use; by default all.")
+@click.option("--cluster", is_flag=True, help="Score on the cluster of the workspace, in parallel jobs, instead of here (target aci).")
 @as_json
 @click.pass_obj
-def score_batch(context: Context, source: str, out: Path, version: str | None, strict: bool, workers: int | None, json: bool) -> None:
+def score_batch(
+    context: Context, source: str, out: Path, version: str | None, strict: bool, workers: int | None, cluster: bool, json: bool
+) -> None:
     """Score the rows of INPUT, a CSV or Parquet file or an address that fsspec knows. The same command again resumes."""
     from pushline.batch import job
     from pushline.batch.drift import drift_of_sample
     from pushline.results import as_json as text
 
     contract = context.delivery.contract()
-    store = context.delivery.store()
-    number, model = job.model_of(store, version or None)
     options = job.Options(delimiter=contract.delimiter, strict=strict, workers=workers)
-    ended = job.score_batch(source, out, model, number, options=options, tell=tell)
+    if cluster:
+        ended = on_cluster(context, source, out, version or None, options)
+    else:
+        number, model = job.model_of(context.delivery.store(), version or None)
+        ended = job.score_batch(source, out, model, number, options=options, tell=tell)
     drift = drift_of_sample(context.project, ended)
     if json:
         click.echo(text({"scored": ended, "drift": drift}))
@@ -39,6 +44,23 @@ def score_batch(context: Context, source: str, out: Path, version: str | None, s
     if drift is not None:
         moved = ", ".join(drift.drifted) or "no column"
         click.echo(f"drift of the input: {drift.verdict} ({moved})")
+
+
+def on_cluster(context: Context, source: str, out: Path, version: str | None, options: "Options") -> "Ended":
+    """The same, by a batch endpoint of the workspace. Raises SettingsError where the target has none."""
+    from pushline.errors import SettingsError
+
+    if context.settings.target != "aci":
+        raise SettingsError(
+            "There is no cluster to score on.",
+            why=f"The target is {context.settings.target}.",
+            do='Leave --cluster out, or set target = "aci" (PUSHLINE_TARGET=aci).',
+        )
+    from pushline.azure.batch import AzureBatch
+    from pushline.batch.job import number_of
+
+    number = number_of(context.delivery.store(), version)
+    return AzureBatch(context.project, context.settings).score(source, out, number, options=options, tell=tell)
 
 
 def lines_of(ended: "Ended") -> list[str]:

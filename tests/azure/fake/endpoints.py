@@ -1,8 +1,8 @@
-"""Batch endpoints of pipeline components, and schedules: what a published pipeline is in Azure."""
+"""Batch endpoints, of pipeline components and of models, and schedules: what is published in Azure."""
 
 from typing import TYPE_CHECKING, Any
 
-from fake import jobs
+from fake import jobs, parallel
 from fake.assets import CREATED, WORKSPACE
 from fake.resources import ARM, accepted, authorize, check, children, get, put
 from fake.wire import Refusal, Request, Response, route
@@ -61,6 +61,9 @@ def invoke(world: "World", request: Request, name: str) -> Response:
     endpoint = get(world, f"{WORKSPACE_ID}/batchEndpoints/{name}")
     wanted = request.headers.get("azureml-model-deployment") or endpoint["properties"]["defaults"]["deploymentName"]
     deployment = get(world, f"{WORKSPACE_ID}/batchEndpoints/{name}/deployments/{wanted}")
+    if "deploymentConfiguration" not in deployment["properties"]:
+        body, hidden = parallel.job_of(name, deployment, request)
+        return started(world, body, hidden)
     component = deployment["properties"]["deploymentConfiguration"]["componentId"]["assetId"]
     spec = get(world, component)["properties"]["componentSpec"]
     given = request.json["properties"].get("inputData", {})
@@ -72,10 +75,14 @@ def invoke(world: "World", request: Request, name: str) -> Response:
             inputs[key] = literal(kind["default"])
         elif kind.get("optional") not in (True, "true"):
             raise Refusal(400, "BadRequest", f"The input {key} is required.")
-    job = f"batchjob-{world.number():08d}"
     outputs = {key: {"jobOutputType": kind["type"]} for key, kind in spec.get("outputs", {}).items()}
     properties = {"jobType": "Pipeline", "jobs": spec["jobs"], "inputs": inputs, "outputs": outputs, "displayName": name, "tags": {}}
-    jobs.start(world, job, {"properties": {**properties, "experimentName": name, "properties": {}, "settings": {}}})
+    return started(world, {"properties": {**properties, "experimentName": name, "properties": {}, "settings": {}}}, {})
+
+
+def started(world: "World", body: dict[str, Any], hidden: dict[str, Any]) -> Response:
+    job = f"batchjob-{world.number():08d}"
+    jobs.start(world, job, body, hidden)
     return Response(201, {"id": f"{WORKSPACE_ID}/jobs/{job}", "name": job, "type": "jobs", "properties": {"status": "NotStarted"}})
 
 

@@ -47,7 +47,7 @@ def error_of(message: str) -> dict[str, Any] | None:
 
 
 def child(job: Running, node: Node) -> dict[str, Any]:
-    definition = job.properties["jobs"][node.name]
+    definition = job.definition_of(node.name)
     return {
         "runId": node.run,
         "parentRunId": job.name,

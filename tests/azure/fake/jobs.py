@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fake import automl, storage
+from fake import automl, parallel, storage
 from fake.assets import ARTIFACTS, CONTAINER, CREATED, WORKSPACE, address
 from fake.resources import ARM, accepted, authorize, check, get, put
 from fake.wire import Refusal, Request, Response, route
@@ -49,10 +49,14 @@ class Running:
     error: str = ""
     cancelled: bool = False
     process: subprocess.Popen[bytes] | None = None
+    hidden: dict[str, Any] = field(default_factory=dict)  # nodes that the service adds and a GET does not show
 
     @property
     def properties(self) -> dict[str, Any]:
         return dict(self.body["properties"])
+
+    def definition_of(self, node: str) -> dict[str, Any]:
+        return dict(self.hidden.get(node) or self.properties["jobs"][node])
 
 
 def running(world: "World") -> dict[str, Running]:
@@ -71,9 +75,9 @@ def submit(world: "World", request: Request, name: str, **_: str) -> Response:
     return Response(201, seen(world, name, request.path))
 
 
-def start(world: "World", name: str, body: dict[str, Any]) -> None:
-    job = Running(name, body, world.folder / "jobs" / name)
-    job.nodes = [Node(each, f"{name}-{each}") for each in in_order(body["properties"]["jobs"])]
+def start(world: "World", name: str, body: dict[str, Any], hidden: dict[str, Any] | None = None) -> None:
+    job = Running(name, body, world.folder / "jobs" / name, hidden=hidden or {})
+    job.nodes = [Node(each, f"{name}-{each}") for each in in_order(job.hidden or body["properties"]["jobs"])]
     running(world)[name] = job
     put(world, f"{WORKSPACE_ID}/jobs/{name}", body)
     threading.Thread(target=run, args=(world, job), daemon=True).start()
@@ -161,9 +165,12 @@ def run(world: "World", job: Running) -> None:
 
 
 def run_node(world: "World", job: Running, node: Node) -> None:
-    definition = job.properties["jobs"][node.name]
+    definition = job.definition_of(node.name)
+    variables: dict[str, str] = {}
     if definition["type"] == "automl":
         command, code = automl.stand_in(world, job, node, definition)
+    elif definition["type"] == "parallel":
+        command, code, variables = parallel.command_of(world, job, node, definition)
     else:
         command, code = command_of(world, job, node, definition)
     if node.name in world.sabotage:
@@ -175,7 +182,7 @@ def run_node(world: "World", job: Running, node: Node) -> None:
         job.process = subprocess.Popen(
             command,
             cwd=code,
-            env=environment,
+            env={**environment, **variables},
             stdout=stream,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -198,7 +205,7 @@ def run_node(world: "World", job: Running, node: Node) -> None:
 
 def place_of(job: Running, node: Node, output: str) -> str:
     """Where an output goes in the default store: where the pipeline says, else a place of the service's own."""
-    binding = job.properties["jobs"][node.name].get("outputs", {}).get(output, {}).get("value", "")
+    binding = job.definition_of(node.name).get("outputs", {}).get(output, {}).get("value", "")
     found = BINDING.match(binding)
     said = job.properties["outputs"].get(found[1].removeprefix("parent.outputs."), {}).get("uri") if found else None
     return address(said.replace("${{name}}", job.name))[1].rstrip("/") if said else f"azureml/{node.run}/{output}"
@@ -260,6 +267,8 @@ def brought(world: "World", job: Running, given: dict[str, Any], name: str) -> P
     found = re.fullmatch(r"(?:azureml:)?(/subscriptions/.*|[\w\-]+:[\w\-.]+)", uri)
     if found is not None:
         path = found[1] if found[1].startswith("/") else f"{WORKSPACE_ID}/data/{found[1].replace(':', '/versions/')}"
+        if "/models/" in path:
+            return parallel.model_of(world, path, job.folder / "models")
         uri = get(world, path)["properties"]["dataUri"]
     here = job.folder / "inputs" / name
     if here.exists():

@@ -1,0 +1,193 @@
+"""A large input cut into parts that other machines score by themselves, and what they made put together again.
+
+A part's name says where it begins in the input and what is to become of it: `000000200002-to-csv.csv`. As a program, this
+module scores parts with a model folder, as many at once as there are cores.
+"""
+
+import argparse
+import csv
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pushline.batch.job import Ended, Options, refused, score_batch
+from pushline.batch.output import join_parquet
+from pushline.batch.source import Source, line_ends
+from pushline.errors import TargetError
+from pushline.files import cannot_write, write_json
+
+ROWS = 200_000  # of a part: a second's work or so
+NAME = re.compile(r"(\d+)-to-(csv|parquet)")
+SAMPLES = "samples"
+
+
+def cut(source: Source, folder: Path, to: str, rows: int = ROWS) -> int:
+    """Put the input as parts of at most `rows` rows into `folder` and return how many; `to` is csv or parquet."""
+    number = 0
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for first, content in slices(source, rows):
+            file = folder / f"{first:012}-to-{to}.{source.kind}"
+            if source.kind == "csv":
+                file.write_bytes(content)
+            else:
+                import pyarrow as pa
+                import pyarrow.parquet as pq
+
+                pq.write_table(pa.Table.from_batches([content]), file, compression="zstd")
+            number += 1
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return number
+
+
+def slices(source: Source, rows: int) -> Iterator[tuple[int, Any]]:
+    """The line or row each part begins with, and its bytes with the header, or its batch."""
+    for piece in source.pieces():
+        if source.kind != "csv":
+            for start in range(0, piece.batch.num_rows, rows):
+                yield piece.first + start, piece.batch.slice(start, rows)
+            continue
+        header = getattr(source, "header", b"") + b"\n"
+        text = piece.text if piece.text.endswith(b"\n") else piece.text + b"\n"
+        bounds = [0, *(line_ends(text) + 1).tolist()]
+        for start in range(0, len(bounds) - 1, rows):
+            begin, end = bounds[start], bounds[min(start + rows, len(bounds) - 1)]
+            yield piece.first + text.count(b"\n", 0, begin), header + text[begin:end]
+
+
+def score_part(file: Path, model: Path, version: str, out: Path) -> None:
+    """Leave the scores of a part, its rejects and what was done in `out`, under the part's number."""
+    from pushline.serving.model_folder import read_contract
+
+    found = NAME.match(file.name)
+    if found is None:
+        raise TargetError(f"{file.name} is not the name of a part.", do="Cut the input with `pushline score-batch --cluster`.")
+    made = out / f"{found[1]}.{found[2]}"
+    options = Options(delimiter=read_contract(model).delimiter, workers=1, part=True)
+    ended = score_batch(str(file), made, model, version, options=options, tell=lambda line: None)
+    try:
+        if ended.sample:
+            (out / SAMPLES).mkdir(exist_ok=True)
+            shutil.move(ended.sample, out / SAMPLES / f"{found[1]}.parquet")
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    write_json(out / f"{found[1]}.json", ended)  # last: a part with this file is whole
+
+
+def put_together(folder: Path, number: int, source: Source, uri: str, out: Path, *, options: Options, seconds: float) -> Ended:
+    """The parts that were scored into `folder` as one file of scores with its rejects, and the account of it.
+
+    Raises TargetError where a part is missing, CriticalFindings where the job is strict and a row breaks the contract.
+    """
+    accounts = {file.stem: msgspec.json.decode(file.read_bytes(), type=Ended) for file in sorted(folder.glob("*.json"))}
+    if len(accounts) != number:
+        raise TargetError(
+            f"{number - len(accounts)} of {number} parts of {uri} were not scored.", why="The job left no account of them.", do="Run again."
+        )
+    rejected = sum(one.rejected for one in accounts.values())
+    first = getattr(source, "first", 1)
+    partial, rejects = out.with_name(f".{out.name}.joining"), out.with_name(f".{out.stem}.rejects.joining")
+    try:
+        with rejects.open("wb") as stream:
+            for position, line in enumerate(all_rejects(folder, list(accounts), first, options.delimiter)):
+                if options.strict and position == 1:
+                    place, reason = next(csv.reader([line.decode()], delimiter=options.delimiter))[:2]
+                    raise refused(place, reason, f"{rejected:,} do")
+                stream.write(line)
+        if out.suffix == ".parquet":
+            join_parquet(folder, partial)
+        else:
+            with partial.open("wb") as stream:
+                for position, name in enumerate(accounts):
+                    append_csv(folder / f"{name}.csv", stream, with_header=position == 0)
+        sample = out.with_name(f".{out.name}.sample.parquet")
+        sampled = (folder / SAMPLES).is_dir()
+        if sampled:
+            join_parquet(folder / SAMPLES, sample)
+        if rejected:
+            rejects.replace(out.with_name(f"{out.stem}.rejects.csv"))
+        partial.replace(out)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    finally:
+        for file in (partial, rejects):
+            file.unlink(missing_ok=True)
+    return account_of(list(accounts.values()), uri, out, sample if sampled else None, seconds)
+
+
+def all_rejects(folder: Path, names: list[str], first: int, delimiter: str) -> Iterator[bytes]:
+    """The header and the lines of all rejects, with their places in the whole input; `first` is that of its first row."""
+    headed = False
+    for name in names:
+        file = folder / f"{name}.rejects.csv"
+        if not file.is_file():
+            continue
+        text = file.read_bytes()
+        bounds = [0, *(line_ends(text) + 1).tolist()]
+        lines = [text[start:end] for start, end in pairwise(bounds)]
+        yield from lines[: 0 if headed else 1]
+        headed = True
+        for line in lines[1:]:
+            place, comma, rest = line.partition(delimiter.encode())
+            yield str(int(place) + int(name) - first).encode() + comma + rest
+
+
+def append_csv(file: Path, stream: Any, *, with_header: bool) -> None:
+    with file.open("rb") as part:
+        header = part.readline()
+        while header.count(b'"') % 2:
+            header += part.readline()
+        if with_header:
+            stream.write(header)
+        shutil.copyfileobj(part, stream)
+
+
+def account_of(parts: list[Ended], uri: str, out: Path, sample: Path | None, seconds: float) -> Ended:
+    """What all parts did, as one job says it."""
+    scored, rejected = sum(one.scored for one in parts), sum(one.rejected for one in parts)
+    reasons: dict[str, int] = {}
+    results: dict[str, int] = {}
+    for one in parts:
+        for name, count in one.reasons.items():
+            reasons[name] = reasons.get(name, 0) + count
+        for name, count in one.results.items():
+            results[name] = results.get(name, 0) + count
+    return Ended(
+        input=uri,
+        out=str(out),
+        model_version=parts[0].model_version,
+        rows=scored + rejected,
+        scored=scored,
+        rejected=rejected,
+        rejects=str(out.with_name(f"{out.stem}.rejects.csv")) if rejected else None,
+        reasons=dict(sorted(reasons.items(), key=lambda each: -each[1])[:10]),
+        results=results,
+        histogram=tuple(sum(counts) for counts in zip(*(one.histogram for one in parts), strict=True)),
+        seconds=round(seconds, 3),
+        rows_per_second=round((scored + rejected) / max(seconds, 1e-9), 1),
+        resumed=False,
+        sample=str(sample) if sample else None,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--model-version", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("files", type=Path, nargs="+")
+    said = parser.parse_args()
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        list(pool.map(lambda file: score_part(file, said.model, said.model_version, said.out), said.files))
+
+
+if __name__ == "__main__":
+    main()
