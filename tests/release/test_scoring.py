@@ -31,7 +31,7 @@ def test_score_prints_a_table_or_json_and_writes_nothing(
 ) -> None:
     deliver(local, release(1))
     before = set(project.root.iterdir())
-    printed = run_pushline(project, "score", "examples/two-rows.json")
+    printed = run_pushline(project, "score", "examples/two-customers.json")
     assert printed.code == 0, printed.err
     assert printed.out.splitlines()[0].split() == ["row", "result", "probability"]
     assert len(printed.out.splitlines()) == 4

@@ -24,6 +24,7 @@ def without_example(root: Path) -> dict[str, str | None]:
             found[str(page.relative_to(root))] = PARAGRAPHS.sub("", text)
     scripts = {file: file.read_text(encoding="utf-8") for folder in ("scripts", "load") for file in sorted((root / folder).glob("*.py"))}
     found |= {str(file.relative_to(root)): None for file, text in scripts.items() if is_marked(text)}
+    found |= {str(file.relative_to(root)): None for file in (root / "examples").glob("*.json") if file.name != "two-rows.json"}
     return found | tests_without_example(root)
 
 
