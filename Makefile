@@ -35,6 +35,7 @@ check: setup  ## lint, types, workflows, generated docs
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python scripts/generate_docs.py --check
+	$(BIN)/zensical build --strict
 
 format: setup  ## write the code the way check wants it
 	$(BIN)/ruff check --fix .
@@ -48,6 +49,12 @@ test-fast: setup  ## the daily subset
 
 docs: setup  ## write what the documentation takes from the program
 	@$(BIN)/python scripts/generate_docs.py
+
+site: setup  ## the documentation as a site: site/index.html
+	$(BIN)/zensical build --strict
+
+pictures: setup  ## take the documentation's pictures from a real run; needs chromium
+	$(BIN)/python scripts/pictures.py
 
 image: setup  ## the scoring image of the live release
 	$(BIN)/python scripts/image.py
@@ -81,4 +88,4 @@ verdict:  ## in GitHub Actions: whether a pull request may merge
 path: setup  ## in GitHub Actions: let later steps find the commands
 	@echo "$(CURDIR)/$(BIN)" >> "$$GITHUB_PATH"
 
-.PHONY: bench bench-automl bench-batch bench-checks check docs format help image lock path plan run sbom serve setup stop test test-fast verdict
+.PHONY: bench bench-automl bench-batch bench-checks check docs format help image lock path pictures plan run sbom serve setup site stop test test-fast verdict

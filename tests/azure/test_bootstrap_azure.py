@@ -1,9 +1,7 @@
 """`pushline bootstrap azure` on fresh, half-made, complete and broken accounts; the loopback Azure records every call."""
 
 import json
-import warnings
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from fake.loopback import PERSON, Empty
@@ -12,7 +10,6 @@ from fake.world import SUBSCRIPTION, Call
 
 from conftest import Ended
 from pushline.azure import roles
-from pushline.cli import main
 from pushline.project import Project
 
 PREFIX = "repo:someone/bank"
@@ -22,30 +19,8 @@ Bootstrap = Callable[..., Ended]
 
 
 @pytest.fixture
-def account(tmp_path: Path) -> Iterator[Empty]:
-    with Empty(tmp_path / "azure") as up:
-        yield up
-        assert not up.world.broken, up.world.broken
-        assert not up.world.unknown, up.world.unknown
-        assert not up.world.invalid, "a body breaks Microsoft's own schema"
-
-
-@pytest.fixture
-def bootstrap(account: Empty, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bootstrap:
-    """The real command, run inside this process, as a person with a client secret."""
-    monkeypatch.setattr("pushline.azure.bootstrap.BETWEEN_S", 0.05)
-
-    def run(*arguments: str, **variables: str) -> Ended:
-        for name, value in {**account.as_laptop(), **variables}.items():
-            monkeypatch.setenv(name, value)
-        account.world.calls.clear()
-        capsys.readouterr()
-        with warnings.catch_warnings(action="ignore"), pytest.raises(SystemExit) as ended:  # the SDKs' own
-            main(["--project", str(project.root), "bootstrap", "azure", *(arguments or NAMES)])
-        out, err = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), out, err)
-
-    return run
+def bootstrap(in_account: Bootstrap) -> Bootstrap:
+    return lambda *arguments, **variables: in_account("bootstrap", "azure", *(arguments or NAMES), **variables)
 
 
 def changing(account: Empty) -> list[Call]:

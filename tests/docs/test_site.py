@@ -1,0 +1,97 @@
+"""The documentation as a site in a real browser: it builds, fits a phone and a desktop, asks no other host, and can be searched."""
+
+import functools
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def site(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as `make site` does it, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copytree(repo / "docs", folder / "docs")
+    shutil.copy(repo / "zensical.toml", folder)
+    program = Path(sys.executable).parent / "zensical"
+    built = subprocess.run([program, "build", "--strict"], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return folder / "site"
+
+
+def test_every_page_becomes_one_of_the_site(repo: Path, site: Path) -> None:
+    pages = {page.relative_to(repo / "docs").with_suffix(".html") for page in (repo / "docs").rglob("*.md")}
+    assert pages <= {page.relative_to(site) for page in site.rglob("*.html")}
+
+
+def test_the_pictures_are_small(repo: Path) -> None:
+    pictures = sorted((repo / "docs" / "pictures").iterdir())
+    assert {"run.webp", "report.webp", "docs-page.webp", "summary.webp", "screencast.webp"} <= {file.name for file in pictures}
+    assert sum(file.stat().st_size for file in pictures) < 1_500_000
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: object) -> None:
+        """What was asked is seen in the browser."""
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if BROWSER is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")])
+def test_every_page_fits_and_asks_no_other_host(site: Path, address: str, browser: Any, width: int, scheme: str) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    outside: list[str] = []
+    said: list[str] = []
+    page.on("request", lambda request: None if request.url.startswith((address, "data:", "blob:")) else outside.append(request.url))
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    files = sorted(site.rglob("*.html"))
+    both = (width, scheme) in ((390, "light"), (1280, "dark"))  # every page in each width and each scheme, some in all four
+    for file in files if both else [site / "index.html", site / "settings.html"]:
+        page.goto(f"{address}/{file.relative_to(site).as_posix()}", wait_until="load")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, file.name
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(int(part) for part in dark[4:-1].split(",")[:3]) < 300) == (scheme == "dark")
+    assert outside == []
+    assert said == []
+    page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_the_search_finds_a_page_without_a_network(address: str, browser: Any) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 844})
+    page.goto(address + "/index.html")
+    page.keyboard.press("/")
+    page.keyboard.type("rollback")
+    page.get_by_role("link", name="Releases").first.wait_for(timeout=10_000)
+    page.close()
