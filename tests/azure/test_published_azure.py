@@ -1,12 +1,13 @@
 """A pipeline published to Azure is started from outside, and by a schedule."""
 
 import json
+from pathlib import Path
 
 import pytest
 from fake.loopback import TRAINING, Loopback
 from test_training_azure import checked
 
-from conftest import Command
+from conftest import Command, registered
 from pushline.data.lock import load_lock
 from pushline.project import Project
 from pushline.settings import load_settings
@@ -43,3 +44,17 @@ def test_a_published_pipeline_is_started_over_rest_and_followed_to_its_end(azure
     assert json.loads(command("schedule", "train", "--json", client=TRAINING).out)["cron"] == "17 5 * * 1"
     assert azure.world.invalid == []
     assert azure.world.unknown == []
+
+
+def test_a_published_batch_pipeline_takes_a_file_and_the_champion(
+    azure: Loopback, aci: Project, model: Path, rows: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered(azure, aci, model, "batch-model")
+    published = command("publish", "score-batch", client=TRAINING, PUSHLINE_MODEL_NAME="batch-model")
+    assert published.code == 0, published.err
+    monkeypatch.chdir(rows.parent)
+    started = command("consume", "score-batch", "--set", f"rows={rows.name}", "--json", client=TRAINING, PUSHLINE_MODEL_NAME="batch-model")
+    assert started.code == 0, started.err
+    job = azure.world.jobs[json.loads(started.out)["id"]]
+    assert {job.properties["inputs"][name]["jobInputType"] for name in ("model", "rows")} == {"mlflow_model", "uri_file"}
+    assert "998 rows scored" in job.folder.joinpath("score.log").read_text().replace(",", "")

@@ -24,10 +24,12 @@ from pushline.pipelines.published import Version, inputs_of
 from pushline.pipelines.runs import Run, RunError
 from pushline.pipelines.schedule import Schedule, checked_cron
 from pushline.project import Project
+from pushline.registry import open_store
 from pushline.results import Scalar
 from pushline.settings import PushlineSettings
 
 Tell = Callable[[str], None]
+MODEL = "mlflow_model"
 CONTENT, FILES = "pushline-content", "pushline-file-"
 LONGEST = 32  # characters of an endpoint's name
 STATES = {"Completed": "succeeded", "Failed": "failed", "NotResponding": "failed", "Canceled": "cancelled"}
@@ -171,13 +173,31 @@ class AzurePipelines:
         with asking(f"starting {name}"), quietly():
             from azure.ai.ml import Input
 
-            given = {key: Input(type="string", default=str(value)) for key, value in inputs.items()}
+            pipeline = load_pipeline(file)
+            kinds = {key: spec.type for key in pipeline.inputs if (spec := pipeline.spec_of(key)) is not None and spec.is_path}
+            given = {
+                key: Input(type=kinds[key], path=str(value)) if key in kinds else Input(type="string", default=str(value))
+                for key, value in inputs.items()
+            }
             for key, asset in known[number].tags.items():
                 if key.startswith(FILES):
-                    given[key.removeprefix(FILES)] = Input(type="uri_file", path=asset)
-            given |= {"data": Input(type="mltable", path=self.data())} if "data" in load_pipeline(file).inputs else {}
+                    given.setdefault(key.removeprefix(FILES), Input(type="uri_file", path=asset))
+            if "data" in pipeline.inputs:
+                given.setdefault("data", Input(type="mltable", path=self.data()))
+            given |= {key: Input(type=kind, path=self.champion()) for key, kind in kinds.items() if kind == MODEL and key not in given}
             job = self.cloud.ml.batch_endpoints.invoke(endpoint_name=endpoint, deployment_name=f"v{number}", inputs=given)
         return Run(id=job.name, pipeline=name, version=number, inputs=dict(inputs), started_at=datetime.now(UTC), state="running")
+
+    def champion(self) -> str:
+        """The folder of the model that a pipeline gets where the caller names none.
+
+        It is uploaded with the run: the client takes what is registered for data only.
+        """
+        store = open_store(self.project, self.settings)
+        champion = store.champion()
+        if champion is None:
+            raise SettingsError("There is no champion.", why="No release was promoted yet.", do="Name a model folder with --set.")
+        return str(store.download(champion.version))
 
     def data(self) -> str:
         """The table of the pinned data, which a training has uploaded."""
