@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,8 @@ def connect() -> "Iterator[duckdb.DuckDBPyConnection]":
             "autoload_known_extensions": False,
         }
         with duckdb.connect(config=config) as connection:
-            connection.execute("SET enable_progress_bar = false")
+            with suppress(duckdb.InvalidInputException):  # a notebook without widgets has no bar to switch off
+                connection.execute("SET enable_progress_bar = false")
             yield connection
 
 
