@@ -14,7 +14,7 @@ from pushline.registry import open_store
 from pushline.settings import load_settings
 from registry.models import log, make_model, shops
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.example, pytest.mark.slow]  # it needs as many rows as the table has
 
 
 @pytest.mark.timeout(900)

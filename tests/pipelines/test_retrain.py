@@ -16,7 +16,7 @@ from pushline.registry.store import ModelStore
 from pushline.settings import load_settings
 from working_copy import git
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.example, pytest.mark.slow]  # it needs as many rows as the table has
 
 
 class Growing:

@@ -21,7 +21,7 @@ from pushline.training.best_model import BestModel
 from training.model_folders import table_csv_of
 
 Run = Callable[..., object]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.example, pytest.mark.slow]  # budgets and thresholds that fit its table
 
 
 def limit(project: Project, lines: str) -> None:
