@@ -1,5 +1,6 @@
 """Batch scoring gives the service's answers, loses and doubles nothing, and takes little memory."""
 
+import contextlib
 import csv
 import io
 import json
@@ -252,6 +253,15 @@ job.score_batch(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), "1", options=
 """
 
 
+def size_of(folder: Path) -> int:
+    """Bytes of what a job has written so far."""
+    total = 0
+    for file in folder.glob("*"):
+        with contextlib.suppress(FileNotFoundError):  # it took its place a moment ago
+            total += file.stat().st_size
+    return total
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_killed_at_random_and_resumed_it_is_byte_for_byte_the_uninterrupted_one(
@@ -269,21 +279,16 @@ def test_killed_at_random_and_resumed_it_is_byte_for_byte_the_uninterrupted_one(
     script = tmp_path / "worker.py"
     script.write_text(WORKER, encoding="utf-8")
     whole, killed = tmp_path / f"whole.{kind}", tmp_path / f"killed.{kind}"
-    started = time.monotonic()
     subprocess.run([sys.executable, str(script), str(table), str(whole), str(model_folder)], check=True, capture_output=True)
-    takes = time.monotonic() - started
     rng = random.Random(11)
-    kills = 0
-    for _ in range(3):
+    for share in sorted(rng.uniform(0.05, 0.8) for _ in range(3)):
         process = subprocess.Popen([sys.executable, str(script), str(table), str(killed), str(model_folder)], stdout=subprocess.DEVNULL)
-        try:
-            process.wait(timeout=takes * rng.uniform(0.4, 0.9))
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            kills += 1
+        while size_of(tmp_path / f".killed.{kind}.scoring") < share * whole.stat().st_size:
+            assert process.poll() is None  # it can't end before it has written its share
+            time.sleep(0.002)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
     subprocess.run([sys.executable, str(script), str(table), str(killed), str(model_folder)], check=True, capture_output=True)
-    assert kills > 0
     assert killed.read_bytes() == whole.read_bytes()
     assert (tmp_path / "killed.rejects.csv").read_bytes() == (tmp_path / "whole.rejects.csv").read_bytes()
     assert not list(tmp_path.glob(".*.scoring"))
