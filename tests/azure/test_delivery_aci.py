@@ -191,6 +191,14 @@ def test_the_live_release_scores_a_file(returned: Delivery, inside: Command) -> 
     assert "were refused" in ended.err
 
 
+def test_doctor_in_a_job_finds_the_registry_the_live_release_and_its_own_rights(returned: Delivery, inside: Command) -> None:
+    ended = inside(returned.project, "doctor", "--json", GITHUB_ACTIONS="true")
+    lines = {line["name"]: line for line in json.loads(ended.out)}
+    for name in ("Azure sign-in", "workspace", "roles", "registry", "live release", "data"):
+        assert lines[name]["state"] == "works", lines[name]
+    assert lines["live release"]["says"].rpartition(" ")[2].startswith("https://")
+
+
 def test_requests_arrive_in_application_insights_and_are_shown_as_the_container_would(
     azure: Loopback, returned: Delivery, inside: Command
 ) -> None:
