@@ -1,8 +1,11 @@
 """Copies of the checkout under test."""
 
+import atexit
 import os
 import shutil
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from pushline.data.fetch import TABLES
@@ -38,6 +41,15 @@ def tracked_files(repo: Path) -> list[str]:
 
 def copy_project(repo: Path, to: Path, *, with_tests: bool = False) -> Project:
     """A fresh copy of the project as a git repository of one commit."""
+    subprocess.run(["cp", "-a", f"{first_copy(repo, with_tests=with_tests)}/.", str(to)], check=True)
+    return Project(to)
+
+
+@cache
+def first_copy(repo: Path, *, with_tests: bool) -> Path:
+    """The copy that the others of this process are made of."""
+    to = Path(tempfile.mkdtemp(prefix="pushline-copy-"))
+    atexit.register(shutil.rmtree, to, ignore_errors=True)
     for name in tracked_files(repo):
         if name.startswith("tests/") and not with_tests:
             continue
@@ -45,7 +57,7 @@ def copy_project(repo: Path, to: Path, *, with_tests: bool = False) -> Project:
         shutil.copy2(repo / name, to / name)
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
         git(*arguments, cwd=to)
-    return Project(to)
+    return to
 
 
 def git(*arguments: str, cwd: Path) -> None:
