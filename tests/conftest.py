@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -101,9 +102,10 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def registry_forgotten() -> Iterator[None]:
-    """What a test told MLflow of its registry (MLflow keeps it for the process) ends with the test."""
+def forgotten() -> Iterator[None]:
+    """What the process keeps of a test ends with it: MLflow's registry, and the proxy that urllib found when it first asked."""
     yield
+    urllib.request.install_opener(None)  # type: ignore[arg-type]  # None is what it starts with
     if mlflow := sys.modules.get("mlflow"):
         mlflow.set_tracking_uri(None)
         mlflow.set_registry_uri(None)
