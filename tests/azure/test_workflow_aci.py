@@ -106,12 +106,6 @@ def test_watch_asks_what_needs_no_key_and_opens_no_issue(repository: Connected, 
     assert repository.github.known.get("issues", []) == []
 
 
-def test_publish_makes_a_version_on_azure(repository: Connected, first: Run) -> None:
-    run = repository.dispatch("publish.yml")
-    assert run.code == 0, run.explain()
-    assert "published train version" in run.jobs["publish"].text
-
-
 def test_no_token_stands_in_an_artifact(azure: Loopback, repository: Connected, first: Run) -> None:
     texts = [file.read_bytes() for file in repository.github.store.rglob("*") if file.is_file()]
     assert texts

@@ -233,7 +233,8 @@ class Reader:
             job.steps.append((said["step"], said["stepResult"]))
         if "jobResult" in said:
             job.result = said["jobResult"]
-            kill_marked(self.mark, said["jobID"])
+            if not said.get("matrix"):  # the jobs of a matrix share their name, and run side by side
+                kill_marked(self.mark, said["jobID"])
 
 
 def needs_of(body: dict[str, Any]) -> list[str]:

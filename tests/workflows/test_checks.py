@@ -1,0 +1,92 @@
+"""checks.yml, executed: what a pull request must pass.
+
+`make check`, `make test` and the rehearsal are real. The repository under test holds one of the test files only: with all of them the tests
+would run themselves.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pushline.project import Project
+from workflows.github import Run
+from workflows.repository import Repository, draw, pin
+
+pytestmark = [pytest.mark.workflows, pytest.mark.slow, pytest.mark.timeout(900)]
+
+KEPT = ("tests/conftest.py", "tests/command.py", "tests/working_copy.py", "tests/test_errors.py")
+
+
+class Proposed(Repository):
+    """A repository with a pull request."""
+
+    def __init__(self, repo: Path, scratch: Path) -> None:
+        super().__init__(repo, scratch, tests=KEPT)
+        self.project = Project(self.github.origin)
+        cache = scratch / "mypy"
+        if (repo / ".mypy_cache").is_dir():  # what was looked at there need not be looked at again
+            shutil.copytree(repo / ".mypy_cache", cache)
+        self.env["MYPY_CACHE_DIR"] = str(cache)
+
+    def pull_request(self) -> Run:
+        """Commit what was changed on a branch, and run what GitHub runs for its pull request."""
+        base = self.github.git("rev-parse", "main")
+        self.github.git("checkout", "-q", "-B", "change")
+        head = self.github.commit()
+        payload = {"pull_request": {"number": 7, "base": {"sha": base, "ref": "main"}, "head": {"ref": "change", "sha": head}}}
+        variables = {"PUSHLINE_REHEARSAL_BUDGET": "1s"}
+        return self.github.run("checks.yml", "pull_request", payload=payload, variables=variables, env=self.env)
+
+    def propose_data(self, file: Path) -> Run:
+        """A pull request that moves data.lock to `file`."""
+        pin(self.project, file)
+        self.env["PUSHLINE_DATA"] = str(file)
+        return self.pull_request()
+
+
+@pytest.fixture
+def repository(repo: Path, tmp_path: Path) -> Proposed:
+    return Proposed(repo, tmp_path)
+
+
+def test_new_data_goes_through_every_job_and_passes_with_its_drift_in_the_summary(repo: Path, repository: Proposed) -> None:
+    (repository.github.scratch / "new").mkdir()
+    run = repository.propose_data(draw(repo, repository.github.scratch / "new" / "calls.csv", seed=6))
+    assert run.code == 0, run.explain()
+    tests = [name for name in run.ran if name.startswith("test on Python ")]
+    assert len(tests) == 4
+    assert {*run.ran} == {"plan", "lint", *tests, "data", "rehearsal", "checks"}
+    assert all(" passed" in run.jobs[name].text for name in tests)
+    assert "check-data" in run.jobs["data"].summary
+    assert "data diff" in run.jobs["data"].summary
+    assert "against data version" in run.jobs["data"].summary  # the drift of what is new
+    assert repository.github.artifacts(run) == ["rehearsal"]
+
+
+def test_a_broken_value_and_a_test_that_fails_are_red_and_each_is_named(repository: Proposed) -> None:
+    """Both in one pull request, which saves a rehearsal; that either alone is red is held by tests/test_scripts.py."""
+    header, row, rest = repository.data.read_text(encoding="utf-8").split("\n", 2)
+    broken = repository.github.scratch / "broken" / "calls.csv"
+    broken.parent.mkdir()
+    broken.write_text(f"{header}\n{re.sub('^[^,]*', '-5', row)}\n{rest}", encoding="utf-8")
+    failing = "def test_nothing_is_something() -> None:\n    assert [] == [1]\n"
+    (repository.project.root / "tests" / "test_broken.py").write_text(failing, encoding="utf-8")
+    run = repository.propose_data(broken)
+    assert run.code != 0
+    assert [message for level, message, _ in run.jobs["checks"].annotations if level == "error"] == ["data: failure", "test: failure"]
+    assert "test_nothing_is_something" in "".join(job.text for name, job in run.jobs.items() if name.startswith("test on "))
+    ((message, where),) = [(said, of) for level, said, of in run.jobs["data"].annotations if level == "error" and "file" in of]
+    assert "calls.csv, line 2" in message
+    assert where["file"] == "data_checks/contract.yml"
+    contract = (repository.project.root / where["file"]).read_text(encoding="utf-8").splitlines()
+    assert f"name: {header.split(',')[0]}" in contract[int(where["line"]) - 1]
+
+
+def test_a_change_of_prose_runs_neither_tests_nor_data_checks_and_passes(repository: Proposed) -> None:
+    (repository.project.root / "README.md").write_text("Only words.", encoding="utf-8")
+    run = repository.pull_request()
+    assert {name: job.result for name, job in run.jobs.items()} == {"plan": "success", "lint": "success", "checks": "success"}, (
+        run.explain()
+    )
