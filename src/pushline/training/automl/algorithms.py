@@ -6,7 +6,7 @@ Every one of them can be written as ONNX; a test holds the graph and the library
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 Value = float | int | str | bool
 Builder = Callable[..., Any]
@@ -147,6 +147,23 @@ ALGORITHMS: dict[str, Algorithm] = {
         ),
     )
 }
+
+
+LEAVES = ("min_child_samples", "min_child_weight", "min_samples_leaf")
+FULL_LEAVES = 2_000  # rows from which on the portfolio's leaves are as they are written
+
+
+def for_rows(algorithm: Algorithm, rows: int) -> Algorithm:
+    """The algorithm for a table of so many rows: a leaf of sixty rows would leave a table of a hundred without a split."""
+    share = min(1.0, rows / FULL_LEAVES)
+
+    def fitting(name: str, value: Value) -> Value:
+        if name not in LEAVES or name not in algorithm.space or isinstance(value, str):
+            return value
+        return max(algorithm.space[name].low, round(value * share) if isinstance(value, int) else value * share)
+
+    portfolio = tuple({name: fitting(name, value) for name, value in parameters.items()} for parameters in algorithm.portfolio)
+    return structs.replace(algorithm, portfolio=portfolio)
 
 
 def build(candidate: Candidate, *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:

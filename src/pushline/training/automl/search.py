@@ -13,7 +13,7 @@ from pushline.data.encoding import Encoding
 from pushline.data.labels import Codes
 from pushline.evaluation import Treatment
 from pushline.results import Trial
-from pushline.training.automl.algorithms import Algorithm
+from pushline.training.automl.algorithms import Algorithm, for_rows
 from pushline.training.automl.calibrate import best_calibration, calibrated
 from pushline.training.automl.ensemble import Vote, best_vote, voted
 from pushline.training.automl.limits import SearchSettings, algorithms_of
@@ -104,7 +104,7 @@ class Search:
             np.save(folder / f"{name}.npy", values)
 
     def run(self) -> Found:
-        algorithms = algorithms_of(self.settings)
+        algorithms = [for_rows(algorithm, len(self.labels)) for algorithm in algorithms_of(self.settings)]
         workers = max(1, min(self.settings.threads or cores(), 2 * self.settings.folds))
         with Pool(self.folder, self.kinds, self.classes, workers=workers, memory=self.settings.memory) as pool:
             pool.wait_until_ready()
