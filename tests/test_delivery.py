@@ -24,7 +24,7 @@ def delivery(repo: Path, project: Project, tmp_path: Path, monkeypatch: pytest.M
     pin(project, file)
     monkeypatch.setenv("PUSHLINE_DATA", str(file))
     assert run_cli(project, "fetch", env={"PUSHLINE_DATA": str(file)}).code == 0
-    return Delivery(project, load_settings(project), lambda line: None)
+    return Delivery(project, load_settings(project.root), lambda line: None)
 
 
 def checked_elsewhere(delivery: Delivery, **changed: str) -> Checked:
