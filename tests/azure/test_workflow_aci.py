@@ -92,6 +92,8 @@ def test_a_missed_slo_discards_the_candidate_and_the_release_before_goes_on_answ
     assert run.code != 0
     release = run.jobs["release"]
     assert [release.step(name) for name in ("load-test", "promote", "discard")] == ["failure", "skipped", "success"]
+    assert any(level == "error" and "promises not kept" in message for level, message, _ in release.annotations)
+    assert repository.github.artifacts(run) == ["stage-release"]  # what failed is not what the next delivery begins with
     seen = repository.command("status", "--json")
     assert seen["candidate"] is None
     assert seen["live"]["release"]["id"] == promoted["release"]["id"]
