@@ -76,6 +76,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     found = Engine(folder)
     yield found
     found.run("system", "reset", "--force", check=False)
+    subprocess.run(["umount", "--lazy", str(folder / "store" / "overlay")], capture_output=True, check=False)  # the engine's own mount
 
 
 @pytest.fixture(scope="session")
