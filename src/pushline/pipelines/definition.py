@@ -257,7 +257,7 @@ def _pipeline_input(name: str, value: Any, file: Path) -> DataInput | Scalar:
                 do="Put types and bounds of values into the component.",
             )
         return DataInput(type=kind, path=_local_path(path, file))
-    return _convert(value, Scalar, file, f"inputs.{name}")  # type: ignore[arg-type]
+    return _convert(value, Scalar, file, f"inputs.{name}")  # type: ignore[arg-type]  # a union is no type[T] to mypy
 
 
 def _local_path(path: str | None, file: Path) -> Path | None:
@@ -335,7 +335,7 @@ def _source(value: Any, file: Path, place: str) -> Source:
             why=f"{value!r} binds to nothing.",
             do="Bind to ${{parent.inputs.NAME}} or ${{parent.jobs.JOB.outputs.NAME}}, as the whole value.",
         )
-    return _convert(value, Scalar, file, place)  # type: ignore[arg-type]
+    return _convert(value, Scalar, file, place)  # type: ignore[arg-type]  # a union is no type[T] to mypy
 
 
 def _faults(pipeline: Pipeline) -> list[str]:

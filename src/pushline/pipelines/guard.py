@@ -34,7 +34,7 @@ def start(command: list[str]) -> "subprocess.Popen[bytes]":
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
     # This process has one thread, so running code between fork and exec is safe.
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_guard)  # noqa: PLW1509
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_guard)  # noqa: PLW1509 - see above
 
 
 def ended_by_asker(process: "subprocess.Popen[bytes]", wake: int) -> bool:

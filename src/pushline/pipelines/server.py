@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import signal
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,12 +71,12 @@ def serve(project: Project, settings: PushlineSettings, *, tell: Tell) -> None:
             (state / RECORD).unlink(missing_ok=True)
 
 
-async def answer(control: Control, listener: object) -> None:
+async def answer(control: Control, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    server = await loop.create_server(lambda: Connection(control), sock=listener, backlog=128)  # type: ignore[arg-type, call-overload]
+    server = await loop.create_server(lambda: Connection(control), sock=listener, backlog=128)  # type: ignore[arg-type]  # it answers as a Service
     while not stopped.is_set():
         control.tick()
         control.sweep()
