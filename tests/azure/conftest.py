@@ -17,7 +17,7 @@ from fake import schemas, storage
 from fake.loopback import RELEASE, TRAINING, Empty, Loopback
 from watching import Shown, Watch
 
-from command import Ran, run_cli
+from command import Ran, clean_environment, cold, run_cli
 from models_made import make_model
 from pushline.cli import main
 from pushline.data.contract import load_contract
@@ -118,10 +118,12 @@ def aci(azure: Loopback, repo: Path, tmp_path: Path, pinned: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def pushline(azure: Loopback, pinned: Path) -> Pushline:
-    """The real command line as a job in GitHub Actions runs it; `env` adds to its variables."""
+    """The real command line as a job in GitHub Actions runs it; `env` adds to its variables, `watched`: its process is looked at."""
 
-    def run(project: Project, *arguments: str, env: dict[str, str] | None = None, timeout: float = 240) -> Ran:
+    def run(project: Project, *arguments: str, env: dict[str, str] | None = None, timeout: float = 240, watched: bool = False) -> Ran:
         variables = {**azure.as_job(), **QUICK, "PUSHLINE_DATA": str(pinned), **(env or {})}
+        if watched:
+            return cold(project, arguments, clean_environment(variables), timeout, None)
         return run_cli(project, *arguments, env=variables, timeout=timeout)
 
     return run
@@ -155,7 +157,7 @@ def first(azure: Loopback, repo: Path, tmp_path_factory: pytest.TempPathFactory,
             (("deploy", "smoke", "load-test", "promote"), RELEASE),
         ):
             for stage in stages:
-                made.ran[stage] = pushline(project, stage, env=azure.as_job(client))
+                made.ran[stage] = pushline(project, stage, env=azure.as_job(client), watched=True)
                 assert made.ran[stage].code == 0, f"{stage}: {made.ran[stage].err}"
     made.seconds, made.until, made.shown = time.monotonic() - started, len(azure.world.calls), watch.seen
     azure.world.restore()
@@ -168,7 +170,7 @@ def second(azure: Loopback, first: Delivery, pushline: Pushline) -> Delivery:
     made = Delivery(first.project, {}, 0.0, len(azure.world.calls))
     laptop = {"ACTIONS_ID_TOKEN_REQUEST_URL": "", **azure.as_laptop(), "PUSHLINE_TRAINING__SEED": "8"}
     with Watch((azure.proxy.address, str(azure.world.folder))) as watch:
-        made.ran["run"] = pushline(first.project, "run", "--from", "train", env=laptop)
+        made.ran["run"] = pushline(first.project, "run", "--from", "train", env=laptop, watched=True)
     made.until, made.shown = len(azure.world.calls), watch.seen
     assert made.ran["run"].code == 0, made.ran["run"].err
     return made

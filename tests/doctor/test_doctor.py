@@ -15,6 +15,7 @@ import pytest
 
 from command import QUICK, Ran
 from github.test_bootstrap import FAKE, FRESH
+from pushline.data.fetch import TABLES
 from pushline.project import Project
 
 Doctor = Callable[..., tuple[Ran, dict[str, list[dict[str, Any]]]]]
@@ -35,6 +36,12 @@ def gh(tmp_path: Path) -> Callable[..., dict[str, str]]:
         return {"PATH": path, "FAKE_GH": str(tmp_path / "gh.json"), "GITHUB_REPOSITORY": "example/bank"}
 
     return made
+
+
+@pytest.fixture(autouse=True)
+def data_elsewhere(project: Project) -> None:
+    """An adopted table lies in the repository itself; what is tested here is a table that does not."""
+    shutil.rmtree(project.root / TABLES, ignore_errors=True)
 
 
 @pytest.fixture

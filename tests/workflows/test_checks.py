@@ -30,20 +30,20 @@ class Proposed(Repository):
             shutil.copytree(repo / ".mypy_cache", cache)
         self.env["MYPY_CACHE_DIR"] = str(cache)
 
-    def pull_request(self) -> Run:
-        """Commit what was changed on a branch, and run what GitHub runs for its pull request."""
+    def pull_request(self, *, budget: str = "1s") -> Run:
+        """Commit what was changed on a branch, and run what GitHub runs for its pull request; `budget` of its rehearsal."""
         base = self.github.git("rev-parse", "main")
         self.github.git("checkout", "-q", "-B", "change")
         head = self.github.commit()
         payload = {"pull_request": {"number": 7, "base": {"sha": base, "ref": "main"}, "head": {"ref": "change", "sha": head}}}
-        variables = {"PUSHLINE_REHEARSAL_BUDGET": "1s"}
+        variables = {"PUSHLINE_REHEARSAL_BUDGET": budget}
         return self.github.run("checks.yml", "pull_request", payload=payload, variables=variables, env=self.env)
 
-    def propose_data(self, file: Path) -> Run:
+    def propose_data(self, file: Path, *, budget: str = "1s") -> Run:
         """A pull request that moves data.lock to `file`."""
         pin(self.project, file)
         self.env["PUSHLINE_DATA"] = str(file)
-        return self.pull_request()
+        return self.pull_request(budget=budget)
 
 
 @pytest.fixture
@@ -65,17 +65,19 @@ def test_new_data_goes_through_every_job_and_passes_with_its_drift_in_the_summar
     assert repository.github.artifacts(run) == ["rehearsal"]
 
 
-def test_a_broken_value_and_a_test_that_fails_are_red_and_each_is_named(repository: Proposed) -> None:
-    """Both in one pull request, which saves a rehearsal; that either alone is red is held by tests/test_scripts.py."""
+def test_a_broken_value_a_failing_test_and_a_failing_rehearsal_are_red_and_each_is_named(repository: Proposed) -> None:
+    """All in one pull request; that each alone is red is held by tests/test_scripts.py."""
     header, row, rest = repository.data.read_text(encoding="utf-8").split("\n", 2)
     broken = repository.github.scratch / "broken" / "calls.csv"
     broken.parent.mkdir()
     broken.write_text(f"{header}\n{re.sub('^[^,]*', '-5', row)}\n{rest}", encoding="utf-8")
     failing = "def test_nothing_is_something() -> None:\n    assert [] == [1]\n"
     (repository.project.root / "tests" / "test_broken.py").write_text(failing, encoding="utf-8")
-    run = repository.propose_data(broken)
+    run = repository.propose_data(broken, budget="soon")
     assert run.code != 0
-    assert [message for level, message, _ in run.jobs["checks"].annotations if level == "error"] == ["data: failure", "test: failure"]
+    named = sorted(message for level, message, _ in run.jobs["checks"].annotations if level == "error")
+    assert named == ["data: failure", "rehearsal: failure", "test: failure"]
+    assert "'soon' is not a duration" in run.jobs["rehearsal"].text
     assert "test_nothing_is_something" in "".join(job.text for name, job in run.jobs.items() if name.startswith("test on "))
     ((message, where),) = [(said, of) for level, said, of in run.jobs["data"].annotations if level == "error" and "file" in of]
     assert "calls.csv, line 2" in message
