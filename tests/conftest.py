@@ -1,5 +1,6 @@
 """Fixtures that every room's tests share. What is expensive to make is made once per session."""
 
+import fcntl
 import os
 import signal
 import sys
@@ -66,11 +67,22 @@ def trained(repo: Path, table_csv: Path, tmp_path_factory: pytest.TempPathFactor
     """A folder with `model/` (a real model folder) and `holdout.parquet`, made once."""
     from training.model_folders import make_model_folder
 
-    out = tmp_path_factory.mktemp("trained")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what the libraries say of each other as they are imported is theirs to mend
-        make_model_folder(table_csv, Project(repo), out)
+    out = shared_by_workers(tmp_path_factory) / "trained"
+    with (out.parent / "trained.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # whichever worker comes first makes it for all
+        if not (out / "done").exists():
+            out.mkdir(exist_ok=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what the libraries say of each other as they are imported is theirs to mend
+                make_model_folder(table_csv, Project(repo), out)
+            (out / "done").touch()
     return out
+
+
+def shared_by_workers(factory: pytest.TempPathFactory) -> Path:
+    """A folder of this run of the tests, the same for all of its workers."""
+    own = factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
@@ -111,10 +123,30 @@ def forgotten() -> Iterator[None]:
         mlflow.set_registry_uri(None)
 
 
-LONGEST = ("workflows", "azure", "adopt", "image", "pipelines", "test_run.py")
+# What takes minutes comes first, the longest before all, so that no worker is alone with it at the end.
+LONGEST = (
+    "workflows/test_deliver.py",
+    "docs/test_commands.py",
+    "azure/test_delivery_aci.py",
+    "workflows/test_checks.py",
+    "adopt/test_delivery.py",
+    "azure/test_workflow_aci.py",
+    "pipelines/test_retrain.py",
+    "image/test_image.py",
+    "azure/",
+    "adopt/",
+    "workflows/",
+    "pipelines/",
+    "training/test_stage.py",
+    "test_run.py",
+    "release/",
+    "data/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take minutes come first, so that no worker is alone with one at the end."""
-    place = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.relative_to(REPO / "tests").parts[0], len(LONGEST)))
+    def place(item: pytest.Item) -> int:
+        name = item.path.relative_to(REPO / "tests").as_posix()
+        return next((number for number, start in enumerate(LONGEST) if name.startswith(start)), len(LONGEST))
+
+    items.sort(key=place)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 PROC = Path("/proc")
-EVERY_S = 0.1
+EVERY_S = 0.25
 
 
 @dataclass(frozen=True)
