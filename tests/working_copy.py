@@ -55,7 +55,7 @@ def first_copy(repo: Path, *, with_tests: bool) -> Path:
             continue
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(repo / name, to / name)
-    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"], ["gc", "-q"]):
         git(*arguments, cwd=to)
     return to
 
