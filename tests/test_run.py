@@ -194,6 +194,7 @@ def test_a_generated_sample_is_a_banner(delivery: Delivery, monkeypatch: pytest.
     assert outcome(delivery).generated_sample
 
 
+@pytest.mark.slow
 def test_two_runs_in_one_folder_are_refused_by_the_real_command(project: Project, run_pushline: Callable[..., Ran]) -> None:
     project.state.mkdir()
     (project.build / "smoke").mkdir(parents=True)

@@ -61,6 +61,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.azure)
+            if {"azure", "account"} & set(getattr(item, "fixturenames", ())):
+                item.add_marker(pytest.mark.slow)  # the loopback alone takes ten seconds to come up
             if why:
                 item.add_marker(pytest.mark.skip(reason=why))
 

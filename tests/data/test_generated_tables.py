@@ -99,6 +99,7 @@ def test_a_row_never_changes_sides(rows: list[tuple[Any, ...]], more: list[tuple
 
 @given(rows=st.lists(ROW, min_size=2, max_size=20))
 @anything
+@pytest.mark.slow
 def test_data_never_drifts_from_its_own_profile(tmp_path: Path, rows: list[tuple[Any, ...]]) -> None:
     made = frame(rows, 600)
     drift = drift_of(tmp_path / "t.parquet", CONTRACT, profiled(made, tmp_path))

@@ -69,6 +69,7 @@ def test_a_fresh_checkout_lacks_nothing_for_the_local_target(run_pushline: Calla
     assert "`make run` goes on with generated rows" in ran.out
 
 
+@pytest.mark.slow
 def test_a_delivered_project_has_a_registry_and_a_release_that_answers(doctor: Doctor, delivered: Project) -> None:
     ran, lines = doctor(delivered)
     assert ran.code == 0, ran.err

@@ -174,6 +174,7 @@ def test_a_registry_behind_a_tracking_server_keeps_and_gives_models(server: str,
     assert content_hash(store.download(version.version)) == content_hash(models["good"])  # fetched again
 
 
+@pytest.mark.slow
 def test_a_registry_that_does_not_answer_is_told_soon(tmp_path: Path) -> None:
     store = MlflowStore("http://127.0.0.1:9", "shops", downloads=tmp_path)
     started = time.monotonic()

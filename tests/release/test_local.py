@@ -25,6 +25,8 @@ from pushline.settings import load_settings
 from .conftest import ReleaseOf, body_of, deliver, processes_of
 from .hammer import Hammer
 
+pytestmark = pytest.mark.slow  # each starts several releases
+
 
 def supervisor_of(target: LocalTarget) -> psutil.Process:
     state = target.record.read()
@@ -40,7 +42,6 @@ def hammer_on(target: LocalTarget, live: Endpoint, **options: float) -> Hammer:
 # Under load
 
 
-@pytest.mark.slow
 def test_promotions_and_rollbacks_under_load_lose_no_request(local: LocalTarget, release: ReleaseOf) -> None:
     live = deliver(local, release(1))
     with hammer_on(local, live, kept=12, fresh=4, rate=2000) as hammer:
@@ -54,7 +55,6 @@ def test_promotions_and_rollbacks_under_load_lose_no_request(local: LocalTarget,
     assert set(hammer.seen) == {"v1-test", "v2-test", "v3-test"}
 
 
-@pytest.mark.slow
 def test_candidates_come_and_go_without_the_live_release_noticing(local: LocalTarget, release: ReleaseOf) -> None:
     live = deliver(local, release(1))
     with hammer_on(local, live) as hammer:
@@ -65,7 +65,6 @@ def test_candidates_come_and_go_without_the_live_release_noticing(local: LocalTa
     assert set(hammer.seen) == {"v1-test"}
 
 
-@pytest.mark.slow
 def test_keys_rotated_under_load_refuse_no_request(local: LocalTarget, release: ReleaseOf) -> None:
     live = deliver(local, release(1))
     with hammer_on(local, live, rate=200) as before:
@@ -76,7 +75,6 @@ def test_keys_rotated_under_load_refuse_no_request(local: LocalTarget, release: 
     assert before.failures == after.failures == []
 
 
-@pytest.mark.slow
 def test_a_killed_worker_costs_no_more_than_what_it_was_answering(local: LocalTarget, release: ReleaseOf) -> None:
     live = deliver(local, release(1))
     with hammer_on(local, live, kept=6, fresh=2) as hammer:
@@ -189,7 +187,6 @@ def test_a_promotion_that_was_cut_off_before_its_record_is_undone(local: LocalTa
     assert Client(candidate.url).get("/readyz").status == 0
 
 
-@pytest.mark.slow
 def test_a_promotion_that_was_cut_off_behind_its_record_is_completed(
     local: LocalTarget, release: ReleaseOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,7 +205,6 @@ def test_a_promotion_that_was_cut_off_behind_its_record_is_completed(
     assert hammer.failures == []
 
 
-@pytest.mark.slow
 def test_a_release_runs_with_the_settings_it_was_verified_with(local: LocalTarget, release: ReleaseOf) -> None:
     live = deliver(local, release(1))
     rows = [row.row for row in read_golden(Path(release(1).model))[:2]]
