@@ -22,10 +22,6 @@ from typing import Any
 
 # What takes long among what commands import. None of it starts a thread, which no fork would carry over.
 HEAVY = (
-    "azure.ai.ml",
-    "azure.ai.ml.entities",
-    "azure.identity",
-    "azureml.mlflow",
     "great_expectations",
     "great_expectations.expectations",
     "matplotlib.figure",
@@ -38,15 +34,16 @@ HEAVY = (
     "pushline.data.check",
     "pushline.delivery",
 )
+FOR_AZURE = ("azure.ai.ml", "azure.ai.ml.entities", "azure.identity", "azureml.mlflow")  # once a command is for the aci target
 
 
-def load() -> None:
-    """Import all of it, quietly; what is not installed stays away."""
+def load(names: tuple[str, ...]) -> None:
+    """Import them, quietly; what is not installed stays away."""
     from pushline.registry.mlflow_store import quiet_mlflow
 
     quiet_mlflow()
     with warnings.catch_warnings(action="ignore"):
-        for name in HEAVY:
+        for name in names:
             try:
                 importlib.import_module(name)
             except ModuleNotFoundError as error:
@@ -88,10 +85,12 @@ def become(request: dict[str, Any]) -> int:
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
-    load()
+    load(HEAVY)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for line in sys.stdin:
         request = json.loads(line)
+        if request["env"].get("PUSHLINE_TARGET") == "aci" and FOR_AZURE[0] not in sys.modules:
+            load(FOR_AZURE)
         child = os.fork()
         if child == 0:
             os._exit(become(request))
