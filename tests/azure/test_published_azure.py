@@ -19,6 +19,7 @@ NAME = load_settings(REPO, {}).model_name
 
 def test_a_published_pipeline_is_started_over_rest_and_followed_to_its_end(azure: Loopback, aci: Project, command: Command) -> None:
     checked(aci, load_lock(aci.data_lock).version)
+    assert command("train", client=TRAINING).code == 0, "a published pipeline reads the table that a training has uploaded"
     published = command("publish", "train", "--json", client=TRAINING)
     assert published.code == 0, published.err
     assert json.loads(published.out)["version"] == 1
