@@ -318,6 +318,13 @@ def difference(pairs: list[float]) -> str:
     return f"{np.mean(pairs):+.4f} ± {half:.4f}"
 
 
+def accuracy_gained(lines: list[dict[str, Any]]) -> str:
+    """Ours minus LightGBM's defaults with what is known after, paired, with its interval."""
+    by = {(line["method"], line["seed"]): line["accuracy"] for line in lines if line["after"]}
+    seeds = sorted(seed for method, seed in by if method == REFERENCE and ("lightgbm_default", seed) in by)
+    return difference([by[REFERENCE, seed] - by["lightgbm_default", seed] for seed in seeds])
+
+
 def write_page(lines: list[dict[str, Any]]) -> None:
     import numpy as np
 
@@ -329,7 +336,7 @@ def write_page(lines: list[dict[str, Any]]) -> None:
         published = (
             f"\nWith the leaking column our accuracy is {np.mean(with_after):.4f} on average over {len(with_after)} hold-outs, from "
             f"{min(with_after):.4f} to {max(with_after):.4f}; the published .9165 (an hour on five nodes) is one figure on one unknown "
-            "hold-out.\n"
+            f"hold-out. Ours minus LightGBM's defaults on the same hold-outs: {accuracy_gained(lines)}.\n"
         )
     text = f"""# AutoML beside its peers
 

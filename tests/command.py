@@ -1,14 +1,13 @@
 """The real command line, run as a user would."""
 
-import atexit
+import fcntl
 import json
 import os
-import signal
+import socket
 import subprocess
 import sys
 import tempfile
-import threading
-from contextlib import suppress
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,7 +40,7 @@ def run_cli(
     environment = clean_environment(env)
     if any(name.startswith("PYTHON") for name in env or {}):  # said to an interpreter that starts
         return cold(project, arguments, environment, timeout, text_input)
-    return warm().run(project, arguments, environment, timeout, text_input)
+    return forked(project, arguments, environment, timeout, text_input)
 
 
 def cold(project: Project, arguments: tuple[str, ...], environment: dict[str, str], timeout: float, text_input: str | None) -> Ran:
@@ -53,61 +52,118 @@ def cold(project: Project, arguments: tuple[str, ...], environment: dict[str, st
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
+def forked(project: Project, arguments: tuple[str, ...], environment: dict[str, str], timeout: float, text_input: str | None) -> Ran:
+    """The same as a fork of the warm process."""
+    request = {
+        "cwd": str(project.root),
+        "env": environment,
+        "python": str(commands() / "python"),
+        "otherwise": sys.executable,
+        "code": "",
+        "module": "pushline",
+        "arguments": arguments,
+    }
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, ask() as connection:
+        given.write((text_input or "").encode())
+        given.seek(0)
+        text = json.dumps(request).encode() + b"\n"
+        sent = socket.send_fds(connection, [text], [given.fileno(), out.fileno(), err.fileno()])
+        connection.sendall(text[sent:])
+        connection.settimeout(timeout)
+        try:
+            code = int(connection.recv(100))
+        except TimeoutError:  # the command ends with the connection
+            raise subprocess.TimeoutExpired(["pushline", *arguments], timeout) from None
+        out.seek(0)
+        err.seek(0)
+        return Ran(code, *(stream.read().decode(errors="replace") for stream in (out, err)))
+
+
 @cache
-def warm() -> "Warm":
-    return Warm()
+def commands() -> Path:
+    """A folder with `pushline`, for a shell's or a workflow's PATH, and `python`, which run here what a user's would.
+
+    What they are asked for is forked from the warm process: every command of `pushline`, and of `python` the steps of a pipeline.
+    """
+    place = warm()
+    real, client = sys.executable, Path(__file__).with_name("ask_warm.py")
+    asks = f'exec "{real}" -I -S "{client}" "{place / "socket"}" "{place / "python"}" "{real}"'
+    scripts = {
+        "pushline": f'#!/bin/sh\n{asks} "" pushline "$@"\n',
+        "python": f"""#!/bin/sh
+case "$1 $2" in
+"-m pushline.pipelines.steps."*) shift; {asks} "$PWD/pushline" "$@" ;;
+esac
+exec "{real}" "$@"
+""",
+    }
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for name, text in scripts.items():
+            if not (place / name).exists():
+                (place / name).write_text(text, encoding="utf-8")
+                (place / name).chmod(0o755)
+    return place
 
 
-class Warm:
-    """The process that forks for each command, one at a time."""
+def path_with_commands() -> str:
+    """PATH for a shell that a test runs: the warm commands, then those of this venv."""
+    return os.pathsep.join([str(commands()), str(Path(sys.executable).parent), os.environ["PATH"]])
 
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("warm.py"))],
-            env=clean_environment({"PYTHONPATH": os.pathsep.join(sys.path)}),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.alone = threading.Lock()
-        atexit.register(self.end)
 
-    def end(self) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
+@cache
+def warm() -> Path:
+    """The folder of the warm process, which is started by the first who needs it and ends with the last: one for all workers of a run."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    place = Path(tempfile.gettempdir(), f"pushline-warm-{run}")
+    place.mkdir(mode=0o700, exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        place.mkdir(mode=0o700, exist_ok=True)  # the last who knew it may have ended meanwhile
+        try:
+            HELD.append(connect(place))
+        except OSError:
+            HELD.append(start(place))
+    return place
 
-    def run(self, project: Project, arguments: tuple[str, ...], environment: dict[str, str], timeout: float, text_input: str | None) -> Ran:
-        with self.alone, tempfile.TemporaryDirectory(prefix="pushline-command-") as place:
-            files = {name: Path(place, name) for name in ("in", "out", "err")}
-            for file in files.values():
-                file.write_text(text_input or "" if file.name == "in" else "", encoding="utf-8")
-            paths = {name: str(file) for name, file in files.items()}
-            self.write({"arguments": arguments, "cwd": str(project.root), "env": environment, **paths})
-            child = self.read()
-            expired = threading.Event()
 
-            def expire() -> None:
-                expired.set()
-                with suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
+# A connection keeps the warm process alive; it closes as this process ends.
+HELD: list[socket.socket] = []
 
-            late = threading.Timer(timeout, expire)
-            late.start()
-            code = self.read()
-            late.cancel()
-            if expired.is_set():
-                raise subprocess.TimeoutExpired(["pushline", *arguments], timeout)
-            return Ran(code, *(files[name].read_text(encoding="utf-8", errors="replace") for name in ("out", "err")))
 
-    def write(self, request: dict[str, object]) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
+def ask() -> socket.socket:
+    return connect(warm())
 
-    def read(self) -> int:
-        """The next number it writes."""
-        assert self.process.stdout is not None
-        return int(self.process.stdout.readline())
+
+def connect(place: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(str(place / "socket"))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def start(place: Path) -> socket.socket:
+    """Start it; returns a connection to it as soon as it has its imports behind it."""
+    (place / "socket").unlink(missing_ok=True)
+    # Its streams are pipes, as those of most commands are: what a stream can do is found out once, by the one who forks.
+    log, server = place / "log", [sys.executable, str(Path(__file__).with_name("warm.py")), str(place / "socket")]
+    process = subprocess.Popen(
+        ["sh", "-c", f'"$@" 2>&1 | cat > "{log}"', "sh", *server],
+        env=clean_environment({"PYTHONPATH": os.pathsep.join(sys.path)}),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            connection = connect(place)
+        except OSError:
+            assert process.poll() is None, log.read_text(encoding="utf-8")
+            time.sleep(0.05)
+        else:
+            process.returncode = 0  # it outlives this process where others know it too
+            return connection
+    raise TimeoutError(f"the warm process did not come up: {log.read_text(encoding='utf-8')}")

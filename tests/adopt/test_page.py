@@ -1,6 +1,5 @@
 """The shell blocks of docs/adopt.md, one after the other, in a project of their own."""
 
-import os
 import re
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import pandas as pd
 import pytest
 
 from adopt.tables import orders
-from command import QUICK, clean_environment
+from command import QUICK, clean_environment, path_with_commands
 from pushline.project import Project
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -24,7 +23,7 @@ def test_every_shell_block_of_the_page_works(repo: Path, project: Project, tmp_p
     (project.root / ".venv").symlink_to(sys.prefix)
     (Path(sys.prefix) / ".done").touch()
     environment = clean_environment({**QUICK, "PUSHLINE_TRAINING__LOCAL_BUDGET": "2s"})
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    environment["PATH"] = path_with_commands()
     blocks = BLOCK.findall((repo / "docs" / "adopt.md").read_text(encoding="utf-8"))
     assert len(blocks) >= 3
     script = "\n".join(block.replace("make test", ":  # that is what runs this") for block in blocks)

@@ -28,7 +28,7 @@ def doctor(in_account: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest
     monkeypatch.setitem(examination.ROOMS, "repository", (repository.contract,))
     (tmp_path / "bin").mkdir()
     script = tmp_path / "bin" / "gh"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n', encoding="utf-8")
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{FAKE}" "$@"\n', encoding="utf-8")
     script.chmod(0o755)
     (tmp_path / "gh.json").write_text(json.dumps(FRESH), encoding="utf-8")
     has_gh = {"PATH": f"{script.parent}:{os.environ['PATH']}", "FAKE_GH": str(tmp_path / "gh.json"), "GITHUB_REPOSITORY": "example/bank"}

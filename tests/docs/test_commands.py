@@ -1,6 +1,5 @@
 """Every shell block of README and docs/ runs, and every command that a sentence names exists with its options."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -10,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from command import QUICK, clean_environment
+from command import QUICK, clean_environment, path_with_commands
 from docs.pages import blocks, pages, prose
 from pushline.cli import pushline
 from pushline.project import Project
@@ -70,7 +69,7 @@ def test_every_shell_block_works_in_a_project_of_its_own(repo: Path, project: Pr
     (project.root / ".venv").symlink_to(sys.prefix)
     (Path(sys.prefix) / ".done").touch()
     environment = clean_environment(SMALL)
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    environment["PATH"] = path_with_commands()
     done: set[str] = set()
     try:
         for name in HERE:

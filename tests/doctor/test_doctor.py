@@ -29,7 +29,7 @@ def gh(tmp_path: Path) -> Callable[..., dict[str, str]]:
     def made(**state: Any) -> dict[str, str]:
         folder = tmp_path / "bin"
         folder.mkdir()
-        (folder / "gh").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n', encoding="utf-8")
+        (folder / "gh").write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{FAKE}" "$@"\n', encoding="utf-8")
         (folder / "gh").chmod(0o755)
         (tmp_path / "gh.json").write_text(json.dumps({**FRESH, **state}), encoding="utf-8")
         path = f"{folder}:{os.environ['PATH']}"

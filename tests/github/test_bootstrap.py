@@ -32,7 +32,7 @@ class Account:
         self.file, self.run, self.project = folder / "gh.json", run, project
         (folder / "bin").mkdir()
         script = folder / "bin" / "gh"
-        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n', encoding="utf-8")
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{FAKE}" "$@"\n', encoding="utf-8")
         script.chmod(0o755)
         self.path = f"{script.parent}:{os.environ['PATH']}"
         self.set(FRESH)

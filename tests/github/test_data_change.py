@@ -27,7 +27,7 @@ class Repository:
         self.git("remote", "add", "origin", str(self.origin))
         (folder / "bin").mkdir()
         script = folder / "bin" / "gh"
-        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n', encoding="utf-8")
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{FAKE}" "$@"\n', encoding="utf-8")
         script.chmod(0o755)
         self.env = {
             "PATH": f"{script.parent}:{os.environ['PATH']}",

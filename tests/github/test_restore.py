@@ -28,7 +28,7 @@ class Runs:
         self.about: dict[str, dict[str, Any]] = {}
         (folder / "bin").mkdir()
         script = folder / "bin" / "gh"
-        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n', encoding="utf-8")
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{FAKE}" "$@"\n', encoding="utf-8")
         script.chmod(0o755)
         self.path = f"{script.parent}:{os.environ['PATH']}"
 

@@ -1,12 +1,10 @@
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from command import clean_environment
+from command import clean_environment, path_with_commands
 from pushline.project import Project
 from pushline.release.local import LocalTarget
 
@@ -25,7 +23,7 @@ def test_every_command_of_the_page_about_releases_works_in_its_order(
     script = "\n".join(BLOCK.findall((repo / "docs" / "releases.md").read_text(encoding="utf-8")))
     assert script.count("pushline") > 10
     environment = clean_environment({**QUICK, "PUSHLINE_SERVING__PORT": str(local.settings.port)})
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    environment["PATH"] = path_with_commands()
     command = ["bash", "-euxo", "pipefail", "-c", script]
     ran = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=550, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -1,15 +1,13 @@
 """The page about the service: its commands and clients work as they are printed."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from command import clean_environment
+from command import clean_environment, path_with_commands
 from pushline.project import Project
 from pushline.release.local import LocalTarget
 from pushline.serving.problems import TITLES
@@ -40,7 +38,7 @@ def test_the_commands_and_clients_of_the_page_work(
     clients = ["python client.py", *(["node client.js"] if shutil.which("node") else [])]
     script = "\n".join([commands, *clients, *others])
     environment = clean_environment({"PUSHLINE_SERVING__PORT": str(free_port)})
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    environment["PATH"] = path_with_commands()
     command = ["bash", "-euo", "pipefail", "-c", script]
     ran = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=200, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr

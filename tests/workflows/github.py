@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 
+from command import commands
+
 ACTIONS = Path(__file__).resolve().parent / "actions"
 FAKE_GH = Path(__file__).resolve().parents[1] / "github" / "fake_gh.py"
 USES = re.compile(r"uses:\s*([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
@@ -76,7 +78,7 @@ class GitHub:
         self.state.write_text(json.dumps({"repository": "example/bank", "private": False, "calls": []}), encoding="utf-8")
         (scratch / "bin").mkdir()
         gh = scratch / "bin" / "gh"
-        gh.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE_GH}" "$@"\n', encoding="utf-8")
+        gh.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{FAKE_GH}" "$@"\n', encoding="utf-8")
         gh.chmod(0o755)
 
     def git(self, *arguments: str) -> str:
@@ -124,13 +126,15 @@ class GitHub:
         refused: str | None = None,
         sha: str | None = None,
         stop_when: str | None = None,
+        cold: tuple[str, ...] = (),
         timeout: float = 900,
     ) -> Run:
         """Run one workflow for one event.
 
         `identities`: the variables of a job that may ask for an identity, by its environment. `refused`: the environment that nobody
         approves. `sha`: the commit, where it is not main's. `stop_when`: a text of the log at which everything is killed, as when a
-        runner dies.
+        runner dies. `cold`: jobs whose commands run from the start of an interpreter, as on GitHub; the others' are forked from a warm
+        process.
         """
         self.runs += 1
         run_id, mark = str(1000 + self.runs), uuid.uuid4().hex
@@ -154,6 +158,8 @@ class GitHub:
             "TEST_STORE": str(self.store),
             "TEST_ACTIONS": str(ACTIONS),
             "TEST_PYTHON": sys.executable,
+            "TEST_WARM": str(commands()),
+            "TEST_COLD": " ".join(cold),
             "TEST_MARK": mark,
             "PYTEST_DEBUG_TEMPROOT": str(place / "pytest"),  # a runner's own disk, where no other tests have left anything
             **(env or {}),

@@ -23,7 +23,7 @@ INPUTS = {
     "rollback.yml": {"reason": "test"},
     "score-batch.yml": {"input": "", "version": "", "out": "build/scores.parquet"},
     "publish.yml": {"pipeline": "train"},
-    "retrain.yml": {"now": False},
+    "retrain.yml": {"now": "false"},
 }
 
 

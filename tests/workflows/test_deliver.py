@@ -23,8 +23,8 @@ def repository(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Reposito
 
 @pytest.fixture(scope="module")
 def first(repository: Repository) -> Run:
-    """The delivery of the first push."""
-    run = repository.push()
+    """The delivery of the first push; what runs after the approval starts an interpreter for every command, as on GitHub."""
+    run = repository.push(cold=("release",))
     assert run.code == 0, run.explain()
     return run
 
@@ -91,13 +91,33 @@ def test_a_rollback_with_nothing_to_go_back_to_is_refused_before_anybody_is_aske
     assert any(level == "error" and "no previous release" in message for level, message, _ in run.jobs["evidence"].annotations)
 
 
-def test_a_challenger_that_is_not_better_ends_green_and_nothing_is_deployed(repository: Repository, first: Run) -> None:
-    run = repository.dispatch("deliver.yml", {"from": "train", "run": first.id}, env=NOT_BETTER)
+@pytest.fixture(scope="module")
+def retrained(repository: Repository, first: Run) -> Run:
+    """Somebody wants a new model of the data that main pins, now; it is not better."""
+    run = repository.dispatch("retrain.yml", {"now": "true"}, env=NOT_BETTER)
     assert run.code == 0, run.explain()
-    assert run.ran == ["train", "register", "evidence"]
-    decided = repository.result(run, "stage-register", "register")
+    return run
+
+
+def test_retraining_now_delivers_what_main_pins_and_looks_at_no_source(repository: Repository, first: Run, retrained: Run) -> None:
+    assert retrained.ran == [f"deliver/{name}" for name in ("check-data", "train", "register", "evidence")]
+    known = [repository.result(run, "stage-check-data", "fetch")["data_version"] for run in (first, retrained)]
+    assert known[0] == known[1]
+    assert "pulls" not in repository.github.known
+
+
+def test_a_challenger_that_is_not_better_ends_green_and_nothing_is_deployed(repository: Repository, retrained: Run) -> None:
+    decided = repository.result(retrained, "stage-register", "register")
     assert (decided["version"], decided["champion"], decided["decision"]["accept"]) == ("2", "1", False)
-    assert "stage-release" not in repository.github.artifacts(run)
+    assert "stage-release" not in repository.github.artifacts(retrained)
+
+
+def test_a_rerun_from_a_stage_takes_what_the_earlier_run_left(repository: Repository, first: Run, retrained: Run) -> None:
+    run = repository.dispatch("deliver.yml", {"from": "register", "run": retrained.id}, env=NOT_BETTER)
+    assert run.code == 0, run.explain()
+    assert run.ran == ["register", "evidence"]
+    decided = repository.result(run, "stage-register", "register")
+    assert (decided["champion"], decided["decision"]["accept"]) == ("1", False)
 
 
 def test_a_refused_approval_deploys_nothing(repository: Repository, first: Run) -> None:

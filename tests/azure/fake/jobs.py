@@ -7,12 +7,12 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from command import commands
 from fake import automl, parallel, storage
 from fake.assets import ARTIFACTS, CONTAINER, CREATED, WORKSPACE, address
 from fake.resources import ARM, accepted, authorize, check, get, put
@@ -234,7 +234,7 @@ def command_of(world: "World", job: Running, node: Node, definition: dict[str, A
     arguments = [
         BINDING.sub(lambda found: values[found[1]], part) for part in shlex.split(BINDING.sub(lambda found: f"${{{{{found[1]}}}}}", text))
     ]
-    return [sys.executable if arguments[0] == "python" else arguments[0], *arguments[1:]], code
+    return [str(commands() / "python") if arguments[0] == "python" else arguments[0], *arguments[1:]], code
 
 
 def code_of(world: "World", reference: str, folder: Path) -> Path:

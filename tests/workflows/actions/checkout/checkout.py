@@ -5,10 +5,12 @@ As it is the first step of every job, it also gives the job the identity that Gi
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -35,8 +37,7 @@ def main() -> int:
 
 def give_identity() -> None:
     """What a job with `id-token: write` gets, by the environment it runs in; and the values that its environment has for it."""
-    workflow = yaml.safe_load(Path(".github/workflows", os.environ["TEST_WORKFLOW"]).read_text(encoding="utf-8"))
-    job = workflow["jobs"][os.environ["GITHUB_JOB"]]
+    job = job_of(Path(".github/workflows", os.environ["TEST_WORKFLOW"]), os.environ["GITHUB_JOB"])
     asked = str(job.get("environment", ""))
     on_azure = os.environ.get("PUSHLINE_TARGET") == "aci"
     named = asked if "${{" not in asked else "training" if on_azure and "'training'" in asked else ""
@@ -46,6 +47,15 @@ def give_identity() -> None:
         for name, value in given.items():
             if may_ask if name.startswith("ACTIONS_ID_TOKEN_") else os.environ.get(name) == OF_ITS_ENVIRONMENT:
                 stream.write(f"{name}={value}\n")
+
+
+def job_of(workflow: Path, name: str) -> dict[str, Any]:
+    """The job with this name, in the workflow or in one that it calls."""
+    jobs: dict[str, dict[str, Any]] = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"]
+    if "steps" in jobs.get(name, {}):
+        return jobs[name]
+    (called,) = (Path(job["uses"]) for job in jobs.values() if "uses" in job)
+    return job_of(called, name)
 
 
 def install() -> None:
@@ -60,9 +70,29 @@ def install() -> None:
         if not script.name.startswith(("python", "activate", "pushline")) and not (places / script.name).exists():
             (places / script.name).symlink_to(script)
     own = places / "pushline"
-    own.write_text(f"#!{places / 'python'}\nfrom pushline.cli import main\nmain()\n", encoding="utf-8")
+    own.write_text(warm_script(places) or f"#!{places / 'python'}\nfrom pushline.cli import main\nmain()\n", encoding="utf-8")
     own.chmod(0o755)
     Path(".venv/.done").touch()
+
+
+def warm_script(places: Path) -> str:
+    """`pushline` as a fork of the tests' warm process, where the clone's code is what that has loaded; empty for a cold job."""
+    warm = os.environ["TEST_WARM"]
+    if os.environ["GITHUB_JOB"] in os.environ["TEST_COLD"].split():
+        return ""
+    client = Path(__file__).resolve().parents[3] / "ask_warm.py"
+    words = [
+        sys.executable,
+        "-I",
+        "-S",
+        client,
+        f"{warm}/socket",
+        f"{warm}/python",
+        places / "python",
+        Path("src/pushline").resolve(),
+        "pushline",
+    ]
+    return f'#!/bin/sh\nexec {shlex.join(map(str, words))} "$@"\n'
 
 
 if __name__ == "__main__":
