@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ def name_of(module: Path) -> str:
     return str(module.relative_to(SOURCE))
 
 
+@cache
 def tree_of(module: Path) -> ast.Module:
     return ast.parse(module.read_text(encoding="utf-8"))
 
@@ -126,6 +128,7 @@ def test_a_stage_has_one_name_everywhere() -> None:
         assert function.__name__ == stage.replace("-", "_")
 
 
+@cache
 def columns_of_the_example(repo: Path) -> set[str]:
     return {column.name for column in load_contract(repo / "data_checks" / "contract.yml").columns}
 

@@ -64,6 +64,13 @@ def load(names: tuple[str, ...]) -> None:
     gc.freeze()  # the children share what is here
 
 
+def look_at_packages() -> None:
+    """MLflow asks every installed package for its modules before it writes a first model, and remembers it: 2 seconds."""
+    from mlflow.utils.requirements_utils import warn_dependency_requirement_mismatches
+
+    warn_dependency_requirement_mismatches(["mlflow"])
+
+
 def become(request: dict[str, Any], streams: list[int]) -> int:
     """Be the command that is asked for; returns its exit code."""
     os.setsid()
@@ -231,6 +238,7 @@ class Server:
 def main() -> None:
     place = Path(sys.argv[1])
     load(HEAVY)
+    look_at_packages()
     own_sources()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Server(place).run()

@@ -39,6 +39,7 @@ def expect_promoted(project: Project, scored: Ran) -> None:
     assert set(json.loads(scored.out)["result"]) <= set(contract.classes)
 
 
+@pytest.mark.slow
 def test_a_table_of_sixty_rows_becomes_a_promoted_release(project: Project, tmp_path: Path, run_pushline: Run) -> None:
     expect_promoted(project, adopt_and_deliver(sixty_rows, project, tmp_path, run_pushline))
 

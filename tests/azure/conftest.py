@@ -126,7 +126,11 @@ def pushline(azure: Loopback, pinned: Path) -> Pushline:
     def run(project: Project, *arguments: str, env: dict[str, str] | None = None, timeout: float = 240, watched: bool = False) -> Ran:
         variables = {**azure.as_job(), **QUICK, "PUSHLINE_DATA": str(pinned), **(env or {})}
         if watched:
-            return cold(project, arguments, clean_environment(variables), timeout, None)
+            azure.world.cold = True
+            try:
+                return cold(project, arguments, clean_environment(variables), timeout, None)
+            finally:
+                azure.world.cold = False
         return run_cli(project, *arguments, env=variables, timeout=timeout)
 
     return run

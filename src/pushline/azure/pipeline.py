@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pushline.azure.cloud import quietly
 from pushline.azure.failures import first_line
 from pushline.errors import SettingsError
@@ -29,11 +31,9 @@ def document_of(file: Path, settings: Azure, inputs: Mapping[str, Scalar | Path]
 
     Raises SettingsError where the file can't be read or Azure's AutoML has no such metric.
     """
-    import yaml
-
     try:
-        document: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        document: dict[str, Any] = msgspec.yaml.decode(file.read_text(encoding="utf-8"))
+    except (OSError, msgspec.DecodeError) as error:
         raise SettingsError(f"{file} can't be read.", why=str(error), do="Correct the file, or restore it from git.") from error
     document["name"] = name
     document.setdefault("settings", {})["default_compute"] = f"azureml:{settings.cluster}"

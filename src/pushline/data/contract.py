@@ -114,13 +114,11 @@ def load_contract(file: Path) -> Contract:
 
     Raises ContractError naming the place and what is accepted there.
     """
-    import yaml
-
     try:
-        return parse_contract(yaml.safe_load(file.read_text(encoding="utf-8")), file.name)
+        return parse_contract(msgspec.yaml.decode(file.read_text(encoding="utf-8")), file.name)
     except FileNotFoundError as error:
         raise ContractError(f"{file} does not exist.", do="Restore it from git, or make one with `pushline adopt`.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise ContractError(f"{file} can't be read.", why=str(error), do="Correct the file.") from error
 
 

@@ -216,11 +216,9 @@ def load_component(file: Path) -> Component:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        document = msgspec.yaml.decode(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise SettingsError(f"{file} can't be read.", why=str(error), do="Correct the file, or restore it from git.") from error
     if not isinstance(document, dict):
         raise SettingsError(f"{file} is not a pipeline or component.", why="It holds no mapping.", do="Correct the file.")

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -234,7 +235,8 @@ def command_of(world: "World", job: Running, node: Node, definition: dict[str, A
     arguments = [
         BINDING.sub(lambda found: values[found[1]], part) for part in shlex.split(BINDING.sub(lambda found: f"${{{{{found[1]}}}}}", text))
     ]
-    return [str(commands() / "python") if arguments[0] == "python" else arguments[0], *arguments[1:]], code
+    python = sys.executable if world.cold else str(commands() / "python")
+    return [python if arguments[0] == "python" else arguments[0], *arguments[1:]], code
 
 
 def code_of(world: "World", reference: str, folder: Path) -> Path:

@@ -101,6 +101,7 @@ class World:
         self.services: dict[str, Any] = {}  # what runs beside this process
         self.reach: dict[str, str] = {}  # the variables by which a program's HTTPS comes here
         self.jobs: dict[str, Any] = {}
+        self.cold = False  # whether the steps of a job start an interpreter of their own
         self.sabotage: dict[str, str] = {}  # shell commands that run instead of a pipeline's node
         self.images: dict[str, Path] = {}  # build contexts of images, by digest
         self.tags: dict[str, str] = {}  # digests, by repository:tag
