@@ -40,8 +40,12 @@ def tracked_files(repo: Path) -> list[str]:
 
 
 def copy_project(repo: Path, to: Path, *, with_tests: bool = False) -> Project:
-    """A fresh copy of the project as a git repository of one commit."""
-    subprocess.run(["cp", "-a", f"{first_copy(repo, with_tests=with_tests)}/.", str(to)], check=True)
+    """A fresh copy of the project as a git repository of one commit. The files of `src/` are links: whoever changes one, replaces it."""
+    first = first_copy(repo, with_tests=with_tests)
+    own = [str(entry) for entry in first.iterdir() if entry.name != "src"]
+    subprocess.run(["cp", "-a", *own, str(to)], check=True)
+    if subprocess.run(["cp", "-al", str(first / "src"), str(to)], capture_output=True, check=False).returncode:
+        subprocess.run(["cp", "-a", str(first / "src"), str(to)], check=True)  # on another disk
     return Project(to)
 
 

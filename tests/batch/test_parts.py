@@ -48,6 +48,7 @@ def scored_in_parts(source: str, out: Path, model: Path, options: Options = WHOL
     return parts.put_together(scored, number, opened, source, out, options=options, seconds=1.0)
 
 
+@pytest.mark.slow
 def test_csv_in_parts_is_the_same_to_the_byte(rows: Path, model_folder: Path, tmp_path: Path) -> None:
     one = score_batch(str(rows), tmp_path / "one.csv", model_folder, "1", options=WHOLE, tell=lambda line: None)
     (tmp_path / "parts").mkdir()
@@ -70,6 +71,7 @@ def test_parquet_in_parts_holds_the_same_rows(rows: Path, model_folder: Path, tm
     assert pq.read_table(many.out).equals(pq.read_table(one.out))
 
 
+@pytest.mark.slow
 def test_a_part_without_a_good_row_is_no_failure(rows: Path, model_folder: Path, tmp_path: Path) -> None:
     lines = rows.read_text().splitlines()
     (tmp_path / "last.csv").write_text("\n".join([lines[0], *lines[1 : PART + 1], lines[-1]]))
@@ -78,12 +80,14 @@ def test_a_part_without_a_good_row_is_no_failure(rows: Path, model_folder: Path,
     assert Path(str(ended.rejects)).read_text().splitlines()[-1].startswith(f"{PART + 2},")
 
 
+@pytest.mark.slow
 def test_a_part_that_was_lost_is_noticed(rows: Path, model_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(TargetError, match="1 of 5 parts"):
         scored_in_parts(str(rows), tmp_path / "out.csv", model_folder, lose=1)
     assert not (tmp_path / "out.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_strict_job_names_the_first_row_that_breaks_the_contract(rows: Path, model_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(CriticalFindings, match="line 8"):
         scored_in_parts(str(rows), tmp_path / "out.csv", model_folder, Options(strict=True))

@@ -59,6 +59,7 @@ def profiled(made: pd.DataFrame, folder: Path) -> Profile:
     return profile_of(folder / "t.parquet", CONTRACT, "v")
 
 
+@pytest.mark.slow
 @given(rows=st.lists(ROW, min_size=2, max_size=40), times=st.sampled_from([1, 3, 40]))
 @anything
 def test_a_profile_counts_every_row_and_shows_none(tmp_path: Path, rows: list[tuple[Any, ...]], times: int) -> None:
@@ -75,6 +76,7 @@ def test_a_profile_counts_every_row_and_shows_none(tmp_path: Path, rows: list[tu
     assert load_profile(tmp_path / "p.json") == profile
 
 
+@pytest.mark.slow
 @given(rows=st.lists(ROW, min_size=2, max_size=30), seed=st.integers(0, 2**31))
 @anything
 def test_a_sample_holds_nothing_that_the_data_could_not(tmp_path: Path, rows: list[tuple[Any, ...]], seed: int) -> None:

@@ -163,6 +163,7 @@ def test_github_settings_as_they_should_be_work(
     assert "secret" not in ran.out
 
 
+@pytest.mark.slow
 def test_the_aci_target_without_packages_or_sign_in_says_so(doctor: Doctor) -> None:
     ran, lines = doctor(PUSHLINE_TARGET="aci")
     assert ran.code == 1

@@ -86,6 +86,7 @@ def test_a_second_apply_changes_nothing(account: Account) -> None:
     assert "is as it should be" in ran.out
 
 
+@pytest.mark.slow
 def test_a_half_made_repository_is_completed(account: Account) -> None:
     account.bootstrap("--reviewer", "ann", "--apply")
     state = account.state
@@ -101,6 +102,7 @@ def test_a_half_made_repository_is_completed(account: Account) -> None:
     assert account.state["rulesets"][0]["enforcement"] == "active"
 
 
+@pytest.mark.slow
 def test_another_reviewer_replaces_the_first(account: Account) -> None:
     account.bootstrap("--reviewer", "ann", "--apply")
     account.bootstrap("--reviewer", "bob", "--apply")
@@ -121,6 +123,7 @@ def test_azure_makes_the_target_a_variable(account: Account) -> None:
     assert account.state["variables"] == {"PUSHLINE_TARGET": "aci", **names}
 
 
+@pytest.mark.slow
 def test_what_bootstrap_azure_has_left_becomes_variables_of_the_environments(account: Account) -> None:
     clients = {"training": "client-t", "production": "client-p"}
     left = {"tenant": "t", "subscription": "s", "resource_group": "g", "workspace": "w", "clients": clients}

@@ -114,6 +114,7 @@ def test_a_damaged_registry_is_told_without_a_traceback(tmp_path: Path) -> None:
         store.versions()
 
 
+@pytest.mark.slow
 def test_the_variable_of_mlflow_names_another_registry(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
     assert open_store(project, PushlineSettings()).versions() == ()

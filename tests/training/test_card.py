@@ -78,6 +78,7 @@ def test_a_shuffled_label_gives_a_card_that_says_worthless(binary: Judged):
     assert "worthless" not in binary.card
 
 
+@pytest.mark.slow
 def test_columns_known_after_put_a_warning_on_top():
     card = judged(use_known_after=True).card
     assert "> **Leakage.** `later` is known only after the event" in card
@@ -90,6 +91,7 @@ def test_a_generated_sample_is_plainly_labelled():
     assert "generated-sample" in yaml.safe_load(card.split("---\n")[1])["tags"]
 
 
+@pytest.mark.slow
 def test_three_classes_have_a_card_without_a_threshold():
     card = judged(classes=3).card
     assert "most probable one is the answer" in section(card, "Threshold")
