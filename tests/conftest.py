@@ -99,7 +99,7 @@ def delivered(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     project = copy_project(repo, folder)
     file = find_real_data()
     env = {"PUSHLINE_DATA": str(file)} if file else {}
-    ran = run_cli(project, "run", "--budget", "5s", *([] if file else ["--sample"]), env={**env, **QUICK}, timeout=280)
+    ran = run_cli(project, "run", "--budget", "2s", *([] if file else ["--sample"]), env={**env, **QUICK}, timeout=280)
     assert ran.code == 0, ran.err
     yield project
     run_cli(project, "stop", env=QUICK)

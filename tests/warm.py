@@ -31,6 +31,9 @@ from typing import Any
 
 # What takes long among what commands import. None of it starts a thread, which no fork would carry over.
 HEAVY = (
+    "alembic.command",
+    "duckdb",
+    "duckdb_engine",
     "great_expectations",
     "great_expectations.expectations",
     "matplotlib.figure",
@@ -38,7 +41,10 @@ HEAVY = (
     "mlflow.onnx",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",
+    "onnx",
     "onnxruntime",
+    "pyarrow.dataset",
+    "pyarrow.parquet",
     "pushline.cli",
     "pushline.data.check",
     "pushline.delivery",

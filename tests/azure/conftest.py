@@ -32,7 +32,7 @@ ROWS = 2500
 # What makes a delivery affordable here; each is a setting that a user may set too.
 QUICK = {
     "PUSHLINE_AZURE__ENGINE": "pushline",
-    "PUSHLINE_AZURE__BUDGET": "3s",
+    "PUSHLINE_AZURE__BUDGET": "1s",
     "PUSHLINE_AZURE__TLS": "internal",
     "PUSHLINE_AZURE__START_WITHIN": "60s",
     "PUSHLINE_AZURE__IMAGE_BUILDER": "acr",

@@ -28,7 +28,7 @@ LANGUAGES = {"", "sh", "console", "text", "python", "js", "toml", "yaml", "json"
 # Small budgets, no network, and a second model that is taken though it is no better.
 SMALL = {
     **QUICK,
-    "PUSHLINE_TRAINING__LOCAL_BUDGET": "3s",
+    "PUSHLINE_TRAINING__LOCAL_BUDGET": "1s",
     "PUSHLINE_PROMOTION__MINIMUM_GAIN": "-0.5",
     "PUSHLINE_PROMOTION__SKILL": "0.001",
     "PUSHLINE_PROMOTION__ROUNDS": "50",
@@ -41,7 +41,7 @@ SMALL = {
 def runnable(text: str) -> str:
     """The block as it is, but for budgets, which are made small, `make test`, which is what runs this, and the one command
     that `make run` has run in the block before."""
-    text = re.sub(r"--budget \S+", "--budget 3s", text)
+    text = re.sub(r"--budget \S+", "--budget 1s", text)
     text = re.sub(r"^pushline run --sample-if-offline\b.*$", ":", text, flags=re.MULTILINE)
     return re.sub(r"^make test\b.*$", ":", text, flags=re.MULTILINE)
 

@@ -22,7 +22,7 @@ def test_every_cell_runs_and_the_model_answers(project: Project, monkeypatch: py
     import nbformat
     from nbclient import NotebookClient
 
-    monkeypatch.setenv("PUSHLINE_TRAINING__LOCAL_BUDGET", "3s")
+    monkeypatch.setenv("PUSHLINE_TRAINING__LOCAL_BUDGET", "1s")
     for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
     notebook = nbformat.read(project.root / NOTEBOOK, as_version=4)

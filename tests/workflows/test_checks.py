@@ -29,6 +29,7 @@ class Proposed(Repository):
         if (repo / ".mypy_cache").is_dir():  # what was looked at there need not be looked at again
             shutil.copytree(repo / ".mypy_cache", cache)
         self.env["MYPY_CACHE_DIR"] = str(cache)
+        self.env["MAKEFLAGS"] = "-- SIDE_BY_SIDE=-q"  # one file of tests needs no workers
 
     def pull_request(self, *, budget: str = "1s") -> Run:
         """Commit what was changed on a branch, and run what GitHub runs for its pull request; `budget` of its rehearsal."""
