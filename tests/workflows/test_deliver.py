@@ -112,10 +112,11 @@ def test_a_challenger_that_is_not_better_ends_green_and_nothing_is_deployed(repo
     assert "stage-release" not in repository.github.artifacts(retrained)
 
 
-def test_a_rerun_from_a_stage_takes_what_the_earlier_run_left(repository: Repository, first: Run, retrained: Run) -> None:
-    run = repository.dispatch("deliver.yml", {"from": "register", "run": retrained.id}, env=NOT_BETTER)
+@pytest.mark.parametrize("start", ["train", "register"])
+def test_a_rerun_from_a_stage_takes_what_the_earlier_run_left(start: str, repository: Repository, first: Run, retrained: Run) -> None:
+    run = repository.dispatch("deliver.yml", {"from": start, "run": retrained.id}, env=NOT_BETTER)
     assert run.code == 0, run.explain()
-    assert run.ran == ["register", "evidence"]
+    assert run.ran == [*(["train"] if start == "train" else []), "register", "evidence"]
     decided = repository.result(run, "stage-register", "register")
     assert (decided["champion"], decided["decision"]["accept"]) == ("1", False)
 
