@@ -15,6 +15,13 @@ import sys
 from pathlib import Path
 
 
+def send(connection: socket.socket, request: dict[str, object], streams: list[int]) -> None:
+    """A request, with standard input, output and error of the command beside it."""
+    text = json.dumps(request).encode() + b"\n"
+    sent = socket.send_fds(connection, [text], streams)
+    connection.sendall(text[sent:])
+
+
 def main() -> int:
     place, python, otherwise, code, module, *arguments = sys.argv[1:]
     request = {
@@ -28,9 +35,7 @@ def main() -> int:
     }
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.connect(place)
-    text = json.dumps(request).encode() + b"\n"
-    sent = socket.send_fds(connection, [text], [0, 1, 2])
-    connection.sendall(text[sent:])
+    send(connection, request, [0, 1, 2])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: connection.sendall(b"%d\n" % number))
     answer = connection.recv(100)
@@ -39,7 +44,8 @@ def main() -> int:
         return 70
     ended = int(answer)
     if ended < 0:
-        signal.signal(-ended, signal.SIG_DFL) if -ended != signal.SIGKILL else None
+        if -ended != signal.SIGKILL:
+            signal.signal(-ended, signal.SIG_DFL)
         os.kill(os.getpid(), -ended)
     return ended
 

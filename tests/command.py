@@ -1,7 +1,6 @@
 """The real command line, run as a user would."""
 
 import fcntl
-import json
 import os
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from ask_warm import send
 from pushline.project import Project
 
 # A free port, and a load that is over soon: what is tested is the way, not the endurance.
@@ -54,7 +54,7 @@ def cold(project: Project, arguments: tuple[str, ...], environment: dict[str, st
 
 def forked(project: Project, arguments: tuple[str, ...], environment: dict[str, str], timeout: float, text_input: str | None) -> Ran:
     """The same as a fork of the warm process."""
-    request = {
+    request: dict[str, object] = {
         "cwd": str(project.root),
         "env": environment,
         "python": str(commands() / "python"),
@@ -66,9 +66,7 @@ def forked(project: Project, arguments: tuple[str, ...], environment: dict[str, 
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, ask() as connection:
         given.write((text_input or "").encode())
         given.seek(0)
-        text = json.dumps(request).encode() + b"\n"
-        sent = socket.send_fds(connection, [text], [given.fileno(), out.fileno(), err.fileno()])
-        connection.sendall(text[sent:])
+        send(connection, request, [given.fileno(), out.fileno(), err.fileno()])
         connection.settimeout(timeout)
         try:
             code = int(connection.recv(100))
