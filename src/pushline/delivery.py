@@ -82,6 +82,12 @@ class Delivery:
     def train(self, *, budget: str | None = None, attach: bool = False, keep_best: bool = False) -> Trained:
         from pushline.training.stage import train
 
+        if keep_best and self.settings.target == "aci":
+            raise SettingsError(
+                "A search in Azure can't be ended with the best model so far.",
+                why="It runs there on its own; an interruption here only stops following it.",
+                do="Leave --keep-best out, and give it a smaller --budget; `pushline train --cancel` ends it without a model.",
+            )
         checked = load(self.build, Checked)
         if checked.critical:
             raise refusal_of(checked)

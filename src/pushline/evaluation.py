@@ -41,7 +41,7 @@ class Group(Part, frozen=True, kw_only=True):
     column: str
     value: str
     rows: int
-    positives: int
+    positives: int | None  # None for more than two classes
     metrics: dict[str, float | None]  # None: too few rows to say
 
 

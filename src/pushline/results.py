@@ -96,6 +96,9 @@ class Interval(Part, frozen=True, kw_only=True):
     high: float
 
 
+VOTE = "Vote"  # the name of the row that is no trial but the vote of some
+
+
 class Trial(Part, frozen=True, kw_only=True):
     """A row of the leaderboard."""
 

@@ -33,9 +33,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Training(Settings, frozen=True, kw_only=True):
     """How the model is made."""
 
-    metric: Annotated[Metric, Meta(description="what AutoML optimises; average precision suits a rare positive class")] = (
-        "average_precision"
-    )
+    metric: Annotated[
+        Metric | None, Meta(description="what AutoML optimises; where it is not said, `primary_metric` in pipelines/train.yml")
+    ] = None
     local_budget: Annotated[str, Meta(description="AutoML's time on the local target: 30s, 10m, 2h")] = "30s"
     holdout: Annotated[Share, Meta(description="share of rows that no training ever sees, chosen by content")] = 0.1
     objective: Annotated[str, Meta(description="what the threshold serves: f1, fbeta:2, precision:0.6 or recall:0.8")] = "f1"

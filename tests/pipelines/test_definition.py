@@ -16,7 +16,9 @@ from pushline.data.contract import load_contract
 from pushline.errors import SettingsError
 from pushline.pipelines.binding import arguments_of
 from pushline.pipelines.definition import DataInput, JobOutput, ParentInput, load_component, load_pipeline
+from pushline.project import Project
 from pushline.settings import load_settings
+from pushline.training.stage import metric_of
 
 
 @pytest.fixture(scope="session")
@@ -91,8 +93,9 @@ def test_the_pipelines_name_the_label_as_the_contract_does(files: list[Path], re
 def test_the_defaults_of_the_training_pipeline_are_those_of_the_settings(repo: Path) -> None:
     inputs = load_pipeline(repo / "pipelines" / "train.yml").inputs
     settings = load_settings(repo, {}).training
-    for name in ("holdout", "use_known_after", "metric", "objective", "imbalance", "seed"):
+    for name in ("holdout", "use_known_after", "objective", "imbalance", "seed"):
         assert inputs[name] == getattr(settings, name)
+    assert inputs["metric"] == metric_of(Project(repo), settings)
     assert inputs["budget"] == settings.local_budget
 
 

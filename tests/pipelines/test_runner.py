@@ -12,6 +12,7 @@ import pytest
 
 from pushline.errors import SettingsError, StepFailed, TargetError
 from pushline.pipelines.runner import Ran, alone_in, run_pipeline
+from pushline.stopping import STOP_FILE
 
 
 def run(file: Path, out: Path, told: list[str] | None = None, **inputs: str | int | Path) -> Ran:
@@ -49,6 +50,16 @@ def test_finished_steps_are_used_again_until_an_input_changes(telling: Path, tmp
     assert [step.reused for step in run(telling, out, count=4).steps] == [False, False]
     (telling.parent / "source" / "data.txt").write_text("other data")
     assert [step.reused for step in run(telling, out, count=4).steps] == [False, True]  # it told the same as before
+
+
+def test_a_run_whose_search_was_ended_early_is_not_used_again(telling: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, file = tmp_path / "out", tmp_path / "stop"
+    monkeypatch.setenv(STOP_FILE, str(file))
+    file.touch()
+    run(telling, out)
+    file.unlink()
+    assert [step.reused for step in run(telling, out).steps] == [False, False]
+    assert [step.reused for step in run(telling, out).steps] == [True, True]
 
 
 def test_a_change_of_the_code_runs_the_steps_again(telling: Path, tmp_path: Path) -> None:

@@ -174,12 +174,14 @@ def test_more_than_two_classes_get_a_line_each(built: Project) -> None:
     )  # fmt: skip
     many = msgspec.structs.replace(
         known, classes=("red", "green", "blue"), positive=None, threshold=None, at_threshold={}, curves=three,
-        confusion=((5, 1, 0), (0, 6, 2), (1, 0, 0)),
+        confusion=((5, 1, 0), (0, 6, 2), (1, 0, 0)), groups=tuple(msgspec.structs.replace(one, positives=None) for one in known.groups),
     )  # fmt: skip
     write_json(built.build / "train" / "evaluation.json", many)
     html = page_of(built)
     assert html.count('class="line series2"') == 3
     assert "the most probable class wins" in Seen(html).text
+    assert known.groups
+    assert "Per group" in html
 
 
 def test_curves_of_one_point_and_of_no_rows_do_not_break_the_page(built: Project) -> None:

@@ -1,8 +1,10 @@
 import re
 
+import msgspec
 import pytest
 import yaml
 
+from pushline.training.card import card_of
 from pushline.training.export import Origin
 from training.judged import ORIGIN, Judged, judged
 
@@ -10,6 +12,12 @@ from training.judged import ORIGIN, Judged, judged
 @pytest.fixture(scope="module")
 def binary() -> Judged:
     return judged()
+
+
+def card_with(made: Judged, **changes: object) -> str:
+    """The card that a model would have whose record differs in this."""
+    best = msgspec.structs.replace(made.best, **changes)
+    return card_of(made.evaluation, best, made.contract, ORIGIN, objective="f1", chosen=made.chosen, use_known_after=False)
 
 
 def section(card: str, name: str) -> str:
@@ -63,14 +71,35 @@ def test_the_front_matter_is_the_standard_of_model_hubs(binary: Judged):
 def test_the_card_says_where_the_model_comes_from_and_how_to_make_it_again(binary: Judged):
     assert ORIGIN.data_version in section(binary.card, "Data")
     again = section(binary.card, "How to make it again")
-    assert "pushline train" in again
     assert ORIGIN.git_revision in again
+    assert "PUSHLINE_TRAINING__METRIC=average_precision PUSHLINE_TRAINING__OBJECTIVE=f1 PUSHLINE_TRAINING__IMBALANCE=none " in again
+    assert "PUSHLINE_TRAINING__SEED=1 PUSHLINE_TRAINING__USE_KNOWN_AFTER=false pushline train\n" in again
+    assert "to the digit" not in again
+
+
+def test_a_search_that_a_clock_ended_is_said_not_to_repeat_to_the_digit(binary: Judged):
+    again = section(card_with(binary, budget=90.0, stopped="the time was over"), "How to make it again")
+    assert "pushline train --budget 90s\n" in again
+    assert "not to the digit" in again
+
+
+def test_what_the_time_did_not_allow_is_said(binary: Judged):
+    card = card_with(binary, learned_share=0.075, judged_folds=1)
+    assert "800, of which the time allowed 7.5%" in section(card, "Data")
+    assert "on 1 of 3 folds" in section(card, "What it was compared with")
+
+
+def test_nothing_is_claimed_of_a_search_that_was_not_ours(binary: Judged):
+    card = card_with(binary, folds=0, judged_folds=0)
+    assert "not weighted" not in card
+    assert "PUSHLINE_TARGET=aci" in section(card, "How to make it again")
+    assert "not weighted" in binary.card
 
 
 def test_the_leaderboard_with_its_failures_is_on_the_card(binary: Judged):
     text = section(binary.card, "What it was compared with")
     assert rows_of(text)[1][-1] == "timeout"
-    assert "1 of them ended badly" in text
+    assert "2 trials, 1 timeout, in 3 seconds" in text
 
 
 def test_a_shuffled_label_gives_a_card_that_says_worthless(binary: Judged):
@@ -82,7 +111,9 @@ def test_a_shuffled_label_gives_a_card_that_says_worthless(binary: Judged):
 def test_columns_known_after_put_a_warning_on_top():
     card = judged(use_known_after=True).card
     assert "> **Leakage.** `later` is known only after the event" in card
+    assert "`later` is not an input" not in card
     assert "Leakage" not in judged().card
+    assert "`later` is not an input" in judged().card
 
 
 def test_a_generated_sample_is_plainly_labelled():
@@ -96,3 +127,4 @@ def test_three_classes_have_a_card_without_a_threshold():
     card = judged(classes=3).card
     assert "most probable one is the answer" in section(card, "Threshold")
     assert section(card, "Calibration").count("Predicted probability of") == 3
+    assert "| Positive |" not in section(card, "Groups")

@@ -4,7 +4,7 @@ import pytest
 from sklearn import metrics as reference
 
 from pushline.evaluation import Evaluation
-from pushline.training.evaluate import SMALLEST_GROUP, members_of, worthless
+from pushline.training.evaluate import SMALLEST_GROUP, groups_of, members_of, worthless
 from training.judged import Judged, judged
 
 
@@ -97,8 +97,11 @@ def test_a_sensitive_number_is_reported_in_ranges_that_hold_every_row(binary: Ju
 
 
 def test_a_small_group_has_its_size_and_no_figures(binary: Judged):
-    small = [group for group in binary.evaluation.groups if group.rows < SMALLEST_GROUP]
-    assert all(value is None for group in small for value in group.metrics.values())
+    few = slice(0, 80)
+    groups = groups_of(binary.holdout[few], binary.contract, binary.labels[few], binary.probabilities[few], 0.5)
+    small = [group for group in groups if group.rows < SMALLEST_GROUP]
+    assert small
+    assert all(group.rows and value is None for group in small for value in group.metrics.values())
 
 
 def test_importance_ranks_a_column_that_says_much_above_one_that_says_nothing(binary: Judged):
@@ -113,6 +116,7 @@ def test_three_classes_have_a_confusion_matrix_and_curves_of_each(triple: Judged
     assert np.array_equal(triple.evaluation.confusion, reference.confusion_matrix(labels, probabilities.argmax(axis=1)))
     assert [curves.name for curves in triple.evaluation.curves] == ["bad", "fair", "good"]
     assert triple.evaluation.threshold is None
+    assert {group.positives for group in triple.evaluation.groups} == {None}
     assert triple.evaluation.metrics["log_loss"].value == pytest.approx(reference.log_loss(labels, probabilities.astype(float)), abs=1e-6)
 
 

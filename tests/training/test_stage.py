@@ -15,9 +15,12 @@ import pytest
 from pushline.data.contract import load_contract
 from pushline.data.profile import load_profile
 from pushline.data.sample import sample_rows
+from pushline.errors import SettingsError
 from pushline.project import Project
 from pushline.results import Trained, load
+from pushline.settings import Training
 from pushline.training.best_model import BestModel
+from pushline.training.stage import metric_of
 from training.model_folders import table_csv_of
 
 Run = Callable[..., object]
@@ -86,9 +89,22 @@ def test_a_treatment_of_the_rare_class_is_compared_on_the_card(project: Project,
     assert "`recall:0.8`" in card
 
 
+def test_the_metric_is_the_nodes_where_the_settings_name_none(project: Project) -> None:
+    file = project.pipelines / "train.yml"
+    assert metric_of(project, Training()) == "average_precision"
+    file.write_text(file.read_text().replace("primary_metric: average_precision_score_weighted", "primary_metric: AUC_weighted"))
+    assert metric_of(project, Training()) == "roc_auc"
+    assert metric_of(project, Training(metric="log_loss")) == "log_loss"
+    assert metric_of(project, Training(metric="average_precision")) == "average_precision"
+    file.write_text(file.read_text().replace("primary_metric: AUC_weighted", "primary_metric: norm_macro_recall"))
+    with pytest.raises(SettingsError, match="norm_macro_recall"):
+        metric_of(project, Training())
+
+
 @pytest.mark.parametrize(
     ("arguments", "env", "why"),
     [
+        (("--keep-best",), {"PUSHLINE_TARGET": "aci"}, "can't be ended with the best model so far"),
         (("--budget", "soon"), {}, "'soon' is not a duration"),
         ((), {"PUSHLINE_TRAINING__OBJECTIVE": "f2"}, "'f2' is not an objective"),
         ((), {"PUSHLINE_TRAINING__METRIC": "gini"}, "gini"),

@@ -56,6 +56,40 @@ def test_the_graph_answers_as_the_library_on_the_whole_hold_out(algorithm, param
     assert flips == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("edge", ["low", "high"])
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=lambda one: one.name)
+def test_the_graph_answers_as_the_library_at_the_edges_of_what_is_searched(algorithm, classes, edge):
+    contract = odd_contract(classes=classes)
+    encoding = encoding_of(contract.features())
+    learn, judge = odd_table(900, 1, classes=classes), odd_table(900, 2, classes=classes, missing=0.4)
+    parameters = {**algorithm.portfolio[0], **{name: getattr(span, edge) for name, span in algorithm.space.items()}}
+    kinds = tuple(column.kind for column in encoding.columns)
+    estimator = build(candidate_of(algorithm, parameters), seed=3, threads=1, kinds=kinds)
+    labels = class_codes(contract, learn["outcome"])
+    largest, flips = difference(estimator, encode_frame(encoding, learn), labels, encode_frame(encoding, judge), classes)
+    assert largest <= TOLERANCE
+    assert flips == 0
+
+
+@pytest.mark.slow
+def test_a_vote_of_every_algorithm_answers_as_the_libraries_on_the_whole_hold_out(real_split: RealSplit):
+    natives, parts = [], []
+    for algorithm in ALGORITHMS.values():
+        estimator = build(candidate_of(algorithm, algorithm.portfolio[0]), seed=3, threads=1, kinds=real_split.kinds)
+        estimator.fit(real_split.matrix, real_split.labels)
+        natives.append(estimator.predict_proba(real_split.held_matrix))
+        parts.append(part_of(estimator, 2))
+    weights = np.arange(1, len(parts) + 1) / sum(range(1, len(parts) + 1))
+    native = sum(weight * one for weight, one in zip(weights, natives, strict=True))
+    graph = matrix_graph(parts, weights.tolist(), Calibration(), columns=real_split.matrix.shape[1], classes=2)
+    served = predict(graph.SerializeToString(), real_split.held_matrix)
+    assert np.abs(native - served).max() <= TOLERANCE
+    for threshold in (0.1, 0.2, 0.3, 0.5):
+        assert np.array_equal(native[:, 1] >= threshold, served[:, 1] >= threshold)
+
+
 def test_thresholds_become_float32_without_moving_a_row():
     exact = np.array([0.1, 1 / 3, -0.7, 1e300, -1e300, 16777217.0])
     rounded = round_down(exact)

@@ -44,7 +44,7 @@ def open_publisher(project: "Project", settings: "PushlineSettings") -> Publishe
         return on_azure(project, settings)
     from pushline.pipelines.published import PublishedPipelines
 
-    return PublishedPipelines(project, {**training_of(settings), "budget": settings.training.local_budget})
+    return PublishedPipelines(project, {**training_of(project, settings), "budget": settings.training.local_budget})
 
 
 def open_consumer(project: "Project", settings: "PushlineSettings", url: str | None) -> Consumer:
@@ -65,11 +65,14 @@ def open_schedules(project: "Project", settings: "PushlineSettings") -> Schedule
     return WorkflowSchedules(project)
 
 
-def training_of(settings: "PushlineSettings") -> "dict[str, Scalar]":
-    return {name: getattr(settings.training, name) for name in settings.training.__struct_fields__}
+def training_of(project: "Project", settings: "PushlineSettings") -> "dict[str, Scalar]":
+    from pushline.training.stage import metric_of
+
+    said = {name: getattr(settings.training, name) for name in settings.training.__struct_fields__}
+    return {**said, "metric": metric_of(project, settings.training)}
 
 
 def on_azure(project: "Project", settings: "PushlineSettings") -> "AzurePipelines":
     from pushline.azure.published import AzurePipelines
 
-    return AzurePipelines(project, settings, {**training_of(settings), "budget": settings.azure.budget})
+    return AzurePipelines(project, settings, {**training_of(project, settings), "budget": settings.azure.budget})

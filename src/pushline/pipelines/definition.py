@@ -200,6 +200,14 @@ def load_pipeline(file: Path, overrides: Mapping[str, Any] | None = None) -> Pip
     return msgspec.structs.replace(pipeline, jobs=_in_order(pipeline))
 
 
+def primary_metric_in(file: Path) -> str | None:
+    """The primary metric that the AutoML node of a pipeline file names. Raises SettingsError for a file that can't be read."""
+    jobs = _read(file).get("jobs")
+    nodes = [node for node in jobs.values() if isinstance(node, dict)] if isinstance(jobs, dict) else []
+    named = [node.get("primary_metric") for node in nodes if node.get("type") == "automl"]
+    return next((str(name) for name in named if name), None)
+
+
 def load_component(file: Path) -> Component:
     """The command component in `file`. Raises SettingsError."""
     written = _convert(_read(file), _Component, file)

@@ -27,6 +27,7 @@ from pushline.pipelines.binding import arguments_of, text_of
 from pushline.pipelines.definition import DataInput, Job, JobOutput, ParentInput, Pipeline, load_pipeline
 from pushline.pipelines.fingerprint import fingerprint, packages_hash
 from pushline.results import Scalar
+from pushline.stopping import asked_to_stop
 
 Tell = Callable[[str], None]
 LAST_LINES = 8
@@ -169,7 +170,9 @@ def _step(
         _run(job, values, half, log, tell)
         seconds = round(time.monotonic() - started, 3)
         made = {name: content_hash(half / name) for name in job.component.outputs}
-        write_json(half / RECORD, Record(fingerprint=mark, seconds=seconds, outputs=made))
+        # The best so far is the result now, and never taken for what the whole budget would have found.
+        known = "" if asked_to_stop() else mark
+        write_json(half / RECORD, Record(fingerprint=known, seconds=seconds, outputs=made))
         if home.exists():
             shutil.rmtree(home)
         half.rename(home)

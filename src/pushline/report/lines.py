@@ -1,5 +1,6 @@
 """A result as lines for a terminal: one fact a line, each figure beside its threshold, its sample size or what it is compared with."""
 
+from collections import Counter
 from functools import singledispatch
 
 from pushline.report import figures
@@ -15,7 +16,7 @@ from pushline.report.figures import (
     share_of,
     visible,
 )
-from pushline.results import Assertion, Checked, Deployed, Fetched, Finding, LoadTested, Promoted, Registered, Smoked, Trained
+from pushline.results import VOTE, Assertion, Checked, Deployed, Fetched, Finding, LoadTested, Promoted, Registered, Smoked, Trained
 
 SHOWN = 20  # findings, assertions or trials; result.json holds the rest
 SAMPLE = "generated sample: these rows were drawn from the profile, nothing here says anything about real data"
@@ -74,11 +75,10 @@ def _(result: Trained) -> list[str]:
 
 def trials(result: Trained) -> str:
     """How many trials there were and how they ended."""
-    ended: dict[str, int] = {}
-    for trial in result.leaderboard:
-        ended[trial.state] = ended.get(trial.state, 0) + 1
+    made = [trial for trial in result.leaderboard if trial.name != VOTE]
+    ended = Counter(trial.state for trial in made)
     others = ", ".join(f"{n} {state}" for state, n in ended.items() if state != "ok")
-    return f"{counted(len(result.leaderboard), 'trial')}, {ended.get('ok', 0)} finished" + (f", {others}" if others else "")
+    return f"{counted(len(made), 'trial')}, {ended['ok']} finished" + (f", {others}" if others else "")
 
 
 @lines_of.register

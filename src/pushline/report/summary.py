@@ -121,7 +121,7 @@ def _(result: Trained) -> list[str]:
         parts.append(f"Threshold **{decimal(result.threshold, 3)}**, chosen out of fold for {text(result.objective)}.")
     if known and len(known.search) > 1:
         parts.append(search_chart(known))
-    parts.append(fold(f"Leaderboard ({counted(len(result.leaderboard), 'trial')})", leaderboard(result)))
+    parts.append(fold("Leaderboard", leaderboard(result)))
     where = [["MLflow run", code(result.run_id)], ["data version", code(figures.short(result.data_version))]]
     where += [["contract", code(result.contract_hash)], ["git revision", code(result.git_revision)], ["model card", code(result.card)]]
     return [*parts, fold("Where this comes from", table(["", ""], where))]

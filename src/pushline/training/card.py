@@ -1,11 +1,12 @@
 """The model card: Markdown with the field's metadata (model-index), made from the figures and nothing else."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pushline.data.contract import Contract
 from pushline.evaluation import Evaluation
-from pushline.results import Interval
+from pushline.results import VOTE, Interval
 from pushline.training.best_model import BestModel
 from pushline.training.evaluate import worthless
 from pushline.training.export import Origin
@@ -26,6 +27,7 @@ NAMES = {
     "share_predicted": "Share of rows selected",
 }
 SHOWN_TRIALS = 12
+ENDED_BY_TIME = ("the time was over", "it was interrupted")  # how `BestModel.stopped` begins where the clock had a part in it
 SHOWN_COLUMNS = 10
 
 
@@ -38,12 +40,16 @@ def card_of(
     objective: str,
     chosen: Chosen | None,
     use_known_after: bool,
+    holdout: float | None = None,
 ) -> str:
-    """The whole card. Every figure in it comes from `evaluation`, `best` or `chosen`."""
+    """The whole card. Every figure in it comes from `evaluation`, `best` or `chosen`.
+
+    `holdout` is the share of rows that was asked to be held out, where it is known.
+    """
     sections = (
         metadata(evaluation, best, contract, origin),
         heading(evaluation, contract, origin, use_known_after=use_known_after),
-        intended_use(contract),
+        intended_use(contract, use_known_after=use_known_after),
         training_data(best, contract, origin, evaluation),
         figures_section(evaluation),
         threshold_section(evaluation, best, objective, chosen),
@@ -53,7 +59,7 @@ def card_of(
         comparison(best),
         treatments_section(evaluation, best),
         limits_section(evaluation, contract, use_known_after=use_known_after),
-        reproduction(best, origin),
+        reproduction(best, origin, objective=objective, use_known_after=use_known_after, holdout=holdout),
     )
     return "\n\n".join(section.strip() for section in sections if section.strip()) + "\n"
 
@@ -103,10 +109,10 @@ def heading(evaluation: Evaluation, contract: Contract, origin: Origin, *, use_k
     return "\n\n".join(lines)
 
 
-def intended_use(contract: Contract) -> str:
+def intended_use(contract: Contract, *, use_known_after: bool) -> str:
     label = contract.label
     goal = f"estimates the probability of `{contract.positive}`" if contract.positive else "estimates the probability of each class"
-    after = [column for column in contract.columns if column.known == "after"]
+    after = [] if use_known_after else [column for column in contract.columns if column.known == "after"]
     lines = [
         "## Intended use",
         f"For a row as the contract describes it, the model {goal} of `{label.name}` ({label.description or 'the label'}). "
@@ -120,12 +126,13 @@ def intended_use(contract: Contract) -> str:
 
 
 def training_data(best: BestModel, contract: Contract, origin: Origin, evaluation: Evaluation) -> str:
+    learned = "" if best.learned_share == 1 else f", of which the time allowed {best.learned_share:.1%}"
     rows = [
         ("Data set", contract.title or contract.name),
         ("Data version", f"`{origin.data_version}`"),
         ("Source", contract.source or "not stated"),
         ("Licence", contract.licence or "not stated"),
-        ("Rows to learn from", f"{best.rows:,}"),
+        ("Rows to learn from", f"{best.rows:,}{learned}"),
         ("Rows held out, by content", f"{evaluation.rows:,}"),
         ("Inputs", f"{len(best.encoding.columns)} columns"),
         ("Contract", f"`{contract.hash}`"),
@@ -139,7 +146,8 @@ def figures_section(evaluation: Evaluation) -> str:
         for name, one in evaluation.metrics.items()
     ]
     text = (
-        f"On {evaluation.rows:,} rows that no training saw, with 95% bootstrap intervals. "
+        f"On {evaluation.rows:,} rows that no training saw, with 95% bootstrap intervals (around the calibration error, whose "
+        "resamples are biased upwards, by their spread alone). "
         "*Knows nothing* is a score that gives every row the classes' shares."
     )
     return f"## Figures\n\n{text}\n\n" + table(("Figure", "Value (interval)", "Knows nothing"), rows)
@@ -183,13 +191,14 @@ def groups_section(evaluation: Evaluation) -> str:
             f"`{group.column}`",
             group.value,
             f"{group.rows:,}",
-            f"{group.positives:,}",
+            *(() if evaluation.positive is None else (f"{group.positives:,}",)),
             *("too few rows" if group.metrics.get(name) is None else f"{group.metrics[name]:.3f}" for name in names),
         )
         for group in evaluation.groups
     ]
     text = "The columns that the contract marks sensitive. Differences between small groups are mostly chance."
-    heads = ("Column", "Group", "Rows", "Positive", *(NAMES.get(name, name.capitalize()) for name in names))
+    positive = () if evaluation.positive is None else ("Positive",)
+    heads = ("Column", "Group", "Rows", *positive, *(NAMES.get(name, name.capitalize()) for name in names))
     return f"## Groups\n\n{text}\n\n" + table(heads, rows)
 
 
@@ -198,10 +207,10 @@ def importance_section(evaluation: Evaluation) -> str:
         return ""
     rows = [(f"`{one.column}`", f"{one.fall:.4f}", f"{one.spread:.4f}") for one in evaluation.importance[:SHOWN_COLUMNS]]
     text = (
-        f"How much {NAMES[evaluation.metric].lower()} falls on the hold-out when a column is shuffled. "
+        f"How much worse {NAMES[evaluation.metric].lower()} gets on the hold-out when a column is shuffled. "
         "It says what the model uses, not what causes what."
     )
-    return f"## What the model uses\n\n{text}\n\n" + table(("Column", "Fall", "Spread"), rows)
+    return f"## What the model uses\n\n{text}\n\n" + table(("Column", "Worse by", "Spread"), rows)
 
 
 def comparison(best: BestModel) -> str:
@@ -217,10 +226,14 @@ def comparison(best: BestModel) -> str:
     ]
     if not best.folds:
         return "## What it was compared with\n\nThe search was not ours; the trials it told of are in leaderboard.json."
-    failed = sum(trial.score is None for trial in best.leaderboard)
+    trials = [trial for trial in best.leaderboard if trial.name != VOTE]
+    ended = Counter(trial.state for trial in trials if trial.score is None)
+    others = "".join(f", {count} {state}" for state, count in ended.items())
+    folds = f"over {best.folds} folds" if best.judged_folds == best.folds else f"on {best.judged_folds} of {best.folds} folds"
+    made = f"{len(trials)} trial{'s' * (len(trials) != 1)}{others}"
     text = (
-        f"{best.algorithm} won among {len(best.leaderboard)} rows of the leaderboard ({failed} of them ended badly) in "
-        f"{best.seconds:.0f} seconds; the search ended because {best.stopped}. Scores are out of fold over {best.folds} folds."
+        f"{best.algorithm} won; {made}, in {best.seconds:.0f} seconds; the search ended because "
+        f"{best.stopped}. Scores are out of fold {folds}."
     )
     if len(best.members) > 1:
         text += " The vote: " + ", ".join(f"{weight:.2f} of {name}" for name, _, weight in best.members) + "."
@@ -231,12 +244,12 @@ def treatments_section(evaluation: Evaluation, best: BestModel) -> str:
     if not evaluation.treatments:
         return (
             ""
-            if best.imbalance != "none"
+            if best.imbalance != "none" or not best.folds
             else "## The rare class\n\nNot resampled and not weighted: the threshold does that work, and probabilities stay true."
         )
     names = list(evaluation.treatments[0].metrics)
     rows = [(one.name, *(f"{one.metrics[name]:.4f}" for name in names)) for one in evaluation.treatments]
-    text = "The winner's configuration with and without the treatment, on the same folds:"
+    text = f"{best.members[0][0]} with and without the treatment, on the same folds:"
     return f"## The rare class\n\n{text}\n\n" + table(("Treatment", *(NAMES.get(name, name) for name in names)), rows)
 
 
@@ -255,12 +268,29 @@ def limits_section(evaluation: Evaluation, contract: Contract, *, use_known_afte
     return lines[0] + "\n\n" + "\n".join(lines[1:])
 
 
-def reproduction(best: BestModel, origin: Origin) -> str:
-    return (
-        "## How to make it again\n\n"
-        f"At git revision `{origin.git_revision}` with the data of `data.lock` (version `{origin.data_version}`), seed {best.seed}:\n\n"
-        "```sh\npushline train\n```"
-    )
+def reproduction(best: BestModel, origin: Origin, *, objective: str, use_known_after: bool, holdout: float | None) -> str:
+    used: dict[str, object] = {
+        "METRIC": best.metric,
+        "OBJECTIVE": objective,
+        "IMBALANCE": best.imbalance,
+        "SEED": best.seed,
+        "USE_KNOWN_AFTER": str(use_known_after).lower(),
+        **({} if holdout is None else {"HOLDOUT": f"{holdout:g}"}),
+    }
+    variables = " ".join(f"PUSHLINE_TRAINING__{name}={value}" for name, value in used.items())
+    variables = variables if best.folds else f"PUSHLINE_TARGET=aci {variables}"  # a search that was not ours ran there
+    budget = f" --budget {best.budget:g}s" if best.budget else ""
+    lines = [
+        "## How to make it again",
+        f"At git revision `{origin.git_revision}`, with the data of `data.lock` (version `{origin.data_version}`) fetched and checked:",
+        f"```sh\n{variables} pushline train{budget}\n```",
+    ]
+    if best.stopped.startswith(ENDED_BY_TIME):
+        lines.append(
+            "The search ended because " + best.stopped + ", so another run may make other trials: figures agree within their intervals, "
+            "not to the digit. With `max_trials` in pipelines/train.yml they do."
+        )
+    return "\n\n".join(lines)
 
 
 def interval(one: Interval) -> str:

@@ -1,7 +1,7 @@
 """The evaluate step: threshold out of fold, figures on the hold-out, model card, and the model folder."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -43,7 +43,7 @@ def conclude(
     evaluation: Path,
     seed: int,
     use_known_after: bool,
-    reproduce: Any = None,
+    holdout_share: float | None = None,
 ) -> Conclusion:
     """Write the model folder to `model` and evaluation.json and metrics.json to `evaluation`.
 
@@ -55,7 +55,7 @@ def conclude(
     threshold = chosen.threshold if chosen else None
     seen = evaluate(graph, holdout, contract, best.encoding, threshold=threshold, metric=best.metric, seed=seed)
     seen = msgspec.structs.replace(seen, search=best.curve, treatments=best.treatments, suspects=best.suspects)
-    card = card_of(seen, best, contract, origin, objective=objective, chosen=chosen, use_known_after=use_known_after)
+    card = card_of(seen, best, contract, origin, objective=objective, chosen=chosen, use_known_after=use_known_after, holdout=holdout_share)
     golden = sample_rows(load_profile(profile), contract, GOLDEN_ROWS, seed)
     write_model_folder(
         model, graph, contract, best.encoding, threshold=threshold, algorithm=best.algorithm, golden=golden, origin=origin, card=card

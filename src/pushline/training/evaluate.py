@@ -121,7 +121,8 @@ def groups_of(
         if not column.sensitive or column.name not in frame:
             continue
         for value, member in members_of(frame[column.name], number=column.type in ("integer", "number")):
-            rows, positives = int(member.sum()), int((labels[member] == 1).sum())
+            rows = int(member.sum())
+            positives = int((labels[member] == 1).sum()) if probabilities.shape[1] == 2 else None
             metrics: dict[str, float | None] = dict.fromkeys(
                 ("average_precision", "roc_auc", "log_loss", "selected", "recall", "precision")
             )

@@ -1,8 +1,6 @@
 """The automl step: from training rows to the best model that the budget gave."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushline.data.contract import Contract
@@ -18,15 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Tell = Callable[[str], None]
-
-
-STOP_FILE = "AUTOML_STOP_FILE"  # names a file whose appearance ends the search with the best so far
-
-
-def asked_to_stop() -> bool:
-    """Whether whoever started the search wants it to end with the best so far."""
-    file = os.environ.get(STOP_FILE)
-    return file is not None and Path(file).exists()
 
 
 def find_model(
@@ -74,5 +63,6 @@ def find_model(
         folds=settings.folds,
         judged_folds=len(found.plan.folds),
         seed=settings.seed,
+        budget=settings.seconds if settings.max_trials is None else None,
     )
     return best, found.model, labels[found.rows], found.probabilities

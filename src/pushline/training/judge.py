@@ -12,6 +12,7 @@ from pushline.errors import CriticalFindings, DataCorrupt, DataError, RegistryEr
 from pushline.evaluation import Evaluation
 from pushline.files import cannot_write, content_hash, write_json
 from pushline.project import Project
+from pushline.registry.parts import FILES
 from pushline.results import Interval, Part
 from pushline.serving.model_folder import MATRIX, read_contract, read_scoring
 from pushline.training.evaluate import evaluate, worthless
@@ -65,7 +66,7 @@ def judge(project: Project, store: "ModelStore", file: Path, version: str | None
     seen = evaluate(model, judged, contract, scoring.encoding, threshold=scoring.threshold, metric=metric)
     place = project.build / PLACE / EVALUATION
     write_json(place, seen)
-    learned = known_version(file) == scoring.data_version
+    learned = known_version(file) in {scoring.data_version, *found.tags.get(FILES, "").split(",")} - {""}
     rejected = {str(reason): int(count) for reason, count in reasons[reasons != ""].value_counts().items()}
     return judged_version(found, file, seen, rejected, place, learned=learned)
 

@@ -145,6 +145,9 @@ def with_intervals(
     for name, measure in measures.items():
         low, high = np.percentile(np.concatenate(seen[name]), edges)
         value = METRICS[name](labels, probabilities) if name in METRICS else float(measure(np.ones((1, rows)))[0])
+        if name == "ece":
+            # A resample's noise adds to every bin's distance: only the spread of the resamples says something, not where they lie.
+            low, high = np.maximum(0, [low, high] - np.mean(np.concatenate(seen[name])) + value)
         intervals[name] = Interval(value=value, low=float(low), high=float(high))
     return intervals
 

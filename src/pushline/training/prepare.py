@@ -6,6 +6,7 @@ Every row of the table ends up in exactly one place: training rows, the hold-out
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Struct
 
 from pushline.data.contract import Column, Contract
@@ -36,6 +37,7 @@ class Counts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     train_classes: dict[str, int]
     holdout_classes: dict[str, int]
     held_back: int = 0  # training rows that the search does not see, for the threshold
+    share: float | None = None  # of the rows that was to be held out
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -85,6 +87,7 @@ def prepare(table: Path, contract: Contract, *, holdout: float = 0.1, held_back:
         train_classes=class_counts(train, contract),
         holdout_classes=class_counts(unseen, contract),
         held_back=int(back.sum()),
+        share=holdout,
     )
     refuse_missing_class(counts)
     return Prepared(train=train, held_back=learned[back].reset_index(drop=True), holdout=unseen, rejects=rejects, counts=counts)
@@ -122,6 +125,11 @@ def faults_of(values: "pd.Series[Any]", column: Column) -> list[tuple[Any, str]]
     if column.maximum is not None:
         faults.append((~empty & (values > column.maximum), f"above {column.maximum:g}"))
     return faults
+
+
+def read_counts(folder: Path) -> Counts:
+    """The counts that `write_prepared` left in the folder."""
+    return msgspec.json.decode((folder / COUNTS).read_bytes(), type=Counts)
 
 
 def class_counts(frame: "pd.DataFrame", contract: Contract) -> dict[str, int]:

@@ -9,20 +9,20 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from pushline.data.contract import Contract
 from pushline.errors import DataError, SettingsError
 from pushline.evaluation import Evaluation, load_evaluation
 from pushline.files import cannot_write
+from pushline.pipelines.definition import primary_metric_in
 from pushline.project import Project
-from pushline.results import Checked, Scalar, Trained, folder
+from pushline.results import VOTE, Checked, Scalar, Trained, folder
 from pushline.serving.model_folder import CARD, read_scoring
-from pushline.settings import PushlineSettings, seconds
+from pushline.settings import PushlineSettings, Training, seconds
+from pushline.stopping import STOP_FILE
+from pushline.training.automl.limits import SearchSettings, primary_metric
 from pushline.training.best_model import LEADERBOARD, BestModel, read_best_model
 from pushline.training.conclude import EVALUATION
-from pushline.training.find import STOP_FILE
-from pushline.training.prepare import COUNTS, HOLDOUT, Counts
+from pushline.training.prepare import HOLDOUT, Counts, read_counts
 from pushline.training.threshold import parse_objective
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def train(
     card = kept(model / CARD, place / CARD)
     leaderboard = kept(automl / LEADERBOARD, place / LEADERBOARD)
     best, *_ = read_best_model(automl)
-    counts = msgspec.json.decode((prepared / COUNTS).read_bytes(), type=Counts)
+    counts = read_counts(prepared)
     seen = load_evaluation(evaluation)
     run_id = store.log_training(
         parameters=parameters_of(settings, best, counts),
@@ -143,7 +143,7 @@ def inputs_of(project: Project, settings: PushlineSettings, checked: Checked, bu
         "profile": project.profile,
         "holdout": training.holdout,
         "use_known_after": training.use_known_after,
-        "metric": training.metric,
+        "metric": metric_of(project, training),
         "objective": training.objective,
         "imbalance": training.imbalance,
         "seed": training.seed,
@@ -152,6 +152,15 @@ def inputs_of(project: Project, settings: PushlineSettings, checked: Checked, bu
         "git_revision": project.git_revision,
         "generated_sample": checked.generated_sample,
     }
+
+
+def metric_of(project: Project, training: Training) -> str:
+    """The metric of the settings; where they name none, that of the AutoML node of train.yml.
+
+    Raises SettingsError for a metric that can't be optimised here.
+    """
+    named = training.metric or primary_metric_in(project.pipelines / PIPELINE)
+    return primary_metric(named) if named else SearchSettings().metric
 
 
 def overrides_of(budget: str | None) -> dict[str, int]:
@@ -201,8 +210,9 @@ def parameters_of(settings: PushlineSettings, best: BestModel, counts: Counts) -
     training = {name: getattr(settings.training, name) for name in settings.training.__struct_fields__}
     return {
         **training,
+        "metric": best.metric,
         "algorithm": best.algorithm,
-        "trials": len(best.leaderboard),
+        "trials": sum(trial.name != VOTE for trial in best.leaderboard),
         "search_seconds": best.seconds,
         "folds": best.folds,
         "train_rows": counts.train,

@@ -30,5 +30,4 @@ def test_a_vote_has_no_more_members_than_allowed():
 
 def test_a_model_that_knows_nothing_gets_no_weight():
     labels, chances = models(1)
-    vote = best_vote("log_loss", labels, [*chances, np.full_like(chances[0], 0.5)], at_most=2)
-    assert dict(zip(vote.members, vote.weights, strict=True)).get(1, 0) < 0.3
+    assert best_vote("average_precision", labels, [*chances, np.full_like(chances[0], 0.5)], at_most=2).members == (0,)

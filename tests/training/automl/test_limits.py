@@ -98,5 +98,10 @@ def test_the_nodes_fields_become_limits_of_the_search():
 
 
 def test_the_nodes_timeout_cuts_the_budget():
-    assert settings_of(said(timeout_minutes=1)).seconds == 60
-    assert settings_of(said(timeout_minutes=60)).seconds == 90
+    assert settings_of(said(max_trials=None, timeout_minutes=1)).seconds == 60
+    assert settings_of(said(max_trials=None, timeout_minutes=60)).seconds == 90
+
+
+def test_a_count_of_trials_takes_the_place_of_the_budget_and_not_of_the_timeout():
+    assert settings_of(said(max_trials=5, timeout_minutes=60)).seconds == 3600
+    assert "RandomForest" not in names(max_trials=5, seconds=3600)

@@ -1,3 +1,6 @@
+import re
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -5,8 +8,11 @@ from pushline.data.encoding import encode_frame, encoding_of
 from pushline.data.labels import class_codes
 from pushline.errors import StepFailed
 from pushline.training.automl import search as module
+from pushline.training.automl import trials
 from pushline.training.automl.algorithms import ALGORITHMS, Algorithm, Range
+from pushline.training.automl.ensemble import Vote, voted
 from pushline.training.automl.limits import SearchSettings
+from pushline.training.automl.proposals import portfolio
 from pushline.training.automl.search import Found, search
 from pushline.training.export import predict
 from pushline.training.features import compute, features_of
@@ -72,7 +78,7 @@ def limits(**other) -> SearchSettings:
 def test_the_same_seed_and_trial_count_give_identical_predictions(algorithms, classes):
     algorithms(*quick())
     table = Table(classes=classes)
-    first, second = (table.search(limits(max_trials=7)) for _ in range(2))
+    first, second = (table.search(limits(max_trials=7, threads=threads)) for threads in (2, 12))  # whatever the cores
     assert first.members == second.members
     assert np.array_equal(first.probabilities, second.probabilities)
     assert first.model == second.model
@@ -98,6 +104,32 @@ def test_a_trial_that_goes_wrong_is_a_row_and_the_search_ends_well(algorithms, h
     assert detail in rows[how].detail
     assert rows["GradientBoosting"].state == "ok"
     assert found.algorithm == "GradientBoosting"
+
+
+def test_a_hanging_trial_has_a_limit_where_none_is_given(algorithms, monkeypatch):
+    monkeypatch.setattr(trials, "PATIENT_FIT", 3.0)
+    algorithms(faulty("hangs"), *quick("GradientBoosting"))
+    found = Table().search(limits(max_trials=None, seconds=2.0))
+    assert found.algorithm == "GradientBoosting"
+    assert next(one for one in found.leaderboard if one.algorithm == "hangs").state == "timeout"
+    assert found.seconds < 15
+
+
+def test_a_count_of_trials_does_not_outlast_the_time(algorithms):
+    algorithms(*quick("GradientBoosting"))
+    found = Table().search(limits(max_trials=10_000, seconds=3.0, early_stop=False))
+    assert re.fullmatch(r"the time was over after \d+ of 10000 trials", found.stopped)
+    assert found.seconds < 20
+
+
+def test_a_class_of_one_row_is_learned_all_the_same(algorithms):
+    algorithms(*quick(*ALGORITHMS))
+    table = Table(classes=3)
+    rare = np.flatnonzero(table.labels == 1)
+    table.labels[rare[1:]] = 2
+    found = table.search(limits(max_trials=len(ALGORITHMS)))
+    assert {one.state for one in found.leaderboard} <= {"ok", "abandoned"}
+    assert predict(found.model, table.raw).shape == (400, 3)
 
 
 def test_a_search_without_one_good_trial_says_what_happened(algorithms):
@@ -219,6 +251,42 @@ def test_a_model_whose_graph_answers_otherwise_is_left_out(algorithms, monkeypat
     assert "ONNX" in left_out.detail
 
 
+def test_where_the_chosen_model_can_not_be_served_the_next_best_is(algorithms, monkeypatch):
+    algorithms(*quick())
+    whole, refused = module.Search.alike, []
+
+    def alike(self, part, native):
+        if not refused:
+            refused.append(part)
+            return False
+        return whole(self, part, native)
+
+    monkeypatch.setattr(module.Search, "alike", alike)
+    found = Table().search(limits(max_trials=3, vote=False))
+    (left_out,) = (one for one in found.leaderboard if one.state == "failed")
+    assert "ONNX" in left_out.detail
+    assert found.algorithm != left_out.algorithm
+    assert found.score == max(one.score for one in found.leaderboard if one.score is not None)
+
+
+def test_a_search_whose_models_can_not_be_served_says_why(algorithms, monkeypatch):
+    algorithms(*quick("LogisticRegression"))
+    monkeypatch.setattr(module.Search, "alike", lambda self, part, native: False)
+    with pytest.raises(StepFailed, match="found no model") as failed:
+        Table().search(limits(max_trials=1))
+    assert "ONNX" in failed.value.why
+
+
+def test_what_is_left_of_a_vote_is_served_only_where_it_beats_the_best_alone(algorithms, monkeypatch):
+    algorithms(*quick("GradientBoosting", "XGBoostClassifier", "LogisticRegression"))
+    weights = module.Vote(members=(0, 1, 2), weights=(0.2, 0.3, 0.5), score=1.0)  # most of it on the worst
+    monkeypatch.setattr(module, "best_vote", lambda metric, labels, chances, at_most: weights)
+    monkeypatch.setattr(module, "LARGEST", 0)
+    found = Table().search(limits(max_trials=3))
+    best = max((one for one in found.leaderboard if one.score is not None), key=lambda one: one.score)
+    assert [name for name, *_ in found.members] == [best.name]
+
+
 def test_a_vote_that_would_be_too_large_to_serve_keeps_its_heaviest_members(algorithms, monkeypatch):
     algorithms(*quick("GradientBoosting", "XGBoostClassifier", "LogisticRegression"))
     weights = module.Vote(members=(0, 1, 2), weights=(0.5, 0.3, 0.2), score=1.0)
@@ -228,6 +296,26 @@ def test_a_vote_that_would_be_too_large_to_serve_keeps_its_heaviest_members(algo
     light = Table().search(limits(max_trials=3))
     assert len(whole.members) == 3
     assert len(light.members) < 3
-    assert light.members[0][0] == whole.members[0][0]
     assert len(light.model) < len(whole.model)
     assert sum(weight for *_, weight in light.members) == pytest.approx(1)
+
+
+def test_the_heaviest_members_for_which_there_is_room_stay_and_are_judged_anew(monkeypatch):
+    random = np.random.default_rng(1)
+    labels = (random.random(300) < 0.3).astype(np.int64)
+    good = []
+    for algorithm in quick("GradientBoosting", "XGBoostClassifier", "LogisticRegression"):
+        (candidate,) = portfolio([algorithm])
+        positive = np.clip(0.3 + 0.3 * labels + 0.3 * random.normal(size=300), 0, 1).astype(np.float32)
+        row = trials.row_of(candidate, 0.5, 1.0, "ok", "")
+        good.append(trials.Tried(candidate=candidate, row=row, worth=0.5, probabilities=np.stack([1 - positive, positive], axis=1)))
+    sizes = dict(zip([tried.candidate.name for tried in good], (50, 60, 30), strict=True))
+    monkeypatch.setattr(module, "size_of", lambda size: size)
+    monkeypatch.setattr(module, "LARGEST", 100)
+    run = SimpleNamespace(settings=SearchSettings(), labels=labels, trials=SimpleNamespace(judged=slice(None)))
+    whole = Vote(members=(0, 1, 2), weights=(0.2, 0.5, 0.3), score=1.0)
+    light = module.Search.light_enough(run, whole, good, sizes)
+    assert light.members == (1, 2)
+    assert light.weights == pytest.approx((0.625, 0.375))
+    assert light.score == pytest.approx(score("average_precision", labels, voted([one.probabilities for one in good], light)))
+    assert module.Search.light_enough(run, whole, good, dict.fromkeys(sizes, 1)) == whole

@@ -37,8 +37,9 @@ def main() -> None:
     import pandas as pd
 
     from pushline.data.contract import load_contract
+    from pushline.stopping import asked_to_stop
     from pushline.training.best_model import write_best_model
-    from pushline.training.find import asked_to_stop, find_model
+    from pushline.training.find import find_model
     from pushline.training.prepare import TRAIN
 
     frame = pd.read_parquet(said.training_data / TRAIN)

@@ -30,7 +30,7 @@ def main() -> None:
     from pushline.training.adopt import adopt, is_foreign, rows_held_back
     from pushline.training.conclude import conclude
     from pushline.training.export import Origin
-    from pushline.training.prepare import HOLDOUT
+    from pushline.training.prepare import HOLDOUT, read_counts
 
     holdout, contract, best_model = pd.read_parquet(said.prepared / HOLDOUT), load_contract(said.contract), said.best_model
     if is_foreign(best_model):
@@ -49,6 +49,7 @@ def main() -> None:
         evaluation=said.evaluation,
         seed=said.seed,
         use_known_after=said.use_known_after,
+        holdout_share=read_counts(said.prepared).share,
     )
     seen = concluded.evaluation.metrics[concluded.evaluation.metric]
     say(

@@ -28,7 +28,7 @@ class SearchSettings(Struct, frozen=True, kw_only=True):
     metric: str = "average_precision"
     seconds: float = 30.0  # timeout_minutes, or the budget of the settings
     trial_seconds: float | None = None  # trial_timeout_minutes
-    max_trials: int | None = None  # max_trials; with a count, no trial hangs on the clock
+    max_trials: int | None = None  # max_trials; a search that ends by its count hangs on no clock
     concurrent: int | None = None  # max_concurrent_trials; by default as many as there are cores
     folds: int = 5  # n_cross_validations
     early_stop: bool = True  # enable_early_termination
@@ -74,7 +74,7 @@ def algorithms_of(settings: SearchSettings) -> tuple[Algorithm, ...]:
     """
     allowed = [known(name) for name in settings.allowed]
     blocked = {known(name, here=False) for name in settings.blocked}
-    patient = settings.seconds >= PATIENT_SECONDS
+    patient = settings.seconds >= PATIENT_SECONDS and settings.max_trials is None
     chosen = tuple(
         one
         for one in ALGORITHMS.values()
@@ -112,9 +112,10 @@ def settings_of(said: Any) -> SearchSettings:
     Raises SettingsError for a budget, metric or algorithm that means nothing here.
     """
     time = seconds(said.budget)
+    timeout = time if said.timeout_minutes is None else 60 * said.timeout_minutes
     settings = SearchSettings(
         metric=primary_metric(said.metric),
-        seconds=time if said.timeout_minutes is None else min(time, 60 * said.timeout_minutes),
+        seconds=min(time, timeout) if said.max_trials is None else timeout,
         trial_seconds=None if said.trial_timeout_minutes is None else 60 * said.trial_timeout_minutes,
         max_trials=said.max_trials,
         concurrent=said.max_concurrent_trials,

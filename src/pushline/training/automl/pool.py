@@ -149,10 +149,15 @@ class Pool:
             yield from self._broken_limits()
 
     def _hand_out(self) -> None:
-        for worker in self._workers:
+        for place, worker in enumerate(self._workers):
             if worker.ready and not worker.busy and self._waiting:
-                key, job, seconds = self._waiting.popleft()
-                worker.give(key, job, time.monotonic() + seconds)
+                key, job, seconds = self._waiting[0]
+                try:
+                    worker.give(key, job, time.monotonic() + seconds)
+                except OSError:  # it has died since its last job, of which nobody heard
+                    self._replace(place)
+                else:
+                    self._waiting.popleft()
 
     def _received(self, worker: Worker) -> Outcome:
         key, seconds = worker.key, time.monotonic() - worker.started

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pushline.data.encoding import Encoding
 from pushline.data.labels import Codes
 from pushline.evaluation import Treatment
-from pushline.results import Trial
+from pushline.results import VOTE, Trial
 from pushline.training.automl.algorithms import Algorithm, for_rows
 from pushline.training.automl.calibrate import best_calibration, calibrated
 from pushline.training.automl.ensemble import Vote, best_vote, voted
@@ -20,7 +20,7 @@ from pushline.training.automl.limits import SearchSettings, algorithms_of
 from pushline.training.automl.pool import Pool, cores
 from pushline.training.automl.proposals import Proposals, portfolio
 from pushline.training.automl.treatments import compare
-from pushline.training.automl.trials import Plan, Trials, Tried, folds_of, nothing_found, thinned, without
+from pushline.training.automl.trials import WHOLE_SECONDS, Plan, Trials, Tried, folds_of, nothing_found, thinned, without
 from pushline.training.automl.worker import CHECKED_ROWS
 from pushline.training.features import Feature
 from pushline.training.graph import Calibration, Part, matrix_graph, size_of
@@ -31,10 +31,10 @@ Tell = Callable[[str], None]
 MEMBERS = 6  # of a vote at most: the served model stays small
 PATIENCE = 40  # trials without a better one before an early stop
 TOLERANCE = 1e-5  # between the library's probabilities and the graph's
+COUNTED_WIDTH = 2  # candidates at once where trials are counted, on any machine: what is proposed next hangs on it
 PROBED_ROWS = 20_000  # of one small fit that says how long a large table takes
 LARGE = 60_000  # rows from which that is worth asking
 LARGEST = 4_500_000  # bytes of the served graph: it has to load fast and answer in a fraction of a millisecond
-WHOLE_SECONDS = 3600.0  # a fit on all rows may take
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -115,11 +115,12 @@ class Search:
             if len(self.labels) > LARGE and self.settings.max_trials is None:
                 self.trials.make_plan(portfolio(algorithms)[0], PROBED_ROWS, self.deadline)
             self.explore(algorithms)
-            return self.conclude(*self.vote())
+            return self.conclude()
 
     def explore(self, algorithms: Sequence[Algorithm]) -> None:
         """Try candidates until a limit is reached: the same ones for the same seed, whatever the clock says."""
-        width = max(1, min(self.settings.concurrent or cores(), self.trials.pool.size))
+        at_most = self.trials.pool.size if self.settings.max_trials is None else COUNTED_WIDTH
+        width = min(self.settings.concurrent or at_most, at_most)
         proposals = Proposals(algorithms, self.settings.seed)
         while not self.over():
             batch = proposals.next(width)
@@ -138,7 +139,7 @@ class Search:
         """When trials end. The first model may be late, since late is better than none."""
         if self.stop():
             return -np.inf if self.curve else np.inf
-        if not self.curve or self.settings.max_trials is not None:
+        if not self.curve:
             return np.inf
         return self.deadline - self.reserve()
 
@@ -159,7 +160,10 @@ class Search:
         if settings.early_stop and done - self.tried.index(best) > PATIENCE:
             self.stopped = f"{PATIENCE} trials brought nothing better"
             return True
-        return settings.max_trials is None and time.monotonic() > self.deadline - self.reserve()
+        if time.monotonic() > self.deadline - self.reserve():
+            self.stopped = "the time was over" + (f" after {done} of {settings.max_trials} trials" if settings.max_trials else "")
+            return True
+        return False
 
     @property
     def good(self) -> list[Tried]:
@@ -175,8 +179,7 @@ class Search:
         folds = len(self.trials.plan.folds)
         fits = [tried.row.seconds / folds for tried in self.good[:MEMBERS]]
         again = self.good[0].row.seconds if self.settings.imbalance != "none" and self.good else 0.0
-        share = self.trials.plan.share
-        return (1.3 * sum(fits) / share + again) / self.trials.pool.size + 2e-5 * len(self.labels) + 0.3
+        return (1.3 * sum(fits) + again) / self.trials.pool.size + 2e-5 * len(self.labels) + 0.3
 
     def progress(self, candidate: Any, worth: float) -> None:
         """Live: the best so far, trials, time left."""
@@ -192,17 +195,16 @@ class Search:
         good = [tried for tried in self.good if tried.probabilities is not None]
         if not good:
             raise nothing_found(self.tried)
-        single = Vote(members=(0,), weights=(1.0,), score=good[0].worth or 0.0)
+        best = single(good)
         if not self.settings.vote or len(good) == 1:
-            return single, good
+            return best, good
         labels = self.labels[self.trials.judged]
         vote = best_vote(self.settings.metric, labels, [tried.probabilities for tried in good], at_most=MEMBERS)
-        return (vote if vote.score > single.score else single), good
+        return (vote if vote.score > best.score else best), good
 
-    def conclude(self, vote: Vote, good: list[Tried]) -> Found:
-        """Fit the members on all rows, hold each one's graph against its library, calibrate, and write the graph of the vote."""
-        self.tell(f"fit {len(vote.members)} model{'s' * (len(vote.members) > 1)} on all rows")
-        vote, parts = self.fitted(vote, good)
+    def conclude(self) -> Found:
+        """Fit the members, hold each one's graph against its library, calibrate, and write the graph of the vote."""
+        vote, good, parts = self.settled()
         rows = self.trials.judged
         labels = self.labels[rows]
         raw = voted([tried.probabilities for tried in good], vote).astype(np.float32)
@@ -234,32 +236,54 @@ class Search:
             stopped=self.stopped,
         )
 
-    def fitted(self, vote: Vote, good: list[Tried]) -> tuple[Vote, list[Part]]:
-        """The vote of those members whose graph answers as their library does, and these members' parts."""
-        wanted = {place: good[place].candidate for place in vote.members}
-        parts: dict[int, Part] = {}
+    def settled(self) -> tuple[Vote, list[Tried], list[Part]]:
+        """The vote that can be served, the trials it is of, and its members' parts: where a member is left out, the others vote again."""
+        parts: dict[str, Part] = {}  # by the candidate's name
+        while True:
+            vote, good = self.vote()
+            if not self.fit(vote, good, parts):
+                continue
+            light = self.light_enough(vote, good, parts)
+            if light != vote and light.score <= (good[0].worth or 0.0):
+                light = single(good)
+            if self.fit(light, good, parts):
+                return light, good, [parts[good[place].candidate.name] for place in light.members]
+
+    def fit(self, vote: Vote, good: list[Tried], parts: dict[str, Part]) -> bool:
+        """Fit the members that are not among `parts` yet on all rows. Whether all can be used: one that can't is a good trial no more."""
+        wanted = {place: good[place].candidate for place in vote.members if good[place].candidate.name not in parts}
+        if wanted:
+            share = self.trials.plan.share
+            rows = "all rows" if share == 1 else f"{share:.1%} of the rows, which is what the time allows"
+            self.tell(f"fit {len(wanted)} model{'s' * (len(wanted) > 1)} on {rows}")
+        whole = True
         for place, outcome in self.trials.fit_whole(wanted, seconds=WHOLE_SECONDS).items():
+            name = good[place].candidate.name
             if outcome.state == "ok" and self.alike(outcome.fitted.part, outcome.fitted.probabilities):
-                parts[place] = outcome.fitted.part
+                parts[name] = outcome.fitted.part
                 continue
             why = outcome.fitted.error or "its ONNX form answers otherwise than the library"
-            self.tell(f"{good[place].candidate.name} is left out: {why}")
+            self.tell(f"{name} is left out: {why}")
             self.tried[self.tried.index(good[place])] = without(good[place], why)
-        if not parts:
-            raise nothing_found(self.tried)
-        parts = self.light_enough(parts, vote)
-        total = sum(weight for place, weight in zip(vote.members, vote.weights, strict=True) if place in parts)
-        kept = [(place, weight / total) for place, weight in zip(vote.members, vote.weights, strict=True) if place in parts]
-        places, weights = tuple(place for place, _ in kept), tuple(weight for _, weight in kept)
-        return Vote(members=places, weights=weights, score=vote.score), [parts[place] for place in places]
+            whole = False
+        return whole
 
-    def light_enough(self, parts: dict[int, Part], vote: Vote) -> dict[int, Part]:
+    def light_enough(self, vote: Vote, good: list[Tried], parts: dict[str, Part]) -> Vote:
         """The members by falling weight, as many as the served model has room for; the first always has."""
-        kept: dict[int, Part] = {}
-        for place in sorted(parts, key=lambda one: -vote.weights[vote.members.index(one)]):
-            if not kept or sum(map(size_of, (*kept.values(), parts[place]))) <= LARGEST:
-                kept[place] = parts[place]
-        return kept
+        kept: list[int] = []
+        room = LARGEST
+        for place in sorted(vote.members, key=lambda one: -vote.weights[vote.members.index(one)]):
+            size = size_of(parts[good[place].candidate.name])
+            if not kept or size <= room:
+                kept.append(place)
+                room -= size
+        if len(kept) == len(vote.members):
+            return vote
+        pairs = [(place, weight) for place, weight in zip(vote.members, vote.weights, strict=True) if place in kept]
+        total = sum(weight for _, weight in pairs)
+        light = Vote(members=tuple(place for place, _ in pairs), weights=tuple(weight / total for _, weight in pairs), score=0.0)
+        chances = voted([tried.probabilities for tried in good], light)
+        return structs.replace(light, score=score(self.settings.metric, self.labels[self.trials.judged], chances))
 
     def graph(self, parts: Sequence[Part], weights: Sequence[float], calibration: Calibration) -> Any:
         columns = self.matrix.shape[1] - len(self.features)
@@ -279,8 +303,13 @@ class Search:
         rows = [tried.row for tried in self.good] + [tried.row for tried in self.tried if tried.worth is None]
         if len(members) > 1:
             detail = ", ".join(f"{weight:.2f} of {name}" for name, _, weight in members)
-            rows.insert(0, Trial(name="Vote", algorithm="VotingEnsemble", score=value, seconds=0.0, detail=detail))
+            rows.insert(0, Trial(name=VOTE, algorithm="VotingEnsemble", score=value, seconds=0.0, detail=detail))
         return tuple(rows)
+
+
+def single(good: list[Tried]) -> Vote:
+    """The best trial alone."""
+    return Vote(members=(0,), weights=(1.0,), score=good[0].worth or 0.0)
 
 
 def score_of(value: float, metric: str) -> float:

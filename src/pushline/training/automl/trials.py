@@ -19,6 +19,8 @@ from pushline.training.metrics import natural, score
 Floats = np.ndarray[Any, Any]
 BEHIND = 0.02  # of the best's score: how far behind on the first fold a proposal is abandoned
 NEVER = float("inf")
+WHOLE_SECONDS = 3600.0  # that any fit may take
+PATIENT_FIT = 60.0  # seconds that a fit may take however short the search is: a slow first model is better than none
 KEPT = 16  # trials whose predictions are kept for the vote
 
 
@@ -63,6 +65,8 @@ class Trials:
 
     @property
     def threads(self) -> int:
+        if self.settings.max_trials is not None:
+            return 1  # some libraries add up in another order on more
         return max(1, (self.settings.threads or cores()) // self.pool.size)
 
     def job(self, candidate: Candidate, fold: int, *, treatment: str | None = None, share: float | None = None) -> Job:
@@ -98,7 +102,7 @@ class Trials:
 
         `seen` is told of each candidate that has ended well, with its score.
         """
-        limit = self.settings.trial_seconds or NEVER
+        limit = min(self.settings.trial_seconds or NEVER, longest_fit(self.settings.seconds))
         parts: list[dict[int, Any]] = [{} for _ in candidates]
         seconds = [0.0 for _ in candidates]
         faults: dict[int, tuple[State, str]] = {}
@@ -163,6 +167,11 @@ class Trials:
         for key, candidate in candidates.items():
             self.pool.submit(key, self.job(candidate, WHOLE), seconds)
         return {outcome.key: outcome for outcome in self.pool.outcomes(lambda: NEVER)}
+
+
+def longest_fit(seconds: float) -> float:
+    """How long one fit may take in a search of so many seconds: one that hangs ends there, and the others have their turn."""
+    return min(max(PATIENT_FIT, seconds / 4), WHOLE_SECONDS)
 
 
 def row_of(candidate: Candidate, value: float | None, seconds: float, state: State, detail: str) -> Trial:

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import math
 import os
 import resource
 import signal
@@ -82,18 +83,30 @@ def fit(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...], 
 
     learn = np.ones(len(labels), dtype=bool) if job.fold == WHOLE else folds != job.fold
     if job.share < 1:
-        learn &= np.random.default_rng(job.seed).random(len(labels)) < job.share
+        learn = some_of(learn, labels, job.share, job.seed)
     estimator = build(job.candidate, seed=job.seed, threads=job.threads, kinds=kinds)
     rows, answers, weights = treated(job.treatment, matrix[learn], labels[learn], kinds, job.seed)
+    present, answers = np.unique(answers, return_inverse=True)  # a class of very few rows may have none outside this fold
     estimator.fit(rows, answers, **({} if weights is None else {"sample_weight": weights}))
     if job.fold != WHOLE:
-        probabilities = estimator.predict_proba(matrix[folds == job.fold])
-        return Fitted(seconds=time.monotonic() - started, probabilities=probabilities.astype(np.float32))
+        probabilities = np.zeros((int(np.sum(folds == job.fold)), classes), dtype=np.float32)
+        probabilities[:, present] = estimator.predict_proba(matrix[folds == job.fold])
+        return Fitted(seconds=time.monotonic() - started, probabilities=probabilities)
     return Fitted(
         seconds=time.monotonic() - started,
         probabilities=estimator.predict_proba(np.asarray(matrix[:CHECKED_ROWS])).astype(np.float32),
         part=part_of(estimator, classes),
     )
+
+
+def some_of(learn: Any, labels: Any, share: float, seed: int) -> Any:
+    """The share of the rows in the mask `learn`, of every class alike and at least one, as a mask."""
+    drawn = np.random.default_rng(seed).random(len(labels))
+    kept = np.zeros(len(labels), dtype=bool)
+    for name in np.unique(labels[learn]):
+        rows = np.flatnonzero(learn & (labels == name))
+        kept[rows[np.argsort(drawn[rows], kind="stable")[: math.ceil(share * len(rows))]]] = True
+    return kept
 
 
 CHECKED_ROWS = 20_000  # of the training rows: on these the graph is held against the library
