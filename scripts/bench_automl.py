@@ -318,7 +318,7 @@ def difference(pairs: list[float]) -> str:
     if len(pairs) < 2:
         return f"{pairs[0]:+.4f}" if pairs else ""
     half = t.ppf(0.975, len(pairs) - 1) * np.std(pairs, ddof=1) / np.sqrt(len(pairs))
-    return f"{np.mean(pairs):+.4f} ± {half:.4f}"
+    return f"{round(np.mean(pairs), 4) + 0.0:+.4f} ± {half:.4f}"  # no -0.0000
 
 
 def gained(lines: list[dict[str, Any]], method: str, other: str, figure: str, *, after: bool) -> list[float]:
@@ -340,14 +340,16 @@ def verdict(lines: list[dict[str, Any]]) -> str:
             if not ahead:
                 continue
             best = max(ahead, key=lambda method, ahead=ahead: ahead[method])  # type: ignore[misc]
-            how = "comes first" if ahead[best] <= 0 else "is within noise of the first" if within_noise(others[best]) else "is not first"
+            place = "ahead" if ahead[best] <= 0 else "behind"
+            how = f"{place}, within noise" if within_noise(others[best]) else place
             said.append(
-                f"{task} what is known after, {name}: Pushline at 60 s {how}. "
-                f"The best of the peers is {METHODS[best][0]}; minus ours: {difference(others[best])}."
+                f"{task} what is known after, {name}: Pushline at 60 s is {how}, of the best of its peers, {METHODS[best][0]}; "
+                f"that minus ours: {difference(others[best])}."
             )
-    for figure, name in (("average_precision", "average precision"), ("log_loss", "log loss")):
-        if pairs := gained(lines, "ours_15", "flaml_60", figure, after=False):
-            said.append(f"Without what is known after, {name}: Pushline at 15 s minus FLAML at 60 s: {difference(pairs)}.")
+    for other in ("flaml_60", REFERENCE):
+        for figure, name in (("average_precision", "average precision"), ("log_loss", "log loss")):
+            if pairs := gained(lines, "ours_15", other, figure, after=False):
+                said.append(f"Without what is known after, {name}: Pushline, 15 s minus {METHODS[other][0]}: {difference(pairs)}.")
     own = [line for line in lines if line["method"] in ("ours_15", REFERENCE)]
     if own:
         size, wait = max(line["size_mb"] for line in own), max(line["latency_ms"] for line in own)
