@@ -106,8 +106,8 @@ class Trial(Part, frozen=True, kw_only=True):
     algorithm: str
     score: float | None  # of the metric, out of fold; None where the trial failed
     seconds: float
-    # abandoned: so far behind the best on the first fold that the others were not tried
-    state: Literal["ok", "failed", "timeout", "out of memory", "abandoned"] = "ok"
+    # abandoned: so far behind the best on the first fold that the others were not tried; unfinished: the search ended first
+    state: Literal["ok", "failed", "timeout", "out of memory", "abandoned", "unfinished"] = "ok"
     detail: str = ""
 
 

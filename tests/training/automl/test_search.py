@@ -201,6 +201,7 @@ def test_the_time_is_kept_and_the_curve_shows_what_it_bought(algorithms):
     algorithms(*quick())
     found = Table().search(limits(max_trials=None, seconds=4.0))
     assert found.seconds < 8
+    assert {one.state for one in found.leaderboard} <= {"ok", "abandoned", "unfinished"}
     times, scores = zip(*found.curve, strict=True)
     assert list(times) == sorted(times)
     assert list(scores) == sorted(scores)

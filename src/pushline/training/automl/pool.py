@@ -17,7 +17,7 @@ from msgspec import Struct
 from pushline.errors import StepFailed
 from pushline.training.automl.worker import READY, Fitted, Job, serve
 
-State = Literal["ok", "failed", "timeout", "out of memory", "abandoned"]
+State = Literal["ok", "failed", "timeout", "out of memory", "abandoned", "unfinished"]
 GIGABYTE = 1 << 30
 LOOK = 0.2  # seconds between two looks at the memory of the workers
 # Loaded once, before the first fork: a new worker then starts in milliseconds. None of them has run a parallel region by

@@ -145,7 +145,7 @@ class Trials:
     def tried(self, candidate: Candidate, parts: dict[int, Any], seconds: float, fault: tuple[State, str] | None) -> Tried:
         complete = fault is None and len(parts) == len(self.plan.folds)
         if not complete:
-            state, detail = fault or ("timeout", "the time of the search was over")
+            state, detail = fault or ("unfinished", "the search ended first")
             return Tried(candidate=candidate, row=row_of(candidate, None, seconds, state, detail))
         worth, first = self.worth(parts), self.worth({self.plan.folds[0]: parts[self.plan.folds[0]]})
         row = row_of(candidate, natural(self.settings.metric, worth), seconds, "ok", described(candidate))
