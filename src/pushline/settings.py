@@ -5,10 +5,11 @@ A variable names its setting in capitals, two underscores between the parts:
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -46,7 +47,7 @@ class Training(Settings, frozen=True, kw_only=True):
     use_known_after: Annotated[
         bool, Meta(description="train on columns known only after the event: leakage, to compare with published figures")
     ] = False
-    seed: Annotated[int, Meta(description="of everything random in training")] = 7
+    seed: Annotated[int, Meta(ge=0, lt=2**32, description="of everything random in training")] = 7
 
 
 class Promotion(Settings, frozen=True, kw_only=True):
@@ -193,9 +194,28 @@ def read(table: dict[str, Any], source: str, *, strict: bool) -> PushlineSetting
     except msgspec.ValidationError as error:
         raise SettingsError(
             f"A setting is wrong in {source}.",
-            why=f"{error}.",
+            why=f"{error}.{choices(str(error))}",
             do="See the table of settings in docs/settings.md for names, types and ranges.",
         ) from error
+
+
+def choices(error: str) -> str:
+    """What a setting of few values accepts, for the message of an error that names its place; else nothing."""
+    found = re.search(r"at `\$\.([\w.]+)`", error)
+    kind: Any = PushlineSettings
+    for name in found[1].split(".") if found else ():
+        kind = next((field.type for field in msgspec.structs.fields(kind) if field.encode_name == name), None)
+        if not isinstance(kind, type):
+            break
+    values = literals(kind)
+    return f" It may be {', '.join(values)}." if values else ""
+
+
+def literals(kind: Any) -> list[str]:
+    """The values of the literals in a type."""
+    if get_origin(kind) is Literal:
+        return [str(value) for value in get_args(kind)]
+    return [value for part in get_args(kind) for value in literals(part)]
 
 
 def seconds(text: str) -> float:

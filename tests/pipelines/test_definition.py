@@ -73,6 +73,13 @@ def test_overrides_put_values_at_dotted_places_of_the_file(telling: Path) -> Non
     assert load_pipeline(telling, {"inputs.count": 9}).inputs["count"] == 9
 
 
+def test_a_limit_that_automl_does_not_know_is_refused_with_those_it_knows(repo: Path) -> None:
+    with pytest.raises(SettingsError, match=r"jobs\.automl\.limits") as refused:
+        load_pipeline(repo / "pipelines" / "train.yml", {"jobs.automl.limits.timeout_minuts": 5})
+    assert "timeout_minuts" in refused.value.why
+    assert "timeout_minutes" in refused.value.why
+
+
 def test_an_automl_node_runs_as_our_own_automl_here(repo: Path) -> None:
     automl = load_pipeline(repo / "pipelines" / "train.yml").jobs["automl"]
     assert automl.automl

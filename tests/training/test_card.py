@@ -128,3 +128,4 @@ def test_three_classes_have_a_card_without_a_threshold():
     assert "most probable one is the answer" in section(card, "Threshold")
     assert section(card, "Calibration").count("Predicted probability of") == 3
     assert "| Positive |" not in section(card, "Groups")
+    assert "threshold" not in section(card, "Intended use") + section(card, "The rare class")

@@ -32,6 +32,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "learned": shops(2000, 1),
         "new": new,
         "broken": pd.concat([new, new.head(7).assign(basket=-1.0)]),
+        "all broken": new.assign(basket=-1.0),
         "one class": new[new["outcome"] == "left"],
         "unlabelled": new.drop(columns="outcome"),
     }
@@ -89,6 +90,9 @@ def test_rows_that_break_the_contract_are_counted_and_left_out(judged: Judge):
 def test_what_can_not_be_judged_is_refused(judged: Judge):
     with pytest.raises(DataError, match="can't judge a model"):
         judged("one class")
+    with pytest.raises(DataError) as broken:
+        judged("all broken")
+    assert "1,500 rows: basket" in broken.value.why
     with pytest.raises(CriticalFindings, match="not a labelled table") as refused:
         judged("unlabelled")
     assert "outcome" in refused.value.why

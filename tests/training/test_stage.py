@@ -107,7 +107,8 @@ def test_the_metric_is_the_nodes_where_the_settings_name_none(project: Project) 
         (("--keep-best",), {"PUSHLINE_TARGET": "aci"}, "can't be ended with the best model so far"),
         (("--budget", "soon"), {}, "'soon' is not a duration"),
         ((), {"PUSHLINE_TRAINING__OBJECTIVE": "f2"}, "'f2' is not an objective"),
-        ((), {"PUSHLINE_TRAINING__METRIC": "gini"}, "gini"),
+        ((), {"PUSHLINE_TRAINING__METRIC": "gini"}, "It may be average_precision, roc_auc, accuracy, log_loss."),
+        ((), {"PUSHLINE_TRAINING__SEED": str(2**32)}, "seed"),
     ],
 )
 def test_a_setting_that_means_nothing_stops_before_anything_runs(project: Project, run_pushline: Run, arguments, env, why) -> None:

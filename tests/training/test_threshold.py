@@ -56,7 +56,22 @@ def test_the_threshold_lies_between_two_scores_and_is_a_float32():
 
 
 @pytest.mark.parametrize(
-    "text", ["f2", "fbeta", "fbeta:0", "fbeta:x", "precision", "precision:0", "precision:1.2", "recall:-1", "f1:2", ""]
+    "text",
+    [
+        "f2",
+        "fbeta",
+        "fbeta:0",
+        "fbeta:x",
+        "fbeta:inf",
+        "fbeta:nan",
+        "fbeta:1e200",
+        "precision",
+        "precision:0",
+        "precision:1.2",
+        "recall:-1",
+        "f1:2",
+        "",
+    ],
 )
 def test_an_objective_that_is_none_is_refused_with_the_list(text):
     with pytest.raises(SettingsError, match="not an objective") as refused:

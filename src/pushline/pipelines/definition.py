@@ -21,6 +21,10 @@ ValueType = Literal["string", "number", "integer", "boolean"]
 PATH_TYPES = frozenset({"uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model"})
 
 BINDING = re.compile(r"\$\{\{\s*([A-Za-z0-9_.\-]+)\s*\}\}")
+AUTOML_LIMITS = {
+    "enable_early_termination", "exit_score", "max_concurrent_trials", "max_cores_per_trial", "max_nodes", "max_trials", "timeout_minutes",
+    "trial_timeout_minutes",
+}  # fmt: skip
 AUTOML_DATA = ("training_data", "validation_data", "test_data")
 
 T = TypeVar("T")
@@ -291,6 +295,13 @@ def _job(name: str, node: dict[str, Any], file: Path, inputs: Mapping[str, Any])
 def _automl_job(name: str, node: dict[str, Any], file: Path, inputs: Mapping[str, Any]) -> Job:
     """Pushline's own AutoML in the place of the node: data, limits and training settings from it, the rest from the pipeline's inputs."""
     component = load_component((file.parent / "components" / "automl.yml").resolve())
+    unknown = set(node.get("limits") or {}) - AUTOML_LIMITS
+    if unknown:
+        raise SettingsError(
+            f"{file.name}: jobs.{name}.limits can't run here.",
+            why=f"{', '.join(sorted(unknown))}: no limit of AutoML; these are {', '.join(sorted(AUTOML_LIMITS))}.",
+            do="Correct the name.",
+        )
     bound: dict[str, Source] = {key: _source(node[key], file, f"jobs.{name}.{key}") for key in AUTOML_DATA if key in node}
     fields = {**node, **(node.get("limits") or {}), **(node.get("training") or {})}
     for key in component.inputs:

@@ -49,7 +49,7 @@ class BestModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     folds: int = 0
     judged_folds: int = 0  # on how many of them models were judged
     seed: int = 0
-    budget: float | None = None  # seconds that the search was given; None where its trials were counted, or it was not ours
+    budget: float | None = None  # seconds that limited the search; None where its trials were counted, or it was not ours
 
 
 def write_best_model(folder: Path, best: BestModel, model: bytes, labels: Codes, probabilities: Any) -> None:

@@ -102,7 +102,7 @@ def heading(evaluation: Evaluation, contract: Contract, origin: Origin, *, use_k
     if worthless(evaluation):
         seen, nothing = evaluation.metrics[evaluation.metric], evaluation.baseline[evaluation.metric]
         lines.append(
-            f"> **This model is worthless.** Its {NAMES[evaluation.metric].lower()} of {interval(seen)} can't be told from "
+            f"> **This model is worthless.** Its {spoken(evaluation.metric)} of {interval(seen)} can't be told from "
             f"{nothing:.4f}, what a score that knows nothing reaches on the same rows. Do not release it."
         )
     lines.append(contract.description)
@@ -112,11 +112,16 @@ def heading(evaluation: Evaluation, contract: Contract, origin: Origin, *, use_k
 def intended_use(contract: Contract, *, use_known_after: bool) -> str:
     label = contract.label
     goal = f"estimates the probability of `{contract.positive}`" if contract.positive else "estimates the probability of each class"
+    use = (
+        "It ranks rows and, with the threshold below, selects some of them."
+        if contract.positive
+        else "The most probable one is its answer."
+    )
     after = [] if use_known_after else [column for column in contract.columns if column.known == "after"]
     lines = [
         "## Intended use",
         f"For a row as the contract describes it, the model {goal} of `{label.name}` ({label.description or 'the label'}). "
-        "It ranks rows and, with the threshold below, selects some of them. It answers for rows like those it was trained on.",
+        f"{use} It answers for rows like those it was trained on.",
         "Not for decisions about a person that no person reviews, for tables of another origin, or for rows whose columns were "
         "measured in another way than the contract says.",
     ]
@@ -207,7 +212,7 @@ def importance_section(evaluation: Evaluation) -> str:
         return ""
     rows = [(f"`{one.column}`", f"{one.fall:.4f}", f"{one.spread:.4f}") for one in evaluation.importance[:SHOWN_COLUMNS]]
     text = (
-        f"How much worse {NAMES[evaluation.metric].lower()} gets on the hold-out when a column is shuffled. "
+        f"How much worse {spoken(evaluation.metric)} becomes on the hold-out when a column is shuffled. "
         "It says what the model uses, not what causes what."
     )
     return f"## What the model uses\n\n{text}\n\n" + table(("Column", "Worse by", "Spread"), rows)
@@ -242,10 +247,11 @@ def comparison(best: BestModel) -> str:
 
 def treatments_section(evaluation: Evaluation, best: BestModel) -> str:
     if not evaluation.treatments:
+        work = "" if evaluation.threshold is None else "the threshold does that work, and "
         return (
             ""
             if best.imbalance != "none" or not best.folds
-            else "## The rare class\n\nNot resampled and not weighted: the threshold does that work, and probabilities stay true."
+            else f"## The rare class\n\nNot resampled and not weighted: {work}probabilities stay true."
         )
     names = list(evaluation.treatments[0].metrics)
     rows = [(one.name, *(f"{one.metrics[name]:.4f}" for name in names)) for one in evaluation.treatments]
@@ -287,10 +293,16 @@ def reproduction(best: BestModel, origin: Origin, *, objective: str, use_known_a
     ]
     if best.stopped.startswith(ENDED_BY_TIME):
         lines.append(
-            "The search ended because " + best.stopped + ", so another run may make other trials: figures agree within their intervals, "
-            "not to the digit. With `max_trials` in pipelines/train.yml they do."
+            f"The search ended because {best.stopped}, so another run may make other trials: figures agree within their intervals, "
+            "not to the digit. They agree to the digit where `max_trials` in pipelines/train.yml is reached before the time is over."
         )
     return "\n\n".join(lines)
+
+
+def spoken(metric: str) -> str:
+    """A metric's name inside a sentence."""
+    name = NAMES[metric]
+    return name if name[:2].isupper() else name[0].lower() + name[1:]
 
 
 def interval(one: Interval) -> str:

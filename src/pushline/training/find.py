@@ -32,7 +32,7 @@ def find_model(
     `stop`: asked now and then; once it says yes, the best so far is the result.
     """
     warm_up()  # the workers load their libraries while we encode
-    from pushline.training.automl.search import search
+    from pushline.training.automl.search import TIME_WAS_OVER, search
 
     encoding: Encoding = encoding_of(contract.features(use_known_after=use_known_after))
     labels = class_codes(contract, frame[contract.label.name])
@@ -63,6 +63,6 @@ def find_model(
         folds=settings.folds,
         judged_folds=len(found.plan.folds),
         seed=settings.seed,
-        budget=settings.seconds if settings.max_trials is None else None,
+        budget=settings.seconds if settings.max_trials is None or found.stopped.startswith(TIME_WAS_OVER) else None,
     )
     return best, found.model, labels[found.rows], found.probabilities

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pushline.data.contract import Contract
 from pushline.data.reading import read_file
@@ -59,7 +59,7 @@ def judge(project: Project, store: "ModelStore", file: Path, version: str | None
     frame = table_of(file, contract)
     reasons = reasons_of(frame, contract, once=False)
     judged = frame[reasons == ""].reset_index(drop=True)
-    refuse_one_class(judged, contract, file)
+    refuse_one_class(judged, contract, file, rejected_of(reasons))
     metric = found.tags.get("metric") or DEFAULT_METRIC
     model = (folder / MATRIX).read_bytes()
     tell(f"Judging {len(judged):,} rows.")
@@ -67,8 +67,7 @@ def judge(project: Project, store: "ModelStore", file: Path, version: str | None
     place = project.build / PLACE / EVALUATION
     write_json(place, seen)
     learned = known_version(file) in {scoring.data_version, *found.tags.get(FILES, "").split(",")} - {""}
-    rejected = {str(reason): int(count) for reason, count in reasons[reasons != ""].value_counts().items()}
-    return judged_version(found, file, seen, rejected, place, learned=learned)
+    return judged_version(found, file, seen, rejected_of(reasons), place, learned=learned)
 
 
 def judged_version(
@@ -129,14 +128,19 @@ def table_of(file: Path, contract: Contract) -> "pd.DataFrame":
     )
 
 
-def refuse_one_class(judged: "pd.DataFrame", contract: Contract, file: Path) -> None:
+def rejected_of(reasons: "pd.Series[Any]") -> dict[str, int]:
+    """How many rows break the contract, by reason."""
+    return {str(reason): int(count) for reason, count in reasons[reasons != ""].value_counts().items()}
+
+
+def refuse_one_class(judged: "pd.DataFrame", contract: Contract, file: Path, rejected: dict[str, int]) -> None:
     if judged[contract.label.name].nunique() < 2:
+        broken = "; ".join(f"{count:,} rows: {reason}" for reason, count in rejected.items())
+        none = f"No row keeps the contract: {broken}." if broken else "It has no row."
         raise DataError(
             f"{file.name} can't judge a model.",
-            why=f"Of its rows that keep the contract, {len(judged)}, all are of one class."
-            if len(judged)
-            else "No row keeps the contract.",
-            do="Bring rows of every class.",
+            why=f"Of its rows that keep the contract, {len(judged)}, all are of one class." if len(judged) else none,
+            do="Bring rows of every class that keep the contract the model was trained under.",
         )
 
 

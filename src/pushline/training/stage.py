@@ -1,6 +1,5 @@
 """The train stage: run the pipeline file, keep what it left, log it."""
 
-import math
 import os
 import shutil
 import signal
@@ -100,7 +99,7 @@ def run_where_the_target_is(
     project: Project,
     settings: PushlineSettings,
     inputs: dict[str, Scalar | Path],
-    overrides: dict[str, int],
+    overrides: dict[str, float],
     *,
     attach: bool,
     tell: Tell,
@@ -163,9 +162,9 @@ def metric_of(project: Project, training: Training) -> str:
     return primary_metric(named) if named else SearchSettings().metric
 
 
-def overrides_of(budget: str | None) -> dict[str, int]:
-    """A budget that was asked for is also the node's limit, in whole minutes as Azure counts them."""
-    return {} if budget is None else {"jobs.automl.limits.timeout_minutes": math.ceil(seconds(budget) / 60)}
+def overrides_of(budget: str | None) -> dict[str, float]:
+    """A budget that was asked for is also the node's limit, however its trials are counted."""
+    return {} if budget is None else {"jobs.automl.limits.timeout_minutes": seconds(budget) / 60}
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pushline.errors import SettingsError
 from pushline.training.metrics import ranked
 
 Floats = np.ndarray[Any, Any]
-KINDS = ("f1", "fbeta", "precision", "recall")
+LARGEST_BETA = 100.0  # beyond it the F-score is recall, to the digit
 
 
 class Objective(Struct, frozen=True, kw_only=True):
@@ -41,12 +41,12 @@ def parse_objective(text: str) -> Objective:
         number = float(value) if value else 1.0
     except ValueError:
         number = -1.0
-    fits = (kind == "f1" and not value) or (kind == "fbeta" and value and number > 0)
+    fits = (kind == "f1" and not value) or (kind == "fbeta" and value and 0 < number <= LARGEST_BETA)
     fits = fits or (kind in ("precision", "recall") and bool(value) and 0 < number <= 1)
     if not fits:
         raise SettingsError(
             f"{text!r} is not an objective for the threshold.",
-            why="The objectives are f1, fbeta:B (B above 0), precision:P and recall:R (between 0 and 1).",
+            why="The objectives are f1, fbeta:B (B above 0, at most 100), precision:P and recall:R (between 0 and 1).",
             do="Correct `objective` in [tool.pushline.training], for example to f1, fbeta:2, precision:0.6 or recall:0.8.",
         )
     return Objective(kind=kind, value=number)

@@ -29,6 +29,7 @@ from pushline.training.metrics import natural, score
 Floats = np.ndarray[Any, Any]
 Tell = Callable[[str], None]
 MEMBERS = 6  # of a vote at most: the served model stays small
+TIME_WAS_OVER = "the time was over"
 PATIENCE = 40  # trials without a better one before an early stop
 TOLERANCE = 1e-5  # between the library's probabilities and the graph's
 COUNTED_WIDTH = 2  # candidates at once where trials are counted, on any machine: what is proposed next hangs on it
@@ -99,7 +100,7 @@ class Search:
         self.tried: list[Tried] = []
         self.curve: list[tuple[float, float]] = []
         self.shown = 0
-        self.stopped = "the time was over"
+        self.stopped = TIME_WAS_OVER
         for name, values in (("matrix", matrix), ("labels", labels), ("folds", self.folds)):
             np.save(folder / f"{name}.npy", values)
 
@@ -161,7 +162,7 @@ class Search:
             self.stopped = f"{PATIENCE} trials brought nothing better"
             return True
         if time.monotonic() > self.deadline - self.reserve():
-            self.stopped = "the time was over" + (f" after {done} of {settings.max_trials} trials" if settings.max_trials else "")
+            self.stopped = TIME_WAS_OVER + (f" after {done} of {settings.max_trials} trials" if settings.max_trials else "")
             return True
         return False
 

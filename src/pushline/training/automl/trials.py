@@ -203,4 +203,7 @@ def without(tried: Tried, why: str) -> Tried:
 
 def nothing_found(tried: list[Tried]) -> StepFailed:
     seen = "; ".join(f"{one.row.name}: {one.row.state}, {one.row.detail}" for one in tried[:3]) or "no trial ended within the time"
-    return StepFailed("AutoML found no model.", why=f"{seen}.", do="Give it more time with `pushline train --budget`, or look at the data.")
+    limited = any(one.row.state == "timeout" for one in tried)
+    raised = "Raise `trial_timeout_minutes` in pipelines/train.yml, give" if limited else "Give"
+    do = f"{raised} it more time with `pushline train --budget`, or look at the data."
+    return StepFailed("AutoML found no model.", why=f"{seen}.", do=do)
