@@ -311,14 +311,20 @@ def table_of(lines: list[dict[str, Any]], *, after: bool) -> str:
 
 
 def difference(pairs: list[float]) -> str:
-    """The mean of paired differences with its 95 % interval by Student's t."""
+    """The mean of paired differences with its 95 % interval."""
     import numpy as np
-    from scipy.stats import t
 
     if len(pairs) < 2:
         return f"{pairs[0]:+.4f}" if pairs else ""
-    half = t.ppf(0.975, len(pairs) - 1) * np.std(pairs, ddof=1) / np.sqrt(len(pairs))
-    return f"{round(np.mean(pairs), 4) + 0.0:+.4f} ± {half:.4f}"  # no -0.0000
+    return f"{round(np.mean(pairs), 4) + 0.0:+.4f} ± {half_interval(pairs):.4f}"  # no -0.0000
+
+
+def half_interval(pairs: list[float]) -> float:
+    """Half the width of the 95 % interval of the mean by Student's t; of one pair nobody knows it."""
+    import numpy as np
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, len(pairs) - 1) * np.std(pairs, ddof=1) / np.sqrt(len(pairs))) if len(pairs) > 1 else float("inf")
 
 
 def gained(lines: list[dict[str, Any]], method: str, other: str, figure: str, *, after: bool) -> list[float]:
@@ -341,7 +347,7 @@ def verdict(lines: list[dict[str, Any]]) -> str:
                 continue
             best = max(ahead, key=lambda method, ahead=ahead: ahead[method])  # type: ignore[misc]
             place = "ahead" if ahead[best] <= 0 else "behind"
-            how = f"{place}, within noise" if within_noise(others[best]) else place
+            how = f"{place}, within noise" if abs(ahead[best]) <= half_interval(others[best]) else place
             said.append(
                 f"{task} what is known after, {name}: Pushline at 60 s is {how}, of the best of its peers, {METHODS[best][0]}; "
                 f"that minus ours: {difference(others[best])}."
@@ -355,14 +361,6 @@ def verdict(lines: list[dict[str, Any]]) -> str:
         size, wait = max(line["size_mb"] for line in own), max(line["latency_ms"] for line in own)
         said.append(f"The largest model that Pushline served has {size:.2f} MB, the slowest answers a row in {wait:.3f} ms (median).")
     return "\n".join(f"- {sentence}" for sentence in said)
-
-
-def within_noise(pairs: list[float]) -> bool:
-    """Whether the 95 % interval of the mean difference holds 0; of one pair nobody knows."""
-    import numpy as np
-    from scipy.stats import t
-
-    return len(pairs) < 2 or bool(abs(np.mean(pairs)) <= t.ppf(0.975, len(pairs) - 1) * np.std(pairs, ddof=1) / np.sqrt(len(pairs)))
 
 
 def write_page(lines: list[dict[str, Any]]) -> None:

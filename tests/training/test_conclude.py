@@ -17,6 +17,7 @@ from pushline.training.best_model import BestModel, read_best_model
 from pushline.training.export import predict
 from training.test_card import rows_of, section
 
+pytestmark = pytest.mark.example  # two classes, and columns that are marked sensitive
 FIGURES = {
     "Average precision": lambda truth, chance, said: reference.average_precision_score(truth, chance),
     "ROC AUC": lambda truth, chance, said: reference.roc_auc_score(truth, chance),

@@ -16,6 +16,16 @@ EVERY = [
     for algorithm in ALGORITHMS.values()
     for number, parameters in enumerate(algorithm.portfolio)
 ]
+EDGES = [  # of what is searched
+    pytest.param(
+        algorithm,
+        {**algorithm.portfolio[0], **{name: getattr(span, edge) for name, span in algorithm.space.items()}},
+        id=f"{algorithm.name}-{edge}",
+        marks=pytest.mark.slow,
+    )
+    for algorithm in ALGORITHMS.values()
+    for edge in ("low", "high")
+]
 TOLERANCE = 1e-5
 
 
@@ -32,7 +42,7 @@ def difference(estimator, learn, answers, judge, classes):
     return np.abs(native - served).max(), int(np.sum(native.argmax(axis=1) != served.argmax(axis=1)))
 
 
-@pytest.mark.parametrize(("algorithm", "parameters"), EVERY)
+@pytest.mark.parametrize(("algorithm", "parameters"), EVERY + EDGES)
 @pytest.mark.parametrize("classes", [2, 3])
 def test_the_graph_answers_as_the_library_with_missing_values_and_unseen_codes(algorithm, parameters, classes):
     contract = odd_contract(classes=classes)
@@ -57,33 +67,16 @@ def test_the_graph_answers_as_the_library_on_the_whole_hold_out(algorithm, param
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("edge", ["low", "high"])
-@pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=lambda one: one.name)
-def test_the_graph_answers_as_the_library_at_the_edges_of_what_is_searched(algorithm, classes, edge):
-    contract = odd_contract(classes=classes)
-    encoding = encoding_of(contract.features())
-    learn, judge = odd_table(900, 1, classes=classes), odd_table(900, 2, classes=classes, missing=0.4)
-    parameters = {**algorithm.portfolio[0], **{name: getattr(span, edge) for name, span in algorithm.space.items()}}
-    kinds = tuple(column.kind for column in encoding.columns)
-    estimator = build(candidate_of(algorithm, parameters), seed=3, threads=1, kinds=kinds)
-    labels = class_codes(contract, learn["outcome"])
-    largest, flips = difference(estimator, encode_frame(encoding, learn), labels, encode_frame(encoding, judge), classes)
-    assert largest <= TOLERANCE
-    assert flips == 0
-
-
-@pytest.mark.slow
 def test_a_vote_of_every_algorithm_answers_as_the_libraries_on_the_whole_hold_out(real_split: RealSplit):
-    natives, parts = [], []
+    natives, parts, classes = [], [], len(real_split.contract.classes)
     for algorithm in ALGORITHMS.values():
         estimator = build(candidate_of(algorithm, algorithm.portfolio[0]), seed=3, threads=1, kinds=real_split.kinds)
         estimator.fit(real_split.matrix, real_split.labels)
         natives.append(estimator.predict_proba(real_split.held_matrix))
-        parts.append(part_of(estimator, 2))
+        parts.append(part_of(estimator, classes))
     weights = np.arange(1, len(parts) + 1) / sum(range(1, len(parts) + 1))
     native = sum(weight * one for weight, one in zip(weights, natives, strict=True))
-    graph = matrix_graph(parts, weights.tolist(), Calibration(), columns=real_split.matrix.shape[1], classes=2)
+    graph = matrix_graph(parts, weights.tolist(), Calibration(), columns=real_split.matrix.shape[1], classes=classes)
     served = predict(graph.SerializeToString(), real_split.held_matrix)
     assert np.abs(native - served).max() <= TOLERANCE
     for threshold in (0.1, 0.2, 0.3, 0.5):

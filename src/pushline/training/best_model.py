@@ -24,6 +24,7 @@ from pushline.serving.model_folder import MATRIX
 AUTOML = "automl.json"
 OUT_OF_FOLD = "out_of_fold.npz"
 LEADERBOARD = "leaderboard.json"
+TIME_WAS_OVER, INTERRUPTED = "the time was over", "it was interrupted"  # how `stopped` begins where the clock had a part in it
 
 
 class BestModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ from typing import Any
 from pushline.data.contract import Contract
 from pushline.evaluation import Evaluation
 from pushline.results import VOTE, Interval
-from pushline.training.best_model import BestModel
+from pushline.training.best_model import INTERRUPTED, TIME_WAS_OVER, BestModel
 from pushline.training.evaluate import worthless
 from pushline.training.export import Origin
 from pushline.training.threshold import Chosen
@@ -27,7 +27,6 @@ NAMES = {
     "share_predicted": "Share of rows selected",
 }
 SHOWN_TRIALS = 12
-ENDED_BY_TIME = ("the time was over", "it was interrupted")  # how `BestModel.stopped` begins where the clock had a part in it
 SHOWN_COLUMNS = 10
 
 
@@ -291,7 +290,7 @@ def reproduction(best: BestModel, origin: Origin, *, objective: str, use_known_a
         f"At git revision `{origin.git_revision}`, with the data of `data.lock` (version `{origin.data_version}`) fetched and checked:",
         f"```sh\n{variables} pushline train{budget}\n```",
     ]
-    if best.stopped.startswith(ENDED_BY_TIME):
+    if best.stopped.startswith((TIME_WAS_OVER, INTERRUPTED)):
         lines.append(
             f"The search ended because {best.stopped}, so another run may make other trials: figures agree within their intervals, "
             "not to the digit. They agree to the digit where `max_trials` in pipelines/train.yml is reached before the time is over."

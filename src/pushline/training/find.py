@@ -8,7 +8,7 @@ from pushline.data.encoding import Encoding, encode_frame, encoding_of
 from pushline.data.labels import Codes, class_codes
 from pushline.training.automl.limits import SearchSettings
 from pushline.training.automl.pool import warm_up
-from pushline.training.best_model import BestModel
+from pushline.training.best_model import TIME_WAS_OVER, BestModel
 from pushline.training.features import compute, features_of
 from pushline.training.leakage import suspects_of
 
@@ -32,7 +32,7 @@ def find_model(
     `stop`: asked now and then; once it says yes, the best so far is the result.
     """
     warm_up()  # the workers load their libraries while we encode
-    from pushline.training.automl.search import TIME_WAS_OVER, search
+    from pushline.training.automl.search import search
 
     encoding: Encoding = encoding_of(contract.features(use_known_after=use_known_after))
     labels = class_codes(contract, frame[contract.label.name])

@@ -22,6 +22,7 @@ from pushline.training.automl.proposals import Proposals, portfolio
 from pushline.training.automl.treatments import compare
 from pushline.training.automl.trials import WHOLE_SECONDS, Plan, Trials, Tried, folds_of, nothing_found, thinned, without
 from pushline.training.automl.worker import CHECKED_ROWS
+from pushline.training.best_model import INTERRUPTED, TIME_WAS_OVER
 from pushline.training.features import Feature
 from pushline.training.graph import Calibration, Part, matrix_graph, size_of
 from pushline.training.metrics import natural, score
@@ -29,7 +30,6 @@ from pushline.training.metrics import natural, score
 Floats = np.ndarray[Any, Any]
 Tell = Callable[[str], None]
 MEMBERS = 6  # of a vote at most: the served model stays small
-TIME_WAS_OVER = "the time was over"
 PATIENCE = 40  # trials without a better one before an early stop
 TOLERANCE = 1e-5  # between the library's probabilities and the graph's
 COUNTED_WIDTH = 2  # candidates at once where trials are counted, on any machine: what is proposed next hangs on it
@@ -153,7 +153,7 @@ class Search:
         if best is None:
             return False
         if self.stop():
-            self.stopped = "it was interrupted"
+            self.stopped = INTERRUPTED
             return True
         if settings.exit_score is not None and (best.worth or 0.0) >= score_of(settings.exit_score, settings.metric):
             self.stopped = f"the exit score {settings.exit_score:g} was reached"
