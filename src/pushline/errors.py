@@ -13,6 +13,7 @@
     │   ├── DataUnavailable       no source gave the pinned file
     │   └── DataCorrupt           the bytes are not the ones that data.lock pins
     └── TargetError       4   a service or a target failed
+        ├── Busy                  another command is at work in the same place
         ├── StepFailed            a step of a pipeline ended badly
         ├── ModelUnreadable       a model folder is incomplete or damaged
         └── RegistryError         the model registry did not answer as it should
@@ -92,6 +93,10 @@ class TargetError(PushlineError):
     """A service or a target failed."""
 
     exit_code = 4
+
+
+class Busy(TargetError):
+    """Another command is at work in the same place."""
 
 
 class StepFailed(TargetError):
