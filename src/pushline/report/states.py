@@ -60,15 +60,24 @@ def outcomes(states: tuple[StageState, ...]) -> tuple[Outcome, ...]:
 
 
 def states_of(build: Path) -> tuple[StageState, ...]:
-    """Every stage in order; nothing is taken for done that has not left a result newer than its predecessor's."""
+    """Every stage in order; nothing is taken for done that has not left a result newer than its predecessor's.
+
+    A fetch that brought the same data again, as each job of a delivery does, makes nothing stale.
+    """
     states: list[StageState] = []
     newest: datetime | None = None
+    fetched: Fetched | None = None
     for name, kind in KINDS.items():
         state = state_of(build, name, kind)
-        made_at = state.result.made_at if state.result else None
-        if made_at and newest and made_at < newest:
-            state = msgspec.structs.replace(state, state="stale")
-        newest = made_at if made_at and (newest is None or made_at > newest) else newest
+        result = state.result
+        if isinstance(result, Fetched):
+            fetched = result
+        elif result is not None:
+            if isinstance(result, Checked | Trained) and fetched and result.data_version != fetched.data_version:
+                newest = max(newest or fetched.made_at, fetched.made_at)
+            if newest and result.made_at < newest:
+                state = msgspec.structs.replace(state, state="stale")
+            newest = max(newest or result.made_at, result.made_at)
         states.append(state)
     return tuple(states)
 
