@@ -6,7 +6,7 @@ from fake.loopback import TRAINING, Loopback
 
 from conftest import Command
 from pushline import results
-from pushline.project import Project
+from pushline.project import REVISION, Project
 from pushline.results import Checked, Trained, Trial
 from pushline.training.prepare import Counts
 
@@ -104,6 +104,12 @@ def test_azures_automl_gives_a_model_that_we_serve_and_its_trials(azure: Loopbac
     }
     assert node["training"]["enable_onnx_compatible_models"] is True
     assert node["training"]["enable_vote_ensemble"] is True
+    (aci.root / "README.md").write_text("A word corrected.\n")
+    (aci.root / REVISION).write_text("another-commit\n")
+    again = command("train", client=TRAINING, PUSHLINE_AZURE__ENGINE="azure", PUSHLINE_AZURE__BUDGET="20m")
+    assert again.code == 0, again.err
+    assert "used again" in again.err, "a commit that changes nothing of the training starts none"
+    assert results.load(aci.build, Trained).git_revision == trained.git_revision
 
 
 def test_a_model_without_onnx_stops_the_stage_and_names_the_setting(azure: Loopback, aci: Project, command: Command) -> None:

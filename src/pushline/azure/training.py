@@ -20,8 +20,8 @@ from pushline.azure.failures import asking, first_line
 from pushline.azure.pipeline import BEST_MODEL, STORE, document_of, load, place_of
 from pushline.azure.table import data_asset
 from pushline.errors import SettingsError, StepFailed, TargetError
-from pushline.files import cannot_write, content_hash
-from pushline.pipelines.fingerprint import fingerprint
+from pushline.files import cannot_write
+from pushline.pipelines.fingerprint import training_fingerprint
 from pushline.pipelines.runner import Ran, Step
 from pushline.project import Project
 from pushline.results import Scalar
@@ -57,21 +57,11 @@ class AzureTraining:
     @cached_property
     def mark(self) -> str:
         """The hash of everything that the outcome depends on."""
-        values = {
-            name: content_hash(value) if isinstance(value, Path) and name != "data" else str(value) for name, value in self.inputs.items()
-        }
-        values["data"] = str(self.inputs["data_version"])
-        return fingerprint(
-            {
-                "values": values,
-                "pipelines": content_hash(self.file.parent),
-                "code": content_hash(self.project.root / "src"),
-                "packages": content_hash(self.project.root / "requirements"),
-                "engine": self.settings.azure.engine,
-                "size": self.settings.azure.vm_size,
-                "concurrent": self.settings.azure.concurrent_trials,
-            }
-        )
+        azure = self.settings.azure
+        inputs = {**self.inputs, "data": str(self.inputs["data_version"])}
+        document = document_of(self.file, azure, {name: value for name, value in inputs.items() if not isinstance(value, Path)}, "")
+        held_back = document["inputs"].get("held_back")
+        return training_fingerprint(self.project.root, self.file, inputs, size=azure.vm_size, jobs=document["jobs"], held_back=held_back)
 
     @property
     def stem(self) -> str:

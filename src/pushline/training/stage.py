@@ -65,11 +65,12 @@ def train(
     leaderboard = kept(automl / LEADERBOARD, place / LEADERBOARD)
     best, *_ = read_best_model(automl)
     counts = read_counts(prepared)
+    revision = read_scoring(model).git_revision  # of the commit that trained it: a later one with the same code takes it as it is
     seen = load_evaluation(evaluation)
     run_id = store.log_training(
         parameters=parameters_of(settings, best, counts),
         metrics=metrics_of(seen, best),
-        tags=tags_of(project, contract, checked, best),
+        tags=tags_of(revision, contract, checked, best),
         dataset={"name": contract.name, "version": checked.data_version, "digest": checked.data_version, "source": Path(checked.file).name},
         model=model,
         artifacts={"evaluation": evaluation, "card": card, "leaderboard": leaderboard},
@@ -90,7 +91,7 @@ def train(
         card=str(card),
         data_version=checked.data_version,
         contract_hash=contract.hash,
-        git_revision=project.git_revision,
+        git_revision=revision,
         generated_sample=checked.generated_sample,
     )
 
@@ -225,9 +226,9 @@ def metrics_of(seen: Evaluation, best: BestModel) -> dict[str, float]:
     return {**metrics, f"out_of_fold_{best.metric}": abs(best.score)}
 
 
-def tags_of(project: Project, contract: Contract, checked: Checked, best: BestModel) -> dict[str, str]:
+def tags_of(revision: str, contract: Contract, checked: Checked, best: BestModel) -> dict[str, str]:
     return {
-        "git_revision": project.git_revision,
+        "git_revision": revision,
         "data_version": checked.data_version,
         "contract_hash": contract.hash,
         "generated_sample": str(checked.generated_sample).lower(),
