@@ -237,8 +237,20 @@ def test_pieces_hold_every_byte_once(tmp_path: Path, lines: list[str], monkeypat
     pieces = list(source.pieces())
     assert b"".join(piece.text for piece in pieces) == file.read_bytes()[source.body :]  # type: ignore[attr-defined]
     assert all(piece.text.count(b'"') % 2 == 0 for piece in pieces)
-    middle = pieces[len(pieces) // 2]
-    assert next(source.pieces(number=middle.number, start=middle.start, first=middle.first)) == middle
+
+
+def test_the_pieces_are_cut_at_the_same_places_wherever_a_job_begins(
+    tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushline.batch.source.PIECE_BYTES", 1000)
+    rng = random.Random(8)
+    text = "\n".join(line if rng.random() > 0.2 else f'"a\n{"x" * rng.randrange(3000)}",' + line for line in lines[:200])
+    file = tmp_path / "rows.csv"
+    file.write_text("\ufeff" + text, encoding="utf-8")
+    source = open_source(str(file), ",")
+    pieces = list(source.pieces())
+    for number, piece in list(enumerate(pieces))[::7]:
+        assert list(source.pieces(number=piece.number, start=piece.start, first=piece.first)) == pieces[number:]
 
 
 WORKER = """

@@ -43,7 +43,7 @@ class Source(Protocol):
     identity: str  # changes with the file
 
     def pieces(self, *, number: int = 0, start: int = 0, first: int = 0) -> Iterator[Piece]:
-        """The pieces from `start` on; a piece that was done before is never given again."""
+        """The pieces from `start` on, cut where they are cut from the beginning: a model may round otherwise in another batch."""
 
 
 def open_source(uri: str, delimiter: str) -> Source:
@@ -96,10 +96,10 @@ class CsvSource:
         position, line = (start, first) if start else (self.body, self.first)
         with self.system.open(self.path, "rb") as stream:
             stream.seek(position)
-            rest = b""
+            rest, at = b"", position
             while True:
-                read = stream.read(PIECE_BYTES)
-                text = rest + read
+                read = stream.read(PIECE_BYTES - (at - self.body) % PIECE_BYTES)  # up to a bound that counts from the first row
+                text, at = rest + read, at + len(read)
                 if not text:
                     return
                 cut = len(text) if not read else last_line_end(text)
