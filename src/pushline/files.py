@@ -34,6 +34,11 @@ def write_json(path: Path, value: Any, *, mode: int = 0o644) -> None:
     write_atomically(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n", mode=mode)
 
 
+def with_unknown(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+    """What another version wrote beside what this one knows stays in a file that is written again."""
+    return {**{name: value for name, value in old.items() if name not in new}, **new}
+
+
 def copy_atomically(source: Path, to: Path) -> None:
     """Put a copy of a file or a folder at `to`; an interruption leaves what was there before."""
     if source.is_dir():

@@ -17,9 +17,9 @@ LOOK_S = 0.02
 
 @contextmanager
 def locked(
-    file: Path, doing: str, *, wait_s: float = GRACE_S, waiting: Callable[[str], None] | None = None, also: str = ""
+    file: Path, doing: str = "", *, wait_s: float = GRACE_S, waiting: Callable[[str], None] | None = None, also: str = ""
 ) -> Iterator[int]:
-    """Hold `file`'s lock as `doing`; the descriptor that holds it.
+    """Hold `file`'s lock as `doing`, by default this command; the descriptor that holds it.
 
     Whoever comes second waits for `wait_s`, and `waiting` is told once who is waited for. Raises Busy, which names the holder
     and says `also`, after that; TargetError where the file can't be made.
@@ -29,10 +29,18 @@ def locked(
         take(handle, file, wait_s, waiting, also)
         with suppress(OSError):  # a full disk does not stop anybody from holding a lock
             os.ftruncate(handle, 0)
-            os.pwrite(handle, f"{doing} (process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC)".encode(), 0)
+            os.pwrite(handle, f"{doing or command()} (process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC)".encode(), 0)
         yield handle
     finally:
         os.close(handle)
+
+
+def command() -> str:
+    """What a person typed to start this process."""
+    from click import get_current_context
+
+    context = get_current_context(silent=True)
+    return f"`{context.command_path}`" if context else "Another command"
 
 
 def opened(file: Path) -> int:

@@ -153,7 +153,7 @@ class Registered(Result, frozen=True, kw_only=True):
     generated_sample: bool = False
 
 
-class Release(Part, frozen=True, kw_only=True):
+class Release(Part, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """A model version plus the scoring code's git revision."""
 
     id: str

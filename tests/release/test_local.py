@@ -168,14 +168,82 @@ def test_another_process_with_the_recorded_number_is_not_taken_for_the_release(l
         innocent.wait()
 
 
-def test_a_record_that_is_no_record_is_kept_aside(local: LocalTarget) -> None:
-    local.record.file.parent.mkdir(exist_ok=True)
-    local.record.file.write_bytes(b'{"live": ')
-    assert local.status().live is None
-    assert local.record.file.with_suffix(".unreadable").read_bytes() == b'{"live": '
+def test_a_record_that_can_not_be_understood_stops_what_acts_and_costs_nothing(local: LocalTarget, release: ReleaseOf) -> None:
+    deliver(local, release(1))
+    live = deliver(local, release(2))
+    candidate = local.deploy_candidate(release(3), silent)
+    written = local.record.file.read_bytes()
+    for damaged in (b'{"live": ', written.replace(b'"url"', b'"address"')):
+        local.record.file.write_bytes(damaged)
+        before = contents_of(local.record.file.parent)
+        for act in (
+            local.status,
+            lambda: local.deploy_candidate(release(1), silent),
+            lambda: local.promote(candidate, silent),
+            lambda: local.roll_back(silent),
+            lambda: local.withdraw(silent),
+            lambda: local.discard(silent),
+            lambda: local.stop(silent),
+        ):
+            with pytest.raises(TargetError, match="can't be understood, so nothing was changed"):
+                act()
+        assert contents_of(local.record.file.parent) == before
+        assert Client(live.url).get("/readyz").status == Client(candidate.url).get("/readyz").status == 200
+    local.record.file.write_bytes(written)
+    assert local.status().live == live
+    assert local.roll_back(silent).release.id == "v1-test"
 
 
-def test_a_promotion_that_was_cut_off_before_its_record_is_undone(local: LocalTarget, release: ReleaseOf) -> None:
+def contents_of(state: Path) -> dict[str, bytes]:
+    """Every file below a folder but locks, logs and sockets."""
+    left_out = {"logs", "run"}
+    return {
+        str(file.relative_to(state)): file.read_bytes()
+        for file in state.rglob("*")
+        if file.is_file() and file.suffix != ".lock" and file.relative_to(state).parts[0] not in left_out
+    }
+
+
+def test_a_record_of_a_later_version_keeps_what_this_one_does_not_know(local: LocalTarget, release: ReleaseOf) -> None:
+    deliver(local, release(1))
+    live = deliver(local, release(2))
+    document = msgspec.json.decode(local.record.file.read_bytes())
+    document |= {"weights": {"v2-test": 0.9}}
+    document["live"] |= {"since": "noon"}
+    document["live"]["process"] |= {"workers": [1, 2]}
+    document["live"]["release"] |= {"approved_by": "somebody"}
+    document["history"][0] |= {"approved_by": "somebody else"}
+    local.record.file.write_bytes(msgspec.json.encode(document))
+    assert local.status().live == live
+    local.deploy_candidate(release(3), silent)
+    local.discard(silent)
+    assert msgspec.json.decode(local.record.file.read_bytes()) == document
+    assert Client(live.url).get("/readyz").status == 200
+    deliver(local, release(3))
+    after = msgspec.json.decode(local.record.file.read_bytes())
+    assert after["weights"] == {"v2-test": 0.9}
+    assert [each.get("approved_by") for each in after["history"]] == ["somebody else", "somebody"]
+    assert not {"since", "approved_by"} & {*after["live"], *after["live"]["release"]}
+
+
+def test_looking_ends_and_writes_nothing(local: LocalTarget, release: ReleaseOf) -> None:
+    live = deliver(local, release(1))
+    candidate = local.deploy_candidate(release(2), silent)
+    local.record.write(msgspec.structs.replace(local.record.read(), candidate=None))  # as if the command had been killed before it could
+    before = contents_of(local.record.file.parent)
+    found = local.status()
+    assert (found.live, found.candidate) == (live, None)
+    assert "was cut off" in found.notes[0]
+    assert contents_of(local.record.file.parent) == before
+    assert Client(candidate.url).get("/readyz").status == 200
+    assert local.discard(silent) is True
+    assert Client(candidate.url).get("/readyz").status == 0
+    assert local.status().notes == ()
+
+
+def test_a_promotion_that_was_cut_off_before_its_record_is_undone_by_the_next_command_that_acts(
+    local: LocalTarget, release: ReleaseOf
+) -> None:
     live = deliver(local, release(1))
     candidate = local.deploy_candidate(release(2), silent)
     cut_off = local.record.read()
@@ -183,8 +251,10 @@ def test_a_promotion_that_was_cut_off_before_its_record_is_undone(local: LocalTa
     local.record.write(msgspec.structs.replace(cut_off, candidate=None, coming=cut_off.candidate.process))
     found = local.status()
     assert found.live == live
-    assert "had been cut off" in found.notes[0]
+    assert "was cut off" in found.notes[0]
+    assert local.discard(silent) is True
     assert Client(candidate.url).get("/readyz").status == 0
+    assert local.status().live == live
 
 
 def test_a_promotion_that_was_cut_off_behind_its_record_is_completed(
@@ -197,10 +267,11 @@ def test_a_promotion_that_was_cut_off_behind_its_record_is_completed(
             patched.setattr("pushline.release.process.retire", lambda process: None)  # as if killed before it could
             deliver(local, release(2))
         found = local.status()
+        local.discard(silent)
         hammer.wait_for(100)
     assert found.live is not None
     assert found.live.release.id == "v2-test"
-    assert "had been cut off" in found.notes[0]
+    assert "was cut off" in found.notes[0]
     assert psutil.wait_procs([before], timeout=10)[1] == []
     assert hammer.failures == []
 
@@ -220,6 +291,26 @@ def test_a_release_runs_with_the_settings_it_was_verified_with(local: LocalTarge
     assert Client(live.url).score(rows, local.keys().primary).status == 413
     live = local.roll_back(silent)  # with the settings that release was verified with
     assert Client(live.url).score(rows, local.keys().primary).status == 200
+
+
+def test_a_candidate_of_the_live_release_leaves_the_settings_that_one_comes_back_with(local: LocalTarget, release: ReleaseOf) -> None:
+    deliver(local, release(1))
+    rows = [row.row for row in read_golden(Path(release(1).model))[:2]]
+    port = str(local.settings.port)
+    narrow = LocalTarget(
+        local.supervisors.project,
+        load_settings(local.supervisors.project.root, {"PUSHLINE_SERVING__PORT": port, "PUSHLINE_SERVING__MAX_ROWS": "1"}),
+    )
+    candidate = narrow.deploy_candidate(release(1), silent)
+    assert Client(candidate.url).score(rows, local.keys().primary).status == 413
+    narrow.discard(silent)
+    deliver(local, release(2))
+    live = local.roll_back(silent)
+    assert Client(live.url).score(rows, local.keys().primary).status == 200
+    live = deliver(narrow, release(1))  # the same release, verified with other settings and promoted
+    deliver(local, release(2))
+    live = local.roll_back(silent)
+    assert Client(live.url).score(rows, local.keys().primary).status == 413
 
 
 # The port

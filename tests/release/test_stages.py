@@ -260,6 +260,30 @@ def test_a_release_that_fails_on_the_live_address_is_taken_back(
     assert watched is None or watched.failures == []
 
 
+def test_a_release_that_replaced_itself_and_fails_stays_and_is_not_said_to_be_taken_back(
+    local: LocalTarget, registry: ModelStore, release: ReleaseOf
+) -> None:
+    live = deliver(local, release(2))
+    endpoint = local.deploy_candidate(release(2), silent)
+    deployed = Deployed(target="local", url=endpoint.url, release=endpoint.release)
+    smoked = smoke(deployed, local, tell=silent)
+    tested = LoadTested(**LOAD, url=endpoint.url, release=endpoint.release.id)
+    told: list[str] = []
+
+    class Spoiled(LocalTarget):
+        def promote(self, candidate: Endpoint, tell: Tell) -> Endpoint:
+            live = super().promote(candidate, tell)
+            expecting_otherwise(self, live)
+            return live
+
+    local.__class__ = Spoiled
+    with pytest.raises(SmokeFailed) as refused:
+        promote(deployed, smoked, tested, registry, local, tell=told.append)
+    assert "v2-test was live before and still is" in refused.value.do
+    assert "put back" not in str(refused.value)
+    assert local.status().live == live
+
+
 def test_a_promotion_whose_version_was_not_crowned_is_taken_up_again(local: LocalTarget, registry: ModelStore, release: ReleaseOf) -> None:
     endpoint = local.deploy_candidate(release(2), silent)
     deployed = Deployed(target="local", url=endpoint.url, release=endpoint.release)

@@ -1,25 +1,25 @@
 """Releases as folders: an immutable copy of a model and the digests that prove it is still the same."""
 
-import hashlib
 import os
 import shutil
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from pushline.errors import ModelUnreadable
-from pushline.files import cannot_write, write_json
+from pushline.files import HALF, remove, sha256_of, tidy, whole_folder, with_unknown, write_json
 from pushline.results import Release, Scalar
 from pushline.serving.model_folder import read_contract, read_golden, read_scoring
 from pushline.settings import Serving
 
 MODEL = "model"
 RECORD = "release.json"
+CANDIDATE = "candidate.json"  # the settings of a candidate whose release has been live with others
 
 
-class Kept(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Kept(Struct, frozen=True, kw_only=True):
     """What `release.json` says of the copy beside it."""
 
     release: Release
@@ -28,7 +28,7 @@ class Kept(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ReleaseFolders:
-    """`.pushline/releases/<id>/`: `model/` and `release.json`."""
+    """`.pushline/releases/<id>/`: `model/`, `release.json`, and beside a candidate of that release `candidate.json`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -38,7 +38,9 @@ class ReleaseFolders:
         return msgspec.structs.replace(release, model=str(self.root / release.id / MODEL))
 
     def keep(self, release: Release, settings: Serving) -> Release:
-        """Copy the release's model, checked before and after, and return the release with the copy as its model.
+        """Copy the model of a candidate, checked before and after, and return its release with the copy as its model.
+
+        What is kept of a release that was live already stays as it is until the candidate is promoted.
 
         Raises ModelUnreadable where the model is incomplete or its files are not the ones that were exported.
         """
@@ -48,20 +50,36 @@ class ReleaseFolders:
         digests = digests_of(source)
         kept = Kept(release=copy, sha256=digests, serving=msgspec.structs.asdict(settings))
         if self._same(release.id, digests):
-            write_json(self.root / release.id / RECORD, kept)
+            write_json(self.root / release.id / CANDIDATE, kept.serving)
         else:
             self._copy(source, kept)
             self.verify(copy)
         return copy
 
-    def settings_of(self, release: Release, now: Serving) -> Serving:
-        """The settings a release was kept with; what they do not say is as in `now`."""
+    def settings_of(self, release: Release, now: Serving, *, candidate: bool = False) -> Serving:
+        """The settings a release was verified with, as a candidate or the last time it went live; what they do not say is as in `now`."""
         kept = self.kept(release.id)
-        said = {name: value for name, value in (kept.serving if kept else {}).items() if name in Serving.__struct_fields__}
+        verified = kept.serving if kept else {}
+        if candidate:
+            with suppress(OSError, msgspec.DecodeError):
+                verified = msgspec.json.decode((self.root / release.id / CANDIDATE).read_bytes(), type=dict[str, Scalar])
+        said = {name: value for name, value in verified.items() if name in Serving.__struct_fields__}
         try:
             return msgspec.convert({**msgspec.structs.asdict(now), **said}, Serving)
         except msgspec.ValidationError:
             return now
+
+    def promoted(self, release: Release, settings: Serving) -> None:
+        """From now on the release comes back with these settings: it is live with them."""
+        kept = self.kept(release.id)
+        if kept is not None:
+            file = self.root / release.id / RECORD
+            now = msgspec.structs.replace(kept, serving=msgspec.structs.asdict(settings))
+            write_json(file, with_unknown(msgspec.to_builtins(now), msgspec.json.decode(file.read_bytes())))
+
+    def discarded(self, release: Release) -> None:
+        """No candidate of this release is left."""
+        (self.root / release.id / CANDIDATE).unlink(missing_ok=True)
 
     def verify(self, release: Release) -> None:
         """Raises ModelUnreadable where the copy is not what was kept."""
@@ -84,9 +102,10 @@ class ReleaseFolders:
         keep = {release.id for release in needed}
         if not self.root.is_dir():
             return
+        tidy(self.root)
         for folder in self.root.iterdir():
-            if folder.name not in keep:
-                shutil.rmtree(folder, ignore_errors=True)
+            if folder.name not in keep and not folder.name.startswith(HALF):
+                remove(folder)
 
     def _same(self, release_id: str, digests: dict[str, str]) -> bool:
         kept = self.kept(release_id)
@@ -94,31 +113,11 @@ class ReleaseFolders:
 
     def _copy(self, source: Path, kept: Kept) -> None:
         """The copy appears under its name only when it is complete."""
-        final = self.root / kept.release.id
-        partial: Path | None = None
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(prefix=f".{kept.release.id}.", dir=self.root))
-            shutil.copytree(source, partial / MODEL)
-            for file in files_of(partial / MODEL):
+        with whole_folder(self.root / kept.release.id) as half:
+            shutil.copytree(source, half / MODEL)
+            for file in files_of(half / MODEL):
                 file.chmod(0o444)
-            write_json(partial / RECORD, kept)
-            if final.exists():
-                shutil.rmtree(final)
-            partial.rename(final)
-        except BaseException as error:
-            if partial is not None:
-                shutil.rmtree(partial, ignore_errors=True)
-            if isinstance(error, OSError):  # shutil.Error, which collects what copytree met, is one too
-                raise cannot_write(final, reason_of(error)) from error
-            raise
-
-
-def reason_of(error: OSError) -> OSError:
-    """The first reason inside the list that copytree raises."""
-    if isinstance(error, shutil.Error) and error.args and error.args[0]:
-        return OSError(str(error.args[0][0][2]))
-    return error
+            write_json(half / RECORD, kept)
 
 
 def check_whole(folder: Path) -> None:
@@ -151,8 +150,3 @@ def digests_of(folder: Path) -> dict[str, str]:
         return {str(file.relative_to(folder)): sha256_of(file) for file in files_of(folder)}
     except OSError as error:
         raise damaged(folder, str(error)) from error
-
-
-def sha256_of(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from pushline.errors import TargetError
+from pushline.locks import holder_of
 from pushline.project import Project
 from pushline.release import journal, process
 from pushline.release import keys as keyring
@@ -18,9 +19,10 @@ from pushline.release.state import Process, Record, Slot, State
 from pushline.release.supervisors import Supervisors, answer_of
 from pushline.release.target import Endpoint, Keys, LogEntry, Status, Tell, silent
 from pushline.results import Release
-from pushline.settings import PushlineSettings
+from pushline.settings import PushlineSettings, Serving
 
 LIVE, CANDIDATE = "live", "candidate"
+LEFT = "A command was cut off; the next one that changes the target ends what it started, or had not yet ended."
 CUT_OFF = "A command had been cut off; what it had started, or had not yet ended, was ended."
 
 
@@ -89,7 +91,8 @@ class LocalTarget:
                 )
             before = state.live.release if state.live else None
             history = state.history if before is None or before.id == slot.release.id else (*state.history, before)
-            live, state = self._go_live(state, slot.release, history, tell)
+            settings = self.folders.settings_of(slot.release, self.settings, candidate=True)
+            live, state = self._go_live(state, slot.release, settings, history, tell)
             self._without_candidate(state)
             return live
 
@@ -105,13 +108,13 @@ class LocalTarget:
                     do="`pushline deploy --version N` takes any accepted version back through smoke and load-test.",
                 )
             keyring.read_or_make(self.keys_file)  # they stay on the machine that made them: another one gets its own
-            return self._go_live(state, state.history[-1], state.history[:-1], tell)[0]
+            return self._go_back(state, tell)
 
     def withdraw(self, tell: Tell) -> Endpoint | None:
         with self.record.held(tell):
             state, _ = self._current()
             if state.history:
-                return self._go_live(state, state.history[-1], state.history[:-1], tell)[0]
+                return self._go_back(state, tell)
             if state.live is not None and state.live.process is not None:
                 process.end(state.live.process)
             self._remember(msgspec.structs.replace(state, live=None))
@@ -136,18 +139,22 @@ class LocalTarget:
     # Looking
 
     def status(self) -> Status:
-        notes: list[str] = []
+        """The slots as they are. What a killed command left is told and stays for the next one that acts."""
         state = self.record.read()
-        with self.record.held_if_free() as held:
-            if held:
-                state, notes = self._current()
-        live, candidate = (slot and self._endpoint(slot, notes) for slot in (state.live, state.candidate))
+        notes: list[str] = []
+        live = self._endpoint(state.live, notes) if state.live else None
+        candidate = state.candidate
+        if candidate is not None and not (candidate.process and process.alive(candidate.process)):
+            notes.append(f"The candidate {candidate.release.id} has ended.")
+            candidate = None
+        if not holder_of(self.record.lock) and (state.coming is not None or any(pid for _, pid in self.supervisors.strays(known(state)))):
+            notes.append(LEFT)
         return Status(
             target=self.name,
-            live=live or None,
-            candidate=candidate or None,
+            live=live,
+            candidate=self._endpoint(candidate, notes) if candidate else None,
             previous=state.history[-1] if state.history else None,
-            notes=tuple(dict.fromkeys(notes)),
+            notes=tuple(notes),
         )
 
     def logs(self, *, since: float | None, errors: bool, follow: bool) -> Iterator[LogEntry]:
@@ -158,7 +165,8 @@ class LocalTarget:
     def _current(self) -> tuple[State, list[str]]:
         """The state as it really is, written back where the record was stale; and what was stale. The lock is held.
 
-        What runs and is in no slot, a killed command left behind: it is ended.
+        What runs and is in no slot, a killed command left behind: it is ended. Raises TargetError where the record can't be
+        understood: then nobody knows what may be ended.
         """
         state, notes = self.record.read(), []
         found = msgspec.structs.replace(state, coming=None)
@@ -188,10 +196,18 @@ class LocalTarget:
         state = msgspec.structs.replace(state, candidate=None)
         if slot is not None and slot.process is not None:
             process.end(slot.process)
+        if slot is not None:
+            self.folders.discarded(slot.release)
         self._remember(state)
         return state
 
-    def _go_live(self, state: State, release: Release, history: tuple[Release, ...], tell: Tell) -> tuple[Endpoint, State]:
+    def _go_back(self, state: State, tell: Tell) -> Endpoint:
+        release = state.history[-1]
+        return self._go_live(state, release, self.folders.settings_of(release, self.settings), state.history[:-1], tell)[0]
+
+    def _go_live(
+        self, state: State, release: Release, settings: Serving, history: tuple[Release, ...], tell: Tell
+    ) -> tuple[Endpoint, State]:
         """Serve `release` on the live address, beside the live one until it is ready. A failure leaves that one alone."""
         self.folders.verify(release)
         before = state.live.process if state.live else None
@@ -204,7 +220,6 @@ class LocalTarget:
             self.record.write(msgspec.structs.replace(state, coming=started))
 
         try:
-            settings = self.folders.settings_of(release, self.settings)
             started, url = self.supervisors.start(release, LIVE, settings, spawned=record, port=port, take_over=before)
         except BaseException:
             self.record.write(state)
@@ -218,6 +233,7 @@ class LocalTarget:
         if before is not None:
             tell(f"{release.id} answers at {url}; the release before finishes what it has.")
             process.retire(before)
+        self.folders.promoted(release, settings)
         self.folders.prune(self.record.read().releases)
         return Endpoint(release=release, url=url), after
 

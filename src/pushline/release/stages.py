@@ -65,7 +65,8 @@ def load_test(project: Project, deployed: Deployed, target: Target, slo: Load, *
 def promote(deployed: Deployed, smoked: Smoked, tested: LoadTested, store: ModelStore, target: Target, *, tell: Tell) -> Promoted:
     """Make the candidate the live release, ask it there, and crown its version.
 
-    Where it does not answer as it must, or the command is interrupted, the release before is put back. A promotion that was
+    Where it does not answer as it must, or the command is interrupted, the release before is put back; a release that was live
+    before, such as with other settings, stays. A promotion that was
     cut off before its version was crowned is taken up where it ended.
     """
     check_evidence(deployed, smoked, tested)
@@ -78,7 +79,7 @@ def promote(deployed: Deployed, smoked: Smoked, tested: LoadTested, store: Model
     try:
         seen = assertions_on(live.url, live.release, target.keys())
         if not passed(seen):
-            raise not_live(live, seen)
+            raise not_live(live, seen, same=same)
     except BaseException:
         if not same:
             back = target.withdraw(tell)
@@ -143,10 +144,11 @@ def refused(number: str, reason: str) -> NotAccepted:
     )
 
 
-def not_live(live: Endpoint, seen: tuple[Assertion, ...]) -> SmokeFailed:
+def not_live(live: Endpoint, seen: tuple[Assertion, ...], *, same: bool) -> SmokeFailed:
+    stays = f"{live.release.id} was live before and still is: `pushline rollback` brings the release before it back."
     failed = [assertion for assertion in seen if not assertion.passed]
     return SmokeFailed(
         f"promote stopped: {len(failed)} of {len(seen)} assertions failed on the live address {live.url}.",
         why=f"{failed[0].name}: expected {failed[0].expected}, saw {failed[0].seen}." if failed else "Nothing was asserted.",
-        do="The release before was put back. `pushline logs --errors` shows what the release said.",
+        do=f"{stays if same else 'The release before was put back.'} `pushline logs --errors` shows what the release said.",
     )

@@ -1,17 +1,18 @@
-"""What the local target remembers between two commands: its slots, the releases before, and who may change them now."""
+"""What the local target remembers between two commands: its slots, the releases before, and who may change them now.
 
-import contextlib
-import fcntl
-import os
-import time
-from collections.abc import Callable, Iterator
+The last three versions read what this one writes, and this one what they and later ones do: fields that it does not know stay."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from pushline.errors import TargetError
-from pushline.files import cannot_write, write_json
+from pushline.files import with_unknown, write_json
+from pushline.locks import locked
 from pushline.release.target import Tell
 from pushline.results import Release
 
@@ -19,7 +20,7 @@ REMEMBERED = 5  # releases before the live one that can be rolled back to
 WAIT_S = 180.0  # a promotion drains for seconds, a slow machine takes its time to load a model
 
 
-class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Process(Struct, frozen=True, kw_only=True):
     """A supervisor that was started, told apart from a later process with the same number."""
 
     pid: int
@@ -27,7 +28,7 @@ class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     control: str  # unix socket
 
 
-class Slot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Slot(Struct, frozen=True, kw_only=True):
     """A release and the process that serves it; without one it was stopped."""
 
     release: Release
@@ -35,7 +36,7 @@ class Slot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     process: Process | None
 
 
-class State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class State(Struct, frozen=True, kw_only=True):
     """The slots, and the releases that were live before, newest last."""
 
     live: Slot | None = None
@@ -60,77 +61,64 @@ class Record:
         self.lock = folder / "local-target.lock"
 
     def read(self) -> State:
-        """The state; a file that can't be understood is kept aside, and nothing is remembered.
+        """The state; an empty one where nothing was ever written. Raises TargetError where it can't be understood.
 
         Models are where this checkout keeps them: it may have been moved, or come from another machine.
         """
+        state = self._decoded(self._content())
+        return msgspec.structs.replace(
+            state,
+            live=state.live and msgspec.structs.replace(state.live, release=self.here(state.live.release)),
+            candidate=state.candidate and msgspec.structs.replace(state.candidate, release=self.here(state.candidate.release)),
+            history=tuple(self.here(release) for release in state.history),
+        )
+
+    def write(self, state: State) -> None:
+        """Write the state; what another version says of it, of a slot or of a release stays with it."""
+        before = self._content()
+        self._decoded(before)
+        state = msgspec.structs.replace(state, history=state.history[-REMEMBERED:])
+        write_json(self.file, carried(msgspec.to_builtins(state), msgspec.json.decode(before)))
+
+    def held(self, tell: Tell, *, wait_s: float = WAIT_S) -> AbstractContextManager[int]:
+        """One command at a time changes the target; the next waits, bounded."""
+        return locked(self.lock, wait_s=wait_s, waiting=tell)
+
+    def _content(self) -> bytes:
         try:
-            state = msgspec.json.decode(self.file.read_bytes(), type=State)
-            return msgspec.structs.replace(
-                state,
-                live=state.live and msgspec.structs.replace(state.live, release=self.here(state.live.release)),
-                candidate=state.candidate and msgspec.structs.replace(state.candidate, release=self.here(state.candidate.release)),
-                history=tuple(self.here(release) for release in state.history),
-            )
+            return self.file.read_bytes()
         except FileNotFoundError:
-            return State()
-        except msgspec.DecodeError:
-            with contextlib.suppress(OSError):
-                self.file.replace(self.file.with_suffix(".unreadable"))
-            return State()
+            return b"{}"
         except OSError as error:
             raise TargetError(f"{self.file} can't be read.", why=str(error), do="Make it readable for you.") from error
 
-    def write(self, state: State) -> None:
-        write_json(self.file, msgspec.structs.replace(state, history=state.history[-REMEMBERED:]))
-
-    @contextlib.contextmanager
-    def held(self, tell: Tell, *, wait_s: float = WAIT_S) -> Iterator[None]:
-        """One command at a time changes the target; the next waits, bounded."""
-        with self._opened() as handle:
-            if not taken(handle):
-                tell("Waiting for another command to finish with the target.")
-                until = time.monotonic() + wait_s
-                while not taken(handle):
-                    if time.monotonic() > until:
-                        raise TargetError(
-                            "Another command is busy with the target.",
-                            why=f"It has held {self.lock} for over {wait_s:g} s.",
-                            do="Wait for it or interrupt it, then run this command again.",
-                        )
-                    time.sleep(0.05)
-            yield
-
-    @contextlib.contextmanager
-    def held_if_free(self) -> Iterator[bool]:
-        """The lock where nobody has it: False where somebody does, or the folder can't be written."""
+    def _decoded(self, content: bytes) -> State:
         try:
-            opened = self._opened()
-            handle = opened.__enter__()
-        except TargetError:
-            yield False
-            return
-        try:
-            yield taken(handle)
-        finally:
-            opened.__exit__(None, None, None)
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[int]:
-        try:
-            self.lock.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise cannot_write(self.lock, error) from error
-        try:
-            yield handle
-        finally:
-            os.close(handle)
+            return msgspec.json.decode(content, type=State)
+        except msgspec.DecodeError as error:
+            raise TargetError(
+                "What the local target remembers can't be understood, so nothing was changed.",
+                why=f"{self.file}: {error}. Another version of Pushline wrote it, or it was damaged.",
+                do="Check out the commit that wrote it, or restore the file. What is live goes on; without the file, the next "
+                "command that changes the target would end it.",
+            ) from error
 
 
-def taken(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def carried(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+    """`new` with the fields of `old` that this version does not know, each where its release or process still is."""
+    slots = [slot for slot in (old.get("live"), old.get("candidate")) if slot]
+    releases = {release["id"]: release for release in [*old.get("history", ()), *(slot["release"] for slot in slots)]}
+    processes = {(each["pid"], each["started"]): slot for slot in slots if (each := slot["process"])}
+
+    def release_with(release: dict[str, Any]) -> dict[str, Any]:
+        return with_unknown(release, releases.get(release["id"], {}))
+
+    def slot_with(slot: dict[str, Any] | None) -> dict[str, Any] | None:
+        if slot is None:
+            return None
+        slot, process = {**slot, "release": release_with(slot["release"])}, slot["process"]
+        same = processes.get((process["pid"], process["started"])) if process else None
+        return with_unknown({**slot, "process": with_unknown(process, same["process"])}, same) if same else slot
+
+    history = [release_with(release) for release in new["history"]]
+    return with_unknown({**new, "history": history, "live": slot_with(new["live"]), "candidate": slot_with(new["candidate"])}, old)

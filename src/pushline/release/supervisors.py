@@ -90,9 +90,10 @@ class Supervisors:
             do="Stop one of them, or set another `port` in [tool.pushline.serving] of pyproject.toml.",
         )
 
-    def sweep(self, known: set[str]) -> bool:
-        """End supervisors whose control sockets nobody knows: a command was killed before it could. True where one ran."""
-        swept = False
+    def strays(self, known: set[str]) -> list[tuple[str, int]]:
+        """Control sockets that are not `known`, and the process that answers there (0 for none): a command was killed before it
+        could end or record it. One that retires ends by itself, and one that does not answer in time may be about to."""
+        found = []
         for control in process.controls(self.project.state):
             if str(control) in known:
                 continue
@@ -100,12 +101,18 @@ class Supervisors:
                 answer = process.ask(str(control), {"do": "status"})
             except process.Silent:
                 continue
-            if answer and answer.get("stopping"):
-                continue  # one that retires ends by itself
-            if answer and isinstance(answer.get("pid"), int):
-                pid = int(answer["pid"])
-                swept = process.end(Process(pid=pid, started=process.started(pid), control=str(control)), do="retire") or swept
-            process.forget(control)
+            if not (answer and answer.get("stopping")):
+                pid = answer.get("pid") if answer else None
+                found.append((str(control), pid if isinstance(pid, int) else 0))
+        return found
+
+    def sweep(self, known: set[str]) -> bool:
+        """End the supervisors that nothing remembers. True where one ran."""
+        swept = False
+        for control, pid in self.strays(known):
+            if pid:
+                swept = process.end(Process(pid=pid, started=process.started(pid), control=control), do="retire") or swept
+            process.forget(Path(control))
         return swept
 
 
