@@ -71,7 +71,24 @@ class Delivery:
 
         said = os.environ.get("PUSHLINE_DATA")
         local, terms = Path(said) if said else None, UNTRUSTED if untrusted else TRUSTED
-        return fetch(self.project, local=local, sample_if_offline=sample_if_offline, sample=sample, terms=terms, tell=self.tell)
+        return fetch(
+            self.project,
+            local=local,
+            sample_if_offline=sample_if_offline,
+            sample=sample,
+            terms=terms,
+            tell=self.tell,
+            in_vain=self.why_a_sample_is_in_vain,
+        )
+
+    def why_a_sample_is_in_vain(self) -> str:
+        """A champion of real rows is never replaced by a model of generated ones, which is known before any training."""
+        if not (self.settings.target == "local" and (self.project.state / "mlflow.db").is_file()):
+            return ""
+        champion = self.store().champion()
+        if champion is None or champion.tags.get("generated_sample") == "true":
+            return ""
+        return f"version {champion.version}, the champion, learned from real rows, and a model of generated rows never replaces it"
 
     def check_data(self, *, file: Path | None = None, data_docs: bool = False) -> Checked:
         from pushline.data.check import check_data

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from pushline.delivery import STAGES, Delivery, execute, forget
 from pushline.errors import NotAccepted, PushlineError, SettingsError
 from pushline.files import cannot_write
+from pushline.report.cautions import cautions_of
 from pushline.report.page import write_report
 from pushline.report.states import Outcome, State, figure_of, outcomes, states_of, verdict_of
 from pushline.results import Part, Promoted, Registered, failure_of, folder
@@ -30,6 +31,7 @@ class Ran(Part, frozen=True, kw_only=True):
     stages: tuple[Outcome, ...]
     release: str | None = None
     url: str | None = None
+    cautions: tuple[str, ...] = ()  # what no gate refuses and a person should look at
     report: str | None = None
 
 
@@ -153,5 +155,6 @@ def outcome(delivery: Delivery) -> Ran:
         stages=outcomes(states),
         release=live.release.id if live else None,
         url=live.url if live else None,
+        cautions=tuple(f"{one.what} {one.do}" for one in cautions_of(states, delivery.build)),
         report=str(page) if page.exists() else None,
     )

@@ -98,7 +98,7 @@ class Pipelines(Settings, frozen=True, kw_only=True):
     """How published pipelines are offered on this machine."""
 
     host: Annotated[str, Meta(description="address that `pushline pipelines serve` binds")] = "127.0.0.1"
-    port: Annotated[Port, Meta(description="port that `pushline pipelines serve` binds")] = 8124
+    port: Annotated[Port, Meta(description="port that `pushline pipelines serve` binds")] = 8150
     at_once: Annotated[PositiveInt, Meta(description="runs that may go on at a time; one more is told 503")] = 2
 
 

@@ -345,3 +345,10 @@ def test_the_matrix_is_the_one_that_training_makes(table: Path, model_folder: Pa
     piece = next(iter(source.pieces()))
     frame = pd.read_csv(table, keep_default_na=False)
     assert np.array_equal(reader.read(piece).matrix, encode_frame(service.scoring.encoding, frame))
+
+
+@pytest.mark.parametrize("name", ["scores.xlsx", "scores.json", "scores.csv.gz"])
+def test_a_name_that_promises_another_format_is_refused_before_anything_is_read(tmp_path: Path, model_folder: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match="is not written"):
+        score(tmp_path / "absent.csv", tmp_path / name, model_folder)
+    assert list(tmp_path.iterdir()) == []

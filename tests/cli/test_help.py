@@ -12,6 +12,7 @@ import pytest
 
 from command import Ran
 from pushline.cli import main, pushline
+from pushline.cli.sections import SECTIONS
 from pushline.delivery import STAGES
 from pushline.errors import DataError
 from pushline.project import Project
@@ -89,3 +90,13 @@ def test_a_failure_can_not_move_the_cursor(capsys: pytest.CaptureFixture[str], m
         main([])
     assert ended.value.code == 3
     assert capsys.readouterr().err == "error: bad \\x1b[2J value\nwhy\\x07\ndo\nthis\n"
+
+
+def test_the_help_names_each_command_under_one_heading_and_fits_a_terminal_of_80_columns() -> None:
+    named = [name for section in SECTIONS.values() for name in section]
+    assert sorted(named) == sorted(name for name, command in pushline.commands.items() if not command.hidden)
+    for group, name in ((pushline, "pushline"), *((one, own) for own, one in pushline.commands.items() if isinstance(one, click.Group))):
+        with click.Context(group, info_name=name, terminal_width=80) as context:
+            lines = group.get_help(context).splitlines()
+        assert max(map(len, lines)) <= 80
+        assert not [line for line in lines if line.endswith("...") and "[ARGS]" not in line]

@@ -198,3 +198,29 @@ def test_the_command_refuses_another_file_and_names_it(project: Project, run_pus
     ran = run_pushline(project, "fetch", "--sample-if-offline", env={"PUSHLINE_DATA": str(other)})
     assert ran.code == 3
     assert str(other) in ran.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("nowhere.csv", None, "which does not exist"),
+        ("other.csv", b"a,b\n1,2\n", "which is another table"),
+        ("empty", None, "does not exist"),
+    ],
+)
+def test_a_place_that_leads_nowhere_is_named_rather_than_asked_for(place: Project, name: str, content: bytes | None, told: str) -> None:
+    pin(place, NOWHERE)
+    local = place.root / name
+    if content is not None:
+        local.write_bytes(content)
+    with pytest.raises(DataUnavailable) as refused:
+        get(place, local)
+    assert f"PUSHLINE_DATA names {local}, {told}" in refused.value.why or told in refused.value.why
+    assert refused.value.do.startswith("Let PUSHLINE_DATA name the file or its folder")
+
+
+def test_generated_rows_are_refused_at_once_where_nothing_could_come_of_them(place: Project) -> None:
+    pin(place, NOWHERE)
+    with pytest.raises(DataUnavailable, match="in vain: version 3 learned from real rows") as refused:
+        fetch(place, local=None, sample_if_offline=True, tell=quiet, in_vain=lambda: "version 3 learned from real rows")
+    assert "`--sample-if-offline`" not in refused.value.do

@@ -169,3 +169,22 @@ def test_the_aci_target_without_packages_or_sign_in_says_so(doctor: Doctor) -> N
     assert ran.code == 1
     assert state(lines, "Azure sign-in") == "missing"
     assert state(lines, "gh") == "missing" or shutil.which("gh")
+
+
+def test_what_is_lacking_is_counted_in_words_that_fit(doctor: Doctor) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        ran, _ = doctor(PUSHLINE_SERVING__PORT=str(other.getsockname()[1]))
+    assert "lacks 1 thing: port" in ran.err
+
+
+@pytest.mark.slow
+def test_a_taken_port_is_no_lack_where_the_release_answers_on_another(doctor: Doctor, delivered: Project) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        ran, lines = doctor(delivered, PUSHLINE_SERVING__PORT=str(other.getsockname()[1]))
+    assert state(lines, "port") == "works"
+    assert "our live release answers at http://127.0.0.1:" in lines["port"][0]["says"]
+    assert "port" not in ran.err

@@ -71,7 +71,7 @@ def test_an_unknown_version_is_told_with_those_there_are(store: MlflowStore, mod
     store.register(log(store, models["good"]), {})
     with pytest.raises(RegistryError) as refusal:
         store.crown("9")
-    assert "There are 1." in str(refusal.value)
+    assert "It has version 1." in str(refusal.value)
 
 
 @pytest.mark.parametrize("fault", ["changed", "a file gone", "gone", "one more file"])

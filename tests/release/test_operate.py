@@ -124,3 +124,18 @@ def test_a_folder_that_cannot_be_written_is_told(project: Project, run_pushline:
     assert ran.code == 4
     assert "can't be written" in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_the_primary_key_is_printed_alone_for_a_shell_but_never_into_the_log_of_a_job(project: Project, run_pushline: Run) -> None:
+    shown = run_pushline(project, "keys", "show")
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.strip() == json.loads((project.state / "keys.json").read_text())["primary"]
+    in_a_job = run_pushline(project, "keys", "show", env={"GITHUB_ACTIONS": "true"})
+    assert (in_a_job.code, in_a_job.out) == (2, "")
+    assert shown.out.strip() not in in_a_job.err
+
+
+def test_the_live_address_is_printed_alone_for_a_shell(project: Project, local: LocalTarget, release: ReleaseOf, run_pushline: Run) -> None:
+    assert "Nothing is live" in run_pushline(project, "status", "--url").err
+    live = deliver(local, release(1))
+    assert run_pushline(project, "status", "--url").out == f"{live.url}\n"

@@ -13,7 +13,7 @@ from command import Ran, clean_environment
 from pushline.errors import DataError, TargetError
 from pushline.project import Project
 from pushline.release.local import LocalTarget
-from pushline.release.scoring import score_file
+from pushline.release.scoring import score_file, table_of
 from pushline.serving.model_folder import read_golden
 from release.conftest import ReleaseOf, deliver
 from service_made import get
@@ -31,7 +31,7 @@ def test_score_prints_a_table_or_json_and_writes_nothing(
 ) -> None:
     deliver(local, release(1))
     before = set(project.root.iterdir())
-    printed = run_pushline(project, "score", "examples/two-customers.json")
+    printed = run_pushline(project, "score", "examples/two-rows.json")
     assert printed.code == 0, printed.err
     assert printed.out.splitlines()[0].split() == ["row", "result", "probability"]
     assert len(printed.out.splitlines()) == 4
@@ -73,3 +73,29 @@ def test_swagger_ui_for_the_live_release_passes_requests_on(local: LocalTarget, 
         assert json.loads(get(url + "/readyz"))["release"] == "v1-test"
         viewer.send_signal(signal.SIGINT)
         viewer.wait(10)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("nope.json", None, "Name a file like examples/two-rows.json."),
+        ("rows.csv", "a,b\n1,2\n", "`pushline score-batch rows.csv --out scores.csv`"),
+        ("rows.json", "a,b\n1,2\n", 'Write {"data": [rows]}'),
+    ],
+)
+def test_a_file_that_score_can_not_read_is_told_with_what_can(
+    project: Project, run_pushline: Callable[..., Ran], name: str, content: str | None, told: str
+) -> None:
+    if content is not None:
+        (project.root / name).write_text(content)
+    ended = run_pushline(project, "score", name)
+    assert ended.code == DataError.exit_code
+    assert told in ended.err
+    assert "Errno" not in ended.err
+
+
+def test_more_than_two_classes_are_printed_by_name_the_most_probable_first() -> None:
+    answer = {"result": ["b", "e"], "probability": [[0.1, 0.6, 0.3], [0.2, 0.1, 0.7]], "classes": ["a", "b", "e"], "model_version": "1"}
+    assert table_of(answer)[1:] == ["     0  b       b 0.6000, e 0.3000, a 0.1000", "     1  e       e 0.7000, a 0.2000, b 0.1000"]
+    many = {"result": ["k9"], "probability": [[i / 55 for i in range(11)]], "classes": [f"k{i}" for i in range(11)], "model_version": "1"}
+    assert table_of(many)[1].endswith("k10 0.1818, k9 0.1636, k8 0.1455 and 8 other classes")

@@ -139,7 +139,7 @@ def test_a_version_of_generated_rows_is_released_on_this_machine_only(project: P
 def test_a_version_that_does_not_exist_is_told_with_those_that_do(local: LocalTarget, registry: ModelStore) -> None:
     with pytest.raises(RegistryError) as told:
         deploy(None, "99", registry, local, "test", tell=silent)
-    assert "There are 4, 3, 2, 1" in told.value.why
+    assert "It has versions 4, 3, 2, 1." in told.value.why
 
 
 def test_a_candidate_that_breaks_its_slo_is_discarded_and_the_live_one_answers_throughout(

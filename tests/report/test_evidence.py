@@ -1,5 +1,6 @@
 """What an approval decides between, and that nothing of another version is passed off as its evidence."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from pushline.errors import RegistryError, SettingsError, TargetError
 from pushline.project import Project
 from pushline.registry.store import ModelVersion
 from pushline.release.target import Endpoint, Status
-from pushline.report.evidence import Gathered, evidence_summary, gather
+from pushline.report.evidence import Gathered, evidence_lines, evidence_summary, gather
 from pushline.results import Release
 from pushline.settings import PushlineSettings
 from report.delivery_made import leave_everything
@@ -130,3 +131,14 @@ def test_the_real_command_says_what_is_missing(project: Project, run_pushline: C
     ended = run_pushline(project, "evidence")
     assert ended.code == 2
     assert "pushline register" in ended.err
+
+
+def test_in_a_terminal_the_evidence_is_plain_lines_with_what_to_look_at_first(built: Project) -> None:
+    lines = evidence_lines(gathered(built))
+    assert lines[0] == "garden-shop version 3: accepted for release"
+    assert lines[2].startswith("warning: The data has 1 warning")
+    assert any(line.split() == ["model", "version", "2", "3"] for line in lines)
+    text = "\n".join(lines)
+    assert not re.search(r"\\[_*`]|\*\*|```|<br|^\|", text, re.MULTILINE), "no Markdown"
+    assert "[!WARNING]" in evidence_summary(gathered(built))
+    assert evidence_lines(gathered(built, version="1"))[-1] == "  of another run: its figures are in the registry"

@@ -1,5 +1,6 @@
 """Lines and Markdown of every stage's result."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -83,3 +84,16 @@ def test_a_failure_says_what_why_and_what_to_do() -> None:
     assert "train stopped\\: step automl failed." in summary
     assert "Out of memory." in summary
     assert "Lower the budget." in summary
+
+
+def test_seconds_without_an_answer_keep_their_place_in_the_chart_and_are_told(tmp_path: Path) -> None:
+    tested = next(result for result in results(tmp_path) if isinstance(result, LoadTested))
+    silent = tuple(msgspec.structs.replace(one, requests=50 * (not 3 <= one.second <= 6)) for one in tested.timeline)
+    said = summary_of(msgspec.structs.replace(tested, timeline=silent))
+    assert "**No answer in 4 seconds** of 10: 3, 4, 5, 6." in said
+    top = said.split('y-axis "ms" 0 --> ')[1].split()[0]
+    for line in re.findall(r"line \[(.*)\]", said):
+        points = line.split(", ")
+        assert len(points) == 10
+        assert points[3:7] == [top] * 4
+        assert top not in points[:3] + points[7:]

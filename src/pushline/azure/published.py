@@ -163,7 +163,7 @@ class AzurePipelines:
         known = self.deployments(endpoint)
         number = version if version is not None else max(known, default=0)
         if number not in known:
-            told = f"There are {', '.join(map(str, sorted(known)))}." if known else "None is published."
+            told = f"Published: {', '.join(map(str, sorted(known)))}." if known else "None is published."
             raise SettingsError(f"There is no version {number or ''} of {name}.", why=told, do=f"Publish with `pushline publish {name}`.")
         file = self.file_of(name)
         allowed = {each.name for each in inputs_of(load_pipeline(file), self.project, self.defaults)}

@@ -67,6 +67,7 @@ def score_batch(source: str, out: Path, model: Path, version: str, *, options: O
     An interrupted job goes on where it was when the same command is run again. Raises DataUnavailable, DataCorrupt,
     ModelUnreadable, CriticalFindings (strict) or SettingsError.
     """
+    refuse_another_format(out)
     refuse_to_overwrite_the_input(source, out)
     rows = open_source(source, options.delimiter)
     scorer = Scorer(model, max_rows=1)
@@ -170,9 +171,7 @@ class Job:
         if scored.sample is not None and scored.sample.num_rows:
             write_part(self.place.sample, scored.piece.number, scored.sample)
         journal.number, journal.start = scored.piece.number + 1, scored.piece.end
-        journal.first = scored.piece.first + (
-            scored.piece.text.count(b"\n") if scored.piece.text else scored.piece.end - scored.piece.start
-        )
+        journal.first = scored.piece.next_first
         journal.rows += scored.rows
         journal.rejected += len(scored.rejects.lines)
         journal.histogram = [a + int(b) for a, b in zip(journal.histogram, scored.histogram, strict=True)]
@@ -188,9 +187,7 @@ class Job:
             self.say(now)
 
     def note(self) -> None:
-        now = time.monotonic()
-        self.place.journal.seconds += now - max(self.noted, self.started)
-        self.noted = now
+        self.noted = time.monotonic()
         self.rejects.flush()
         if self.out:
             self.out.flush()
@@ -281,6 +278,16 @@ def check_columns(source: Source, scorer: Scorer, name: str) -> None:
     there = [column for column in scoring.names_added(scorer) if column in source.columns]
     if there:
         raise SettingsError(f"{name} has a column {there[0]} already.", why="The scores would come under that name.", do="Rename it first.")
+
+
+def refuse_another_format(out: Path) -> None:
+    """Raises SettingsError for a name that promises another format than the ones written here."""
+    if out.suffix.lower() in (".xlsx", ".xls", ".ods", ".json", ".jsonl", ".gz", ".zip", ".feather", ".arrow", ".orc", ".avro"):
+        raise SettingsError(
+            f"{out.name} is not written.",
+            why=f"Scores are written as CSV or Parquet, not as {out.suffix.lstrip('.')}.",
+            do="Name a file that ends in .csv or .parquet with --out; spreadsheets open CSV.",
+        )
 
 
 def sampling_step(source: Source) -> int:

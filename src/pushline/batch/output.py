@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Journal(Struct, kw_only=True, forbid_unknown_fields=True):
+class Journal(Struct, kw_only=True):
     """How far a job is. What stands behind these sizes in the files is of a piece that was not finished."""
 
     identity: str  # of input, model and options
@@ -26,7 +26,6 @@ class Journal(Struct, kw_only=True, forbid_unknown_fields=True):
     rejects_bytes: int = 0
     rows: int = 0
     rejected: int = 0
-    seconds: float = 0.0
     reasons: dict[str, int] = field(default_factory=dict)
     histogram: list[int] = field(default_factory=lambda: [0] * 20)
     results: dict[str, int] = field(default_factory=dict)

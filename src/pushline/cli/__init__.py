@@ -14,13 +14,14 @@ import click
 from pushline import __version__
 from pushline.cli import adopt, batch, bootstrap, data, datasets, delivery, doctor, judging, operate, pipelines, registry, run, serving
 from pushline.cli.context import Context
+from pushline.cli.sections import Sections
 from pushline.errors import PushlineError
 from pushline.github import actions
 
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(cls=Sections, context_settings=CONTEXT)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.option("--project", type=click.Path(file_okay=False, exists=True), help="The repository's folder; by default the one you are in.")
 @click.option("--debug", is_flag=True, envvar="PUSHLINE_DEBUG", help="Show the traceback of an expected failure too.")

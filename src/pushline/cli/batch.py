@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pushline.cli.context import Context, as_json, tell
+from pushline.wording import counted
 
 if TYPE_CHECKING:
     from pushline.batch.job import Ended, Options
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.command("score-batch")
 @click.argument("source", metavar="INPUT")
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Where the scores go.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Where the scores go: a CSV or Parquet file.")
 @click.option("--version", metavar="N", help="Model version; by default the champion.")
 @click.option("--strict", is_flag=True, help="Stop at the first row that breaks the contract, instead of setting such rows aside.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Cores to use; by default all.")
@@ -42,8 +43,8 @@ def score_batch(
     for line in lines_of(ended):
         click.echo(line)
     if drift is not None:
-        moved = ", ".join(drift.drifted) or "no column"
-        click.echo(f"drift of the input: {drift.verdict} ({moved})")
+        moved = f" in {', '.join(drift.drifted)}" if drift.drifted else ""
+        click.echo(f"drift of the input: {drift.verdict}{moved}")
 
 
 def on_cluster(context: Context, source: str, out: Path, version: str | None, options: "Options") -> "Ended":
@@ -66,13 +67,13 @@ def on_cluster(context: Context, source: str, out: Path, version: str | None, op
 def lines_of(ended: "Ended") -> list[str]:
     """What a person wants to know of a job."""
     lines = [
-        f"{ended.out}: {ended.scored:,} rows scored by version {ended.model_version} in {ended.seconds:.1f} s "
+        f"{ended.out}: {counted(ended.scored, 'row')} scored by version {ended.model_version} in {ended.seconds:.1f} s "
         f"({ended.rows_per_second:,.0f} rows/s){', resumed' if ended.resumed else ''}"
     ]
     lines += [f"result {name}: {count:,} ({count / max(ended.scored, 1):.1%})" for name, count in ended.results.items()]
     if ended.rejected:
-        lines.append(f"{ended.rejects}: {ended.rejected:,} rows set aside")
-        lines += [f"  {count:,} times: {reason}" for reason, count in ended.reasons.items()]
+        lines.append(f"{ended.rejects}: {counted(ended.rejected, 'row')} set aside")
+        lines += [f"  {counted(count, 'time')}: {reason}" for reason, count in ended.reasons.items()]
     lines.append(f"scores from 0 to 1: {bars(ended.histogram)}")
     return lines
 

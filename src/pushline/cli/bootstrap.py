@@ -3,9 +3,10 @@
 import click
 
 from pushline.cli.context import Context, tell
+from pushline.cli.sections import Listing
 
 
-@click.group("bootstrap")
+@click.group("bootstrap", cls=Listing)
 def bootstrap() -> None:
     """Set up what lies outside the repository: GitHub's settings, Azure's resources."""
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pushline.cli.heartbeat import heard
+
 if TYPE_CHECKING:
     from pushline.delivery import Delivery
     from pushline.project import Project
@@ -56,6 +58,7 @@ class Context:
 
 def tell(line: str) -> None:
     """What is going on goes to standard error, so that standard output stays the result's."""
+    heard()
     click.echo(line, err=True)
 
 

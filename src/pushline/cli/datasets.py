@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pushline.cli.context import Context, as_json, tell
+from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
     from pushline.data.contract import Contract
@@ -112,7 +113,7 @@ def local_data() -> Path | None:
     return Path(said) if said else None
 
 
-@click.group("data")
+@click.group("data", cls=Listing)
 def data() -> None:
     """What data the repository trains on: data.lock. Going back is a git revert."""
 

@@ -3,6 +3,7 @@
 import click
 
 from pushline.cli.context import Context
+from pushline.wording import counted
 
 
 @click.command("doctor")
@@ -35,7 +36,7 @@ def doctor(context: Context, json: bool) -> None:
     missing = [line.name for line in lines if line.state == "missing"]
     if missing:
         raise GateClosed(
-            f"The target {here.settings.target} lacks {len(missing)} things: {', '.join(dict.fromkeys(missing))}.",
+            f"The target {here.settings.target} lacks {counted(len(missing), 'thing')}: {', '.join(dict.fromkeys(missing))}.",
             do="Do what stands below each of them, then run `pushline doctor` again.",
         )
 

@@ -5,16 +5,23 @@ from typing import TYPE_CHECKING
 import click
 
 from pushline.cli.context import Context, as_json, tell
+from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
     from pushline.release.target import Endpoint, LogEntry, Status
 
 
 @click.command("status")
+@click.option("--url", is_flag=True, help="Print the live address alone, for a shell: URL=$(pushline status --url).")
 @as_json
 @click.pass_obj
-def status(context: Context, json: bool) -> None:
+def status(context: Context, url: bool, json: bool) -> None:
     """Show which release is live, which is the candidate, and what a rollback would bring back."""
+    if url:
+        from pushline.release.scoring import live_of
+
+        click.echo(live_of(context.delivery.target()).url)
+        return
     found = context.delivery.target().status()
     show(found, json, lines_of_status(found))
 
@@ -78,9 +85,25 @@ def stop(context: Context, json: bool) -> None:
     show({"stopped": ran}, json, ["Stopped." if ran else "Nothing was running."])
 
 
-@click.group("keys")
+@click.group("keys", cls=Listing)
 def keys() -> None:
-    """The two keys that clients send. No command prints them."""
+    """The two keys that clients send."""
+
+
+@keys.command("show")
+@click.pass_obj
+def show_key(context: Context) -> None:
+    """Print the primary key alone, for a shell: KEY=$(pushline keys show). Refused where a log would keep it."""
+    from pushline.errors import SettingsError
+    from pushline.github import actions
+
+    if actions.inside():
+        raise SettingsError(
+            "No key is printed in a job of GitHub Actions.",
+            why="Whoever may read the repository may read its log.",
+            do="`pushline keys show-path` says where the keys are.",
+        )
+    click.echo(context.delivery.target().keys().primary)
 
 
 @keys.command("show-path")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pushline.cli.context import Context, as_json, tell
+from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
     from pushline.pipelines.published import PublishedPipelines, Version
@@ -114,7 +115,7 @@ def schedule(context: Context, pipeline: str, cron: str | None, json: bool) -> N
     show(found, json, [f"{found.pipeline}: {changed} ({found.place})"])
 
 
-@click.group("pipelines")
+@click.group("pipelines", cls=Listing)
 def pipelines() -> None:
     """Published pipelines and their runs."""
 

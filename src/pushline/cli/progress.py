@@ -1,11 +1,14 @@
 """How a run is shown: a live table on a terminal, a line per event anywhere else. Both speak on standard error."""
 
 import time
+from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from pushline.cli.heartbeat import beating, heard, last_time
 from pushline.delivery import STAGES
 from pushline.report.figures import duration, visible
 from pushline.report.states import State
@@ -27,20 +30,31 @@ NAME_WIDTH = max(len(name) for name in STAGES)
 
 
 class Lines:
-    """A line when a stage begins and ends, and each line it tells in between."""
+    """A line when a stage begins and ends, each line it tells in between, and a sign of life where it tells none.
+
+    `expected` is how long stages took the last time, in seconds.
+    """
+
+    def __init__(self, expected: dict[str, float] | None = None) -> None:
+        self.expected = expected or {}
+        self.beats = ExitStack()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *ended: object) -> None: ...
+    def __exit__(self, *ended: object) -> None:
+        self.beats.close()
 
     def begin(self, stage: str) -> None:
         click.echo(f"{stage:<{NAME_WIDTH}}  started", err=True)
+        self.beats.enter_context(beating(stage, self.expected.get(stage), say=self.tell))
 
     def tell(self, line: str) -> None:
+        heard()
         click.echo(f"{'':<{NAME_WIDTH}}  {visible(line, 2000)}", err=True)
 
     def end(self, stage: str, state: State, elapsed_s: float, figure: str) -> None:
+        self.beats.close()
         click.echo(f"{stage:<{NAME_WIDTH}}  {state}, {duration(elapsed_s)}: {visible(figure, 2000)}", err=True)
 
     def banner(self, text: str) -> None:
@@ -126,12 +140,14 @@ def banner_box(text: str) -> Any:
     return Panel(Text(text, style="bold"), border_style="yellow", expand=False)
 
 
-def display_for(first: str) -> "Lines | Board":
+def display_for(first: str, build: Path) -> "Lines | Board":
     """A board where a person looks at a terminal, lines in a pipe, a log or a terminal that can't move its cursor."""
     from rich.console import Console
 
     console = Console(stderr=True)
-    return Board(console, first) if console.is_terminal and not console.is_dumb_terminal else Lines()
+    if console.is_terminal and not console.is_dumb_terminal:
+        return Board(console, first)
+    return Lines({stage: seconds for stage in STAGES if (seconds := last_time(build, stage))})
 
 
 def print_table(ran: Ran) -> None:

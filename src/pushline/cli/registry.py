@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 import click
 
 from pushline.cli.context import Context, tell
+from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
     from pushline.settings import PushlineSettings
 
 
-@click.group("registry")
+@click.group("registry", cls=Listing)
 def registry() -> None:
     """The model registry on its way between runs of GitHub Actions."""
 

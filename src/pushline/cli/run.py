@@ -25,6 +25,7 @@ def run(context: Context, sample_if_offline: bool, sample: bool, budget: str | N
     from pushline.cli.progress import display_for, print_table
     from pushline.delivery import Delivery, after
     from pushline.github import actions
+    from pushline.report.cautions import cautions_of
     from pushline.report.states import states_of
     from pushline.report.summary import summary_of_run
     from pushline.results import as_json as text
@@ -34,27 +35,32 @@ def run(context: Context, sample_if_offline: bool, sample: bool, budget: str | N
     after(first)  # refuses what is not a stage
     options: dict[str, Any] = {"fetch": {"sample_if_offline": sample_if_offline, "sample": sample}, "train": {"budget": budget}}
     with only_run(context.project.state):
-        display = display_for(first)
+        display = display_for(first, context.project.build)
         delivery = Delivery(context.project, context.settings, display.tell, tied_to=os.getpid())
         try:
             with display:
                 run_stages(delivery, display, first=first, **options)
         finally:
             ran = outcome(delivery)
-            actions.summarise(summary_of_run(states_of(delivery.build)))
+            states = states_of(delivery.build)
+            actions.summarise(summary_of_run(states, cautions_of(states, delivery.build)))
             if json:
                 click.echo(text(ran))
             else:
                 print_table(ran)
-                for line in next_steps(context.project, ran):
+                for line in next_steps(context.project, ran, context.settings.serving.port):
                     click.echo(line)
+                for caution in ran.cautions:  # last, where nobody overlooks them
+                    click.secho(f"warning: {caution}", fg="yellow")
 
 
-def next_steps(project: "Project", ran: "Ran") -> list[str]:
+def next_steps(project: "Project", ran: "Ran", port: int) -> list[str]:
     """Where to look next."""
     registry = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{near(project.state / 'mlflow.db')}"
     steps = [("report", near(Path(ran.report)))] if ran.report else []
     if ran.promoted:
+        if ran.url and port and not ran.url.endswith(f":{port}"):
+            steps.append(("port", f"{port} was taken when this release first started, so it answers at {ran.url}"))
         steps += [
             ("live", f"{ran.url}/docs (until `make stop`; `pushline rollback` brings the release before back)"),
             ("score", "pushline score examples/two-rows.json"),
@@ -80,19 +86,26 @@ def report(context: Context) -> None:
 
 @click.command("evidence")
 @click.option("--version", metavar="N", help="A model version instead of the one this run registered.")
+@click.option("--markdown", is_flag=True, help="Print it as Markdown, as the job summary shows it.")
 @as_json
 @click.pass_obj
-def evidence(context: Context, version: str | None, json: bool) -> None:
+def evidence(context: Context, version: str | None, markdown: bool, json: bool) -> None:
     """Show what a person needs to see before approving the release."""
     from pushline.github.actions import summarise
-    from pushline.report.evidence import evidence_summary, gather
+    from pushline.report.evidence import evidence_lines, evidence_summary, gather
     from pushline.results import as_json as text
 
     delivery = context.delivery
     found = gather(context.project, context.settings, delivery.store(), delivery.target, version or None)
-    markdown = evidence_summary(found)
-    summarise(markdown)
-    click.echo(text(found.evidence) if json else markdown)
+    page = evidence_summary(found)
+    summarise(page)
+    if json:
+        click.echo(text(found.evidence))
+    elif markdown:
+        click.echo(page)
+    else:
+        for line in evidence_lines(found):
+            click.secho(line, fg="yellow" if line.startswith("warning: ") else None)
 
 
 COMMANDS = [run, report, evidence]

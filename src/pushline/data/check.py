@@ -19,6 +19,7 @@ from pushline.errors import DataError, PushlineError
 from pushline.files import cannot_write
 from pushline.project import Project
 from pushline.results import Checked, Fetched, Finding, folder
+from pushline.wording import counted
 
 Tell = Callable[[str], None]
 
@@ -44,7 +45,7 @@ def check_data(
         findings = [finding for reading in readings for finding in named(reading, len(files))]
         counts: dict[str, int] = {}
         if rows:
-            tell(f"Holding {rows:,} rows to the contract and {len(rules)} rules.")
+            tell(f"Holding {counted(rows, 'row')} to the contract and {counted(len(rules), 'rule')}.")
             unread = {finding.column for finding in findings if finding.id == "type"}
             checks = checks_of(contract, rules, present_in(readings, contract), unread)
             findings += suite_findings(table, scratch, checks, readings, docs if data_docs else None, contract.name)

@@ -22,14 +22,25 @@ WAYS_OUT = (
 )
 
 
+def never_in_vain() -> str:
+    return ""
+
+
 def fetch(
-    project: Project, *, local: Path | None, sample_if_offline: bool, tell: Tell, sample: bool = False, terms: Terms = TRUSTED
+    project: Project,
+    *,
+    local: Path | None,
+    sample_if_offline: bool,
+    tell: Tell,
+    sample: bool = False,
+    terms: Terms = TRUSTED,
+    in_vain: Callable[[], str] = never_in_vain,
 ) -> Fetched:
     """Every file of `data.lock`, verified; or generated rows where `sample` asks for them.
 
     `local` is a file or folder to look in before downloading, `terms` what a source may be. Raises DataUnavailable where
-    no source gives a file (or, with `sample_if_offline`, returns generated rows and says so), DataCorrupt where one gives
-    other bytes.
+    no source gives a file (or, with `sample_if_offline`, returns generated rows and says so, unless `in_vain` has a reason
+    why nothing could come of them), DataCorrupt where one gives other bytes.
     """
     lock, contract = load_lock(project.data_lock), load_contract(project.contract)
     if sample:
@@ -40,6 +51,10 @@ def fetch(
     except DataUnavailable as error:
         if not sample_if_offline:
             raise
+        if reason := in_vain():
+            ways = error.do.split(" `--")[0]
+            do = f"{ways} `--sample` rehearses with generated rows all the same."
+            raise DataUnavailable(error.what, why=f"{error.why} Generated rows would be in vain: {reason}.", do=do) from error
         return generated(project, contract, lock, f"The pinned data can't be had here. {error.what} {error.why}", tell)
     return Fetched(data_version=lock.version, files=files, rows=lock.rows, columns=len(lock.files[0].columns))
 
@@ -56,6 +71,7 @@ class Places:
         self.delimiter = delimiter
         self.tell = tell
         self.terms = terms
+        self.astray = ""  # why the place that PUSHLINE_DATA names did not give a file
 
     def get(self, pinned: PinnedFile) -> DataFile:
         """The file, from the nearest place that has it."""
@@ -92,13 +108,16 @@ class Places:
             return None
         file = local / pinned.name if local.is_dir() else local
         if not file.is_file():
-            self.tell(f"PUSHLINE_DATA holds no {pinned.name}" if local.exists() else f"PUSHLINE_DATA names {local}, which does not exist")
+            found = f"holds no {pinned.name}" if local.exists() else "does not exist"
+            self.astray = f"PUSHLINE_DATA names {local}, which {found}."
+            self.tell(self.astray.rstrip("."))
             return None
         sha256 = sha256_of(file)
         if sha256 in pinned.hashes:
             return described(pinned, file.resolve(), sha256, "PUSHLINE_DATA")
         if local.is_file() and file.name != pinned.name:
-            return None  # the one file it names is another one of data.lock
+            self.astray = f"PUSHLINE_DATA names {local}, which is another table."
+            return None  # perhaps another one of data.lock
         refuse_other(pinned, file, table_of(file, self.delimiter))
         return described(pinned, file.resolve(), sha256, "PUSHLINE_DATA")
 
@@ -121,10 +140,11 @@ class Places:
         corrupt = [problem for problem in problems if isinstance(problem, DataCorrupt)]
         if corrupt:
             raise corrupt[0]
+        why = " ".join(f"{problem.what} {problem.why}" for problem in problems) or "data.lock lists no address for it."
         raise DataUnavailable(
             f"{pinned.name} can't be had.",
-            why=" ".join(f"{problem.what} {problem.why}" for problem in problems) or "data.lock lists no address for it.",
-            do=WAYS_OUT,
+            why=f"{self.astray} {why}".strip(),
+            do=WAYS_OUT.replace("Set PUSHLINE_DATA to", "Let PUSHLINE_DATA name") if self.astray else WAYS_OUT,
         )
 
 

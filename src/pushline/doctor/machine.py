@@ -97,8 +97,10 @@ def port(here: Here) -> Iterator[Line]:
     from pushline.release import open_target
 
     live = open_target(here.project, here.settings).status().live
-    if live is not None and live.url.endswith(f":{serving.port}"):
-        yield works("port", f"{serving.port} is taken by our own live release")
+    if live is not None:
+        own = live.url.endswith(f":{serving.port}")
+        by = "our own live release" if own else f"another program; our live release answers at {live.url}"
+        yield works("port", f"{serving.port} is taken by {by}")
     else:
         yield missing(
             "port", f"{serving.port} is taken by another program", "End that one, or set port in [tool.pushline.serving] to another."

@@ -15,6 +15,7 @@ from pushline.errors import PushlineError
 from pushline.registry import open_store
 from pushline.release import open_target
 from pushline.release.asking import Client
+from pushline.wording import counted
 
 REACH_S = 10
 
@@ -25,7 +26,10 @@ def contract(here: Here) -> Iterator[Line]:
     found = load_contract(here.project.contract)
     rules = load_rules(here.project.rules, found)
     features = len(found.features())
-    yield works("contract", f"{len(found.columns)} columns, {features} features, {len(rules)} rules, label {found.label.name}")
+    yield works(
+        "contract",
+        f"{counted(len(found.columns), 'column')}, {counted(features, 'feature')}, {counted(len(rules), 'rule')}, label {found.label.name}",
+    )
     lock = load_lock(here.project.data_lock)
     names = {column.name for column in found.columns}
     strange = [f"{file.name}: {', '.join(sorted(names ^ set(file.columns)))}" for file in lock.files if set(file.columns) != names]
@@ -36,7 +40,7 @@ def contract(here: Here) -> Iterator[Line]:
             "Correct data_checks/contract.yml, or the pinned file.",
         )
     else:
-        yield works("data.lock", f"{len(lock.files)} files, {lock.rows:,} rows, version {lock.version}")
+        yield works("data.lock", f"{counted(len(lock.files), 'file')}, {counted(lock.rows, 'row')}, version {lock.version}")
 
 
 def profile(here: Here) -> Iterator[Line]:
@@ -54,7 +58,7 @@ def pipelines(here: Here) -> Iterator[Line]:
 
     files = sorted(here.project.pipelines.glob("*.yml"))
     jobs = {file.stem: len(load_pipeline(file).jobs) for file in files}
-    yield works("pipelines", ", ".join(f"{name} ({count} jobs)" for name, count in jobs.items()))
+    yield works("pipelines", ", ".join(f"{name} ({counted(count, 'job')})" for name, count in jobs.items()))
 
 
 def data(here: Here) -> Iterator[Line]:
@@ -81,7 +85,8 @@ def told(here: Here, pinned: PinnedFile, answers: dict[str, str]) -> Line:
         "; ".join(problem if url in problem else f"{url}: {problem}" for url, problem in answers.items())
         or "data.lock names no address for it"
     )
-    do = "Set PUSHLINE_DATA to the file or its folder."
+    said = os.environ.get("PUSHLINE_DATA")
+    do = f"PUSHLINE_DATA is {said}: let it name the file or its folder." if said else "Set PUSHLINE_DATA to the file or its folder."
     if not (here.on_azure or here.in_actions):
         do += " `make run` goes on with generated rows without it."
     says = f"{pinned.name} is not here and can't be fetched ({why})"
@@ -108,7 +113,7 @@ def registry(here: Here) -> Iterator[Line]:
     store = open_store(here.project, here.settings)
     versions, champion = store.versions(), store.champion()
     crowned = f"champion {champion.version}" if champion else "no champion yet"
-    yield works("registry", f"{len(versions)} versions of {here.settings.model_name}, {crowned}")
+    yield works("registry", f"{counted(len(versions), 'version')} of {here.settings.model_name}, {crowned}")
 
 
 def release(here: Here) -> Iterator[Line]:

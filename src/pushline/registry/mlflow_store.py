@@ -221,7 +221,7 @@ class MlflowStore:
                 return found
         raise RegistryError(
             f"There is no version {version} of {self.name}.",
-            why=f"There are {', '.join(found.version for found in known)}." if known else "There is none yet.",
+            why=f"It has version{'s' * (len(known) > 1)} {', '.join(found.version for found in known)}." if known else "There is none yet.",
             do="Name one of them." if known else "Train and register one with `pushline run`.",
         )
 

@@ -11,8 +11,10 @@ from pushline.errors import DataError, TargetError
 from pushline.release.asking import Answer, Client
 from pushline.release.target import Endpoint, Target
 from pushline.serving.pages import pages_of
+from pushline.wording import counted
 
 SHOWN_ERRORS = 5
+SHOWN_CLASSES = 3
 
 
 def live_of(target: Target) -> Endpoint:
@@ -34,8 +36,15 @@ def score_file(target: Target, file: Path) -> dict[str, Any]:
     """
     try:
         content = msgspec.json.decode(file.read_bytes())
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} can't be read as JSON.", why=f"{error}.", do='Write {"data": [rows]}, as examples/ shows.') from error
+    except OSError as error:
+        why = "No such file is there" if isinstance(error, FileNotFoundError) else f"{error.strerror}"
+        raise DataError(f"{file} can't be read.", why=f"{why}.", do="Name a file like examples/two-rows.json.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if is_table(file):
+            do = f"`pushline score-batch {file} --out scores.csv` scores tables, with the champion."
+        else:
+            do = 'Write {"data": [rows]}, as examples/two-rows.json does.'
+        raise DataError(f"{file} is not JSON.", why=f"{error}.", do=do) from error
     rows = content.get("data") if isinstance(content, dict) else content
     if not isinstance(rows, list):
         raise DataError(f"{file} holds no rows.", why='A list, or an object with a list "data", is expected.', do="See examples/.")
@@ -50,6 +59,11 @@ def score_file(target: Target, file: Path) -> dict[str, Any]:
             f"{live.url} gave no score.", why=f"It answered: {answer}.", do="`pushline status` and `pushline logs --errors` tell more."
         )
     return answer.content
+
+
+def is_table(file: Path) -> bool:
+    """Whether a file's name is that of a table: x.csv, x.csv.gz, x.parquet."""
+    return bool({".csv", ".tsv", ".parquet", ".xlsx"} & {suffix.lower() for suffix in file.suffixes})
 
 
 def faults_of(answer: Answer) -> str:
@@ -67,11 +81,19 @@ def table_of(answer: dict[str, Any]) -> list[str]:
     width = max([len("result"), *(len(result) for result, _ in rows)])
     shown = [f"{'row':>6}  {'result':<{width}}  probability"]
     for number, (result, probability) in enumerate(rows):
-        values = probability if isinstance(probability, list) else [probability]
-        shown.append(f"{number:>6}  {result:<{width}}  {'  '.join(f'{value:.4f}' for value in values)}")
+        said = f"{probability:.4f}" if isinstance(probability, float | int) else by_class(probability, answer["classes"])
+        shown.append(f"{number:>6}  {result:<{width}}  {said}")
     if "threshold" in answer:
         shown.append(f"threshold {answer['threshold']:.4g}, model version {answer['model_version']}")
     return shown
+
+
+def by_class(probabilities: list[float], classes: list[str]) -> str:
+    """The most probable classes by name, the most probable first."""
+    ranked = sorted(zip(probabilities, classes, strict=True), key=lambda pair: -pair[0])
+    rest = len(ranked) - SHOWN_CLASSES
+    said = ", ".join(f"{name:.40} {value:.4f}" for value, name in ranked[:SHOWN_CLASSES])
+    return said + (f" and {counted(rest, 'other class', 'other classes')}" if rest > 0 else "")
 
 
 def document_of(endpoint: Endpoint) -> bytes:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from pushline.errors import PushlineError
 from pushline.project import Project
 from pushline.report import figures, markdown
-from pushline.report.figures import NOTHING, counted, named
+from pushline.report.cautions import Caution, cautions_of
+from pushline.report.figures import NOTHING, counted, named, visible
+from pushline.report.lines import SAMPLE, lines_of
 from pushline.report.markdown import code, fold, table, text
 from pushline.report.states import Outcome, StageState, outcomes, states_of
-from pushline.report.summary import SAMPLE_NOTE, evaluation_of, findings_table, metrics_table
+from pushline.report.summary import SAMPLE_NOTE, cautions_box, evaluation_of, findings_table, metrics_table
 from pushline.results import Checked, Part, Registered, Trained, load
 from pushline.settings import PushlineSettings
 
@@ -54,6 +56,7 @@ class Gathered(Part, frozen=True, kw_only=True):
     checked: Checked | None
     trained: Trained | None
     registered: Registered | None
+    cautions: tuple[Caution, ...] = ()
 
 
 def gather(
@@ -91,6 +94,7 @@ def gather(
         checked=checked if isinstance(checked, Checked) else None,
         trained=trained if isinstance(trained, Trained) else None,
         registered=registered if isinstance(registered, Registered) else None,
+        cautions=cautions_of(states, project.build) if registered else (),
     )
 
 
@@ -132,6 +136,7 @@ def evidence_summary(gathered: Gathered) -> str:
         f"# {text(known.model_name)} version {text(known.version)}: {verdict}",
         *([SAMPLE_NOTE] if known.generated_sample else []),
         text(known.reason, 700) if known.reason else "Nobody recorded why.",
+        *cautions_box(gathered.cautions),
         markdown.flow([(state.name, state.state, state.words) for state in gathered.states]),
         "## What will change",
         changes(known),
@@ -146,8 +151,31 @@ def evidence_summary(gathered: Gathered) -> str:
     return "\n\n".join([*parts, *([card] if card else [])]) + "\n"
 
 
-def changes(known: Evidence) -> str:
-    """Live now beside proposed, line by line."""
+def evidence_lines(gathered: Gathered) -> list[str]:
+    """The evidence for a terminal: the verdict, what to look at, what would change, the figures, the findings."""
+    known = gathered.evidence
+    verdict = "accepted for release" if known.accepted else "not accepted: approving would change nothing"
+    lines = [
+        f"{visible(known.model_name)} version {visible(known.version)}: {verdict}",
+        visible(known.reason, 700) or "Nobody recorded why.",
+    ]
+    lines += [SAMPLE] if known.generated_sample else []
+    lines += [f"warning: {one.what} {one.do}" for one in gathered.cautions]
+    lines += ["", f"What will change on the target {visible(known.target)}"]
+    rows = [("", "live now" if known.now else "nothing is live", "proposed"), *sides(known)]
+    widths = [max(len(row[place]) for row in rows) for place in (0, 1)]
+    lines += [f"  {name:<{widths[0]}}  {before:<{widths[1]}}  {after}".rstrip() for name, before, after in rows]
+    for heading, result in (("Comparison", gathered.registered), ("Model", gathered.trained), ("Data", gathered.checked)):
+        lines += [
+            "",
+            heading,
+            *(f"  {line}" for line in (lines_of(result) if result else ["of another run: its figures are in the registry"])),
+        ]
+    return lines
+
+
+def sides(known: Evidence) -> list[tuple[str, str, str]]:
+    """What it is of, live now, proposed."""
     lines = [
         ("model version", "version"),
         ("release", "release"),
@@ -157,11 +185,17 @@ def changes(known: Evidence) -> str:
         ("algorithm", "algorithm"),
         (f"{named(known.metric)} when registered" if known.metric else "figure when registered", "score"),
     ]
-    rows = []
+    found = []
     for words, key in lines:
         before, after = getattr(known.now, key) if known.now else "", getattr(known.proposed, key)
-        proposed = "made by deploy" if key == "release" else code(after) if after else NOTHING
-        rows.append([words, code(before) if before else NOTHING, proposed])
+        found.append((words, visible(before), "made by deploy" if key == "release" else visible(after)))
+    return found
+
+
+def changes(known: Evidence) -> str:
+    """Live now beside proposed, line by line."""
+    rows = [[words, *(value if value == "made by deploy" else code(value) if value else NOTHING for value in both)]
+            for words, *both in sides(known)]  # fmt: skip
     lead = f"On the target {code(known.target)}."
     if known.now is None:
         lead = f"Nothing is live on the target {code(known.target)} that is known here: this is the first release."

@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pushline.results import Interval, Scalar
+from pushline.wording import count, counted
+
+__all__ = ["count", "counted"]  # and what stands below
 
 Written = Callable[[float], str]
 
@@ -28,16 +31,6 @@ NAMES = {
 }
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece"})
 NOTHING = "–"
-
-
-def count(number: float) -> str:
-    """A whole number with its thousands apart: 32,950."""
-    return f"{number:,.0f}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number and its noun: 1 row, 2 rows."""
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def decimal(value: float | None, digits: int = 4) -> str:

@@ -8,12 +8,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pushline.errors import PushlineError
-from pushline.evaluation import Evaluation, load_evaluation
 from pushline.files import write_atomically
 from pushline.project import Project
 from pushline.report import charts, figures, sources
 from pushline.report.card import read_card
+from pushline.report.cautions import Caution, cautions_of, evaluation_of
 from pushline.report.lines import trials
 from pushline.report.states import StageState, states_of
 from pushline.report.summary import promises
@@ -51,6 +50,7 @@ def gathered(project: Project) -> dict[str, Any]:
     """What the template speaks of."""
     states = states_of(project.build)
     by_name = {state.name: state for state in states}
+    cautions = cautions_of(states, project.build)
     results = {name.replace("-", "_"): state.result for name, state in by_name.items()}
     trained, registered = results["train"], results["register"]
     known = evaluation_of(trained, project.build) if isinstance(trained, Trained) else None
@@ -58,7 +58,8 @@ def gathered(project: Project) -> dict[str, Any]:
         "states": states,
         "state": by_name,
         "sections": sections(by_name),
-        "verdict": verdict_of(states),
+        "cautions": cautions,
+        "verdict": verdict_of(states, cautions),
         "generated": any(getattr(state.result, "generated_sample", False) for state in states),
         "name": name_of(states),
         "made_at": figures.moment(datetime.now(UTC)),
@@ -73,16 +74,6 @@ def gathered(project: Project) -> dict[str, Any]:
         "sources": sources.of(project, states),
         **results,
     }
-
-
-def evaluation_of(trained: Trained, build: Path) -> Evaluation | None:
-    """What training measured; the path in the result is of the machine that trained."""
-    for place in (Path(trained.evaluation), build / "train" / "evaluation.json"):
-        try:
-            return load_evaluation(place)
-        except PushlineError:
-            continue
-    return None
 
 
 def sections(by_name: dict[str, StageState]) -> list[tuple[str, str, str]]:
@@ -101,7 +92,7 @@ def sections(by_name: dict[str, StageState]) -> list[tuple[str, str, str]]:
     return [(anchor, heading, by_name[stage].state) for anchor, heading, stage in rests_on]
 
 
-def verdict_of(states: tuple[StageState, ...]) -> tuple[str, str, str]:
+def verdict_of(states: tuple[StageState, ...], cautions: tuple[Caution, ...] = ()) -> tuple[str, str, str]:
     """The page in one sentence: its tone (good, warn, bad, quiet), the sentence and the reason."""
     stopped = next((state for state in states if state.state in ("refused", "failed", "interrupted")), None)
     last = states[-1]
@@ -115,7 +106,7 @@ def verdict_of(states: tuple[StageState, ...]) -> tuple[str, str, str]:
     if last.state == "done" and last.result is not None:
         release = getattr(last.result, "release", None)
         version = f"Version {release.model_version}" if release else "The release"
-        return "good", f"{version} is live", last.figure
+        return ("warn" if cautions else "good"), f"{version} is live", last.figure
     reached = [state.name for state in states if state.state == "done"]
     return "quiet", f"Not released: {reached[-1]} is the last stage that ran" if reached else "Nothing has run yet", ""
 

@@ -26,6 +26,7 @@ from pushline.results import (
 )
 
 if TYPE_CHECKING:
+    from pushline.report.cautions import Caution
     from pushline.report.states import StageState
 
 __all__ = ["SAMPLE_NOTE", "lines_of", "summary_of", "summary_of_failure", "summary_of_run"]
@@ -48,11 +49,21 @@ def summary_of_failure(failure: Failure) -> str:
     return f"## {failure.stage}: {became}\n\n{box}\n\n<sub>after {duration(failure.elapsed_s)}, {figures.moment(failure.at)}</sub>\n"
 
 
-def summary_of_run(states: "tuple[StageState, ...]") -> str:
+def cautions_box(cautions: "tuple[Caution, ...]") -> list[str]:
+    """What to look at before trusting it, as GitHub shows a warning; nothing where there is nothing."""
+    return ["\n".join(["> [!WARNING]", *(f"> **{text(one.what, 600)}** {text(one.do, 600)}<br>" for one in cautions)])] if cautions else []
+
+
+def summary_of_run(states: "tuple[StageState, ...]", cautions: "tuple[Caution, ...]" = ()) -> str:
     """The Markdown of a whole run: the flow with the state of each stage, the figure of each, and why it ended."""
     generated = any(getattr(state.result, "generated_sample", False) for state in states)
     rows = [[code(s.name), s.state, duration(s.elapsed_s) if s.elapsed_s is not None else "", text(s.figure)] for s in states]
-    parts = ["## run", *([SAMPLE_NOTE] if generated else []), markdown.flow([(s.name, s.state, s.words) for s in states])]
+    parts = [
+        "## run",
+        *([SAMPLE_NOTE] if generated else []),
+        *cautions_box(cautions),
+        markdown.flow([(s.name, s.state, s.words) for s in states]),
+    ]
     parts.append(table(["stage", "state", "time", ""], rows, figures=[2]))
     parts += [summary_of_failure(state.failure) for state in states if state.failure]
     return "\n\n".join(parts) + "\n"
@@ -242,10 +253,17 @@ def at_most_ms(limit: float) -> str:
 
 def latency_chart(result: LoadTested) -> str:
     """Percentiles second by second; the y axis ends above the slowest, not at the limit, so that the shape is seen."""
-    lines = [[getattr(piece, key) for piece in result.timeline if piece.requests] for key in ("p50_ms", "p95_ms", "p99_ms")]
-    top = max(max(line) for line in lines) * 1.15 or 1.0
-    seconds = (result.timeline[0].second, result.timeline[-1].second)
-    return markdown.chart("p50, p95 and p99 by second, the lowest line first", ("second", *seconds), ("ms", 0, top), lines)
+    heard = {piece.second: piece for piece in result.timeline if piece.requests}
+    first, last = result.timeline[0].second, result.timeline[-1].second
+    silent = [second for second in range(first, last + 1) if second not in heard]
+    top = max((piece.p99_ms for piece in heard.values()), default=0.0) * 1.15 or 1.0
+    # mermaid draws no gaps: a second without an answer stands at the top, where no answer is as slow
+    lines = [[getattr(heard[n], key) if n in heard else top for n in range(first, last + 1)] for key in ("p50_ms", "p95_ms", "p99_ms")]
+    title = "p50, p95 and p99 by second, the lowest line first" + ("; at the top - no answer" if silent else "")
+    picture = markdown.chart(title, ("second", first, last), ("ms", 0, top), lines)
+    if not silent:
+        return picture
+    return f"**No answer in {counted(len(silent), 'second')}** of {last - first + 1}: {figures.numbers(tuple(silent), 20)}.\n\n{picture}"
 
 
 @body_of.register

@@ -1,0 +1,82 @@
+"""A sign of life: what is silent for two seconds says that it works, and every ten seconds how long it has."""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+FIRST_S, EVERY_S = 2.0, 10.0
+# They are in the foreground until told to stop, or show what goes on in their own way.
+WITHOUT = frozenset({"serve", "pipelines", "openapi", "logs", "run"})
+
+
+class Heartbeat:
+    """Speaks on standard error whenever nobody else has for a while; `heard` is called by whoever does."""
+
+    def __init__(self, say: Callable[[str], None], name: str, expected_s: float | None) -> None:
+        self.say, self.name, self.expected_s = say, name, expected_s
+        self.started = self.last = time.monotonic()
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.beat, name="heartbeat", daemon=True)
+
+    def heard(self) -> None:
+        self.last = time.monotonic()
+
+    def beat(self) -> None:
+        wait = FIRST_S
+        while not self.ended.wait(max(self.last + wait - time.monotonic(), 0.05)):
+            if time.monotonic() - self.last >= wait:
+                self.say(self.words(time.monotonic() - self.started))
+                self.heard()
+                wait = EVERY_S
+
+    def words(self, passed_s: float) -> str:
+        left = (self.expected_s or 0) - passed_s
+        if passed_s < EVERY_S:
+            return f"{self.name}: working" + (f", {self.expected_s:.0f} s last time" if self.expected_s else "")
+        return f"{self.name}: {passed_s:.0f} s so far" + (f", about {left:.0f} s left" if left > 0 else "")
+
+    def stop(self) -> None:
+        self.ended.set()
+        if self.thread.is_alive() and threading.current_thread() is not self.thread:
+            self.thread.join()
+
+
+CURRENT: list[Heartbeat] = []
+
+
+def heard() -> None:
+    """Somebody has just spoken."""
+    for one in CURRENT:
+        one.heard()
+
+
+def hush() -> None:
+    """A question is asked: nothing is said while a person thinks."""
+    for one in CURRENT:
+        one.stop()
+
+
+@contextlib.contextmanager
+def beating(name: str, expected_s: float | None = None, say: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Let `name` show that it works until it is done."""
+    heart = Heartbeat(say or (lambda line: click.echo(line, err=True)), name, expected_s)
+    CURRENT.append(heart)
+    heart.thread.start()
+    try:
+        yield
+    finally:
+        heart.stop()
+        CURRENT.remove(heart)
+
+
+def last_time(build: Path, stage: str) -> float | None:
+    """How long a stage took when it last ran here; None where it left nothing."""
+    try:
+        return float(json.loads((build / stage / "result.json").read_bytes())["elapsed_s"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

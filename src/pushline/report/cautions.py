@@ -1,0 +1,123 @@
+"""What a person should look at before trusting a delivery that went through: on the first screen of the report, in the evidence and in
+the terminal's last lines. A stage that stopped is told as such; here stands what no gate refuses.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pushline.errors import PushlineError
+from pushline.evaluation import Evaluation, load_evaluation
+from pushline.report.figures import counted, percent, share_of, visible
+from pushline.report.states import StageState
+from pushline.results import Checked, LoadTested, Result, Trained
+
+LOST = 0.001  # a smaller share of rows is told beside the count of rows, not as a caution
+HOLDOUT = 1 / 3  # above it most tables would be better off training on more
+NAMED = 5  # classes or columns that a sentence lists
+
+
+class Caution(NamedTuple):
+    """What is odd, what to do about it, and the part of the report that shows it."""
+
+    what: str
+    do: str
+    anchor: str
+
+
+def cautions_of(states: tuple[StageState, ...], build: Path) -> tuple[Caution, ...]:
+    """The most serious first. What a stage of another run left is not spoken of."""
+    results: dict[type, Result] = {type(state.result): state.result for state in states if state.result and state.state != "stale"}
+    checked, trained, tested = results.get(Checked), results.get(Trained), results.get(LoadTested)
+    known = evaluation_of(trained, build) if isinstance(trained, Trained) else None
+    found: list[Caution] = []
+    if known:
+        found += of_model(known)
+    if isinstance(trained, Trained):
+        found += of_rows(trained, checked if isinstance(checked, Checked) else None)
+    if isinstance(checked, Checked) and checked.warning and not checked.critical:
+        first = next((finding for finding in checked.findings if finding.severity == "warning"), None)
+        said = f", first: {visible(first.message).rstrip('.')}" if first else ""
+        found.append(Caution(f"The data has {counted(checked.warning, 'warning')}{said}.", "Read the findings.", "data"))
+    if isinstance(tested, LoadTested) and tested.passed:
+        found += of_load(tested)
+    return tuple(found)
+
+
+def evaluation_of(trained: Trained, build: Path) -> Evaluation | None:
+    """What training measured; the path in the result is of the machine that trained."""
+    for place in (Path(trained.evaluation), build / "train" / "evaluation.json"):
+        try:
+            return load_evaluation(place)
+        except PushlineError:
+            continue
+    return None
+
+
+def of_model(known: Evaluation) -> Iterator[Caution]:
+    if leaks := [suspect.column for suspect in known.suspects if gives_away(suspect.reason, suspect.evidence)]:
+        is_one = len(leaks) == 1
+        yield Caution(
+            f"{named(leaks)} may give the label away: figures on the hold-out would not come true.",
+            f"If {'it is' if is_one else 'they are'} known only after the event, say `known: after` in data_checks/contract.yml.",
+            "groups",
+        )
+    never = [name for number, name in enumerate(known.classes) if is_unpredicted(known, number)]
+    if never:
+        yield Caution(
+            f"No held-out row is predicted as {named(never)}, though {'it is' if len(never) == 1 else 'they are'} there.",
+            "Expect no such answer of the service: more rows of it, or another objective, may change that.",
+            "quality",
+        )
+
+
+def gives_away(reason: str, evidence: object) -> bool:
+    """Whether a suspect is one for its knowledge of the label, rather than of the time."""
+    keys = set(evidence) if isinstance(evidence, dict) else set()
+    return bool({"roc_auc_alone", "of_the_class"} & keys) or reason.startswith("it is known only after")
+
+
+def is_unpredicted(known: Evaluation, number: int) -> bool:
+    if len(known.confusion) != len(known.classes):
+        return False
+    return sum(known.confusion[number]) > 0 and sum(row[number] for row in known.confusion) == 0
+
+
+def of_rows(trained: Trained, checked: Checked | None) -> Iterator[Caution]:
+    used = trained.train_rows + trained.holdout_rows
+    if checked and checked.data_version == trained.data_version:
+        unlabelled = checked.rows - sum(checked.class_counts.values()) if checked.class_counts else 0
+        if unlabelled > LOST * checked.rows:
+            yield Caution(
+                f"{counted(unlabelled, 'row')} of {checked.rows:,} ({share_of(unlabelled, checked.rows)}) have no label that counts.",
+                "They were neither learned from nor measured on. Look where the label is missing.",
+                "data",
+            )
+        lost = checked.rows - used - unlabelled
+        if lost > LOST * checked.rows:
+            yield Caution(
+                f"{counted(lost, 'row')} of {checked.rows:,} ({share_of(lost, checked.rows)}) were left out of training and hold-out.",
+                "build/train/steps/prepare.log says why; correct the file or data_checks/contract.yml.",
+                "data",
+            )
+    if trained.holdout_rows > HOLDOUT * used:
+        yield Caution(
+            f"{percent(trained.holdout_rows / used, 0)} of the rows are held out and not learned from.",
+            "The rarest class is so rare that fewer rows would not measure it: more rows of it leave more to learn from.",
+            "quality",
+        )
+
+
+def of_load(tested: LoadTested) -> Iterator[Caution]:
+    silent = sum(not piece.requests for piece in tested.timeline)
+    if silent:
+        yield Caution(
+            f"Nothing was answered in {counted(silent, 'second')} of {len(tested.timeline)} under load.",
+            "The SLO is kept on the whole; `pushline logs --errors` may say what the release did meanwhile.",
+            "load",
+        )
+
+
+def named(names: list[str]) -> str:
+    shown = ", ".join(visible(name, 40) for name in names[:NAMED])
+    return shown + (f" and {counted(len(names) - NAMED, 'other')}" if len(names) > NAMED else "")

@@ -1,0 +1,62 @@
+"""A command that is silent says that it works; one that speaks, or asks, is let be."""
+
+import json
+import queue
+from pathlib import Path
+
+import pytest
+
+from pushline.cli import heartbeat
+from pushline.cli.heartbeat import beating, heard, hush, last_time
+from pushline.cli.progress import Lines
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "FIRST_S", 0.05)
+    monkeypatch.setattr(heartbeat, "EVERY_S", 0.1)
+
+
+@pytest.mark.usefixtures("quick")
+def test_silence_is_broken_with_the_time_so_far_and_the_time_that_is_left() -> None:
+    said: queue.Queue[str] = queue.Queue()
+    with beating("evaluate", 100.0, say=said.put):
+        first, second = said.get(timeout=20), said.get(timeout=20)
+    assert first in ("evaluate: working, 100 s last time", "evaluate: 0 s so far, about 100 s left")
+    assert second.endswith(" left")
+
+
+@pytest.mark.usefixtures("quick")
+def test_without_an_earlier_run_no_time_is_promised() -> None:
+    said: queue.Queue[str] = queue.Queue()
+    with beating("evaluate", None, say=said.put):
+        assert "left" not in said.get(timeout=20)
+
+
+def test_nothing_is_said_to_who_has_just_heard_something_or_is_asked() -> None:
+    said: list[str] = []
+    with beating("adopt", say=said.append):
+        heard()
+        hush()
+        assert not heartbeat.CURRENT[0].thread.is_alive()
+    assert said == []
+    assert heartbeat.CURRENT == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_stage_of_a_run_that_tells_nothing_shows_that_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr("pushline.cli.progress.click.echo", lambda line, err: said.put(line))
+    with Lines({"train": 41.0}) as lines:
+        lines.begin("train")
+        assert said.get(timeout=20) == "train       started"
+        assert said.get(timeout=20).strip().startswith("train: ")
+        lines.end("train", "done", 0.2, "average precision 0.470")
+        assert heartbeat.CURRENT == []
+
+
+def test_the_last_time_is_what_the_stage_left(tmp_path: Path) -> None:
+    assert last_time(tmp_path, "train") is None
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "result.json").write_text(json.dumps({"elapsed_s": 41.5}))
+    assert last_time(tmp_path, "train") == 41.5
