@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import gevent
-from locust import FastHttpUser, constant_throughput, events, task
+from locust import FastHttpUser, events, task
 from locust.contrib.fasthttp import FastResponse
 from locust.env import Environment
 
@@ -23,26 +23,50 @@ USERS = int(os.environ.get("LOAD_USERS", "10"))
 SECONDS = float(os.environ.get("LOAD_SECONDS", "0"))  # from the moment all users run; 0: as long as --run-time says
 ANSWER_WITHIN = float(os.environ.get("LOAD_ANSWER_WITHIN", "10"))  # seconds; later is a failure
 SEEN = os.environ.get("LOAD_SEEN")  # where to leave every request, for the verdict
+GRACE_S = 0.3  # for arrivals that are due in the last moment
 HEADERS = {"content-type": "application/json", "authorization": f"Bearer {os.environ['LOAD_KEY']}"}
 PROXY = urlsplit(getproxies().get("https", "")) if os.environ.get("LOAD_THROUGH_PROXY") else urlsplit("")
 
-requests: list[tuple[float, float, str]] = []  # start in seconds of the epoch, milliseconds, what failed
+requests: list[tuple[float, float, str]] = []  # due in seconds of the epoch, milliseconds from then on, what failed
 begun: list[float] = []
 
 
 class Client(FastHttpUser):
-    """Scores rows at a steady rate over one connection."""
+    """Scores rows over one connection, at times that are set before: a slow answer delays no arrival.
 
-    wait_time = constant_throughput(RATE / USERS)
+    An arrival that finds the client waiting for an answer is asked late, and its time counts from when it was due. So a server
+    that stalls for a second shows in the percentiles as what it is to a second's worth of clients, not as one slow answer.
+    """
+
     insecure = False
+    due = asked = 0.0
     network_timeout = connection_timeout = ANSWER_WITHIN
     proxy_host, proxy_port = PROXY.hostname, PROXY.port
 
     def on_start(self) -> None:
-        gevent.sleep(random.uniform(0, USERS / RATE))
+        self.due = time.time() + random.uniform(0, USERS / RATE)
+        gevent.sleep(self.due - time.time())
+
+    def wait_time(self) -> float:
+        """Until the next arrival; none where it is due already."""
+        self.due += USERS / RATE
+        return max(0.0, self.due - time.time())
+
+    def context(self) -> dict[str, float]:
+        return {"due": self.due}
+
+    def on_stop(self) -> None:
+        """What was due and could not be asked any more failed: it still waits for the answers before."""
+        while begun and SECONDS and self.due < begun[0] + SECONDS:
+            if self.asked < self.due:
+                requests.append((self.due, ANSWER_WITHIN * 1000, "not asked: the answers before are late"))
+            self.due += USERS / RATE
 
     @task
     def score(self) -> None:
+        if begun and SECONDS and self.due >= begun[0] + SECONDS:
+            return
+        self.asked = self.due
         with self.client.post("/score", data=random.choice(PAYLOADS), headers=HEADERS, catch_response=True) as answer:
             if answer.status_code == 200 and not scored(answer):
                 answer.failure("not a score")
@@ -60,16 +84,24 @@ def prepare(environment: Environment, **_: object) -> None:
     def begin(**_: object) -> None:
         begun.append(time.time())
         if SECONDS:
-            gevent.spawn_later(SECONDS, environment.runner.quit)
+            gevent.spawn_later(SECONDS + GRACE_S, environment.runner.quit)
 
     environment.events.spawning_complete.add_listener(begin)
 
 
 @events.request.add_listener
-def keep(start_time: float, response_time: float, exception: Exception | None, response: FastResponse | None, **_: object) -> None:
+def keep(
+    start_time: float,
+    response_time: float,
+    exception: Exception | None,
+    response: FastResponse | None,
+    context: dict[str, float],
+    **_: object,
+) -> None:
     status = getattr(response, "status_code", 0)
     failed = "" if exception is None else f"status {status}" if status and status != 200 else str(exception) or type(exception).__name__
-    requests.append((start_time, response_time, failed))
+    due = context["due"]
+    requests.append((due, response_time + max(0.0, start_time - due) * 1000, failed))
 
 
 @events.quitting.add_listener

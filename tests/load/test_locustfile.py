@@ -61,6 +61,37 @@ def test_a_slow_server_breaks_the_percentiles(project: Project, release: Release
     assert broken == {"p95 in ms", "p99 in ms"}
 
 
+def test_a_server_that_stalls_for_a_while_shows_in_the_percentiles(project: Project, release: Release, serve: Serve) -> None:
+    """Four clients wait for one slow answer each: four of eighty requests. A closed loop would see p95 and p90 as quick."""
+    slow: list[float] = []
+
+    def stalled(request: bytes) -> tuple[float, bytes]:
+        """Answers that fall into half a second come at its end."""
+        slow.append(time.monotonic())
+        return (max(0.0, 1.0 - (slow[-1] - slow[0])) if slow[-1] - slow[0] > 0.5 else 0.0), SCORE
+
+    seen, broken = load_on(project, release, serve(stalled))
+    assert broken == {"p95 in ms", "p99 in ms"}
+    assert 76 <= seen.requests <= 84
+    assert seen.failures == 0
+    assert seen.p95_ms > 200
+
+
+def test_what_could_not_be_asked_any_more_has_failed(project: Project, release: Release, serve: Serve) -> None:
+    """From the middle on nothing is answered in time."""
+    first: list[float] = []
+
+    def ending(request: bytes) -> tuple[float, bytes | None]:
+        first.append(time.monotonic())
+        return 0.0, SCORE if first[-1] - first[0] < 1.0 else None
+
+    seen, broken = load_on(project, release, serve(ending))
+    assert "share of failed requests" in broken
+    assert 76 <= seen.requests <= 84
+    assert 30 <= seen.failures <= 50
+    assert any(kind.startswith("not asked") for kind in seen.errors)
+
+
 @pytest.mark.parametrize(("answer", "kind"), [(BUSY, "status 503"), (OTHER, "not a score")], ids=["busy", "other"])
 def test_an_answer_that_is_no_score_is_a_failure_of_its_kind(
     project: Project, release: Release, serve: Serve, answer: bytes, kind: str
