@@ -99,6 +99,7 @@ class Pipelines(Settings, frozen=True, kw_only=True):
 
     host: Annotated[str, Meta(description="address that `pushline pipelines serve` binds")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="port that `pushline pipelines serve` binds")] = 8150
+    folder: Annotated[str, Meta(description="folder beside the project whose files a caller may name as inputs of a run")] = ""
     at_once: Annotated[PositiveInt, Meta(description="runs that may go on at a time; one more is told 503")] = 2
 
 

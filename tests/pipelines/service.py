@@ -22,6 +22,9 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
+TOLD = ("Serving published pipelines ", "started ", "cancel ", "20")  # the last: a run that goes on, by its id
+
+
 class Service:
     """`pushline pipelines serve` on a free port."""
 
@@ -33,22 +36,27 @@ class Service:
 
     def start(self) -> "Service":
         self.record.unlink(missing_ok=True)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "pushline", "pipelines", "serve", "--port", "0"],
-            cwd=self.project.root,
-            env=clean_environment(self.variables),
-            stderr=subprocess.DEVNULL,
-        )
+        (self.project.state / "pipelines").mkdir(parents=True, exist_ok=True)
+        with (self.project.state / "pipelines" / "serve.err").open("wb") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pushline", "pipelines", "serve", "--port", "0"],
+                cwd=self.project.root,
+                env=clean_environment(self.variables),
+                stderr=said,
+            )
         wait_until(self.record.exists)
         host, port = json.loads(self.record.read_text())["url"].removeprefix("http://").split(":")
         self.address = (host, int(port))
-        self.key = json.loads((self.project.state / "keys.json").read_text())["primary"]
+        self.key = json.loads((self.project.state / "pipelines-keys.json").read_text())["primary"]
         return self
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(20)
+        code = self.process.wait(20)
+        said = [line for line in (self.project.state / "pipelines" / "serve.err").read_text().splitlines() if not line.startswith(TOLD)]
+        assert not said
+        return code
 
     def ask(self, method: str, path: str, body: Any = None, *, key: str | None = "") -> tuple[int, Any]:
         """The status and the JSON of one request; `key` None sends none."""
@@ -65,6 +73,14 @@ class Service:
             assert set(seen) >= {"type", "title", "status", "detail", "request_id"}
         connection.close()
         return answer.status, seen
+
+    def status(self, method: str, path: str, *, key: str | None) -> int:
+        """The status of a request without a body."""
+        connection = http.client.HTTPConnection(*self.address, timeout=30)
+        connection.request(method, path, headers={} if key is None else {"authorization": f"Bearer {key}"})
+        status = connection.getresponse().status
+        connection.close()
+        return status
 
     def begun(self, name: str, inputs: dict[str, Any] | None = None, version: int | None = None) -> str:
         status, run = self.ask("POST", f"/pipelines/{name}/runs", {"inputs": inputs or {}, "version": version})

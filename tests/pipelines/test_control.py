@@ -16,6 +16,8 @@ from command import Ran, clean_environment, run_cli
 from pipelines.service import Service, kill, wait_until, words_told
 from pushline.pipelines.published import PublishedPipelines
 from pushline.project import Project
+from pushline.serving.keys import make_keys, read_keys
+from pushline.serving.rights import HOLDER_OF
 
 pytestmark = pytest.mark.slow
 PIPELINE = """
@@ -135,6 +137,22 @@ def test_nothing_is_said_without_a_key(path: str, refusing: Service) -> None:
     assert refusing.ask("GET", path, key="wrong" * 8)[0] == 401
 
 
+@pytest.mark.parametrize("route", HOLDER_OF)
+def test_a_key_opens_what_the_table_says_and_nothing_else(route: str, refusing: Service) -> None:
+    """The keys of the scoring service lie beside this one's and open nothing here."""
+    method, template = route.split()
+    path = template.format(name="absent", version=1, run="absent")
+    scoring = make_keys(refusing.project.state / "keys.json")
+    own = read_keys(refusing.project.state / "pipelines-keys.json")
+    holders: dict[str | None, str] = {None: "anyone", scoring.primary: "scoring", scoring.secondary: "scoring"}
+    for key, holder in (holders | {own.primary: "pipelines", own.secondary: "pipelines"}).items():
+        status = refusing.status(method, path, key=key)
+        if route in ("GET /readyz", "POST /score", "GET /metrics"):
+            assert status == 404
+        else:
+            assert (status == 401) == (HOLDER_OF[route] not in ("anyone", holder)), (route, holder)
+
+
 def test_the_api_document_describes_every_address(refusing: Service) -> None:
     status, document = refusing.ask("GET", "/openapi.json", key=None)
     assert status == 200
@@ -175,6 +193,33 @@ def test_the_service_answers_as_its_document_says(refusing: Service, tmp_path: P
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert "8 selected / 9 total" in done.stdout, done.stdout
+
+
+def test_a_path_outside_the_project_and_its_data_is_refused(offering: Project, tmp_path: Path) -> None:
+    text = (offering.pipelines / "components" / "tell.yml").read_text()
+    (offering.pipelines / "components" / "tell.yml").write_text(text)
+    pipeline = offering.pipelines / "telling.yml"
+    pipeline.write_text(
+        pipeline.read_text()
+        .replace("  loud: false\n", "  loud: false\n  source: {type: uri_folder, path: source}\n")
+        .replace('count: "${{parent.inputs.count}}", ', 'count: "${{parent.inputs.count}}", before: "${{parent.inputs.source}}", ')
+    )
+    PublishedPipelines(offering).publish("telling")
+    near, given, other = offering.root / "near", tmp_path / "given", tmp_path / "other"
+    for folder in (near, given, other):
+        folder.mkdir()
+    (near / "link").symlink_to(other)
+    service = Service(offering, PUSHLINE_PIPELINES__FOLDER=str(given)).start()
+    try:
+        for place in (other, near / "link", near / ".." / ".." / "other", offering.state, offering.root / ".git", Path("/etc"), Path("/")):
+            status, problem = service.ask("POST", "/pipelines/telling/runs", {"inputs": {"source": str(place)}})
+            assert status == 422, (place, problem)
+        for place in (near, given):
+            run = service.ended(service.begun("telling", {"source": str(place)}))
+            assert run["state"] == "succeeded"
+            assert words_told(run)[-1] == str(place)
+    finally:
+        service.end()
 
 
 def test_two_runs_at_once_do_not_mix_and_one_too_many_is_told_so(serving: Service, tmp_path: Path) -> None:

@@ -71,10 +71,10 @@ def test_a_published_scoring_takes_the_champion(project: Project, tmp_path: Path
     version = store.register(log(store, model), {"accepted": "true"}).version
     store.crown(version)
     rows = shops(500, 8).drop(columns="outcome")
-    rows.to_csv(tmp_path / "rows.csv", index=False)
+    rows.to_csv(project.root / "rows.csv", index=False)
     PublishedPipelines(project).publish("score-batch")
     service = Service(project).start()
-    seen = service.ended(service.begun("score-batch", {"rows": str(tmp_path / "rows.csv")}), 200)
+    seen = service.ended(service.begun("score-batch", {"rows": str(project.root / "rows.csv")}), 200)
     wrong = service.ask("POST", "/pipelines/score-batch/runs", {"inputs": {"rows": "/does/not/exist.csv"}})
     missing = service.ask("POST", "/pipelines/score-batch/runs", {})
     service.end()

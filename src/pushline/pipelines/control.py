@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct, field
 
 from pushline.errors import PushlineError, SettingsError
-from pushline.pipelines.control_openapi import document
+from pushline.pipelines.control_openapi import KINDS, document
 from pushline.pipelines.published import PublishedPipelines, Version
 from pushline.pipelines.runs import Run, Runs, TooMany, reap
 from pushline.project import Project
@@ -47,15 +47,10 @@ class Start(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Refused(Problem):
     """A refusal of the kinds that only this service has."""
 
-    KINDS = {  # noqa: RUF012 - never changed
-        "invalid-inputs": (422, "The inputs do not match the pipeline"),
-        "retired": (409, "The version can't be started"),
-    }
-
     def __init__(self, kind: str, detail: str) -> None:
         Exception.__init__(self, detail)
         self.kind = kind
-        self.status, self.title = self.KINDS[kind]
+        self.status, self.title = KINDS[kind]
         self.detail = detail
         self.errors = ()
         self.headers = ()
@@ -69,12 +64,14 @@ class Control:
         self.settings = settings.serving
         self.at_once = settings.pipelines.at_once
         self.published = PublishedPipelines(project)
-        self.runs = Runs(project)
+        self.runs = Runs(project, settings.pipelines.folder)
         self.keys = keys
+        self.keys_refused = 0
         self.tell = tell
         self.connections: set[Connection] = set()
         self.draining = False
         self.idle_s = 0.5
+        self.told_at = 0.0
         self.number = 0
         self.start_mark = f"{time.time_ns():x}"
         self.routes: dict[bytes, tuple[bytes, bool, Handler]] = {
@@ -91,6 +88,9 @@ class Control:
         self.clock = time.monotonic()
         self.date = formatdate(usegmt=True)
         self.keys.refresh()
+        if self.keys.refused != self.keys_refused:
+            self.keys_refused = self.keys.refused
+            self.tell(f"{self.keys.fault} The keys from before stay in force.")
         reap()
 
     def sweep(self) -> None:
@@ -169,11 +169,10 @@ class Control:
         self.answer(connection, 202, self.runs.cancel(run))
 
     def page(self, page: Page, connection: "Connection") -> None:
-        headers = "".join(f"{name}: {value}\r\n" for name, value in [*page.headers, ("etag", page.etag)])
-        if connection.headers.get(b"if-none-match", b"").decode("latin-1") == page.etag:
-            self.reply(connection, 304, page.type, b"", headers)
-        else:
-            self.reply(connection, page.status, page.type, page.plain(), headers)
+        content, more = page.for_client(connection.headers.get(b"accept-encoding", b""))
+        headers = "".join(f"{name}: {value}\r\n" for name, value in more)
+        known = connection.headers.get(b"if-none-match", b"").decode("latin-1") == page.etag
+        self.reply(connection, 304 if known else page.status, page.type, b"" if known else content, headers)
 
     # The parts of an answer
 
@@ -223,12 +222,18 @@ class Control:
         headers = "".join(f"{name}: {value}\r\n" for name, value in problem.headers)
         self.reply(connection, problem.status, b"application/problem+json", document, headers)
 
-    def crashed(self, connection: "Connection", error: BaseException) -> None:
-        """A fault of ours or of the disk: the client gets a problem document, the terminal what happened."""
+    def fault(self, error: BaseException, who: str = "the service") -> None:
+        """A fault of ours or of the disk, for the terminal: at most one a second, so that a flood of them is none of lines."""
         import traceback
 
-        told = str(error) if isinstance(error, PushlineError) else "".join(traceback.format_exception(error))
-        self.tell(f"request {connection.request_id().decode()} failed: {told}")
+        if self.clock - self.told_at >= 1:
+            self.told_at = self.clock
+            told = str(error) if isinstance(error, PushlineError) else "".join(traceback.format_exception(error))
+            self.tell(f"{who} failed: {told}")
+
+    def crashed(self, connection: "Connection", error: BaseException) -> None:
+        """The client gets a problem document, the terminal what happened."""
+        self.fault(error, f"request {connection.request_id().decode()}")
         self.refuse(connection, Problem("internal", "What happened is told where the service runs, under this request id.", close=True))
 
 

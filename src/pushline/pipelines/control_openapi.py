@@ -7,17 +7,33 @@ import msgspec
 from pushline import __version__
 from pushline.pipelines.published import Version
 from pushline.pipelines.runs import LogPart, Run
+from pushline.serving.problems import EXAMPLES, TITLES
+from pushline.settings import Serving
 
+KEYS = "One of the two keys in .pushline/pipelines-keys.json; the scoring service has others."
+# Refusals that only this service has.
+KINDS = {
+    "invalid-inputs": (422, "The inputs do not match the pipeline"),
+    "retired": (409, "The version can't be started"),
+}
 JSON, PROBLEM = "application/json", "application/problem+json"
+# Any request can meet these; how each looks is an example.
 REFUSALS = {
-    "400": "Not valid HTTP or JSON.",
-    "401": "A valid key is required.",
-    "408": "Too slow.",
-    "413": "Too large.",
-    "414": "The address is too long.",
-    "422": "A value is wrong.",
-    "431": "Too many headers.",
-    "503": "Busy.",
+    "400": ("Not valid HTTP or JSON.", "bad-request"),
+    "401": ("A valid key is required.", "no-key"),
+    "408": ("Too slow.", "timeout"),
+    "413": ("Too large.", "body-too-large"),
+    "414": ("The address is too long.", "address-too-long"),
+    "422": ("A value is wrong.", "invalid-inputs"),
+    "431": ("Too many headers.", "headers-too-large"),
+    "503": ("Busy.", "overloaded"),
+}
+DETAILS = {
+    **EXAMPLES,
+    "invalid-inputs": "train has no input 'weather'. Its inputs are budget, seed.",
+    "not-found": "There is no run '20261127-080000-000000-abcdef'.",
+    "retired": "Version 1 of train is retired.",
+    "too-many": "2 runs are going on.",
 }
 ID = {"type": "string", "pattern": "^[0-9a-z-]+$", "maxLength": 60}
 
@@ -31,12 +47,17 @@ def document() -> bytes:
             "title": "Published pipelines",
             "version": __version__,
             "description": "Start a published pipeline and follow its run. A run goes on when its caller or this service goes away.",
+            "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": ".", "description": "this service"}],
-        "tags": [{"name": "pipelines"}, {"name": "runs"}, {"name": "operation"}],
+        "tags": [
+            {"name": "pipelines", "description": "What was published, and starting it."},
+            {"name": "runs", "description": "How a run goes, what it said, and ending it."},
+            {"name": "operation", "description": "Whether the service is well."},
+        ],
         "paths": paths(),
         "components": {
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "One of the two keys of the endpoint."}},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": KEYS}},
             "schemas": {**components, "Start": start_schema(), "Problem": problem_schema()},
         },
     }
@@ -81,13 +102,13 @@ def starting(name: dict[str, Any]) -> dict[str, Any]:
     text = "Without a version the default one is started. Inputs that are not set have the version's defaults."
     made = operation("startRun", "runs", "Start a run", 202, reference("Run"), name, missing=True)
     made["responses"]["202"]["headers"] = {"location": {"description": "Address of the run.", "schema": {"type": "string"}}}
-    for status, said in (
-        ("409", "The version is retired."),
-        ("415", "Not JSON."),
-        ("422", "An input is wrong."),
-        ("503", "Too many runs."),
+    for status, said, kind in (
+        ("409", "The version is retired.", "retired"),
+        ("415", "Not JSON.", "unsupported-media-type"),
+        ("422", "An input is wrong.", "invalid-inputs"),
+        ("503", "Too many runs.", "too-many"),
     ):
-        made["responses"][status] = problem(said)
+        made["responses"][status] = problem(said, kind)
     return {**made, "description": text}
 
 
@@ -95,10 +116,10 @@ def operation(
     name: str, tag: str, summary: str, status: int, schema: dict[str, Any], *given: dict[str, Any], missing: bool = False
 ) -> dict[str, Any]:
     responses = {str(status): {"description": "Done." if status == 200 else "Accepted.", "content": {JSON: {"schema": schema}}}}
-    for code, said in REFUSALS.items():
-        responses[code] = problem(said)
+    for code, (said, kind) in REFUSALS.items():
+        responses[code] = problem(said, kind)
     if missing:
-        responses["404"] = problem("There is nothing of that name.")
+        responses["404"] = problem("There is nothing of that name.", "not-found")
     made: dict[str, Any] = {"operationId": name, "tags": [tag], "summary": summary, "security": [{"key": []}], "responses": responses}
     return {**made, "parameters": list(given)} if given else made
 
@@ -106,8 +127,8 @@ def operation(
 def health() -> dict[str, Any]:
     schema = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}
     made = operation("health", "operation", "Is the service alive", 200, schema)
-    del made["security"], made["responses"]["401"]
-    return made
+    del made["responses"]["401"]
+    return {**made, "security": []}
 
 
 def parameter(name: str, text: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -118,8 +139,16 @@ def reference(name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def problem(text: str) -> dict[str, Any]:
-    return {"description": text, "content": {PROBLEM: {"schema": reference("Problem")}}}
+def problem(text: str, kind: str) -> dict[str, Any]:
+    """A response with the document of such a refusal as its example."""
+    detail = DETAILS[kind].format(limits=Serving())
+    kind = "overloaded" if kind == "too-many" else kind
+    status, title = (KINDS | TITLES)[kind]
+    said = {"type": f"urn:pushline:problem:{kind}", "title": title, "status": status, "detail": detail}
+    return {
+        "description": text,
+        "content": {PROBLEM: {"schema": reference("Problem"), "example": {**said, "request_id": "order-4711"}}},
+    }
 
 
 def start_schema() -> dict[str, Any]:

@@ -24,11 +24,10 @@ from msgspec import Struct, field
 
 from pushline.errors import SettingsError, TargetError
 from pushline.files import cannot_write, write_json
-from pushline.pipelines.binding import text_of
+from pushline.pipelines.inputs import FolderRule, checked_inputs
 from pushline.pipelines.published import PublishedPipelines, Version, decode
 from pushline.project import REVISION, Project
 from pushline.results import Scalar
-from pushline.settings import seconds
 
 RUNS = "pipelines/runs"  # below .pushline
 REQUEST, STATE, LOG, ALIVE, CANCEL = "request.json", "state.json", "log.txt", "alive", "cancel"
@@ -105,9 +104,11 @@ class TooMany(TargetError):
 class Runs:
     """All runs of one project."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, folder: str = "") -> None:
+        """`folder`: one beside the project whose files callers may name, too."""
         self.project = project
         self.place = project.state.resolve() / RUNS
+        self.folders = FolderRule.of(project, self.place, folder)
 
     def start(self, version: Version, inputs: Mapping[str, Any], *, at_once: int) -> Run:
         """Start a run in a process of its own, which goes on whatever becomes of this one.
@@ -119,7 +120,7 @@ class Runs:
                 f"Version {version.version} of {version.name} is retired.",
                 do=f"Start another: `pushline pipelines describe {version.name}`.",
             )
-        given = checked_inputs(version, inputs)
+        given = checked_inputs(version, inputs, self.folders)
         files = PublishedPipelines(self.project).files(version)
         try:
             self.place.mkdir(parents=True, exist_ok=True)
@@ -188,37 +189,6 @@ class Runs:
 def new_id() -> str:
     """Sorts by time, and is never the same twice."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{time.time_ns() % 1_000_000_000 // 1000:06d}-{secrets.token_hex(3)}"
-
-
-def checked_inputs(version: Version, inputs: Mapping[str, Any]) -> dict[str, Scalar]:
-    """What the caller set, each of its type. Raises SettingsError naming the input and what it accepts."""
-    known = {one.name: one for one in version.inputs}
-    for name in inputs:
-        if name not in known:
-            raise SettingsError(
-                f"{version.name} has no input {name!r}.", why=f"Its inputs are {', '.join(known) or 'none'}.", do="Name one of them."
-            )
-    given: dict[str, Scalar] = {}
-    for name, one in known.items():
-        if name not in inputs:
-            if one.required:
-                raise SettingsError(f"The input {name} is missing.", why=one.description, do=f"Set {name}.")
-            continue
-        value, spec = inputs[name], one.spec()
-        if not isinstance(value, str | int | float | bool):
-            raise SettingsError(f"The input {name} is wrong.", why="It is no single value.", do="Give a text, a number, true or false.")
-        if spec.is_path:
-            if not isinstance(value, str) or "\0" in value or not Path(value).is_absolute() or not Path(value).exists():
-                raise SettingsError(
-                    f"The input {name} is wrong.", why=f"{value!r} is no existing absolute path.", do="Name a file on this machine."
-                )
-            given[name] = value
-        else:
-            text_of(spec, value, name)
-            given[name] = value
-            if name == "budget":
-                seconds(str(value))
-    return given
 
 
 def lay_out(folder: Path, files: Path, version: Version, project: Project) -> None:

@@ -23,7 +23,7 @@ from pushline.settings import PushlineSettings
 
 Tell = Callable[[str], None]
 TICK_S = 0.25
-KEYS = "keys.json"  # those of the scoring service
+KEYS = "pipelines-keys.json"  # its own: who may score may not start trainings
 RECORD = "pipelines/server.json"
 
 
@@ -60,26 +60,34 @@ def serve(project: Project, settings: PushlineSettings, *, tell: Tell) -> None:
         listener = bind(settings.pipelines.host, settings.pipelines.port)
         host, port = listener.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        write_json(state / RECORD, ServerRecord(url=url, pid=os.getpid(), started_at=datetime.now(UTC)))
-        going = [run for run in control.runs.all() if not run.ended]
-        tell(f"Serving published pipelines on {url} (docs: {url}/docs). Keys: {keys_of(project)}.")
-        for run in going:
-            tell(f"{run.id}: {run.pipeline} version {run.version} is {run.state}")
+
+        def announce() -> None:
+            write_json(state / RECORD, ServerRecord(url=url, pid=os.getpid(), started_at=datetime.now(UTC)))
+            tell(f"Serving published pipelines on {url} (docs: {url}/docs). Keys: {keys_of(project)}.")
+            for run in (run for run in control.runs.all() if not run.ended):
+                tell(f"{run.id}: {run.pipeline} version {run.version} is {run.state}")
+
         try:
-            asyncio.run(answer(control, listener))
+            asyncio.run(answer(control, listener, announce))
         finally:
             (state / RECORD).unlink(missing_ok=True)
 
 
-async def answer(control: Control, listener: socket.socket) -> None:
+async def answer(control: Control, listener: socket.socket, announce: Callable[[], None]) -> None:
+    """Answer until told to end; `announce` is called once that can be told, so that nobody tells it before."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
+    loop.set_exception_handler(lambda _, told: control.fault(told.get("exception") or RuntimeError(told["message"])))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     server = await loop.create_server(lambda: Connection(control), sock=listener, backlog=128)  # type: ignore[arg-type]  # it answers as a Service
+    announce()
     while not stopped.is_set():
-        control.tick()
-        control.sweep()
+        for part in (control.tick, control.sweep):
+            try:
+                part()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the limits in time must go on
+                control.fault(error)
         try:
             await asyncio.wait_for(stopped.wait(), TICK_S)
         except TimeoutError:

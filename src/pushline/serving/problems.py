@@ -29,6 +29,21 @@ TITLES: dict[str, tuple[int, str]] = {
 }
 
 
+# What a refusal that needs no model says, for the API document; `limits` are the settings of the service.
+EXAMPLES = {
+    "bad-request": "The header host is missing.",
+    "no-key": "Send a key in the header Authorization: Bearer KEY.",
+    "wrong-key": "The key of the Authorization header is not one of this endpoint's.",
+    "timeout": "A request must arrive within {limits.timeout:g} seconds.",
+    "body-too-large": "A body may have {limits.max_bytes} bytes. Send several requests.",
+    "address-too-long": "An address may have 4096 bytes.",
+    "unsupported-media-type": "Send JSON with the header content-type: application/json.",
+    "unmet-expectation": "Only 100-continue can be expected.",
+    "headers-too-large": "The header section may have 16384 bytes.",
+    "overloaded": "All connections are in use.",
+}
+
+
 class RowError(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is wrong with one value of one row."""
 
