@@ -16,6 +16,8 @@ from typing import Any
 from pushline.serving.keys import KeyFile, make_keys
 
 READY_S = 30.0
+TOLD = ("Serving release ", "Ready after ", "Keeping a sample ", "{")  # without a log file, its lines are there too
+FAULTS = ("crash", "stderr", "log")
 
 
 class Answer:
@@ -88,7 +90,25 @@ class Service:
         return self.request(json.dumps({"data": rows}).encode())
 
     def log(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.folder / "log.jsonl").read_text().splitlines()]
+        return [json.loads(line) for line in whole_lines(self.folder / "log.jsonl")]
+
+    @property
+    def worker(self) -> int:
+        (pid,) = self.ask(do="status")["workers"]
+        return int(pid)
+
+    def faults(self) -> list[str]:
+        """What it wrote to standard error beside what a user is told, and the faults of its own in its log."""
+        said = [line for line in (self.folder / "said").read_text().splitlines() if not line.startswith(TOLD)]
+        if self.process.returncode:  # it was to fail, or was killed
+            said = [line for line in said if "Traceback" in line]
+        log = self.folder / "log.jsonl"
+        return said + [line for line in (whole_lines(log) if log.exists() else []) if json.loads(line)["event"] in FAULTS]
+
+
+def whole_lines(file: Path) -> list[str]:
+    """What is written already; the last line may be on its way."""
+    return file.read_text().rpartition("\n")[0].splitlines()
 
 
 def received_of(connection: socket.socket) -> bytes:
@@ -114,13 +134,19 @@ def received_of(connection: socket.socket) -> bytes:
 
 @contextlib.contextmanager
 def service_of(
-    model: Path, folder: Path, *options: str, env: dict[str, str] | None = None, python: str = sys.executable, wait: bool = True
+    model: Path,
+    folder: Path,
+    *options: str,
+    env: dict[str, str] | None = None,
+    python: str = sys.executable,
+    wait: bool = True,
+    log: bool = True,
 ) -> Iterator[Service]:
-    """Run `pushline serve` on a model folder until the block ends."""
+    """Run `pushline serve` on a model folder until the block ends; then it has said nothing that it should not have."""
     folder.mkdir(parents=True, exist_ok=True)
     keys = make_keys(folder / "keys.json")
-    arguments = ["serve", "--model", str(model), "--port", "0", "--keys", str(folder / "keys.json"), "--log", str(folder / "log.jsonl")]
-    arguments += ["--control", str(folder / "control"), *options]
+    arguments = ["serve", "--model", str(model), "--port", "0", "--keys", str(folder / "keys.json"), "--control", str(folder / "control")]
+    arguments += [*(["--log", str(folder / "log.jsonl")] if log else []), *options]
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(
             [python, "-m", "pushline", *arguments],
@@ -143,6 +169,7 @@ def service_of(
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+    assert not service.faults()
 
 
 def wait_ready(service: Service) -> None:

@@ -46,7 +46,7 @@ def service(shared_service: Service, golden: tuple[GoldenRow, ...]) -> Iterator[
     assert answer.status == 200
     seen = answer.json["probability"][0]  # of the positive class, or of every class where there are more than two
     assert abs((seen[-1] if isinstance(seen, list) else seen) - golden[0].probabilities[-1]) < 1e-4
-    assert not [line for line in shared_service.log() if line["event"] == "crash"]
+    assert not shared_service.faults()
 
 
 @pytest.fixture(scope="session")

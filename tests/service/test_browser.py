@@ -49,3 +49,14 @@ def test_a_person_gets_a_score_from_the_docs_page(service: Service, page: Any) -
     outside = [url for url in asked if not url.startswith((service.url, "data:", "blob:"))]
     assert not outside
     assert not faults
+
+
+def test_the_docs_page_is_dark_where_the_reader_wants_it_dark(service: Service, page: Any) -> None:
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    page.emulate_media(color_scheme="dark")
+    page.goto(service.url + "/docs")
+    page.wait_for_selector(".opblock-post")
+    dark = page.evaluate(background)
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function("!document.documentElement.classList.contains('dark-mode')")
+    assert dark != page.evaluate(background)

@@ -59,6 +59,54 @@ def test_the_problems_it_can_meet_are_documented(document: dict[str, Any]) -> No
         jsonschema.Draft202012Validator.check_schema(next(iter(response["content"].values()))["schema"])
 
 
+def test_the_examples_are_what_the_service_answers(service: Service, document: dict[str, Any], row: dict[str, Any]) -> None:
+    score = document["paths"]["/score"]["post"]["responses"]
+    example, _ = scoring(document)
+    assert service.request(json.dumps(example).encode()).json == score["200"]["content"]["application/json"]["example"]
+    host = f"authorization: Bearer {service.key}\r\n".encode()
+    met = [
+        service.request(b"{}", key=None),
+        service.request(b"{}", key="wrong" * 5),
+        service.request(b'{"data": ['),
+        service.score([{**example["data"][0], "no_such_column": 1}]),
+        service.score([row] * 1001),
+        service.request(b" " * 2_000_000),
+        service.request(b"{}", "content-type: text/plain"),
+        service.request(b"{}", "expect: a-pony"),
+        service.request(b"", path="/" + "a" * 9_000),
+        service.request(b"", "x: " + "a" * 20_000),
+        service.raw(b"POST /score HTTP/1.1\r\n" + host + b"content-length: 0\r\n\r\n"),
+    ]
+    shown = {
+        one["value"]["type"]: one["value"]
+        for status, response in score.items()
+        if status != "200"
+        for one in response["content"]["application/problem+json"]["examples"].values()
+    }
+    assert len({answer.json["type"] for answer in met}) == len(met)
+    for answer in met:
+        assert {**answer.json, "request_id": "order-4711"} == shown[answer.json["type"]]
+    assert set(shown) - {answer.json["type"] for answer in met} == {f"urn:pushline:problem:{kind}" for kind in ("timeout", "overloaded")}
+
+
+def test_linters_of_others_have_nothing_to_say(document: dict[str, Any]) -> None:
+    """What the recommended rules of Redocly ask for beyond a valid document."""
+    from pushline.pipelines.control_openapi import document as of_pipelines
+
+    for one in (document, json.loads(of_pipelines())):
+        assert set(one["info"]["license"]) == {"name", "identifier"}
+        assert all(tag["description"] for tag in one["tags"])
+        operations = [operation for item in one["paths"].values() for operation in item.values()]
+        assert all("security" in operation and operation["summary"] and operation["operationId"] for operation in operations)
+        for operation in operations:
+            for status, response in operation["responses"].items():
+                for kind, content in response["content"].items():
+                    if kind == "application/problem+json":
+                        values = [content["example"]] if "example" in content else [each["value"] for each in content["examples"].values()]
+                        assert values
+                        assert {str(value["status"]) for value in values} == {status}
+
+
 @pytest.mark.slow
 def test_schemathesis_finds_nothing(service: Service, tmp_path: Path) -> None:
     """Thousands of requests made from the document, right and wrong ones, against the running service."""

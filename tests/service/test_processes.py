@@ -159,9 +159,10 @@ def test_keys_are_rotated_without_a_refused_request(own: Service, row: dict[str,
 
 
 def test_keys_that_are_damaged_later_leave_the_old_ones_in_force(own: Service, row: dict[str, Any]) -> None:
-    (own.folder / "keys.json").write_text("{")
-    until(lambda: any(line["event"] == "keys" for line in own.log()), 5)
-    assert own.score([row]).status == 200
+    for number, damage in enumerate((b"{", b"\xff\xfe not UTF-8", b'{"primary": "\xff"}', b""), 1):
+        (own.folder / "keys.json").write_bytes(damage)
+        until(lambda: len([line for line in own.log() if line["event"] == "keys"]) >= number, 5)  # noqa: B023 - within its turn
+        assert own.score([row]).status == 200
 
 
 def test_keys_that_others_can_read_are_refused_at_the_start(model: Path, tmp_path: Path) -> None:
@@ -187,3 +188,27 @@ def test_several_workers_share_the_load_and_their_counters(model: Path, tmp_path
             for _ in range(5)
         }
         assert counts == {"60"}
+
+
+@pytest.mark.slow
+def test_it_is_ready_once_all_workers_are_and_one_that_dies_before_is_replaced(model: Path, tmp_path: Path) -> None:
+    with service_of(model, tmp_path, "--workers", "2", wait=False) as service:
+        log = tmp_path / "log.jsonl"
+        until(lambda: log.exists() and len([line for line in service.log() if line["event"] == "started"]) == 2, 30)
+        first, second = (line["fields"]["pid"] for line in service.log() if line["event"] == "started")
+        os.kill(second, signal.SIGSTOP)
+        until(lambda: psutil.Process(first).net_connections(kind="tcp") and answers(service), 30)
+        assert not service.ask(do="status")["ready"]
+        os.kill(second, signal.SIGKILL)
+        wait_ready(service)
+        assert len(service.ask(do="status")["workers"]) == 2
+        assert service.process.poll() is None
+
+
+def answers(service: Service) -> bool:
+    """Whether a worker answers already."""
+    service.port = service.ask(do="status")["port"]
+    try:
+        return service.raw(b"GET /readyz HTTP/1.1\r\nhost: t\r\n\r\n", timeout_s=0.2).status == 200
+    except TimeoutError:
+        return False

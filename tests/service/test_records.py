@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from service_made import Service, service_of
 
 
@@ -36,3 +38,31 @@ def test_scored_rows_are_kept_with_their_answers_and_old_files_go(model: Path, t
         content = "".join(file.read_text() for file in folder.iterdir())
         assert service.key not in content
         assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+
+
+@pytest.mark.example
+def test_what_no_reader_of_json_takes_is_kept_as_null_and_silences_nothing(model: Path, tmp_path: Path, row: dict[str, Any]) -> None:
+    folder = tmp_path / "log-scored"
+    with service_of(model, tmp_path, env={"PUSHLINE_SERVING__RECORD": "1"}) as service:
+        body = json.dumps({"data": [{**row, "duration": 12345}]}).encode()
+        for strange in (b"1e999", b"-1e999", b"[1e999]", b"9" * 400, b'"\\ud800"', b"1"):
+            assert service.request(body.replace(b"12345", strange)).status == 200
+        assert service.score([{}]).status == 422
+        until = time.monotonic() + 5
+        while time.monotonic() < until and not (lines_in(folder) and lines_in(folder)[-1]["row"]["duration"] == 1):
+            time.sleep(0.05)
+        kept = [line["row"]["duration"] for line in lines_in(folder)]
+        assert kept[:3] == [None, None, [None]]
+        assert kept[-1] == 1
+        assert [line["fields"]["status"] for line in service.log() if line["event"] == "refused"] == [422]
+
+
+def test_a_service_without_a_log_file_keeps_them_where_it_says(model: Path, tmp_path: Path, row: dict[str, Any]) -> None:
+    """As in a container."""
+    env = {"PUSHLINE_SERVING__RECORD": "1", "TMPDIR": str(tmp_path)}
+    with service_of(model, tmp_path / "s", env=env, log=False) as service:
+        assert service.score([row]).status == 200
+        said = (service.folder / "said").read_text()
+        (folder,) = tmp_path.glob("pushline-scored-*")
+        assert f"Keeping a sample of the scored rows in {folder}." in said
+    assert [line["row"] for line in lines_in(folder)] == [row]

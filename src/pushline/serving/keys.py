@@ -54,7 +54,7 @@ def read_keys(file: Path) -> KeyFile:
         )
     try:
         keys = msgspec.json.decode(content, type=KeyFile)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise SettingsError(
             f"The keys {file} can't be used.",
             why='The file is not {"primary": "…", "secondary": "…"}.',
@@ -75,6 +75,7 @@ class KeyRing:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.fault = ""
+        self.refused = 0  # files that could not be used
         self.mark = self.mark_of_file()
         self.take(read_keys(file))
 
@@ -103,13 +104,15 @@ class KeyRing:
             self.take(read_keys(self.file))
         except SettingsError as error:
             self.fault = f"{error.what} {error.why}"
+            self.refused += 1
             return False
         self.fault = ""
         return True
 
     def mark_of_file(self) -> tuple[int, int, int]:
+        """What changes whenever the content, the rights or the owner of the file do."""
         try:
             state = self.file.stat()
         except OSError:
             return (0, 0, 0)
-        return (state.st_mtime_ns, state.st_ino, state.st_size)
+        return (state.st_ctime_ns, state.st_ino, state.st_size)

@@ -89,9 +89,14 @@ class Log:
         self.add(level, event, **fields)
 
     def keep_writing(self) -> None:
-        while not self.stopping.wait(EVERY_S):
-            self.write()
-        self.write()
+        stopping = False
+        while not stopping:
+            stopping = self.stopping.wait(EVERY_S)
+            try:
+                self.write()
+            except Exception as error:  # noqa: BLE001 - one line that can't be written must not silence those after it
+                self.lost += 1
+                self.add("error", "log", message=f"{type(error).__name__}: {error}")
 
     def write(self) -> None:
         """Write what is waiting."""

@@ -1,11 +1,12 @@
 """The API document, made from the contract: descriptions, enumerations, bounds, a working example, keys and error shapes."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pushline.data.contract import Column
-from pushline.serving.problems import ERRORS_AT_MOST, TITLES
+from pushline.serving.problems import ERRORS_AT_MOST, EXAMPLES, TITLES, Problem
 from pushline.settings import Serving
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 PROBLEM = "#/components/schemas/Problem"
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
+# Licences of data that are SPDX identifiers once blanks are dashes, such as CC BY 4.0.
+SPDX = re.compile(r"CC0-1\.0|CC-BY(-NC)?(-SA|-ND)?-[1-4]\.0|PDDL-1\.0|ODbL-1\.0|ODC-By-1\.0|MIT|Apache-2\.0|BSD-[23]-Clause")
 ID_HEADER = {"description": "Names this request in the log.", "schema": {"type": "string"}}
 
 
@@ -27,12 +30,15 @@ def document_of(scorer: "Scorer", version: str, limits: Serving) -> bytes:
             "title": title,
             "version": version,
             "description": f"{contract.description}\n\nThe model predicts `{contract.label.name}`: {contract.label.description}.".strip(),
-            **({"license": {"name": f"Data: {contract.licence}"}} if contract.licence else {}),
+            "license": licence_of(contract.licence),
         },
         # Relative: the document works behind any proxy and prefix.
         "servers": [{"url": ".", "description": "this service"}],
-        "tags": [{"name": "scores"}, {"name": "operation"}],
-        "paths": paths_of(scorer, limits),
+        "tags": [
+            {"name": "scores", "description": "What the model answers."},
+            {"name": "operation", "description": "Whether the service is well."},
+        ],
+        "paths": paths_of(scorer, limits, version),
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "One of the two keys of the endpoint."}},
             "schemas": {
@@ -51,7 +57,17 @@ def document_of(scorer: "Scorer", version: str, limits: Serving) -> bytes:
     return msgspec.json.encode(document)
 
 
-def paths_of(scorer: "Scorer", limits: Serving) -> dict[str, Any]:
+def licence_of(text: str) -> dict[str, str]:
+    """The licence of the data, by its SPDX identifier where the text is one but for blanks."""
+    if not text:
+        return {"name": "Data: not stated", "identifier": "NOASSERTION"}
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")
+    return {"name": f"Data: {text}", "identifier": name if SPDX.fullmatch(name) else f"LicenseRef-{name or 'data'}"}
+
+
+def paths_of(scorer: "Scorer", limits: Serving, version: str) -> dict[str, Any]:
+    documents = example_problems(scorer, limits)
+    request = {"data": [example_row(scorer)]}
     score = {
         "operationId": "score",
         "tags": ["scores"],
@@ -66,15 +82,21 @@ def paths_of(scorer: "Scorer", limits: Serving) -> dict[str, Any]:
             "200": {
                 "description": "An answer for each row, in the order of the rows.",
                 "headers": headers(),
-                "content": {JSON: {"schema": {"$ref": "#/components/schemas/Answer"}}},
+                "content": {JSON: {"schema": {"$ref": "#/components/schemas/Answer"}, **answered(scorer, request, version)}},
             },
-            **refusals("malformed-json", "no-key", "timeout", "body-too-large", "unsupported-media-type", "invalid-rows", "overloaded"),
+            **refusals(
+                *("malformed-json", "no-key", "wrong-key", "timeout", "body-too-large", "too-many-rows", "unsupported-media-type"),
+                *("invalid-rows", "overloaded"),
+                documents=documents,
+            ),
         },
     }
     return {
         "/score": {"post": score},
-        "/healthz": {"get": simple("health", "Is the process alive", {"status": "ok"})},
-        "/readyz": {"get": simple("readiness", "Is the model loaded", {"status": "ready", "release": "…", "model_version": "…"})},
+        "/healthz": {"get": simple("health", "Is the process alive", {"status": "ok"}, documents)},
+        "/readyz": {
+            "get": simple("readiness", "Is the model loaded", {"status": "ready", "release": "…", "model_version": version}, documents)
+        },
         "/metrics": {
             "get": {
                 "operationId": "metrics",
@@ -87,23 +109,24 @@ def paths_of(scorer: "Scorer", limits: Serving) -> dict[str, Any]:
                         "headers": headers(),
                         "content": {"text/plain": {"schema": {"type": "string"}}},
                     },
-                    **refusals("no-key", "timeout", "overloaded"),
+                    **refusals("no-key", "wrong-key", "timeout", "overloaded", documents=documents),
                 },
             }
         },
     }
 
 
-def simple(name: str, summary: str, example: dict[str, str]) -> dict[str, Any]:
+def simple(name: str, summary: str, example: dict[str, str], documents: dict[str, Any]) -> dict[str, Any]:
     properties = {key: {"type": "string"} for key in example}
     schema = {"type": "object", "properties": properties, "required": list(example), "additionalProperties": False, "example": example}
     return {
         "operationId": name,
         "tags": ["operation"],
         "summary": summary,
+        "security": [],
         "responses": {
             "200": {"description": "Yes.", "headers": headers(), "content": {JSON: {"schema": schema}}},
-            **refusals("timeout", "overloaded"),
+            **refusals("timeout", "overloaded", documents=documents),
         },
     }
 
@@ -112,17 +135,41 @@ def headers() -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in ("x-request-id", "x-model-version", "x-release")}
 
 
-def refusals(*kinds: str) -> dict[str, Any]:
+def answered(scorer: "Scorer", request: Any, version: str) -> dict[str, Any]:
+    """What the service answers to the example of a request, as an example; nothing where it would refuse it."""
+    try:
+        shown = scorer.score(msgspec.json.encode(request))
+    except Problem:
+        return {}
+    said = {"threshold": scorer.threshold} if scorer.binary else {"classes": scorer.classes}
+    return {"example": {"result": scorer.results(shown), "probability": shown, **said, "model_version": version}}
+
+
+def example_problems(scorer: "Scorer", limits: Serving) -> dict[str, Any]:
+    """For each kind the document of a real refusal; where the model has a part in it, the one that it gives."""
+    rows: Any = {"data": [{**example_row(scorer), "no_such_column": 1}]}
+    found = {kind: Problem(kind, detail.format(limits=limits)) for kind, detail in EXAMPLES.items()}
+    for body in (b'{"data": [', msgspec.json.encode(rows), msgspec.json.encode({"data": [{}] * (limits.max_rows + 1)})):
+        try:
+            scorer.payload.careful(body)
+        except Problem as problem:
+            found[problem.kind] = problem
+    return {kind: msgspec.json.decode(problem.document("order-4711")) for kind, problem in found.items()}
+
+
+def refusals(*kinds: str, documents: dict[str, Any]) -> dict[str, Any]:
     """The responses of these kinds of problem, and of those that any request can meet."""
     responses: dict[str, Any] = {}
     for kind in (*kinds, "bad-request", "address-too-long", "headers-too-large", "unmet-expectation"):
         status, title = TITLES[kind]
-        response = {"description": title + ".", "headers": headers(), "content": {PROBLEM_JSON: {"schema": {"$ref": PROBLEM}}}}
+        shown = {"schema": {"$ref": PROBLEM}, "examples": {}}
+        response = responses.setdefault(str(status), {"description": title + ".", "headers": headers(), "content": {PROBLEM_JSON: shown}})
+        if kind in documents:
+            response["content"][PROBLEM_JSON]["examples"][kind] = {"summary": title, "value": documents[kind]}
         if status == 401:
-            response["headers"] = {**headers(), "www-authenticate": {"schema": {"type": "string"}}}
+            response["headers"] = {**headers(), "www-authenticate": {"description": "The scheme of the key.", "schema": {"type": "string"}}}
         if status == 503:
-            response["headers"] = {**headers(), "retry-after": {"schema": {"type": "integer"}}}
-        responses.setdefault(str(status), response)
+            response["headers"] = {**headers(), "retry-after": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
     return dict(sorted(responses.items()))
 
 

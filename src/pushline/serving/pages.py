@@ -28,7 +28,11 @@ INDEX = b"""<!doctype html>
 </body>
 </html>
 """
-START = b"""window.ui = SwaggerUIBundle({
+START = b"""const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
+window.ui = SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
@@ -51,7 +55,23 @@ class Page(Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
 
     def plain(self) -> bytes:
-        return gzip.decompress(self.packed) if self.packed is not None else self.content
+        return unpacked(self.packed) if self.packed is not None else self.content
+
+    def for_client(self, accepts: bytes) -> tuple[bytes, list[tuple[str, str]]]:
+        """The content and its headers for a client with this `accept-encoding`."""
+        headers = [*self.headers, ("etag", self.etag)]
+        if self.packed is not None and takes_gzip(accepts):
+            return self.packed, [*headers, ("content-encoding", "gzip")]
+        return self.plain(), headers
+
+
+def takes_gzip(accepts: bytes) -> bool:
+    """Whether an `accept-encoding` names gzip, and not with a weight of 0."""
+    for coding in accepts.replace(b" ", b"").lower().split(b","):
+        name, _, weight = coding.partition(b";q=")
+        if name == b"gzip" and (not weight or weight.strip(b"0.")):
+            return True
+    return False
 
 
 def pages_of(openapi: bytes) -> dict[bytes, Page]:
@@ -73,6 +93,12 @@ def pages_of(openapi: bytes) -> dict[bytes, Page]:
 
 def page(kind: bytes, content: bytes, headers: dict[str, str]) -> Page:
     return Page(type=kind, content=content, etag=etag_of(content), headers=tuple(headers.items()))
+
+
+@cache
+def unpacked(content: bytes) -> bytes:
+    """Unpacked once: at each request it would cost everyone milliseconds."""
+    return gzip.decompress(content)
 
 
 @cache

@@ -5,6 +5,8 @@ Files older than serving.record_days are removed. Only the columns of the contra
 """
 
 import contextlib
+import json
+import math
 import os
 from collections import deque
 from datetime import UTC, datetime, timedelta
@@ -41,9 +43,15 @@ class Records:
         while self.waiting:
             at, body, results, shown, request_id = self.waiting.popleft()
             said = {"at": at, "release": self.release, "model_version": self.version, "request_id": request_id}
-            for row, result, probability in zip(msgspec.json.decode(body)["data"], results, shown, strict=True):
-                line = msgspec.json.encode({**said, "row": row, "result": result, "probability": probability})
-                lines.setdefault(at.date().isoformat(), []).append(line + b"\n")
+            try:
+                of_request = [
+                    msgspec.json.encode({**said, "row": row, "result": result, "probability": probability}) + b"\n"
+                    for row, result, probability in zip(rows_of(body), results, shown, strict=True)
+                ]
+            except (ValueError, OverflowError, RecursionError):  # a text in a column that is not used need not be one of Unicode
+                self.lost += len(results)
+                continue
+            lines.setdefault(at.date().isoformat(), []).extend(of_request)
         for day, of_day in lines.items():
             try:
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -65,3 +73,15 @@ class Records:
             if file.stem < oldest:
                 with contextlib.suppress(OSError):
                     file.unlink()
+
+
+def rows_of(body: bytes) -> Any:
+    """The rows of a request that was scored. A column that is not used may hold what no reader of JSON would take: null then."""
+    try:
+        return msgspec.json.decode(body)["data"]
+    except msgspec.DecodeError:  # such as 1e999
+        return json.loads(body, parse_float=finite)["data"]
+
+
+def finite(text: str) -> float | None:
+    return number if math.isfinite(number := float(text)) else None

@@ -14,6 +14,7 @@ from pushline.settings import Serving
 RECORD = "release.json"  # beside the model folder of a release: {"release": {"id": …, "model_version": …}, …}
 UNRELEASED = "unreleased"
 SLOT_BYTES = 16_384  # of the shared counters, for each worker
+IDLE_AFTER_SWITCH_S = 5.0  # another worker answers: a client that is this slow between requests opens a new connection
 
 
 class Running(Struct, frozen=True, kw_only=True):
@@ -26,6 +27,11 @@ class Running(Struct, frozen=True, kw_only=True):
     log: Path | None
     settings: Serving
     records: Path | None = None  # where a sample of the scored rows is kept
+
+    @property
+    def drain_s(self) -> float:
+        """What a worker that is told to end has at most: a request that has begun may take as long as any other."""
+        return max(self.settings.timeout, IDLE_AFTER_SWITCH_S) + 0.5
 
 
 class Place(Struct, frozen=True, kw_only=True):

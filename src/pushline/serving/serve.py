@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import mkdtemp
 
 from msgspec import structs
 
-from pushline.errors import SettingsError
 from pushline.serving.control import taken_over
 from pushline.serving.keys import make_keys, read_keys
 from pushline.serving.model_folder import read_scoring
@@ -47,13 +47,9 @@ def serve(
     host, port = listener.getsockname()[:2]
     settings = structs.replace(settings, host=host, port=port)
     if settings.record and records is None:
-        if log is None:
-            raise SettingsError(
-                "There is no place to keep scored rows.",
-                why="The setting serving.record is above 0, and neither --records nor --log names a file or folder.",
-                do="Name a folder with --records, or set serving.record to 0.",
-            )
-        records = log.parent / f"{log.stem}-scored"
+        # A container has no log file: what it keeps goes with it.
+        records = log.parent / f"{log.stem}-scored" if log is not None else Path(mkdtemp(prefix="pushline-scored-"))
+        tell(f"Keeping a sample of the scored rows in {records}.")
     running = Running(
         model=model.resolve(), release=release, version=version, keys=keys.resolve(), log=log, settings=settings, records=records
     )

@@ -49,6 +49,7 @@ class Service:
         self.settings = running.settings
         self.scorer = Scorer(running.model, max_rows=running.settings.max_rows)
         self.keys = KeyRing(running.keys)
+        self.keys_refused = 0
         self.metrics = Metrics(self.scorer.classes, binary=self.scorer.binary, shared=shared, slot=slot, slots=slots)
         self.log = Log(running.log, running.release)
         self.telemetry = Sender(telemetry) if telemetry is not None else None
@@ -81,11 +82,11 @@ class Service:
         version, release = self.running.version.encode(), self.running.release.encode()
         self.common = b"date: %b\r\nx-model-version: %b\r\nx-release: %b\r\n" % (formatdate(usegmt=True).encode(), version, release)
         self.score_head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\n" + self.common
-        known = self.keys.fault
         self.keys.refresh()
-        if self.keys.fault and self.keys.fault != known:
-            self.log.add("error", "keys", message=self.keys.fault)
-        self.metrics.cells[self.metrics.log_lost] = self.log.lost
+        if self.keys.refused != self.keys_refused:
+            self.keys_refused = self.keys.refused
+            self.log.add("error", "keys", message=f"{self.keys.fault} The keys from before stay in force.")
+        self.metrics.cells[self.metrics.log_lost] = self.log.lost + (self.records.lost if self.record else 0)
         self.metrics.publish()
         if self.telemetry is not None:
             self.telemetry.send()
@@ -157,14 +158,9 @@ class Service:
 
     def page(self, page: Page, connection: "Connection") -> None:
         """A page of the documentation, packed where the client can unpack it, or not at all where it has it."""
-        headers = [*page.headers, ("etag", page.etag)]
-        if connection.headers.get(b"if-none-match", b"").decode("latin-1") == page.etag:
-            self.reply(connection, 304, page.type, b"", headers=headers)
-            return
-        packed = page.packed is not None and b"gzip" in connection.headers.get(b"accept-encoding", b"")
-        if packed:
-            headers.append(("content-encoding", "gzip"))
-        self.reply(connection, page.status, page.type, page.packed if packed and page.packed else page.plain(), headers=headers)
+        content, headers = page.for_client(connection.headers.get(b"accept-encoding", b""))
+        known = connection.headers.get(b"if-none-match", b"").decode("latin-1") == page.etag
+        self.reply(connection, 304 if known else page.status, page.type, b"" if known else content, headers=headers)
 
     def reply(
         self,
@@ -209,9 +205,13 @@ class Service:
             traceparent = connection.headers.get(b"traceparent", b"").decode("latin-1")
             self.telemetry.add(Note(time.time_ns(), elapsed_s, method, path, status, request_id, traceparent=traceparent, **more))
 
-    def crashed(self, connection: "Connection", error: BaseException) -> None:
-        """A fault of ours: the client gets a problem document, the log the traceback."""
+    def fault(self, error: BaseException, **where: Any) -> None:
+        """A fault of ours goes to the log, up to so many a second."""
         import traceback
 
-        self.log.add_some("error", "crash", path=connection.shown_path(), trace=traceback.format_exception(error))
+        self.log.add_some("error", "crash", **where, trace=traceback.format_exception(error))
+
+    def crashed(self, connection: "Connection", error: BaseException) -> None:
+        """A fault of ours: the client gets a problem document, the log the traceback."""
+        self.fault(error, path=connection.shown_path())
         self.refuse(connection, Problem("internal", "The failure is in the service's log under this request id.", close=True))

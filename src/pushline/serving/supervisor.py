@@ -21,7 +21,7 @@ from pushline.serving.log import Level, Log
 from pushline.serving.running import Running
 from pushline.serving.workers import Generation, Worker
 
-STOP_S = 15.0
+STOP_MORE_S = 4.0  # than a worker takes at most to end by itself
 
 
 class Supervisor:
@@ -64,6 +64,7 @@ class Supervisor:
             signal.signal(number, lambda *_: self.stop())
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.watch(woken, lambda: drop(woken))
+        self.watch(self.generation.stderr, self.workers_said)
         if self.tied_to is not None:
             self.watch(descriptor_of(self.tied_to), self.stop)
         if self.control_path is not None:
@@ -147,8 +148,9 @@ class Supervisor:
                     self.died(process)
 
     def died(self, worker: Worker) -> None:
+        """A worker that nobody told to end is replaced; only where none has ever answered, the service can't start."""
         self.event("error", "worker-died", pid=worker.pid, message=worker.fault)
-        if not self.was_ready:
+        if not self.was_ready and not any(other.ready for other in self.generation.workers):
             self.fault = TargetError("The service can't start.", why=worker.fault, do="Correct that, then start it again.")
             self.stop()
 
@@ -158,7 +160,7 @@ class Supervisor:
         """Let every worker finish what it has, then end. The word is `drain` where another service answers on the socket."""
         if self.stopping_until:
             return
-        self.stopping_until = time.monotonic() + STOP_S
+        self.stopping_until = time.monotonic() + self.generation.running.drain_s + STOP_MORE_S
         with contextlib.suppress(OSError):
             self.listener.close()
         self.generation.leave(word)
@@ -206,7 +208,8 @@ class Supervisor:
         host, port = ("", 0) if self.listener.fileno() < 0 else self.listener.getsockname()[:2]
         return {
             "ok": True,
-            "ready": not self.stopping_until and any(worker.ready for worker in self.generation.staying),
+            # All have been ready together, and one is now: a promotion waits for all, a replaced worker unmakes nothing.
+            "ready": self.was_ready and not self.stopping_until and any(worker.ready for worker in self.generation.staying),
             "stopping": bool(self.stopping_until),
             "pid": os.getpid(),
             "host": host,
@@ -216,6 +219,12 @@ class Supervisor:
             "model": str(running.model),
             "workers": [worker.pid for worker in self.generation.staying],
         }
+
+    def workers_said(self) -> None:
+        """What a worker wrote to its standard error goes to the log, which is bounded: nothing of ours writes there."""
+        said = os.read(self.generation.stderr.fileno(), 65_536)
+        self.log.add_some("error", "stderr", text=said[-4096:].decode("utf-8", "replace"))
+        self.log.write()
 
     def event(self, level: Level, event: str, **fields: Any) -> None:
         self.log.add(level, event, **fields)

@@ -8,11 +8,9 @@ import signal
 
 from pushline.errors import PushlineError
 from pushline.serving.connection import TICK_S, Connection
-from pushline.serving.running import Place, Running
+from pushline.serving.running import IDLE_AFTER_SWITCH_S, Place, Running
 from pushline.serving.service import Service
 
-DRAIN_S = 10.0  # what a drained worker has at most
-IDLE_AFTER_SWITCH_S = 5.0  # another worker answers: a client that is this slow between requests opens a new connection
 IDLE_AT_STOP_S = 0.5  # nobody else answers
 LAST_ACCEPTS_S = 0.05  # for clients that are connected, but wait in the socket's queue
 
@@ -51,6 +49,7 @@ async def serve(service: Service, place: Place) -> None:
         drained.set()
 
     place.lifeline.setblocking(False)
+    loop.set_exception_handler(lambda _, told: service.fault(told.get("exception") or RuntimeError(told["message"])))
     loop.add_reader(place.lifeline.fileno(), from_supervisor)
     loop.add_signal_handler(signal.SIGTERM, terminated)
     server = await loop.create_server(lambda: Connection(service), sock=place.listener, backlog=1024)
@@ -68,7 +67,7 @@ async def serve(service: Service, place: Place) -> None:
     server.close()
     with contextlib.suppress(OSError):
         place.lifeline.send(b"closed\n")
-    until = loop.time() + DRAIN_S
+    until = loop.time() + service.running.drain_s
     while service.connections and loop.time() < until:
         await asyncio.sleep(0.02)
     ticking.cancel()
@@ -79,5 +78,8 @@ async def serve(service: Service, place: Place) -> None:
 async def tick(service: Service) -> None:
     while True:
         await asyncio.sleep(TICK_S)
-        service.tick()
-        service.sweep()
+        for part in (service.tick, service.sweep):
+            try:
+                part()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the limits in time must go on
+                service.fault(error)

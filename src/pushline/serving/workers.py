@@ -14,7 +14,7 @@ from pushline.serving.running import SLOT_BYTES, Place, Running, telemetry_wante
 Life = Callable[[Running, Place], int]
 SPARE_SLOTS = 8  # for the counters of workers that are being replaced
 STEADY_S = 10.0  # a worker that ran this long did not die of its start
-END_S = 12.0  # a worker that drains ends by itself within 10 s
+END_MORE_S = 2.0  # than a worker takes at most to end by itself
 LONGEST_PAUSE_S = 10.0
 SENDER_PAUSE_S = 30.0
 SENDER_END_S = 4.0
@@ -76,6 +76,10 @@ class Generation:
         self.not_before = 0.0  # when the next one may start
         # What the workers note of requests goes to one process that sends it on.
         self.channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) if telemetry_wanted() else None
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        os.set_blocking(writing, False)  # a worker never waits for who reads
+        self.stderr, self.to_stderr = os.fdopen(reading, "rb", 0), os.fdopen(writing, "wb", 0)
         self.sender: Worker | None = None
         self.sender_not_before = 0.0
 
@@ -103,7 +107,7 @@ class Generation:
     def kill_late(self, now: float) -> None:
         """End those that should have ended by themselves."""
         for worker in self.workers:
-            if worker.left and now > worker.left + END_S:
+            if worker.left and now > worker.left + self.running.drain_s + END_MORE_S:
                 worker.kill()
         if self.sender is not None and not self.workers:
             if not self.sender.left:
@@ -142,7 +146,8 @@ class Generation:
             code = 4
             try:
                 ours.close()
-                for descriptor in set(to_close):
+                os.dup2(self.to_stderr.fileno(), 2)
+                for descriptor in {*to_close, self.stderr.fileno(), self.to_stderr.fileno()}:
                     os.close(descriptor)
                 notes = self.channel[1] if self.channel else None
                 place = Place(listener=listener, lifeline=theirs, shared=self.shared, slot=slot, slots=self.slots, telemetry=notes)
