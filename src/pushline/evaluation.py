@@ -13,6 +13,8 @@ from msgspec import Struct, field
 from pushline.errors import SettingsError
 from pushline.results import Interval, Part, Scalar
 
+COPY = 0.99  # ROC AUC of one column alone, from which it decides the label
+
 Points = tuple[tuple[float, float], ...]  # x, y in drawing order
 
 
@@ -86,6 +88,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     search: Points = ()  # seconds since the search began, best score out of fold so far
     treatments: tuple[Treatment, ...] = ()
     suspects: tuple[Suspect, ...] = ()
+    warnings: tuple[str, ...] = ()  # what a person must know before believing the figures
 
 
 def load_evaluation(file: Path) -> Evaluation:

@@ -132,6 +132,11 @@ class Trained(Result, frozen=True, kw_only=True):
     contract_hash: str
     git_revision: str
     generated_sample: bool = False
+    split: str = ""  # pushline.data.split.split_id: how the hold-out was chosen
+    held_out: float = 0.0  # its share of the rows
+    fitted_rows: int = 0  # of the training rows, those that each model was really fitted on; 0: nobody said
+    rejected: dict[str, int] = field(default_factory=dict)  # rows of the table that could not be used, by reason
+    warnings: tuple[str, ...] = ()  # what a person must know before believing the figures
 
 
 class Decision(Part, frozen=True, kw_only=True):
@@ -151,6 +156,7 @@ class Registered(Result, frozen=True, kw_only=True):
     champion: str | None  # the version it was compared with
     decision: Decision
     generated_sample: bool = False
+    warnings: tuple[str, ...] = ()  # of the training: what a person must know before saying yes
 
 
 class Release(Part, frozen=True, kw_only=True, forbid_unknown_fields=False):

@@ -8,6 +8,7 @@ import pandas as pd
 
 from pushline.data.contract import Contract, parse_contract
 from pushline.data.encoding import encode_frame, encoding_of
+from pushline.data.split import split_id
 from pushline.registry.mlflow_store import quietly
 from pushline.results import Interval, Trained
 from pushline.training.export import Origin, write_model_folder
@@ -83,6 +84,8 @@ def trained(model: Path, holdout: Path, run_id: str, *, metric: str = "average_p
         contract_hash=CONTRACT.hash,
         git_revision="abc",
         generated_sample=generated,
+        split=split_id(CONTRACT),
+        held_out=0.1,
     )
 
 

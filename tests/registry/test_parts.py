@@ -36,6 +36,16 @@ def test_a_row_is_old_where_a_known_file_holds_it(tmp_path: Path) -> None:
     assert mask.tolist() == [any(row.equals(known) for _, known in first.iterrows()) for _, row in held.iterrows()]
 
 
+@pytest.mark.parametrize("name", ["place", "rows", "old", "c0", "n", "label", "row", "score", "held", "select"])
+@pytest.mark.parametrize("values", [[1, 2, 3, 4], ["a", "b", "c", "d"]], ids=["numbers", "texts"])
+def test_a_column_may_be_called_like_anything_of_ours(name: str, values: list[object], tmp_path: Path) -> None:
+    frame = pd.DataFrame({name: values, "b": [1.0, 2.0, 3.0, 4.0]})
+    parts = parts_of(tmp_path, {"one": frame.head(2), "two": frame.tail(2)})
+    mask = parts.old_rows(frame, "oneoneoneone")
+    assert mask is not None
+    assert mask.tolist() == [True, True, False, False]
+
+
 def test_rows_that_can_not_be_told_apart_are_not(tmp_path: Path) -> None:
     parts = parts_of(tmp_path, {"one": shops(10, 1), "two": shops(5, 2)})
     shorter = DataParts(files=(data_file("one", 9), data_file("two", 5)), table=parts.table)

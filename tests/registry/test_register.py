@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from pushline.data.contract import parse_contract
+from pushline.data.split import split_of
 from pushline.errors import DataError, ModelUnreadable
 from pushline.registry.mlflow_store import MlflowStore
 from pushline.registry.register import register
@@ -126,7 +127,7 @@ def test_a_champion_of_another_contract_gives_way_to_the_floor_with_the_reason(
     store.crown(store.register(run, {}).version)
     result = registered(store, models["good"], holdout)
     assert result.decision.accept
-    assert "can't score these rows: it wants the column weather" in result.decision.reason
+    assert "can't be compared with it: it wants the column weather" in result.decision.reason
     assert not registered(store, models["shuffled"], holdout).decision.accept
 
 
@@ -145,6 +146,47 @@ def test_a_model_of_real_rows_meets_the_floor_where_the_champion_learned_from_ge
     result = registered(store, models["poor"], holdout)
     assert result.decision.accept
     assert "learned from generated rows" in result.decision.reason
+
+
+def test_many_small_losses_do_not_add_up(store: MlflowStore, models: dict[str, Path], holdout: Path, tmp_path: Path) -> None:
+    tolerant = msgspec.structs.replace(RULES, minimum_gain=-0.05)
+    best = crowned(store, models["good"], holdout)
+    store.crown(registered(store, make_model(tmp_path / "less", shops(500, 5)), holdout, tolerant).version)
+    assert store.champion() != store.version(best.version)
+    poorer = make_model(tmp_path / "poorer", shops(300, 6))
+    result = registered(store, poorer, holdout, tolerant)
+    assert not result.decision.accept
+    assert "small losses would add up" in result.decision.reason
+    assert result.decision.evidence["best_version"] == best.version
+
+
+def test_a_version_that_was_rolled_back_is_not_held_against_anyone(store: MlflowStore, models: dict[str, Path], holdout: Path) -> None:
+    first = crowned(store, models["poor"], holdout)
+    crowned(store, models["good"], holdout)
+    store.crown(first.version)
+    assert "best_version" not in registered(store, models["like-good"], holdout).decision.evidence
+
+
+@pytest.mark.parametrize("split", ["features-of-another-day", ""])
+def test_a_champion_that_may_have_learned_from_these_rows_gives_way_to_the_floor(
+    split: str, store: MlflowStore, models: dict[str, Path], holdout: Path
+) -> None:
+    champion = crowned(store, models["good"], holdout)
+    store.tag(champion.version, {"split": split})
+    result = registered(store, models["poor"], holdout)
+    assert result.decision.accept
+    assert "it may have learned from these rows" in result.decision.reason
+    assert not registered(store, models["shuffled"], holdout).decision.accept
+
+
+def test_a_champion_that_held_out_less_is_met_on_the_rows_that_neither_has_seen(
+    store: MlflowStore, models: dict[str, Path], holdout: Path
+) -> None:
+    champion = crowned(store, models["good"], holdout)
+    store.tag(champion.version, {"held_out": "0.05"})
+    rows = pd.read_parquet(holdout)
+    evidence = registered(store, models["like-good"], holdout).decision.evidence
+    assert evidence["rows"] == split_of(rows, CONTRACT, 0.05).sum()
 
 
 def test_a_damaged_champion_stops_the_decision(store: MlflowStore, models: dict[str, Path], holdout: Path) -> None:

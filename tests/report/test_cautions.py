@@ -17,7 +17,7 @@ from pushline.report.summary import summary_of_run
 from pushline.results import Checked, LoadTested, Trained, load, save
 from report.delivery_made import evaluation, leave_everything
 
-LEAK = Suspect(column="outcome_code", reason="alone it ranks `yes` with a ROC AUC of 0.999", evidence={"roc_auc_alone": 0.999})
+LEAK = Suspect(column="outcome_code", reason="alone it ranks `yes` with a ROC AUC of 0.95", evidence={"roc_auc_alone": 0.95})
 DATE = Suspect(column="month", reason="it identifies when a row was made", evidence={"joint_values": 11})
 
 
@@ -58,7 +58,7 @@ def silent(build: Path) -> None:
     ("odd", "what"),
     [
         (lambda b: known(b, suspects=(LEAK, DATE)), "outcome_code may give the label away"),
-        (lambda b: known(b, confusion=((2900, 0), (395, 0))), "No held-out row is predicted as yes"),
+        (lambda b: known(b, warnings=("The class yes is never found.",)), "The class yes is never found"),
         (lambda b: change(b, Trained, train_rows=20_000, holdout_rows=12_950), "39 % of the rows are held out"),
         (lambda b: change(b, Trained, train_rows=28_000), "1,655 rows of 32,950 (5.0 %) were left out"),
         (lambda b: change(b, Checked, class_counts={"no": 29_000, "yes": 3_692}), "258 rows of 32,950 (0.8 %) have no label"),

@@ -1,7 +1,9 @@
 import msgspec
+import numpy as np
 import pandas as pd
 import pytest
 
+from pushline.data.contract import parse_contract
 from pushline.data.split import split_of
 from pushline.errors import DataError
 from pushline.training.prepare import Counts, prepare, write_prepared
@@ -24,12 +26,12 @@ def test_every_row_is_in_exactly_one_place(tmp_path):
     counts = prepared.counts
     assert counts.rows == 602 == counts.train + counts.holdout + sum(counts.rejected.values())
     assert counts.rejected == {
-        "a repeated row": 2,
         "count: above 50": 1,
         "label: not an allowed value": 1,
-        "outcome: no class of the contract": 2,
+        "outcome: no class of the contract": 1,
+        "outcome: no label": 1,
     }
-    assert prepared.rejects["row"].tolist() == [4, 5, 6, 7, 601, 602]
+    assert prepared.rejects["row"].tolist() == [4, 5, 6, 7]
     assert (len(prepared.train), len(prepared.holdout)) == (counts.train, counts.holdout)
 
 
@@ -72,6 +74,59 @@ def test_the_split_is_by_content(tmp_path):
     second = prepare(tmp_path, contract, holdout=0.25)
     kept = first.holdout.merge(second.holdout, how="inner", on=list(first.holdout.columns))
     assert len(kept) == len(first.holdout)
+
+
+def coarse_table(rows: int, seed: int) -> pd.DataFrame:
+    """Three coarse features, one row in ten positive: hundreds of rows are equal."""
+    random = np.random.default_rng(seed)
+    frame = pd.DataFrame({name: random.integers(0, 4, rows) for name in ("a", "b", "c")})
+    odds = 0.02 + 0.16 * (frame[["a", "b", "c"]].sum(axis=1) / 9)
+    return frame.assign(y=np.where(random.random(rows) < odds, "yes", "no"))
+
+
+COARSE = parse_contract(
+    {
+        "name": "coarse",
+        "positive": "yes",
+        "columns": [
+            *({"name": name, "type": "integer"} for name in ("a", "b", "c")),
+            {"name": "y", "type": "string", "role": "label", "allowed": ["no", "yes"]},
+        ],
+    }
+)
+
+
+def test_repeated_rows_are_data_and_stay_on_one_side(tmp_path):
+    frame = coarse_table(5000, 1)
+    write(frame, tmp_path)
+    prepared = prepare(tmp_path, COARSE, holdout=0.2)
+    assert prepared.counts.rejected == {}
+    assert prepared.counts.train + prepared.counts.holdout == 5000
+    for side in (prepared.train, prepared.holdout):
+        assert abs((side["y"] == "yes").mean() - 0.1) < 0.02
+    features = ["a", "b", "c"]
+    assert prepared.train[features].drop_duplicates().merge(prepared.holdout[features], how="inner").empty
+
+
+def test_rows_twinned_under_new_identifiers_stay_on_one_side(tmp_path):
+    contract = parse_contract(
+        {
+            "name": "twins",
+            "positive": "yes",
+            "columns": [
+                {"name": "id", "type": "integer", "role": "identifier"},
+                {"name": "x", "type": "number"},
+                {"name": "y", "type": "string", "role": "label", "allowed": ["no", "yes"]},
+            ],
+        }
+    )
+    random = np.random.default_rng(1)
+    x = np.tile(random.normal(size=2000), 5)
+    frame = pd.DataFrame({"id": np.arange(10_000), "x": x, "y": np.where(x + random.normal(size=10_000) > 0, "yes", "no")})
+    write(frame, tmp_path)
+    prepared = prepare(tmp_path, contract)
+    assert prepared.counts.holdout > 500
+    assert not np.isin(prepared.holdout["x"], prepared.train["x"]).any()
 
 
 def test_a_side_without_a_class_is_an_error_that_says_what_to_do(tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from pushline.adopt.draft import Drafted, draft, padded_share
+from pushline.adopt.draft import Drafted, draft
 from pushline.adopt.facts import facts_of
 from pushline.adopt.given import Given, not_adopted
 from pushline.adopt.label import Label, label_of
@@ -44,6 +44,13 @@ class Draft(Struct, frozen=True, kw_only=True):
     held_out: int  # rows
     rewritten: tuple[str, ...]  # what differs between the given file and `table`
     findings: tuple[str, ...]  # of check-data, by the drafted contract
+
+    @property
+    def why_held_out(self) -> str:
+        """Why more than the usual share is held out; empty where it is not."""
+        if self.holdout <= SHARES[0]:
+            return ""
+        return f"{self.holdout:.0%} instead of {SHARES[0]:.0%}, so that {HELD_OUT} rows of the rarest class are among them"
 
 
 class Apart(Project):
@@ -98,7 +105,7 @@ def draft_of(project: Project, wish: Wish, given: Given, scratch: Path, merge: C
         raise not_adopted(file, worst.message)
     typed = Path(checked.table)
     seen = table_of(table, contract.delimiter)
-    share, held_out = holdout_of(typed, contract, labelled, given, scratch)
+    share, held_out = holdout_of(typed, contract, given, scratch)
     return Draft(
         drafted=drafted,
         contract=contract,
@@ -149,7 +156,6 @@ def contract_of(given: Given, columns: list[Drafted], label: Label, name: str) -
         positive=label.positive,
         delimiter=given.delimiter,
         rows_at_least=max(2 * LEAST, given.rows // 10),
-        duplicates_at_most=repeated_of(given),
         rarest_class_at_least=round(label.rarest / 4, 4),
         columns=tuple(each.column for each in columns),
     )
@@ -173,15 +179,6 @@ def written(given: Given, columns: list[Drafted], scratch: Path) -> tuple[Path, 
     return table, rewritten
 
 
-def repeated_of(given: Given) -> float:
-    """The tolerated share of repeated rows: a little more than there is."""
-    cells = f"read_parquet({literal(str(given.cells))})"
-    with database(given.cells.parent) as connection:
-        different = query(connection, f"SELECT count(*) FROM (SELECT DISTINCT * FROM {cells})")[0][0]
-    repeated = (given.rows - different) / given.rows
-    return padded_share(repeated) if repeated > 0.01 else 0.01
-
-
 def of(typed: Path) -> str:
     return f"read_parquet({literal(str(typed))})"
 
@@ -191,16 +188,17 @@ def query(connection: Any, sql: str) -> list[tuple[Any, ...]]:
     return found
 
 
-def holdout_of(typed: Path, contract: Contract, label: Label, given: Given, scratch: Path) -> tuple[float, int]:
+def holdout_of(typed: Path, contract: Contract, given: Given, scratch: Path) -> tuple[float, int]:
     """The smallest share that holds out enough rows of each class, and how many rows that are. Raises SettingsError."""
     best: tuple[int, float, int] = (0, 0.0, 0)
     name = name_of(contract.label.name)
     with database(scratch) as connection:
         for share in SHARES:
             held = f"count(*) FILTER ({holdout_sql(contract, share)})"
-            once = f"(SELECT DISTINCT * FROM {of(typed)} WHERE {name} IS NOT NULL)"
+            labelled = f"{of(typed)} WHERE {name} IS NOT NULL"
             counts = [
-                (int(out), int(rows) - int(out)) for out, rows in query(connection, f"SELECT {held}, count(*) FROM {once} GROUP BY {name}")
+                (int(out), int(rows) - int(out))
+                for out, rows in query(connection, f"SELECT {held}, count(*) FROM {labelled} GROUP BY {name}")
             ]
             fewest = min(min(out, HELD_OUT) if left >= 5 else 0 for out, left in counts)
             if fewest > best[0]:

@@ -70,7 +70,8 @@ def plan_lines(plan: Plan) -> list[str]:
     lines += [f"rewritten: {what}" for what in draft.rewritten]
     lines += [f"check-data would say {finding}" for finding in draft.findings]
     lines += [f"kept: {what}" for what in plan.kept]
-    lines.append(f"held out: {draft.holdout:.0%}, {draft.held_out:,} rows; metric {plan.record.settings['training.metric']}")
+    why = f" ({draft.why_held_out})" if draft.why_held_out else ""
+    lines.append(f"held out: {draft.holdout:.0%}, {draft.held_out:,} rows{why}; metric {plan.record.settings['training.metric']}")
     lines.append(where(plan))
     return [visible(line, 400) for line in lines]
 

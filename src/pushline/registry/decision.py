@@ -3,6 +3,9 @@
 A challenger meets the champion on the same rows and the same resamples of them. It is accepted unless it is worse: its
 gain must reach `minimum_gain`, and an interval of the gain that lies wholly below 0 is a no whatever the setting. At equal
 quality the fresher model goes out, because the world moves; a team that wants proof of progress sets `minimum_gain` above 0.
+So that many small losses can't add up, the same rule holds against the best champion of before that can still be compared.
+
+Every comparison is written so that a figure that is no number is a no.
 """
 
 from collections.abc import Mapping
@@ -28,8 +31,33 @@ def interval_of(values: Array, confidence: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def fault_of(labels: Array, *models: Array) -> str:
+    """Why probabilities on these rows can decide nothing, as a clause; empty where they can."""
+    classes = models[0].shape[1]
+    absent = classes - len(np.unique(labels))
+    if absent:
+        return f"{absent} of the {classes} classes have no row to judge by" if len(labels) else "there is no row to judge by"
+    for probabilities in models:
+        broken = len(labels) if probabilities.shape != (len(labels), classes) else int(np.sum(~sound(probabilities)))
+        if broken:
+            return f"a model gives no probability for {broken:,} of {len(labels):,} rows"
+    return ""
+
+
+def sound(probabilities: Array) -> Array:
+    """The rows whose numbers are probabilities, as a mask."""
+    return np.asarray(((probabilities >= 0) & (probabilities <= 1)).all(axis=1))
+
+
+def undecided(metric: str, labels: Array, fault: str) -> Decision:
+    """The no where evidence is missing."""
+    return Decision(accept=False, reason=f"nothing can be decided: {fault}", evidence={"metric": metric, "rows": len(labels)})
+
+
 def against_floor(metric: str, labels: Array, challenger: Array, rules: Promotion, *, because: str) -> Decision:
     """The decision where there is no champion to meet; `because` says why, as a clause."""
+    if fault := fault_of(labels, challenger):
+        return undecided(metric, labels, fault)
     value = figure(metric, labels, challenger)
     seen = resampled(metric, labels, [challenger], rounds=rules.rounds, seed=SEED)[0]
     low, high = interval_of(seen, rules.confidence)
@@ -57,9 +85,19 @@ def against_floor(metric: str, labels: Array, challenger: Array, rules: Promotio
 
 
 def against_champion(
-    metric: str, labels: Array, challenger: Array, champion: Array, rules: Promotion, *, version: str, rows: str = "hold-out"
+    metric: str,
+    labels: Array,
+    challenger: Array,
+    champion: Array,
+    rules: Promotion,
+    *,
+    version: str,
+    rows: str = "hold-out",
+    who: str = "the champion",
 ) -> Decision:
-    """The decision on the same rows: probabilities of both, float64 [rows, classes]. `rows` names them in the reason."""
+    """The decision on the same rows: probabilities of both, float64 [rows, classes]. `rows` and `who` are the reason's words."""
+    if fault := fault_of(labels, challenger, champion):
+        return undecided(metric, labels, fault)
     new, old = figure(metric, labels, challenger), figure(metric, labels, champion)
     seen = resampled(metric, labels, [challenger, champion], rounds=rules.rounds, seed=SEED)
     sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
@@ -81,35 +119,46 @@ def against_champion(
     if not HIGHER_IS_BETTER[metric]:
         word = "below" if word == "above" else "above"
     said = (
-        f"{spoken(metric)} {new:.3f} is {far:.3f} {word} the champion's {old:.3f} (version {version}) "
+        f"{spoken(metric)} {new:.3f} is {far:.3f} {word} {who}'s {old:.3f} (version {version}) "
         f"on the {len(labels):,} rows of the {rows}, interval of the gain {low:+.3f} to {high:+.3f}"
     )
     if not bool(np.any(challenger != champion)):
-        said = f"it answers every row of the {rows} as the champion does (version {version}, {spoken(metric)} {old:.3f})"
-    if high < 0:
-        return Decision(accept=False, reason=f"worse than the champion beyond chance: {said}", evidence=evidence)
-    if gain < rules.minimum_gain:
+        said = f"it answers every row of the {rows} as {who} does (version {version}, {spoken(metric)} {old:.3f})"
+    if not high >= 0:
+        return Decision(accept=False, reason=f"worse than {who} beyond chance: {said}", evidence=evidence)
+    if not gain >= rules.minimum_gain:
         return Decision(accept=False, reason=f"less than the minimum gain of {rules.minimum_gain:+.3f}: {said}", evidence=evidence)
     if low > 0:
-        return Decision(accept=True, reason=f"better than the champion beyond chance: {said}", evidence=evidence)
-    return Decision(accept=True, reason=f"no worse than the champion: {said}", evidence=evidence)
+        return Decision(accept=True, reason=f"better than {who} beyond chance: {said}", evidence=evidence)
+    return Decision(accept=True, reason=f"no worse than {who}: {said}", evidence=evidence)
 
 
 APART = ("challenger", "champion", "gain", "gain_low", "gain_high", "rows")
+
+
+def with_best(decision: Decision, best: Decision) -> Decision:
+    """The decision against the champion, held against the best champion of before as well."""
+    evidence = {**decision.evidence, "best_version": best.evidence["champion_version"], "best_gain": best.evidence["gain"]}
+    reason = decision.reason
+    if decision.accept and not best.accept:
+        reason = f"small losses would add up: {best.reason}"
+    return Decision(accept=decision.accept and best.accept, reason=reason, evidence=evidence)
 
 
 def with_parts(whole: Decision, parts: Mapping[str, Decision]) -> Decision:
     """The decision on the whole hold-out, with its old and its new rows apart.
 
     A gain on new rows never pays for a loss on the old ones: the challenger is accepted only where the whole accepts it and
-    it is no worse on the rows that the champion's data had.
+    it is no worse on the rows that the champion's data had. Too few new rows to judge by say nothing; old rows must.
     """
     evidence = dict(whole.evidence)
-    for name, part in parts.items():
+    judged = {name: part for name, part in parts.items() if "gain" in part.evidence}
+    for name, part in judged.items():
         evidence |= {f"{name}_{key}": part.evidence[key] for key in APART}
-    figures = ", ".join(f"{part.evidence['gain']:+.3f} on the {part.evidence['rows']:,} {name} rows" for name, part in parts.items())
+    figures = ", ".join(f"{part.evidence['gain']:+.3f} on the {part.evidence['rows']:,} {name} rows" for name, part in judged.items())
     reason = f"{whole.reason}; {figures}" if figures else whole.reason
     old = parts.get("old")
     if whole.accept and old is not None and not old.accept:
-        return Decision(accept=False, reason=f"it costs the rows that the champion knows: {old.reason}; {figures}", evidence=evidence)
+        what = "it costs" if "old" in judged else "it can't be held against"
+        return Decision(accept=False, reason=f"{what} the rows that the champion knows: {old.reason}; {figures}", evidence=evidence)
     return Decision(accept=whole.accept, reason=reason, evidence=evidence)

@@ -22,7 +22,7 @@ import msgspec
 
 from pushline.errors import ModelUnreadable, RegistryError
 from pushline.files import cannot_write, content_hash
-from pushline.registry.store import ModelVersion
+from pushline.registry.store import CROWNED, ModelVersion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 MODEL_FOLDER = "model"
@@ -265,6 +265,7 @@ class MlflowStore:
     def crown(self, version: str) -> None:
         self.version(version)
         with self._asked("make the version champion"):
+            self.client.set_model_version_tag(self.name, version, CROWNED, "true")
             self._give(CHAMPION, version)
 
     def tag(self, version: str, tags: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from msgspec import Struct
 
+from pushline.data.table import literal, name_of
 from pushline.results import DataFile
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class DataParts(Struct, frozen=True, kw_only=True):
     def old_rows(self, frame: "pd.DataFrame", tag: str) -> Mask | None:
         """The rows of `frame` that a file named in `tag` holds; None where rows and files can't be told apart.
 
-        `frame` has columns of the table and any order of rows.
+        `frame` has columns of the table and any order of rows. Its columns stand under numbers here, so that none can be
+        called like ours.
         """
         import duckdb
 
@@ -44,16 +46,17 @@ class DataParts(Struct, frozen=True, kw_only=True):
             if file.version[:16] in known:
                 spans.append(f"(file_row_number >= {start} AND file_row_number < {start + file.rows})")
             start += file.rows
-        columns = [f'"{name.replace(chr(34), chr(34) * 2)}"' for name in frame.columns]
-        same = " AND ".join(f"rows.{name} IS NOT DISTINCT FROM old.{name}" for name in columns)
-        source = f"read_parquet('{str(table).replace(chr(39), chr(39) * 2)}', file_row_number = true)"
+        numbered = [f"c{number}" for number in range(len(frame.columns))]
+        columns = ", ".join(f"{name_of(name)} AS {number}" for name, number in zip(frame.columns, numbered, strict=True))
+        same = " AND ".join(f"rows.{number} IS NOT DISTINCT FROM old.{number}" for number in numbered)
+        source = f"read_parquet({literal(str(table))}, file_row_number = true)"
         with duckdb.connect(config={"threads": 2}) as connection:
             counted = connection.execute(f"SELECT count(*) FROM {source}").fetchall()  # noqa: S608 - the path is quoted
             if counted != [(start,)]:
                 return None
-            connection.register("held", frame.assign(place=np.arange(len(frame))))
+            connection.register("held", frame.set_axis(numbered, axis="columns").assign(place=np.arange(len(frame))))
             found = connection.execute(
-                f"WITH old AS (SELECT DISTINCT {', '.join(columns)} FROM {source} WHERE {' OR '.join(spans)}) "  # noqa: S608 - quoted
+                f"WITH old AS (SELECT DISTINCT {columns} FROM {source} WHERE {' OR '.join(spans)}) "  # noqa: S608 - quoted
                 f"SELECT place FROM held AS rows SEMI JOIN old ON {same}"
             ).fetchnumpy()["place"]
         mask = np.zeros(len(frame), dtype=bool)

@@ -2,20 +2,30 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
+from pushline.data.contract import Contract
+from pushline.data.split import split_of
 from pushline.errors import ModelUnreadable
-from pushline.registry.decision import against_champion, against_floor, with_parts
-from pushline.registry.holdout import CannotCompare, probabilities_of, read_holdout
+from pushline.registry.decision import against_champion, against_floor, fault_of, undecided, with_best, with_parts
+from pushline.registry.holdout import Array, CannotCompare, probabilities_of, read_holdout
+from pushline.registry.measures import HIGHER_IS_BETTER, figure
 from pushline.registry.parts import FILES, DataParts
-from pushline.registry.store import ModelStore, ModelVersion
+from pushline.registry.store import CROWNED, ModelStore, ModelVersion
 from pushline.results import Decision, Registered, Trained
 from pushline.serving.model_folder import MATRIX, read_contract, read_scoring
 from pushline.settings import Promotion
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Tell = Callable[[str], None]
 GENERATED = "generated_sample"
+SPLIT, HELD_OUT = "split", "held_out"  # tags of a version: how its hold-out was chosen, and its share of the rows
+LOOKED_AT = 3  # champions of before
 
 
 def register(trained: Trained, store: ModelStore, rules: Promotion, *, tell: Tell, parts: DataParts | None = None) -> Registered:
@@ -36,6 +46,7 @@ def register(trained: Trained, store: ModelStore, rules: Promotion, *, tell: Tel
         champion=champion.version if champion else None,
         decision=decision,
         generated_sample=trained.generated_sample,
+        warnings=trained.warnings,
     )
 
 
@@ -75,28 +86,83 @@ def decide(
         return Decision(accept=False, reason=reason, evidence=floor.evidence)
     if not real and not trained.generated_sample:
         return against_floor(trained.metric, labels, new, rules, because=f"{said} learned from generated rows and can't be held against it")
+    meeting = Meeting(trained, store, rules, frame, labels, new, contract)
     try:
-        place = store.download(champion.version)
-        same = read_scoring(place).sha256.get(MATRIX) == read_scoring(folder).sha256.get(MATRIX)
-        old = new if same else probabilities_of(place, frame, contract.classes)
+        old, unseen = meeting.answers_of(champion)
     except CannotCompare as error:
-        return against_floor(trained.metric, labels, new, rules, because=f"{said} can't score these rows: {error}")
-    decision = against_champion(trained.metric, labels, new, old, rules, version=champion.version)
-    if same:
+        return against_floor(trained.metric, labels, new, rules, because=f"{said} can't be compared with it: {error}")
+    decision = meeting.decision(champion.version, old, unseen)
+    if old is new:
         reason = f"it is the champion's own model again, bit for bit (version {champion.version})"
-        return decision if decision.accept else msgspec.structs.replace(decision, accept=True, reason=reason)
+        judged = "gain" in decision.evidence
+        return msgspec.structs.replace(decision, accept=True, reason=reason) if judged and not decision.accept else decision
+    if (best := meeting.best_before(champion, old)) is not None:
+        decision = with_best(decision, meeting.decision(*best, who="the best champion of before"))
     known = champion.tags.get(FILES, "")
-    seen = parts.old_rows(frame, known) if parts is not None and parts.grown_since(known) else None
-    if seen is None:
+    if parts is None or not parts.grown_since(known):
         return decision
-    apart = {
-        name: against_champion(
-            trained.metric, labels[rows], new[rows], old[rows], rules, version=champion.version, rows=f"hold-out, {name} rows"
-        )
-        for name, rows in (("old", seen), ("new", ~seen))
-        if len(set(labels[rows].tolist())) == len(contract.classes)
-    }
+    seen = parts.old_rows(frame, known)
+    if seen is None:
+        return undecided(trained.metric, labels, "the table has other rows than the files that it was made from")
+    apart = {"old": meeting.decision(champion.version, old, unseen & seen, rows="hold-out, old rows")}
+    apart["new"] = meeting.decision(champion.version, old, unseen & ~seen, rows="hold-out, new rows")
     return with_parts(decision, apart)
+
+
+class Meeting:
+    """A challenger and those that it is held against, on the challenger's hold-out."""
+
+    def __init__(
+        self, trained: Trained, store: ModelStore, rules: Promotion, frame: "pd.DataFrame", labels: Array, new: Array, contract: Contract
+    ) -> None:
+        self.trained, self.store, self.rules, self.contract = trained, store, rules, contract
+        self.frame, self.labels, self.new = frame, labels, new
+
+    def decision(self, version: str, old: Array, on: Array, *, rows: str = "hold-out", who: str = "the champion") -> Decision:
+        """The decision against a version on the rows in the mask `on`."""
+        labels, new, old = self.labels[on], self.new[on], old[on]
+        return against_champion(self.trained.metric, labels, new, old, self.rules, version=version, rows=rows, who=who)
+
+    def answers_of(self, version: ModelVersion) -> tuple[Array, Array]:
+        """What a version says of the hold-out, and the rows that it has not learned from either, as a mask.
+
+        The challenger's own answers where it is the same model. Raises CannotCompare, saying why, where they can't meet.
+        """
+        place = self.store.download(version.version)
+        if read_scoring(place).sha256.get(MATRIX) == read_scoring(Path(self.trained.model)).sha256.get(MATRIX):
+            return self.new, np.ones(len(self.labels), dtype=bool)
+        answers = probabilities_of(place, self.frame, self.contract.classes)
+        if not self.trained.split or version.tags.get(SPLIT) != self.trained.split:
+            raise CannotCompare("its hold-out was chosen in another way, so it may have learned from these rows")
+        share = float(version.tags[HELD_OUT])
+        unseen = split_of(self.frame, self.contract, share) if share < self.trained.held_out else np.ones(len(self.labels), dtype=bool)
+        if len(np.unique(self.labels[unseen])) < len(self.contract.classes):
+            raise CannotCompare("it held out less, and has learned from too many of these rows")
+        return answers, unseen
+
+    def best_before(self, champion: ModelVersion, answers: Array) -> tuple[str, Array, Array] | None:
+        """The best of the champions before this one that can still be compared, where it is better here than this one."""
+        metric = self.trained.metric
+        before = [v for v in self.store.versions() if int(v.version) < int(champion.version) and v.tags.get(CROWNED)]
+        before = [v for v in before if v.tags.get("metric") == metric and v.tags.get(GENERATED) == champion.tags.get(GENERATED)]
+        best: tuple[float, tuple[str, Array, Array]] | None = None
+        for version in sorted(before, key=lambda v: goodness(metric, float(v.tags.get("score") or "nan")), reverse=True)[:LOOKED_AT]:
+            try:
+                old, unseen = self.answers_of(version)
+            except (CannotCompare, ModelUnreadable):
+                continue
+            if fault_of(self.labels[unseen], old[unseen], answers[unseen]):
+                continue
+            ahead = goodness(metric, figure(metric, self.labels[unseen], old[unseen]))
+            ahead -= goodness(metric, figure(metric, self.labels[unseen], answers[unseen]))
+            if ahead > (best[0] if best else 0.0):
+                best = ahead, (version.version, old, unseen)
+        return best[1] if best else None
+
+
+def goodness(metric: str, value: float) -> float:
+    """A figure as something to maximise; one that is no number comes last."""
+    return -np.inf if np.isnan(value) else value if HIGHER_IS_BETTER[metric] else -value
 
 
 def tags_of(trained: Trained, decision: Decision) -> dict[str, str]:
@@ -110,6 +176,9 @@ def tags_of(trained: Trained, decision: Decision) -> dict[str, str]:
         "algorithm": trained.algorithm,
         "metric": trained.metric,
         "score": f"{figure.value:.6f}" if figure else "",
+        SPLIT: trained.split,
+        HELD_OUT: f"{trained.held_out!r}",
         "accepted": str(decision.accept).lower(),
         "reason": decision.reason,
+        "warnings": " ".join(trained.warnings),
     }

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+CROWNED = "crowned"  # tag of a version that has been champion
+
 
 class ModelVersion(Struct, frozen=True, kw_only=True):
     """One version of the model in the registry."""

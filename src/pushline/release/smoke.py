@@ -1,5 +1,6 @@
 """What a release must answer before anyone relies on it."""
 
+import math
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,7 +91,7 @@ def golden_rows(client: Client, golden: tuple[GoldenRow, ...], model: Scoring, k
         if compared is None:
             seen = f"{answer}{'' if answer.status != 200 else ', not the shape of an answer'}"
             return Assertion(name=name, expected=expected, seen=seen, passed=False)
-        worst, other = max(worst, compared[0]), other + compared[1]
+        worst, other = larger(worst, compared[0]), other + compared[1]
     seen = f"largest difference {worst:.2g}, " + (f"{other} of {len(golden)} classes differ" if other else "every class the same")
     return Assertion(name=name, expected=expected, seen=seen, passed=bool(golden) and worst <= WITHIN and not other)
 
@@ -119,14 +120,19 @@ def compare(golden: tuple[GoldenRow, ...], content: Any, model: Scoring) -> tupl
             return None
         worst, other = 0.0, 0
         for row, result, seen in zip(golden, results, probabilities, strict=True):
-            expected = row.probabilities[-1:] if isinstance(seen, int | float) else row.probabilities
-            difference = max(abs(a - b) for a, b in zip(expected, [seen] if isinstance(seen, int | float) else seen, strict=True))
-            worst = max(worst, difference)
+            one = isinstance(seen, float | int) and len(row.probabilities) == 2  # the positive class's alone
+            for a, b in zip(row.probabilities[-1:] if one else row.probabilities, [seen] if one else seen, strict=True):
+                worst = larger(worst, abs(a - b) if isinstance(b, float | int) and not isinstance(b, bool) else math.inf)
             on_the_edge = model.threshold is not None and abs(row.probabilities[-1] - model.threshold) <= WITHIN
             other += result != row.result and not on_the_edge
     except (KeyError, TypeError, ValueError):
         return None
     return worst, other
+
+
+def larger(one: float, other: float) -> float:
+    """The larger of two differences; one that is no number is larger than any."""
+    return max((one, other), key=lambda value: math.inf if math.isnan(value) else value)
 
 
 def document(client: Client, key: str) -> Iterator[Assertion]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pushline.errors import PushlineError
-from pushline.evaluation import Evaluation, load_evaluation
+from pushline.evaluation import COPY, Evaluation, load_evaluation
 from pushline.report.figures import counted, percent, share_of, visible
 from pushline.report.states import StageState
 from pushline.results import Checked, LoadTested, Result, Trained
@@ -55,6 +55,8 @@ def evaluation_of(trained: Trained, build: Path) -> Evaluation | None:
 
 
 def of_model(known: Evaluation) -> Iterator[Caution]:
+    for warning in known.warnings:
+        yield Caution(warning, "", "quality")
     if leaks := [suspect.column for suspect in known.suspects if gives_away(suspect.reason, suspect.evidence)]:
         is_one = len(leaks) == 1
         yield Caution(
@@ -62,25 +64,14 @@ def of_model(known: Evaluation) -> Iterator[Caution]:
             f"If {'it is' if is_one else 'they are'} known only after the event, say `known: after` in data_checks/contract.yml.",
             "groups",
         )
-    never = [name for number, name in enumerate(known.classes) if is_unpredicted(known, number)]
-    if never:
-        yield Caution(
-            f"No held-out row is predicted as {named(never)}, though {'it is' if len(never) == 1 else 'they are'} there.",
-            "Expect no such answer of the service: more rows of it, or another objective, may change that.",
-            "quality",
-        )
 
 
 def gives_away(reason: str, evidence: object) -> bool:
-    """Whether a suspect is one for its knowledge of the label, rather than of the time."""
-    keys = set(evidence) if isinstance(evidence, dict) else set()
-    return bool({"roc_auc_alone", "of_the_class"} & keys) or reason.startswith("it is known only after")
-
-
-def is_unpredicted(known: Evaluation, number: int) -> bool:
-    if len(known.confusion) != len(known.classes):
+    """Whether a suspect is one for its knowledge of the label, rather than of the time, and is not told among the warnings already."""
+    known = evidence if isinstance(evidence, dict) else {}
+    if known.get("roc_auc_alone", 0) >= COPY:
         return False
-    return sum(known.confusion[number]) > 0 and sum(row[number] for row in known.confusion) == 0
+    return bool({"roc_auc_alone", "of_the_class"} & set(known)) or reason.startswith("it is known only after")
 
 
 def of_rows(trained: Trained, checked: Checked | None) -> Iterator[Caution]:

@@ -9,7 +9,7 @@ from pushline.project import Project
 from pushline.report import figures, markdown
 from pushline.report.cautions import Caution, cautions_of
 from pushline.report.figures import NOTHING, counted, named, visible
-from pushline.report.lines import SAMPLE, lines_of
+from pushline.report.lines import SAMPLE, fitted_on, lines_of
 from pushline.report.markdown import code, fold, table, text
 from pushline.report.states import Outcome, StageState, outcomes, states_of
 from pushline.report.summary import SAMPLE_NOTE, cautions_box, evaluation_of, findings_table, metrics_table
@@ -94,8 +94,14 @@ def gather(
         checked=checked if isinstance(checked, Checked) else None,
         trained=trained if isinstance(trained, Trained) else None,
         registered=registered if isinstance(registered, Registered) else None,
-        cautions=cautions_of(states, project.build) if registered else (),
+        cautions=cautions_of(states, project.build) if registered else recorded(proposed.tags),
     )
+
+
+def recorded(tags: dict[str, str]) -> tuple[Caution, ...]:
+    """What the registry remembers of a version's warnings."""
+    warnings = tags.get("warnings", "")
+    return (Caution(warnings, "", "quality"),) if warnings else ()
 
 
 def now_live(store: "ModelStore", open_target: "Callable[[], Target] | None") -> Side | None:
@@ -214,7 +220,7 @@ def quality(trained: Trained | None) -> str:
     if trained is None:
         return "This version was not trained in this run; its figures are in the registry."
     known = evaluation_of(trained)
-    lines = [f"**{text(trained.algorithm)}**, trained on {counted(trained.train_rows, 'row')}.", metrics_table(trained, known)]
+    lines = [f"**{text(trained.algorithm)}**, {fitted_on(trained)}.", metrics_table(trained, known)]
     if trained.threshold is not None:
         lines.append(f"Threshold **{figures.decimal(trained.threshold, 3)}**, chosen out of fold for {text(trained.objective)}.")
     return "\n\n".join(lines)

@@ -59,7 +59,8 @@ def finding_lines(finding: Finding) -> list[str]:
 
 @lines_of.register
 def _(result: Trained) -> list[str]:
-    lines = [f"model: {visible(result.algorithm)}, trained on {counted(result.train_rows, 'row')}"]
+    lines = [f"model: {visible(result.algorithm)}, {fitted_on(result)}", *warning_lines(result.warnings)]
+    lines += [f"left out: {counted(rows, 'row')}: {visible(reason)}" for reason, rows in result.rejected.items()]
     first = sorted(result.metrics.items(), key=lambda item: item[0] != result.metric)
     for key, value in first:
         note = f", what AutoML optimised, on {counted(result.holdout_rows, 'held-out row')}" if key == result.metric else ""
@@ -71,6 +72,18 @@ def _(result: Trained) -> list[str]:
     lines.append(f"model folder: {result.model}")
     lines.append(f"MLflow run: {visible(result.run_id)}")
     return [*lines, *([SAMPLE] if result.generated_sample else [])]
+
+
+def warning_lines(warnings: tuple[str, ...]) -> list[str]:
+    return [f"warning: {visible(warning, 600)}" for warning in warnings]
+
+
+def fitted_on(result: Trained) -> str:
+    """On how many rows the model was really fitted, which on a large table are fewer than there were to train on."""
+    if not result.fitted_rows or result.fitted_rows >= result.train_rows:
+        return f"trained on {counted(result.train_rows, 'row')}"
+    rows = counted(result.train_rows, "training row")
+    return f"trained on {figures.count(result.fitted_rows)} of {rows}, which is what the time allowed"
 
 
 def trials(result: Trained) -> str:
@@ -87,6 +100,7 @@ def _(result: Registered) -> list[str]:
     lines = [f"{visible(result.model_name)} version {visible(result.version)}, {against}"]
     lines.append(f"{'accepted' if result.decision.accept else 'not accepted'}: {visible(result.decision.reason, 600)}")
     lines += [f"  {named(key)}: {figures.fact(key, value)}" for key, value in result.decision.evidence.items()]
+    lines += warning_lines(result.warnings)
     return [*lines, *([SAMPLE] if result.generated_sample else [])]
 
 

@@ -13,7 +13,7 @@ from pushline.project import Project
 from pushline.report import charts, figures, sources
 from pushline.report.card import read_card
 from pushline.report.cautions import Caution, cautions_of, evaluation_of
-from pushline.report.lines import trials
+from pushline.report.lines import fitted_on, trials
 from pushline.report.states import StageState, states_of
 from pushline.report.summary import promises
 from pushline.report.svg import strip, stripe
@@ -66,6 +66,7 @@ def gathered(project: Project) -> dict[str, Any]:
         "timeline": timeline(states),
         "known": known,
         "card": read_card(trained.card, project.build) if isinstance(trained, Trained) else None,
+        "fitted_on": fitted_on(trained) if isinstance(trained, Trained) else "",
         "trials": trials(trained) if isinstance(trained, Trained) else "",
         "board": leaderboard(trained) if isinstance(trained, Trained) else [],
         "group_keys": list(dict.fromkeys(key for group in known.groups for key in group.metrics)) if known else [],

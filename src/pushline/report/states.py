@@ -123,7 +123,8 @@ def figure_of(result: Result) -> str:
             main = result.metrics.get(result.metric)
             return f"{figures.named(result.metric)} {figures.decimal(main.value, 3)}" if main else figures.visible(result.algorithm)
         case Registered():
-            return f"version {figures.visible(result.version)} {'accepted' if result.decision.accept else 'not accepted'}"
+            warned = f", {figures.counted(len(result.warnings), 'warning')}: look before you approve" if result.warnings else ""
+            return f"version {figures.visible(result.version)} {'accepted' if result.decision.accept else 'not accepted'}{warned}"
         case Deployed():
             return f"release {figures.visible(result.release.id)}"
         case Smoked():

@@ -8,7 +8,7 @@ from pushline.errors import PushlineError
 from pushline.evaluation import Evaluation, load_evaluation
 from pushline.report import figures, markdown
 from pushline.report.figures import LOWER_IS_BETTER, counted, decimal, duration, milliseconds, named, per_second, promised, share_of
-from pushline.report.lines import SAMPLE, lines_of, trials
+from pushline.report.lines import SAMPLE, fitted_on, lines_of, trials
 from pushline.report.markdown import code, fold, table, text
 from pushline.results import (
     Assertion,
@@ -125,9 +125,14 @@ def balance(counts: dict[str, int]) -> str:
 def _(result: Trained) -> list[str]:
     known = evaluation_of(result)
     parts = [
-        f"**{text(result.algorithm)}**, trained on {counted(result.train_rows, 'row')}; {trials(result)}.",
+        *warning_notes(result.warnings),
+        f"**{text(result.algorithm)}**, {fitted_on(result)}; {trials(result)}.",
         metrics_table(result, known),
     ]
+    if result.rejected:
+        parts.append(
+            table(["rows left out", ""], [[text(reason), figures.count(rows)] for reason, rows in result.rejected.items()], figures=[1])
+        )
     if result.threshold is not None:
         parts.append(f"Threshold **{decimal(result.threshold, 3)}**, chosen out of fold for {text(result.objective)}.")
     if known and len(known.search) > 1:
@@ -136,6 +141,11 @@ def _(result: Trained) -> list[str]:
     where = [["MLflow run", code(result.run_id)], ["data version", code(figures.short(result.data_version))]]
     where += [["contract", code(result.contract_hash)], ["git revision", code(result.git_revision)], ["model card", code(result.card)]]
     return [*parts, fold("Where this comes from", table(["", ""], where))]
+
+
+def warning_notes(warnings: tuple[str, ...]) -> list[str]:
+    """What a person must know before believing the figures, so that it can't be overlooked."""
+    return [f"> [!WARNING]\n> **Look before you release.** {text(warning, 600)}" for warning in warnings]
 
 
 def evaluation_of(result: Trained) -> Evaluation | None:
@@ -184,7 +194,8 @@ def _(result: Registered) -> list[str]:
     what = f"{text(result.model_name)} version **{text(result.version)}**"
     against = f"against the champion, version **{text(result.champion)}**" if result.champion else "as the first version"
     rows = [[text(named(key)), text(figures.fact(key, value))] for key, value in result.decision.evidence.items()]
-    return [f"**{verdict}.** {what} {against}: {text(result.decision.reason, 600)}", table(["evidence", ""], rows, figures=[1])]
+    lead = f"**{verdict}.** {what} {against}: {text(result.decision.reason, 600)}"
+    return [lead, *warning_notes(result.warnings), table(["evidence", ""], rows, figures=[1])]
 
 
 @body_of.register

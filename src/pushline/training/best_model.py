@@ -53,6 +53,11 @@ class BestModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     budget: float | None = None  # seconds that limited the search; None where its trials were counted, or it was not ours
 
 
+def fitted_rows(best: BestModel) -> int:
+    """How many rows each model of the winner was really fitted on."""
+    return round(best.learned_share * best.rows)
+
+
 def write_best_model(folder: Path, best: BestModel, model: bytes, labels: Codes, probabilities: Any) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,9 +7,10 @@ from typing import Any
 from pushline.data.contract import Contract
 from pushline.evaluation import Evaluation
 from pushline.results import VOTE, Interval
-from pushline.training.best_model import INTERRUPTED, TIME_WAS_OVER, BestModel
+from pushline.training.best_model import INTERRUPTED, TIME_WAS_OVER, BestModel, fitted_rows
 from pushline.training.evaluate import worthless
 from pushline.training.export import Origin
+from pushline.training.prepare import Counts
 from pushline.training.threshold import Chosen
 
 NAMES = {
@@ -39,26 +40,24 @@ def card_of(
     objective: str,
     chosen: Chosen | None,
     use_known_after: bool,
-    holdout: float | None = None,
+    counts: Counts | None = None,
 ) -> str:
-    """The whole card. Every figure in it comes from `evaluation`, `best` or `chosen`.
-
-    `holdout` is the share of rows that was asked to be held out, where it is known.
-    """
+    """The whole card. Every figure in it comes from `evaluation`, `best`, `chosen`, or `counts` where those are known."""
     sections = (
         metadata(evaluation, best, contract, origin),
         heading(evaluation, contract, origin, use_known_after=use_known_after),
         intended_use(contract, use_known_after=use_known_after),
-        training_data(best, contract, origin, evaluation),
+        training_data(best, contract, origin, evaluation, counts),
         figures_section(evaluation),
+        classes_section(evaluation),
         threshold_section(evaluation, best, objective, chosen),
         calibration_section(evaluation),
         groups_section(evaluation),
         importance_section(evaluation),
         comparison(best),
         treatments_section(evaluation, best),
-        limits_section(evaluation, contract, use_known_after=use_known_after),
-        reproduction(best, origin, objective=objective, use_known_after=use_known_after, holdout=holdout),
+        limits_section(evaluation, contract, counts, use_known_after=use_known_after),
+        reproduction(best, origin, objective=objective, use_known_after=use_known_after, counts=counts),
     )
     return "\n\n".join(section.strip() for section in sections if section.strip()) + "\n"
 
@@ -104,6 +103,7 @@ def heading(evaluation: Evaluation, contract: Contract, origin: Origin, *, use_k
             f"> **This model is worthless.** Its {spoken(evaluation.metric)} of {interval(seen)} can't be told from "
             f"{nothing:.4f}, what a score that knows nothing reaches on the same rows. Do not release it."
         )
+    lines += [f"> **Look before you release.** {warning}" for warning in evaluation.warnings]
     lines.append(contract.description)
     return "\n\n".join(lines)
 
@@ -129,8 +129,9 @@ def intended_use(contract: Contract, *, use_known_after: bool) -> str:
     return "\n\n".join(lines)
 
 
-def training_data(best: BestModel, contract: Contract, origin: Origin, evaluation: Evaluation) -> str:
-    learned = "" if best.learned_share == 1 else f", of which the time allowed {best.learned_share:.1%}"
+def training_data(best: BestModel, contract: Contract, origin: Origin, evaluation: Evaluation, counts: Counts | None) -> str:
+    learned = "" if best.learned_share == 1 else f", of which the time allowed {fitted_rows(best):,} ({best.learned_share:.1%})"
+    rejected = [(f"Rows left out: {reason}", f"{rows:,}") for reason, rows in (counts.rejected if counts else {}).items()]
     rows = [
         ("Data set", contract.title or contract.name),
         ("Data version", f"`{origin.data_version}`"),
@@ -138,6 +139,7 @@ def training_data(best: BestModel, contract: Contract, origin: Origin, evaluatio
         ("Licence", contract.licence or "not stated"),
         ("Rows to learn from", f"{best.rows:,}{learned}"),
         ("Rows held out, by content", f"{evaluation.rows:,}"),
+        *rejected,
         ("Inputs", f"{len(best.encoding.columns)} columns"),
         ("Contract", f"`{contract.hash}`"),
     ]
@@ -155,6 +157,21 @@ def figures_section(evaluation: Evaluation) -> str:
         "*Knows nothing* is a score that gives every row the classes' shares."
     )
     return f"## Figures\n\n{text}\n\n" + table(("Figure", "Value (interval)", "Knows nothing"), rows)
+
+
+def classes_section(evaluation: Evaluation) -> str:
+    """For more than two classes: how well each is found."""
+    if len(evaluation.classes) == 2:
+        return ""
+    rows = []
+    for number, (name, row) in enumerate(zip(evaluation.classes, evaluation.confusion, strict=True)):
+        said, right, of = sum(other[number] for other in evaluation.confusion), row[number], sum(row)
+        rows.append((f"`{name}`", f"{of:,}", f"{said:,}", share(right, of), share(right, said)))
+    return "## Classes\n\n" + table(("Class", "Rows held out", "Said to be it", "Recall", "Precision"), rows)
+
+
+def share(part: int, whole: int) -> str:
+    return f"{part / whole:.3f}" if whole else "no row"
 
 
 def threshold_section(evaluation: Evaluation, best: BestModel, objective: str, chosen: Chosen | None) -> str:
@@ -258,7 +275,7 @@ def treatments_section(evaluation: Evaluation, best: BestModel) -> str:
     return f"## The rare class\n\n{text}\n\n" + table(("Treatment", *(NAMES.get(name, name) for name in names)), rows)
 
 
-def limits_section(evaluation: Evaluation, contract: Contract, *, use_known_after: bool) -> str:
+def limits_section(evaluation: Evaluation, contract: Contract, counts: Counts | None, *, use_known_after: bool) -> str:
     lines = ["## Known limits"]
     timed = [column.name for column in contract.features(use_known_after=use_known_after) if column.encodes_time]
     if timed:
@@ -269,18 +286,21 @@ def limits_section(evaluation: Evaluation, contract: Contract, *, use_known_afte
     for suspect in evaluation.suspects:
         lines.append(f"- `{suspect.column}`: {suspect.reason}.")
     lines.append(f"- The hold-out has {evaluation.rows:,} rows; a difference smaller than the intervals above is chance.")
+    if counts is not None and counts.twins is not None and counts.twins.near:
+        near = f"{counts.twins.near:,} of {counts.twins.rows:,} held-out rows"
+        lines.append(f"- {near} differ from a training row in a single feature; for rows unlike any in training figures may be worse.")
     lines.append("- Rows were split by content, not by time: figures on future rows may be worse.")
     return lines[0] + "\n\n" + "\n".join(lines[1:])
 
 
-def reproduction(best: BestModel, origin: Origin, *, objective: str, use_known_after: bool, holdout: float | None) -> str:
+def reproduction(best: BestModel, origin: Origin, *, objective: str, use_known_after: bool, counts: Counts | None) -> str:
     used: dict[str, object] = {
         "METRIC": best.metric,
         "OBJECTIVE": objective,
         "IMBALANCE": best.imbalance,
         "SEED": best.seed,
         "USE_KNOWN_AFTER": str(use_known_after).lower(),
-        **({} if holdout is None else {"HOLDOUT": f"{holdout:g}"}),
+        **({} if counts is None or counts.share is None else {"HOLDOUT": f"{counts.share:g}"}),
     }
     variables = " ".join(f"PUSHLINE_TRAINING__{name}={value}" for name, value in used.items())
     variables = variables if best.folds else f"PUSHLINE_TARGET=aci {variables}"  # a search that was not ours ran there

@@ -14,7 +14,9 @@ from pushline.training.best_model import read_best_model
 from pushline.training.card import card_of
 from pushline.training.evaluate import evaluate
 from pushline.training.export import Origin, write_model_folder
+from pushline.training.prepare import Counts
 from pushline.training.threshold import choose_threshold, parse_objective
+from pushline.training.warning import warnings_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +45,7 @@ def conclude(
     evaluation: Path,
     seed: int,
     use_known_after: bool,
-    holdout_share: float | None = None,
+    counts: Counts | None = None,
 ) -> Conclusion:
     """Write the model folder to `model` and evaluation.json and metrics.json to `evaluation`.
 
@@ -55,7 +57,8 @@ def conclude(
     threshold = chosen.threshold if chosen else None
     seen = evaluate(graph, holdout, contract, best.encoding, threshold=threshold, metric=best.metric, seed=seed)
     seen = msgspec.structs.replace(seen, search=best.curve, treatments=best.treatments, suspects=best.suspects)
-    card = card_of(seen, best, contract, origin, objective=objective, chosen=chosen, use_known_after=use_known_after, holdout=holdout_share)
+    seen = msgspec.structs.replace(seen, warnings=warnings_of(seen, counts))
+    card = card_of(seen, best, contract, origin, objective=objective, chosen=chosen, use_known_after=use_known_after, counts=counts)
     golden = sample_rows(load_profile(profile), contract, GOLDEN_ROWS, seed)
     write_model_folder(
         model, graph, contract, best.encoding, threshold=threshold, algorithm=best.algorithm, golden=golden, origin=origin, card=card

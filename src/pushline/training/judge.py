@@ -57,7 +57,7 @@ def judge(project: Project, store: "ModelStore", file: Path, version: str | None
     contract, scoring = read_contract(folder), read_scoring(folder)
     tell(f"Reading {file.name} under the contract of version {found.version}.")
     frame = table_of(file, contract)
-    reasons = reasons_of(frame, contract, once=False)
+    reasons = reasons_of(frame, contract)
     judged = frame[reasons == ""].reset_index(drop=True)
     refuse_one_class(judged, contract, file, rejected_of(reasons))
     metric = found.tags.get("metric") or DEFAULT_METRIC

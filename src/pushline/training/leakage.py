@@ -7,12 +7,12 @@ import numpy as np
 from pushline.data.contract import Column, Contract
 from pushline.data.encoding import MISSING_CATEGORY, Encoding
 from pushline.data.labels import Codes
-from pushline.evaluation import Suspect
+from pushline.evaluation import COPY, Suspect
 from pushline.results import Scalar
 from pushline.training.metrics import binary_average_precision, binary_roc_auc
 
 Floats = np.ndarray[Any, Any]
-DECIDES = 0.9  # ROC AUC of one column alone, from which it nearly decides the label
+DECIDES = 0.9  # ROC AUC of one column alone, from which it says most about the label
 PURE = 0.98  # share of one class among the rows of one value
 PURE_ROWS = 30
 DISTINCT = 0.9  # of the rows: a value of almost every row's own
@@ -56,7 +56,10 @@ def decides(name: str, values: Floats, labels: Codes, contract: Contract) -> lis
         if area >= DECIDES:
             alone = binary_average_precision(truth, share)
             evidence: dict[str, Scalar] = {"roc_auc_alone": round(area, 4), "average_precision_alone": round(alone, 4)}
-            text = f"alone it ranks `{contract.classes[number]}` with a ROC AUC of {area:.3f}: it nearly decides the label"
+            what = (
+                "it decides the label, so it is a copy of it or known only afterwards" if area >= COPY else "is it known before the event?"
+            )
+            text = f"alone it ranks `{contract.classes[number]}` with a ROC AUC of {area:.3f}: {what}"
             found.append(Suspect(column=name, reason=text, evidence=evidence))
             continue
         rows = np.bincount(codes, minlength=len(cells))

@@ -10,10 +10,12 @@ import msgspec
 from msgspec import Struct
 
 from pushline.data.contract import Column, Contract
+from pushline.data.encoding import encode_frame, encoding_of
 from pushline.data.labels import NO_CLASS, class_codes
 from pushline.data.split import split_of
 from pushline.errors import DataError
 from pushline.files import cannot_write, write_atomically, write_json
+from pushline.training.twins import Twins, twins_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +27,7 @@ REJECTS = "rejects.parquet"
 COUNTS = "counts.json"
 MLTABLE = "MLTable"
 TABLE = "table.parquet"
+NO_LABEL = "no label"
 
 
 class Counts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,11 +36,12 @@ class Counts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rows: int
     train: int
     holdout: int
-    rejected: dict[str, int]  # by reason, duplicates included
+    rejected: dict[str, int]  # by reason
     train_classes: dict[str, int]
     holdout_classes: dict[str, int]
     held_back: int = 0  # training rows that the search does not see, for the threshold
     share: float | None = None  # of the rows that was to be held out
+    twins: Twins | None = None  # of held-out rows among the training rows
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -46,7 +50,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     train: "pd.DataFrame"
     held_back: "pd.DataFrame"
     holdout: "pd.DataFrame"
-    rejects: "pd.DataFrame"  # with `row` (from 1, in the table) and `reason`
+    rejects: "pd.DataFrame"  # `row` (from 1, in the table) and `reason`, and nothing of the table: its columns may be called so
     counts: Counts
 
 
@@ -77,8 +81,8 @@ def prepare(table: Path, contract: Contract, *, holdout: float = 0.1, held_back:
     learned = kept[[*features, contract.label.name]]
     train = learned[~aside & ~back].reset_index(drop=True)
     unseen = kept[aside].reset_index(drop=True)
-    rejects = frame[reasons != ""]
-    rejects = rejects.assign(row=rejects.index + 1, reason=reasons[reasons != ""]).reset_index(drop=True)
+    rejected = reasons[reasons != ""]
+    rejects = pd.DataFrame({"row": rejected.index + 1, "reason": rejected.to_numpy()})
     counts = Counts(
         rows=len(frame),
         train=len(train),
@@ -88,13 +92,14 @@ def prepare(table: Path, contract: Contract, *, holdout: float = 0.1, held_back:
         holdout_classes=class_counts(unseen, contract),
         held_back=int(back.sum()),
         share=holdout,
+        twins=twins_between(train, unseen, contract, use_known_after=use_known_after),
     )
     refuse_missing_class(counts)
     return Prepared(train=train, held_back=learned[back].reset_index(drop=True), holdout=unseen, rejects=rejects, counts=counts)
 
 
-def reasons_of(frame: "pd.DataFrame", contract: Contract, *, once: bool = True) -> "pd.Series[Any]":
-    """Why each row can't be used, the first reason; empty for a row that can. `once`: a repeated row is used once."""
+def reasons_of(frame: "pd.DataFrame", contract: Contract) -> "pd.Series[Any]":
+    """Why each row can't be used, the first reason; empty for a row that can. A repeated row can: how often it comes is data."""
     import pandas as pd
 
     reasons = pd.Series("", index=frame.index, dtype=object)
@@ -102,14 +107,20 @@ def reasons_of(frame: "pd.DataFrame", contract: Contract, *, once: bool = True) 
     def reject(bad: Any, reason: str) -> None:
         reasons[bad & (reasons == "")] = reason
 
-    codes = class_codes(contract, frame[contract.label.name])
-    reject(codes == NO_CLASS, f"{contract.label.name}: no class of the contract")
+    labels = frame[contract.label.name]
+    reject(labels.isna(), f"{contract.label.name}: {NO_LABEL}")
+    reject(class_codes(contract, labels) == NO_CLASS, f"{contract.label.name}: no class of the contract")
     for column in contract.features(use_known_after=True):
         for bad, reason in faults_of(frame[column.name], column):
             reject(bad, f"{column.name}: {reason}")
-    if once:
-        reject(frame.duplicated(), "a repeated row")
     return reasons
+
+
+def twins_between(train: "pd.DataFrame", unseen: "pd.DataFrame", contract: Contract, *, use_known_after: bool) -> Twins:
+    """How many of the held-out rows training knows, or knows almost."""
+    encoding = encoding_of(contract.features(use_known_after=use_known_after))
+    known, held = ((encode_frame(encoding, frame), class_codes(contract, frame[contract.label.name])) for frame in (train, unseen))
+    return twins_of(*known, *held)
 
 
 def faults_of(values: "pd.Series[Any]", column: Column) -> list[tuple[Any, str]]:

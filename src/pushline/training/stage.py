@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushline.data.contract import Contract
+from pushline.data.split import split_id
 from pushline.errors import DataError, SettingsError
 from pushline.evaluation import Evaluation, load_evaluation
 from pushline.files import cannot_write
@@ -19,7 +20,7 @@ from pushline.serving.model_folder import CARD, read_scoring
 from pushline.settings import PushlineSettings, Training, seconds
 from pushline.stopping import STOP_FILE
 from pushline.training.automl.limits import SearchSettings, primary_metric
-from pushline.training.best_model import LEADERBOARD, BestModel, read_best_model
+from pushline.training.best_model import LEADERBOARD, BestModel, fitted_rows, read_best_model
 from pushline.training.conclude import EVALUATION
 from pushline.training.prepare import HOLDOUT, Counts, read_counts
 from pushline.training.threshold import parse_objective
@@ -93,6 +94,11 @@ def train(
         contract_hash=contract.hash,
         git_revision=revision,
         generated_sample=checked.generated_sample,
+        split=split_id(contract),
+        held_out=counts.share or settings.training.holdout,
+        fitted_rows=fitted_rows(best),
+        rejected=counts.rejected,
+        warnings=seen.warnings,
     )
 
 

@@ -49,7 +49,7 @@ def main() -> None:
         evaluation=said.evaluation,
         seed=said.seed,
         use_known_after=said.use_known_after,
-        holdout_share=read_counts(said.prepared).share,
+        counts=read_counts(said.prepared),
     )
     seen = concluded.evaluation.metrics[concluded.evaluation.metric]
     say(

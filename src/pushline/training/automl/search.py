@@ -20,7 +20,7 @@ from pushline.training.automl.limits import SearchSettings, algorithms_of
 from pushline.training.automl.pool import Pool, cores
 from pushline.training.automl.proposals import Proposals, portfolio
 from pushline.training.automl.treatments import compare
-from pushline.training.automl.trials import WHOLE_SECONDS, Plan, Trials, Tried, folds_of, nothing_found, thinned, without
+from pushline.training.automl.trials import WHOLE_SECONDS, Plan, Trials, Tried, folds_of, nothing_found, same_rows, thinned, without
 from pushline.training.automl.worker import CHECKED_ROWS
 from pushline.training.best_model import INTERRUPTED, TIME_WAS_OVER
 from pushline.training.features import Feature
@@ -96,7 +96,7 @@ class Search:
     ) -> None:
         self.folder, self.matrix, self.labels, self.kinds, self.classes = folder, matrix, labels, kinds, classes
         self.settings, self.tell, self.features, self.encoding, self.stop = settings, tell, features, encoding, stop
-        self.folds = folds_of(labels, settings.folds, settings.seed)
+        self.folds = folds_of(labels, settings.folds, settings.seed, same_rows(matrix))
         self.tried: list[Tried] = []
         self.curve: list[tuple[float, float]] = []
         self.shown = 0

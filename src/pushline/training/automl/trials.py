@@ -41,14 +41,36 @@ class Plan(Struct, frozen=True, kw_only=True):
     share: float = 1.0
 
 
-def folds_of(labels: Codes, folds: int, seed: int) -> Codes:
-    """The fold of each row: random, with the classes' shares alike in every fold."""
+def folds_of(labels: Codes, folds: int, seed: int, together: Codes | None = None) -> Codes:
+    """The fold of each row: random, with the classes' shares alike in every fold.
+
+    Rows of one number in `together` share a fold. They are dealt out by the rarest class among them, those with most rows of
+    it first, so that large groups don't pile up in one fold.
+    """
     random = np.random.default_rng(seed)
-    fold = np.empty(len(labels), dtype=np.int64)
-    for name in np.unique(labels):
-        rows = random.permutation(np.flatnonzero(labels == name))
-        fold[rows] = (np.arange(len(rows)) + random.integers(folds)) % folds
-    return fold
+    _, first, group, size = np.unique(
+        np.arange(len(labels)) if together is None else together, return_index=True, return_inverse=True, return_counts=True
+    )
+    names, codes, rows = np.unique(labels, return_inverse=True, return_counts=True)
+    rank = np.argsort(np.argsort(rows, kind="stable"), kind="stable")  # of each class, the rarest is 0
+    rarest = np.full(len(size), len(names))
+    np.minimum.at(rarest, group, rank[codes])
+    of_it = np.bincount(group, weights=rank[codes] == rarest[group], minlength=len(size))
+    fold = np.empty(len(size), dtype=np.int64)
+    for name in range(len(names)):
+        members = np.flatnonzero(rarest == rank[name])
+        members = random.permutation(members[np.argsort(first[members], kind="stable")])
+        members = members[np.lexsort((-size[members], -of_it[members]))]
+        fold[members] = (np.arange(len(members)) + random.integers(folds)) % folds
+    return np.asarray(fold[group])
+
+
+def same_rows(matrix: Floats) -> Codes:
+    """A number for each row that rows of the same values share, whatever bits their zeros and missing values have."""
+    import pandas as pd
+
+    plain = np.where(np.isnan(matrix), np.float32(np.nan), matrix + np.float32(0))
+    return np.asarray(pd.util.hash_pandas_object(pd.DataFrame(plain), index=False)).view(np.int64)
 
 
 class Trials:
