@@ -20,6 +20,8 @@ COMPILE = [
     "--no-emit-index-url",
     "--no-annotate",
     "--no-header",
+    "--fork-strategy",
+    "fewest",  # one version of a package on every Python, so that no figure and no type depends on which one it is
 ]
 EXTRAS = {"base": [], "train": ["train"], "azure": ["train", "azure"]}
 
