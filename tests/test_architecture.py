@@ -34,7 +34,7 @@ ALLOWED = {
 # Packages that take long to import or that the bare install lacks: only inside the function that needs them.
 HEAVY = {
     "azure", "catboost", "duckdb", "flaml", "great_expectations", "imblearn", "lightgbm", "locust", "matplotlib", "mlflow", "onnx",
-    "onnxmltools", "onnxruntime", "pandas", "pyarrow", "requests", "rich", "skl2onnx", "sklearn", "sqlalchemy", "xgboost",
+    "onnxruntime", "pandas", "pyarrow", "requests", "rich", "skl2onnx", "sklearn", "sqlalchemy", "xgboost",
 }  # fmt: skip
 # Modules that are themselves imported only where they are needed: a worker process, a subclass of a heavy package's class.
 NOTHING_ELSE = {"serving/scorer.py", "serving/worker.py", "data/duckdb_dialect.py"}

@@ -89,3 +89,12 @@ def test_a_version_is_the_same_in_every_lock(repo: Path) -> None:
     everything = pins("dev")
     for name in ("base", "train", "azure"):
         assert pins(name) <= everything
+
+
+def test_a_lock_holds_one_version_of_a_package_for_every_python(repo: Path) -> None:
+    for lock in sorted((repo / "requirements").glob("*.txt")):
+        lines = [line for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line]
+        names = [line.split("==")[0] for line in lines]
+        assert names, lock
+        assert len(names) == len(set(names)), lock
+        assert not [line for line in lines if "python_version" in line or "python_full_version" in line], lock
