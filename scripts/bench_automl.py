@@ -382,7 +382,9 @@ def write_page(lines: list[dict[str, Any]]) -> None:
 Written by `make bench-automl` (scripts/bench_automl.py) from build/bench/automl.jsonl, on {os.cpu_count()} cores of
 {platform.machine()}, Python {platform.python_version()}. Stratified 10 % hold-outs, one per seed; every method sees the same rows.
 A difference is the method minus Pushline at 60 s on the same hold-outs, mean with its 95 % interval; the hold-outs overlap, so
-the intervals are somewhat too narrow. Seconds are wall clock from the call to the fitted model, loading libraries included for
+the intervals are somewhat too narrow. Pushline's portfolio was chosen on these very hold-outs (decision 0040), its peers' were not:
+its figures here are somewhat too kind, and a difference of a few thousandths says nothing about other tables.
+Seconds are wall clock from the call to the fitted model, loading libraries included for
 Pushline's workers. One row: from a dict to its probability for Pushline, from a ready matrix or frame for the others.
 {smoke}
 ## What the tables say

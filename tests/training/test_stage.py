@@ -89,6 +89,30 @@ def test_a_treatment_of_the_rare_class_is_compared_on_the_card(project: Project,
     assert "`recall:0.8`" in card
 
 
+@pytest.mark.parametrize(
+    ("written", "instead", "why"),
+    [
+        (
+            'target_column_name: "y"',
+            "target_column_name: outcome",
+            "AutoML node is 'outcome', the contract's is 'y'",
+        ),
+        ('positive_label: "yes"', 'positive_label: "no"', "AutoML node is 'no', the contract's is 'yes'"),
+        ("    training:\n", "    training:\n      allowed_training_algorithms: [LightGMB]\n", "It knows LightGBM"),
+        ("    training:\n", "    training:\n      blocked_training_algorithms: [Boosting]\n", "It knows LightGBM"),
+    ],
+)
+def test_a_wrong_name_in_the_node_stops_before_any_step(project: Project, run_pushline: Run, written: str, instead: str, why: str) -> None:
+    file = project.pipelines / "train.yml"
+    assert written in file.read_text()
+    file.write_text(file.read_text().replace(written, instead))
+    checked(project, run_pushline, rows=1200)
+    ran = run_pushline(project, "train", "--budget", "5s")
+    assert ran.code == 2, ran.err
+    assert why in ran.err
+    assert not list((project.build / "train").rglob("counts.json"))
+
+
 def test_the_metric_is_the_nodes_where_the_settings_name_none(project: Project) -> None:
     file = project.pipelines / "train.yml"
     assert metric_of(project, Training()) == "average_precision"

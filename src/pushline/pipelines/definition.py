@@ -204,12 +204,11 @@ def load_pipeline(file: Path, overrides: Mapping[str, Any] | None = None) -> Pip
     return msgspec.structs.replace(pipeline, jobs=_in_order(pipeline))
 
 
-def primary_metric_in(file: Path) -> str | None:
-    """The primary metric that the AutoML node of a pipeline file names. Raises SettingsError for a file that can't be read."""
+def automl_node_in(file: Path) -> dict[str, Any]:
+    """The AutoML node of a pipeline file as it is written; empty where there is none. Raises SettingsError for an unreadable file."""
     jobs = _read(file).get("jobs")
     nodes = [node for node in jobs.values() if isinstance(node, dict)] if isinstance(jobs, dict) else []
-    named = [node.get("primary_metric") for node in nodes if node.get("type") == "automl"]
-    return next((str(name) for name in named if name), None)
+    return next((node for node in nodes if node.get("type") == "automl"), {})
 
 
 def load_component(file: Path) -> Component:

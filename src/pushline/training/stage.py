@@ -13,13 +13,13 @@ from pushline.data.split import split_id
 from pushline.errors import DataError, SettingsError
 from pushline.evaluation import Evaluation, load_evaluation
 from pushline.files import cannot_write
-from pushline.pipelines.definition import primary_metric_in
+from pushline.pipelines.definition import automl_node_in
 from pushline.project import Project
 from pushline.results import VOTE, Checked, Scalar, Trained, folder
 from pushline.serving.model_folder import CARD, read_scoring
 from pushline.settings import PushlineSettings, Training, seconds
 from pushline.stopping import STOP_FILE
-from pushline.training.automl.limits import SearchSettings, primary_metric
+from pushline.training.automl.limits import SearchSettings, algorithms_of, primary_metric
 from pushline.training.best_model import LEADERBOARD, BestModel, fitted_rows, read_best_model
 from pushline.training.conclude import EVALUATION
 from pushline.training.prepare import HOLDOUT, Counts, read_counts
@@ -54,6 +54,7 @@ def train(
     if not checked.table:
         raise DataError("There is no table to train on.", why="check-data could not read the file.", do="Run `pushline check-data` again.")
     inputs, overrides = inputs_of(project, settings, checked, budget), overrides_of(budget)
+    refuse_wrong_names(project, settings, contract)
     with first_interruption_ends_search(project.build / "stop-search", tell) if keep_best else nullcontext():
         ran = run_where_the_target_is(project, settings, inputs, overrides, attach=attach, tell=tell)
     place = folder(project.build, Trained.stage)
@@ -165,8 +166,27 @@ def metric_of(project: Project, training: Training) -> str:
 
     Raises SettingsError for a metric that can't be optimised here.
     """
-    named = training.metric or primary_metric_in(project.pipelines / PIPELINE)
-    return primary_metric(named) if named else SearchSettings().metric
+    named = training.metric or automl_node_in(project.pipelines / PIPELINE).get("primary_metric")
+    return primary_metric(str(named)) if named else SearchSettings().metric
+
+
+def refuse_wrong_names(project: Project, settings: PushlineSettings, contract: Contract) -> None:
+    """Raise SettingsError, before any step runs, where the AutoML node names an unknown algorithm or another label than the contract."""
+    node = automl_node_in(project.pipelines / PIPELINE)
+    for key, ours in (("target_column_name", contract.label.name), ("positive_label", contract.positive)):
+        named = node.get(key)
+        if named is not None and (ours is None or str(named) != ours):
+            wanted = f"the contract's is {ours!r}" if ours is not None else "the contract has none, for its label has more than two values"
+            raise SettingsError(
+                f"pipelines/{PIPELINE} and the contract speak of different labels.",
+                why=f"{key} of its AutoML node is {str(named)!r}, {wanted}.",
+                do=f"Correct {key} in pipelines/{PIPELINE}, or the contract where that is wrong.",
+            )
+    if settings.target == "aci" and settings.azure.engine == "azure":
+        return  # which has algorithms that are not here
+    chosen = node.get("training") or {}
+    allowed, blocked = (tuple(map(str, chosen.get(f"{key}_training_algorithms") or ())) for key in ("allowed", "blocked"))
+    algorithms_of(SearchSettings(allowed=allowed, blocked=blocked))
 
 
 def overrides_of(budget: str | None) -> dict[str, float]:
