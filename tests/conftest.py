@@ -2,12 +2,14 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import sys
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,6 +105,22 @@ def delivered(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     assert ran.code == 0, ran.err
     yield project
     run_cli(project, "stop", env=QUICK)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for all that look at pages; tests that need it skip where there is none."""
+    found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]  # fmt: skip
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=quiet)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(autouse=True)

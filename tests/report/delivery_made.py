@@ -1,12 +1,15 @@
 """A whole delivery's results, made from scores drawn with a fixed seed: what the report's tests look at."""
 
 import itertools
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from pushline.data.drift import ColumnDrift, Drift
+from pushline.data.profile import ColumnProfile, Profile, write_profile
 from pushline.evaluation import Bin, ClassCurves, Evaluation, Group, Importance, Suspect, Treatment
 from pushline.files import write_json
 from pushline.results import (
@@ -106,6 +109,68 @@ def evaluation(*, rows: int = 3295, share: float = 0.112, seed: int = 7) -> Eval
             Treatment(name="smote", metrics={"average_precision": 0.4314, "log_loss": 0.3219}),
         ),
         suspects=(Suspect(column="store.staff", reason="has one value per quarter and so stands for the date", evidence={"values": 11}),),
+    )
+
+
+def against_the_rest(name: str, truth: np.ndarray, score: np.ndarray) -> ClassCurves:
+    """The curves of one class, computed from its scores."""
+    rows = len(truth)
+    order = np.argsort(-score, kind="stable")
+    hits, taken = np.cumsum(truth[order]), np.arange(1, rows + 1)
+    picks = np.unique(np.geomspace(1, rows, 80).astype(int)) - 1
+    edges = np.quantile(score, np.linspace(0, 1, 11))
+    inside = [(score >= low) & (score <= high) for low, high in itertools.pairwise(edges)]
+
+    def points(x: np.ndarray, y: np.ndarray) -> tuple[tuple[float, float], ...]:
+        return tuple((float(a), float(b)) for a, b in zip(x[picks], y[picks], strict=True))
+
+    return ClassCurves(
+        name=name,
+        rows=int(truth.sum()),
+        precision_recall=points(hits / hits[-1], hits / taken),
+        roc=((0.0, 0.0), *points((taken - hits) / (rows - hits[-1]), hits / hits[-1])),
+        calibration=tuple(Bin(predicted=float(score[i].mean()), observed=float(truth[i].mean()), rows=int(i.sum())) for i in inside),
+        gain=((0.0, 0.0), *points(taken / rows, hits / hits[-1])),
+    )
+
+
+def of_many_classes(number: int, *, rows: int = 4000, seed: int = 11) -> Evaluation:
+    """An evaluation of `number` classes, the later ones rarer, with names as long as people give them."""
+    random = np.random.default_rng(seed)
+    weights = 0.85 ** np.arange(number)
+    truth = random.choice(number, size=rows, p=weights / weights.sum())
+    logits = random.normal(0, 1, (rows, number)) + 2.2 * (truth[:, None] == np.arange(number)) + np.log(weights)
+    share = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    said = share.argmax(axis=1)
+    names = tuple(
+        ("Douglas-fir", "Lodgepole Pine", "Krummholz, above the tree line", "Aspen")[i % 4] + (f" {i // 4}" if i >= 4 else "")
+        for i in range(number)
+    )
+    confusion = tuple(tuple(int(((truth == a) & (said == b)).sum()) for b in range(number)) for a in range(number))
+    two = evaluation()
+    return msgspec.structs.replace(
+        two,
+        classes=names,
+        positive=None,
+        rows=rows,
+        threshold=None,
+        at_threshold={},
+        confusion=confusion,
+        curves=tuple(against_the_rest(name, truth == place, share[:, place]) for place, name in enumerate(names)),
+        groups=tuple(msgspec.structs.replace(one, positives=None) for one in two.groups),
+    )
+
+
+def of_many_columns(number: int) -> Evaluation:
+    """An evaluation of a table of `number` columns, every tenth of them a suspect."""
+    names = [f"sensor_{place:03d}.mean of the last quarter of an hour" for place in range(number)]
+    return msgspec.structs.replace(
+        evaluation(),
+        importance=tuple(Importance(column=name, fall=0.2 * 0.97**place - 0.0004, spread=0.002) for place, name in enumerate(names)),
+        suspects=tuple(
+            Suspect(column=name, reason="it follows from `sensor_001`, which tells the time", evidence={"share": 1.0})
+            for name in names[::10]
+        ),
     )
 
 
@@ -220,6 +285,10 @@ Rank customers before a call.
 |---|--:|--:|
 | average precision | 0.472 | 0.422 to 0.519 |
 
+| Column | Group | Rows | Positive | Average precision | ROC AUC | Log loss | Selected | Recall | Precision |
+|---|---|--:|--:|--:|--:|--:|--:|--:|--:|
+| `household` | unknown | 8 | 0 | too few rows | too few rows | too few rows | 0.125 | too few rows | too few rows |
+
 - trained on **29,655 rows**
 - without `duration`
 """
@@ -231,3 +300,48 @@ def leave_everything(build: Path, **options: bool) -> None:
         save(build, result)
     write_json(build / "train" / "evaluation.json", evaluation())
     (build / "train" / "card.md").write_text(CARD)
+
+
+def profile(columns: Sequence[str], classes: Sequence[str]) -> Profile:
+    """A profile of drawn columns: numbers, and every third of them a text of many values."""
+    random = np.random.default_rng(3)
+    shares = 0.8 ** np.arange(len(classes))
+    rows = np.maximum((4000 * shares / shares.sum()).astype(int), 5)
+    made = []
+    for place, name in enumerate(columns):
+        cells = 30 if place % 3 else 12
+        counts = tuple(tuple(int(n) for n in random.multinomial(int(of), np.full(cells, 1 / cells))) for of in rows)
+        if place % 3:
+            low = tuple(float(10**6 * n) for n in range(cells))
+            made.append(
+                ColumnProfile(
+                    name=name, kind="number", low=low, high=tuple(x + 10**6 for x in low), counts=counts, missing=(9,) * len(rows)
+                )
+            )
+        else:
+            values = tuple(f"{'a long value of a text' if n % 2 else 'x'} {n}" for n in range(cells))
+            made.append(ColumnProfile(name=name, kind="category", values=values, counts=counts, missing=tuple(int(n) // 3 for n in rows)))
+    return Profile(data="garden", data_version="4f1c0a7e9b3d", rows=int(rows.sum()), classes=tuple(classes),
+                   class_counts=tuple(int(n) for n in rows), columns=tuple(made))  # fmt: skip
+
+
+def drift(columns: Sequence[str]) -> Drift:
+    made = [ColumnDrift(column=name, verdict="drift" if place < 2 else "stable", statistic=0.4 / (1 + place), threshold=0.1, level="",
+                        moved="10 to 12: 4 % to 9 %") for place, name in enumerate(columns)]  # fmt: skip
+    return Drift(source="december.csv", data_version="4f1c0a7e9b3d", reference_rows=32950, rows=4000, verdict="drift", columns=tuple(made))
+
+
+def leave_case(root: Path, case: str) -> None:
+    """Leave a delivery of `two`, `six` or `twenty classes`, or of `400 columns`, with its profile and a drift."""
+    build = root / "build"
+    leave_everything(build)
+    number = {"six classes": 6, "twenty classes": 20}.get(case)
+    known = of_many_classes(number) if number else of_many_columns(400) if case == "400 columns" else evaluation()
+    write_json(build / "train" / "evaluation.json", known)
+    columns = [one.column for one in known.importance]
+    write_profile(root / "data_checks" / "profile.json", profile(columns, known.classes))
+    write_json(build / "drift" / "result.json", drift(columns))
+    if number:
+        checked = next(one for one in results(build) if isinstance(one, Checked))
+        counts = {one.name: 8 * one.rows for one in known.curves}
+        save(build, msgspec.structs.replace(checked, class_counts=counts, rows=sum(counts.values())))

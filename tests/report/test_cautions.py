@@ -61,6 +61,7 @@ def silent(build: Path) -> None:
         (lambda b: known(b, warnings=("The class yes is never found.",)), "The class yes is never found"),
         (lambda b: change(b, Trained, train_rows=20_000, holdout_rows=12_950), "39 % of the rows are held out"),
         (lambda b: change(b, Trained, train_rows=28_000), "1,655 rows of 32,950 (5.0 %) were left out"),
+        (lambda b: change(b, Trained, fitted_rows=2_880), "The model was trained on 2,880 of 29,655 rows"),
         (lambda b: change(b, Checked, class_counts={"no": 29_000, "yes": 3_692}), "258 rows of 32,950 (0.8 %) have no label"),
         (lambda b: change(b, Checked, warning=1), "The data has 1 warning"),
         (silent, "Nothing was answered in 3 seconds of 10"),

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from pushline.evaluation import ClassCurves, Evaluation
+from pushline.evaluation import ClassCurves, Evaluation, Suspect
 from pushline.files import write_json
 from pushline.project import Project
 from pushline.report.page import page_of, write_report
 from pushline.report.summary import summary_of
-from pushline.results import KINDS, Failure, Part, Registered, Result, Trained, Trial, save
-from report.delivery_made import evaluation, leave_everything, results
+from pushline.results import KINDS, VOTE, Failure, Part, Registered, Result, Trained, Trial, save
+from report.delivery_made import URL, evaluation, leave_everything, of_many_classes, of_many_columns, results
 
 HOSTILE = "</td></style><script>alert(1)</script><img src=http://x.invalid/y onerror=alert(1)>\"'{{7*7}}\x1b[31m\u202e"
 
@@ -178,7 +178,7 @@ def test_more_than_two_classes_get_a_line_each(built: Project) -> None:
     )  # fmt: skip
     write_json(built.build / "train" / "evaluation.json", many)
     html = page_of(built)
-    assert html.count('class="line series2"') == 3
+    assert html.count('class="line series2"') == 3 + 1, "three plots and the legend"
     assert "the most probable class wins" in Seen(html).text
     assert known.groups
     assert "Per group" in html
@@ -204,3 +204,56 @@ def test_the_best_of_a_loss_is_the_lowest_and_stands_first(built: Project) -> No
     summary = summary_of(msgspec.structs.replace(trained, metric="log_loss", leaderboard=trials))
     assert summary.index("trial 0") < summary.index("trial 2")
     assert "line [0.31, 0.31" in summary
+
+
+def test_a_live_address_can_be_pressed_and_the_first_version_is_no_missing_champion(built: Project) -> None:
+    registered = next(r for r in results(built.build) if isinstance(r, Registered))
+    evidence = {"metric": "average_precision", "challenger": 0.4721, "challenger_low": 0.43, "challenger_high": 0.52, "floor": 0.1564}
+    decision = msgspec.structs.replace(registered.decision, evidence=evidence)
+    save(built.build, msgspec.structs.replace(registered, champion=None, decision=decision))
+    html = page_of(built)
+    head = html.split("</header>")[0]
+    assert f'live at <a href="{URL}"' in head
+    assert "none yet" not in head
+    assert "accepted as the first, against the floor" in " ".join(Seen(head).text.split())
+    assert "challenger, lower end" not in html, "one figure has one interval: that of the hold-out's figures"
+
+
+def test_names_between_backticks_are_code_and_a_vote_takes_no_time_of_its_own(built: Project) -> None:
+    suspect = Suspect(column="month", reason="its value follows from `cons.price.idx`, which tells the time", evidence={})
+    write_json(built.build / "train" / "evaluation.json", msgspec.structs.replace(evaluation(), suspects=(suspect,)))
+    trained = next(r for r in results(built.build) if isinstance(r, Trained))
+    save(
+        built.build,
+        msgspec.structs.replace(trained, leaderboard=(Trial(name=VOTE, algorithm="Vote of 3 models", score=0.48, seconds=0.0),)),
+    )
+    html = page_of(built)
+    assert "follows from <code>cons.price.idx</code>, which" in html
+    assert "`" not in Seen(html.split('<section id="card">')[0]).text
+    assert "0.00 s" not in html.split('<section id="search">')[1].split("</section>")[0]
+
+
+def test_a_wide_table_shows_what_matters_and_folds_the_rest(built: Project) -> None:
+    write_json(built.build / "train" / "evaluation.json", of_many_columns(400))
+    html = page_of(built)
+    assert "The other 380 columns" in html
+    assert "32 more columns" in html
+
+
+def test_every_class_has_a_line_with_what_it_is_taken_for_and_a_missed_one_is_marked(built: Project) -> None:
+    known = of_many_classes(20)
+    last = len(known.classes) - 1
+    confusion = tuple(tuple(0 if column == last else n + (row_sum(row, last) if column == 0 and place == last else 0)
+                            for column, n in enumerate(row)) for place, row in enumerate(known.confusion))  # fmt: skip
+    write_json(built.build / "train" / "evaluation.json", msgspec.structs.replace(known, confusion=confusion))
+    html = page_of(built)
+    table = html.split("<h3>Class by class</h3>")[1].split("</table>")[0]
+    assert table.count("<tr>") == 1 + 20
+    assert table.count("never predicted") == 1
+    line = table.split("never predicted")[1].split("</tr>")[0]
+    assert known.classes[0] in line
+    assert html.split('class="confusion')[1].split("</thead>")[0].count("<th ") == 21, "no column of the confusion matrix is lost"
+
+
+def row_sum(row: tuple[int, ...], place: int) -> int:
+    return row[place]

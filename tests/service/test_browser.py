@@ -1,6 +1,5 @@
 """/docs in a real browser: a person authorizes, tries it out, and gets a score; no other host is asked."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,16 +11,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture
-def page() -> Iterator[Any]:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser.new_page()
-        browser.close()
+def page(browser: Any) -> Iterator[Any]:
+    opened = browser.new_page()
+    yield opened
+    opened.close()
 
 
 def test_a_person_gets_a_score_from_the_docs_page(service: Service, page: Any) -> None:

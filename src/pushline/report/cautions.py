@@ -14,6 +14,7 @@ from pushline.results import Checked, LoadTested, Result, Trained
 
 LOST = 0.001  # a smaller share of rows is told beside the count of rows, not as a caution
 HOLDOUT = 1 / 3  # above it most tables would be better off training on more
+FITTED = 0.5  # of the training rows; below it a longer search is likely to find a better model
 NAMED = 5  # classes or columns that a sentence lists
 
 
@@ -88,15 +89,27 @@ def of_rows(trained: Trained, checked: Checked | None) -> Iterator[Caution]:
         if lost > LOST * checked.rows:
             yield Caution(
                 f"{counted(lost, 'row')} of {checked.rows:,} ({share_of(lost, checked.rows)}) were left out of training and hold-out.",
-                "build/train/steps/prepare.log says why; correct the file or data_checks/contract.yml.",
+                f"{reasons_of(trained)} Correct the file, or data_checks/contract.yml.".strip(),
                 "data",
             )
+    if 0 < trained.fitted_rows < FITTED * trained.train_rows:
+        yield Caution(
+            f"The model was trained on {trained.fitted_rows:,} of {trained.train_rows:,} rows, which is what the time allowed.",
+            "A longer --budget lets it learn from more of them.",
+            "search",
+        )
     if trained.holdout_rows > HOLDOUT * used:
         yield Caution(
             f"{percent(trained.holdout_rows / used, 0)} of the rows are held out and not learned from.",
             "The rarest class is so rare that fewer rows would not measure it: more rows of it leave more to learn from.",
             "quality",
         )
+
+
+def reasons_of(trained: Trained) -> str:
+    """The most frequent reasons why rows were left out."""
+    most = sorted(trained.rejected.items(), key=lambda item: -item[1])[:3]
+    return "; ".join(f"{counted(rows, 'row')}: {visible(reason, 120)}" for reason, rows in most) + "." * bool(most)
 
 
 def of_load(tested: LoadTested) -> Iterator[Caution]:

@@ -14,7 +14,7 @@ SHOWN_CLASSES = 6  # lines in one plot that an eye can tell apart
 
 
 def share_axis(label: str) -> Axis:
-    return Axis(label, 0, 1, lambda value: f"{100 * value:.0f} %", ticks=(0, 0.2, 0.4, 0.6, 0.8, 1))
+    return Axis(label, 0, 1, " %", 100, ticks=(0, 0.2, 0.4, 0.6, 0.8, 1))
 
 
 def kind_of(position: int) -> str:
@@ -46,8 +46,6 @@ def precision_recall(known: Evaluation) -> Markup:
             plot.rule(base, "chance")
             plot.label((0, base), f"knowing nothing {percent(base)}", "chance", dx=14, dy=-6)
         plot.line(curves.precision_recall, kind_of(position))
-        if len(known.curves) > 1:
-            label_line(plot, curves.precision_recall, curves.name, kind_of(position), at=0.12 + 0.12 * position)
         words.append(f"{curves.name}: {described(curves.precision_recall, 'recall', 'precision')}")
     if point := chosen_point(known):
         recall, precision, _ = point
@@ -66,8 +64,6 @@ def roc(known: Evaluation) -> Markup:
     words = []
     for position, curves in enumerate(shown(known)):
         plot.line(curves.roc, kind_of(position))
-        if len(known.curves) > 1:
-            label_line(plot, curves.roc, curves.name, kind_of(position), at=0.05 + 0.08 * position)
         words.append(f"{curves.name}: {described(curves.roc, 'false positive rate', 'true positive rate')}")
     if auc := known.metrics.get("roc_auc"):
         plot.label((1, 0.06), f"area {figures.between(auc)}", "model", anchor="end")
@@ -81,7 +77,7 @@ def calibration(known: Evaluation) -> Markup:
     """Predicted against observed shares, the dots as large as their rows are many, with 95 % intervals."""
     bins = [one for curves in shown(known) for one in curves.calibration if one.rows]
     top = min(max([one.predicted for one in bins] + [one.observed for one in bins] + [0.1]) * 1.12, 1.0)
-    axis_x, axis_y = (Axis(label, 0, top, lambda v: f"{100 * v:.0f} %") for label in ("predicted probability", "observed share"))
+    axis_x, axis_y = (Axis(label, 0, top, " %", 100) for label in ("predicted probability", "observed share"))
     plot = Plot("Calibration", axis_x, axis_y)
     plot.line([(0, 0), (top, top)], "chance")
     plot.label((top, top * 0.12), "dashed: as promised", "chance", anchor="end")
@@ -113,8 +109,6 @@ def gain(known: Evaluation) -> Markup:
     words = []
     for position, curves in enumerate(shown(known)):
         plot.line(curves.gain, kind_of(position))
-        if len(known.curves) > 1:
-            label_line(plot, curves.gain, curves.name, kind_of(position), at=0.08 + 0.08 * position)
         found = reached(curves.gain, 0.2)
         words.append(f"the highest-scored 20 % of rows hold {percent(found, 0)} of {curves.name}")
     if len(known.curves) == 1:
@@ -129,8 +123,8 @@ def lift(known: Evaluation) -> Markup:
     curves = shown(known)[0]
     tenths = [(reached(curves.gain, n / 10) - reached(curves.gain, (n - 1) / 10)) * 10 for n in range(1, 11)]
     top = max([*tenths, 1.2]) * 1.12
-    x = Axis("tenth of the rows, highest scores first", 0.4, 10.6, lambda v: f"{v:.0f}", ticks=range(1, 11))
-    plot = Plot("Lift", x, Axis("times as dense as on average", 0, top, lambda v: f"{v:g}×"))
+    x = Axis("tenth of the rows, highest scores first", 0.4, 10.6, ticks=range(1, 11))
+    plot = Plot("Lift", x, Axis("times as dense as on average", 0, top, "×"))
     for number, value in enumerate(tenths, 1):
         plot.bar(number, 0.72, value, hint=f"tenth {number}: {value:.2f} times")
     plot.rule(1, "chance")
@@ -146,8 +140,8 @@ def search(known: Evaluation) -> Markup:
     scores = [score for _, score in points]
     room = (max(scores) - min(scores)) * 0.2 or 0.01
     low, high = min(scores) - room, max(scores) + room
-    y = Axis(f"best {named(known.metric)} so far", low, high, lambda v: f"{v:.3f}")
-    plot = Plot("Quality against time", Axis("seconds of search", 0, end, lambda v: f"{v:g}"), y, left=52)
+    y = Axis(f"best {named(known.metric)} so far", low, high)
+    plot = Plot("Quality against time", Axis("seconds of search", 0, end), y, left=58)
     plot.line([*points, (end, points[-1][1])], stepped=True)
     first, last = points[0], points[-1]
     plot.dot(first)
@@ -165,23 +159,18 @@ def latencies(tested: LoadTested) -> Markup:
     limits = {key: tested.limits[key] for key in keys if tested.limits.get(key, 0) > 0}
     low, high = min(seen) / 1.6, max([*seen, *limits.values()]) * 1.7
     start, end = tested.timeline[0].second, tested.timeline[-1].second
-    x = Axis("second of the load", start, max(end, start + 1), lambda v: f"{v:g}")
-    plot = Plot("Latency over time", x, Axis("milliseconds, logarithmic", low, high, lambda v: f"{v:g}", log=True), right=40)
+    x = Axis("second of the load", start, max(end, start + 1))
+    plot = Plot("Latency over time", x, Axis("milliseconds, logarithmic", low, high, log=True), right=40)
     for key, value in limits.items():
         plot.rule(value, "limit")
         plot.label((start, value), f"{named(key)} promised: {milliseconds(value)}", "limit", dx=2, dy=-5)
-    ends: list[float] = []
     for position, key in enumerate(keys):
         kind = f"series-p{position}"
         for run in answered(tested):
             plot.line([(piece.second, getattr(piece, key)) for piece in run], kind)
         newest = next((piece for piece in reversed(tested.timeline) if piece.requests), None)
         if newest:
-            place = (newest.second, getattr(newest, key))
-            last = plot.at(place)[1]
-            moved = next((last + shift for shift in (0, -11, 11, -22, 22) if all(abs(last + shift - taken) >= 11 for taken in ends)), last)
-            ends.append(moved)
-            plot.label(place, named(key), kind, dx=5, dy=moved - last + 4)
+            plot.label((newest.second, getattr(newest, key)), named(key), kind, dx=5, dy=4)
     for piece in tested.timeline:
         if piece.failures or not piece.requests:
             hint = counted(piece.failures, "failure") if piece.requests else "no answer"
@@ -198,12 +187,6 @@ def answered(tested: LoadTested) -> list[list[Slice]]:
         elif runs[-1]:
             runs.append([])
     return [run for run in runs if run]
-
-
-def label_line(plot: Plot, points: Points, words: str, kind: str, *, at: float) -> None:
-    """A name beside a line, at a share of the x axis."""
-    x = plot.x.low + at * (plot.x.high - plot.x.low)
-    plot.label((x, reached(points, x)), figures.visible(words, 24), kind, dx=4, dy=-5)
 
 
 def reached(points: Points, at: float) -> float:
@@ -233,6 +216,13 @@ def interval_strip(value: Interval, baseline: float | None, top: float) -> Marku
 def share_strip(share: float, kind: str = "model") -> Markup:
     """A share as a bar."""
     return strip(stripe(0, 1, "track", y=6, height=2), stripe(0, share, kind), words=percent(share))
+
+
+def drift_strip(statistic: float, threshold: float | None, drifted: bool) -> Markup:
+    """A drift index beside the threshold of an alarm, which stands in the middle."""
+    top = 2 * threshold if threshold else max(statistic, 1e-9)
+    parts = [stripe(0, 1, "track", y=6, height=2), stripe(0, statistic / top, "bad" if drifted else "model")]
+    return strip(*parts, *([mark(0.5, "chance")] if threshold else []), words=f"{statistic:.4f}, threshold {decimal(threshold)}")
 
 
 def difference_strip(difference: float, low: float, high: float) -> Markup:

@@ -147,7 +147,7 @@ def evidence_summary(gathered: Gathered) -> str:
         "## What will change",
         changes(known),
         "## Challenger and champion",
-        comparison(gathered.registered),
+        comparison(gathered.registered, gathered.trained),
         "## Figures on the hold-out",
         quality(gathered.trained),
         "## Data",
@@ -208,11 +208,11 @@ def changes(known: Evidence) -> str:
     return f"{lead}\n\n{table(['', 'live now', 'proposed'], rows)}"
 
 
-def comparison(registered: Registered | None) -> str:
+def comparison(registered: Registered | None, trained: Trained | None) -> str:
     if registered is None:
         return "No comparison of this version was made in this run."
     against = f"Against version {text(registered.champion)}." if registered.champion else "There is no champion to compare with."
-    rows = [[text(named(key)), text(figures.fact(key, value))] for key, value in registered.decision.evidence.items()]
+    rows = [[text(name), text(value)] for name, value in figures.evidence_rows(registered, trained)]
     return f"{against}\n\n{table(['evidence', ''], rows, figures=[1])}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pushline.results import Interval, Scalar
+from pushline.results import Interval, Registered, Scalar
 from pushline.wording import count, counted
 
 __all__ = ["count", "counted"]  # and what stands below
@@ -104,6 +104,12 @@ def scalar(value: Scalar) -> str:
 def fact(key: str, value: Scalar) -> str:
     """A value of a result's evidence, where a metric's name is one too."""
     return named(visible(value)) if key == "metric" else scalar(value)
+
+
+def evidence_rows(registered: Registered, trained: object = None) -> list[tuple[str, str]]:
+    """What a decision rests on; an interval that training gave already is not given a second time, from other resamples."""
+    twice = ("challenger_low", "challenger_high") if trained is not None else ()
+    return [(named(key), fact(key, value)) for key, value in registered.decision.evidence.items() if key not in twice]
 
 
 def visible(text: object, limit: int = 300) -> str:

@@ -2,22 +2,25 @@
 
 import base64
 import hashlib
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
+import msgspec
+from markupsafe import Markup, escape
 
+from pushline.data.drift import Drift
 from pushline.files import write_atomically
 from pushline.project import Project
-from pushline.report import charts, figures, sources
+from pushline.report import charts, classes, columns, figures, sources
 from pushline.report.card import read_card
 from pushline.report.cautions import Caution, cautions_of, evaluation_of
 from pushline.report.lines import fitted_on, trials
 from pushline.report.states import StageState, states_of
 from pushline.report.summary import promises
 from pushline.report.svg import strip, stripe
-from pushline.results import Failure, Interval, LoadTested, Registered, Trained, Trial
+from pushline.results import VOTE, Failure, Interval, LoadTested, Registered, Trained, Trial
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -36,7 +39,8 @@ def page_of(project: Project) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(figures=figures, charts=charts, visible=figures.visible, lower=figures.LOWER_IS_BETTER)
+    environment.globals.update(figures=figures, charts=charts, visible=figures.visible, lower=figures.LOWER_IS_BETTER, vote=VOTE)
+    environment.filters.update(prose=prose, linked=linked)
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return environment.get_template("report.html.j2").render(
@@ -46,6 +50,20 @@ def page_of(project: Project) -> str:
     )
 
 
+def prose(text: str) -> Markup:
+    """Foreign words in which `names` stand between backticks."""
+    parts = figures.visible(text, 700).split("`")
+    if len(parts) % 2 == 0:
+        return escape("`".join(parts))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts))
+
+
+def linked(url: str) -> Markup:
+    """An address that can be pressed; anything else stays text."""
+    plain = re.fullmatch(r"https?://[\w.:\[\]-]+(/[\w./-]*)?", url, re.ASCII)
+    return Markup('<a href="{0}" rel="noreferrer">{0}</a>').format(url) if plain else escape(figures.visible(url))
+
+
 def gathered(project: Project) -> dict[str, Any]:
     """What the template speaks of."""
     states = states_of(project.build)
@@ -53,6 +71,7 @@ def gathered(project: Project) -> dict[str, Any]:
     cautions = cautions_of(states, project.build)
     results = {name.replace("-", "_"): state.result for name, state in by_name.items()}
     trained, registered = results["train"], results["register"]
+    profile = columns.profile_of(project)
     known = evaluation_of(trained, project.build) if isinstance(trained, Trained) else None
     return {
         "states": states,
@@ -70,6 +89,12 @@ def gathered(project: Project) -> dict[str, Any]:
         "trials": trials(trained) if isinstance(trained, Trained) else "",
         "board": leaderboard(trained) if isinstance(trained, Trained) else [],
         "group_keys": list(dict.fromkeys(key for group in known.groups for key in group.metrics)) if known else [],
+        "by_class": classes.rows_of(known) if known else [],
+        "profile": profile,
+        "largest": columns.lines_of(profile) if profile else [],
+        "spreads": columns.spreads_of(profile, known) if profile else [],
+        "drift": drift_of(project.build),
+        "proof": figures.evidence_rows(registered, trained) if isinstance(registered, Registered) else [],
         "gain": gain_of(registered) if isinstance(registered, Registered) else None,
         "slo": slo_rows(results["load_test"]) if isinstance(results["load_test"], LoadTested) else [],
         "sources": sources.of(project, states),
@@ -77,13 +102,22 @@ def gathered(project: Project) -> dict[str, Any]:
     }
 
 
+def drift_of(build: Path) -> Drift | None:
+    """What `pushline drift` saw last, where it was asked."""
+    try:
+        return msgspec.json.decode((build / "drift" / "result.json").read_bytes(), type=Drift)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
 def sections(by_name: dict[str, StageState]) -> list[tuple[str, str, str]]:
     """The page's contents: anchor, heading, and the state of the stage it rests on."""
     rests_on = (
         ("data", "Data", "check-data"),
+        ("columns", "What the columns hold", "check-data"),
         ("search", "Search", "train"),
         ("quality", "Quality", "train"),
-        ("groups", "Columns and groups", "train"),
+        ("groups", "What the model leans on", "train"),
         ("champion", "Champion", "register"),
         ("smoke", "Smoke", "smoke"),
         ("load", "Load", "load-test"),

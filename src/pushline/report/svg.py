@@ -11,10 +11,11 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from pushline.report.figures import Written, visible
+from pushline.report.figures import visible
 
 Point = tuple[float, float]
 WIDTH, HEIGHT = 360, 280
+LETTER, LINE = 6.3, 13.0  # about as wide and as high as a label's text is
 
 
 def tag(name: str, *children: Any, **attributes: Any) -> Markup:
@@ -36,14 +37,23 @@ def amount(value: Any) -> str:
 
 
 class Axis:
-    """From `low` to `high` with ticks at round figures; logarithmic where `log`."""
+    """From `low` to `high` with ticks at round figures, written as `factor` times the value; logarithmic where `log`."""
 
     def __init__(
-        self, label: str, low: float, high: float, written: Written, *, log: bool = False, ticks: Sequence[float] | None = None
+        self, label: str, low: float, high: float, unit: str = "", factor: int = 1, *, log: bool = False, ticks: Sequence[float] = ()
     ) -> None:
-        self.label, self.written, self.log = label, written, log
+        self.label, self.unit, self.factor, self.log = label, unit, factor, log
         self.low, self.high = (low, high) if high > low else (low, low + 1)
         self.ticks = list(ticks) if ticks else decades(self.low, self.high) if log else steps(self.low, self.high)
+
+    def words(self) -> list[str]:
+        """The ticks with as many digits as they have, so that no two read the same."""
+        if self.log:
+            return [f"{self.factor * value:g}{self.unit}" for value in self.ticks]
+        shown = [self.factor * value for value in self.ticks]
+        near = (shown[1] - shown[0] if len(shown) > 1 else 1.0) / 1000
+        digits = next((n for n in range(12) if all(abs(round(value, n) - value) <= near for value in shown)), 12)
+        return [f"{value:z.{digits}f}{self.unit}" for value in shown]
 
     def place(self, value: float) -> float:
         """Where a value lies, from 0 to 1; beyond the ends it is held at them."""
@@ -78,6 +88,7 @@ class Plot:
         self.left, self.right, self.top, self.bottom = left, right, 26, 42
         self.parts: list[Markup] = []
         self.labels: list[Markup] = []
+        self.boxes: list[tuple[float, float, float]] = []  # left, right and foot of each label
 
     def at(self, point: Point) -> Point:
         width, height = WIDTH - self.left - self.right, self.height - self.top - self.bottom
@@ -111,10 +122,21 @@ class Plot:
         self.line([(self.x.low, value), (self.x.high, value)], kind)
 
     def label(self, point: Point, words: str, kind: str = "model", *, anchor: str = "start", dx: float = 0, dy: float = 0) -> None:
-        """Words beside a point, kept inside the picture's top and foot."""
+        """Words beside a point, inside the picture and clear of the labels before."""
         x, y = self.at(point)
-        y = min(max(y + dy, self.top - 4.0), self.height - self.bottom - 4.0)
-        self.labels.append(tag("text", words, x=x + dx, y=y, text_anchor=anchor, class_=f"label {kind}"))
+        width = LETTER * len(words)
+        before = {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+        left = min(max(x + dx - before, 0.0), max(WIDTH - width, 0.0))
+        lowest = self.height - self.bottom - 4.0
+        heights = [
+            min(max(y + dy + LINE * step, self.top - 4.0), lowest) for step in (0, *(n * side for n in range(1, 9) for side in (-1, 1)))
+        ]
+        y = next((height for height in heights if self._is_free(left, left + width, height)), heights[0])
+        self.boxes.append((left, left + width, y))
+        self.labels.append(tag("text", words, x=left + before, y=y, text_anchor=anchor, class_=f"label {kind}"))
+
+    def _is_free(self, left: float, right: float, foot: float) -> bool:
+        return all(right <= box[0] or left >= box[1] or abs(foot - box[2]) >= LINE for box in self.boxes)
 
     def render(self, description: str) -> Markup:
         name = "plot-" + self.title.lower().replace(" ", "-")  # titles are unique in a page
@@ -126,14 +148,14 @@ class Plot:
 
     def _axes(self) -> Iterator[Markup]:
         foot, end = self.height - self.bottom, WIDTH - self.right
-        for value in self.y.ticks:
+        for value, words in zip(self.y.ticks, self.y.words(), strict=True):
             y = self.at((self.x.low, value))[1]
             yield tag("line", x1=self.left, x2=end, y1=y, y2=y, class_="grid")
-            yield tag("text", self.y.written(value), x=self.left - 6, y=y + 3.5, text_anchor="end", class_="tick")
-        for value in self.x.ticks:
+            yield tag("text", words, x=self.left - 6, y=y + 3.5, text_anchor="end", class_="tick")
+        for value, words in zip(self.x.ticks, self.x.words(), strict=True):
             x = self.at((value, self.y.low))[0]
             yield tag("line", x1=x, x2=x, y1=foot, y2=foot + 4, class_="axis")
-            yield tag("text", self.x.written(value), x=x, y=foot + 16, text_anchor="middle", class_="tick")
+            yield tag("text", words, x=x, y=foot + 16, text_anchor="middle", class_="tick")
         yield tag("line", x1=self.left, x2=end, y1=foot, y2=foot, class_="axis")
         yield tag("text", self.x.label, x=(self.left + end) / 2, y=self.height - 6, text_anchor="middle", class_="axis-label")
         yield tag("text", self.y.label, x=2, y=11, class_="axis-label")
