@@ -81,6 +81,12 @@ def column_keys() -> str:
     return keys_of(Column)
 
 
+def split_keys() -> str:
+    from pushline.data.contract import Split
+
+    return keys_of(Split)
+
+
 def derived_keys() -> str:
     from pushline.data.contract import Derived
 
@@ -247,6 +253,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "contract-keys": contract_keys,
     "column-keys": column_keys,
     "derived-keys": derived_keys,
+    "split-keys": split_keys,
     "rule-keys": rule_keys,
     "finding-kinds": finding_kinds,
     "workflows": workflows,

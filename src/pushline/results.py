@@ -134,6 +134,8 @@ class Trained(Result, frozen=True, kw_only=True):
     generated_sample: bool = False
     split: str = ""  # pushline.data.split.split_id: how the hold-out was chosen
     held_out: float = 0.0  # its share of the rows
+    held_from: str = ""  # where the newest rows are held out: the moment of the oldest of them
+    estimates: str = ""  # what figures on it are figures for
     fitted_rows: int = 0  # of the training rows, those that each model was really fitted on; 0: nobody said
     rejected: dict[str, int] = field(default_factory=dict)  # rows of the table that could not be used, by reason
     warnings: tuple[str, ...] = ()  # what a person must know before believing the figures

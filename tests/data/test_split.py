@@ -9,7 +9,8 @@ import pytest
 from pushline.data.contract import Contract, load_contract, parse_contract
 from pushline.data.profile import load_profile
 from pushline.data.sample import sample_rows
-from pushline.data.split import holdout_sql, split_of
+from pushline.data.split import estimates, holdout_sql, split_id, split_of
+from pushline.errors import ContractError, DataError
 
 LABEL = {"name": "label", "type": "string", "role": "label", "allowed": ["n", "y"]}
 CONTRACT = parse_contract(
@@ -135,3 +136,78 @@ def test_a_typed_table_is_split_as_a_frame_is(rows: pd.DataFrame, contract: Cont
 @pytest.mark.example
 def test_the_real_table_is_split_as_it_has_always_been(real_data: Path, contract: Contract) -> None:
     assert int(split_of(pd.read_csv(real_data), contract, 0.1).sum()) == 3340
+
+
+def split_by(**split: str) -> Contract:
+    """A contract with a customer and a day, neither of which the model sees."""
+    columns = [
+        {"name": "customer", "type": "integer", "role": "identifier"},
+        {"name": "day", "type": "string", "role": "ignored"},
+        {"name": "x", "type": "number"},
+        LABEL,
+    ]
+    return parse_contract({"name": "t", "positive": "y", "columns": columns, "split": split})
+
+
+def purchases(rows: int = 1000) -> pd.DataFrame:
+    random = np.random.default_rng(1)
+    days = pd.Timestamp("2026-01-01") + pd.to_timedelta(random.integers(0, 100, rows), unit="D")
+    frame = pd.DataFrame({"customer": random.integers(0, 80, rows), "day": days.strftime("%Y-%m-%d"), "x": random.normal(size=rows)})
+    return frame.assign(label=["n", "y"] * (rows // 2))
+
+
+def test_all_rows_of_a_group_are_on_one_side_and_stay_there_when_others_come() -> None:
+    contract, frame = split_by(group="customer"), purchases()
+    held = split_of(frame, contract, 0.3)
+    assert 0.1 < held.mean() < 0.5
+    assert frame.assign(held=held).groupby("customer")["held"].nunique().eq(1).all()
+    more = pd.concat([purchases().assign(customer=1000), frame])
+    assert (split_of(more, contract, 0.3)[len(frame) :] == held).all()
+
+
+def test_the_newest_rows_are_held_out_and_those_of_one_moment_stay_together() -> None:
+    contract, frame = split_by(time="day"), purchases()
+    held = split_of(frame, contract, 0.2)
+    assert abs(held.mean() - 0.2) < 0.02
+    assert frame["day"][held].min() > frame["day"][~held].max()
+    assert not split_of(frame, contract, 0).any()
+    assert split_of(frame, contract, 1).all()
+
+
+def test_a_moment_may_be_a_number() -> None:
+    contract = split_by(time="customer")
+    frame = purchases()
+    held = split_of(frame, contract, 0.2)
+    assert frame["customer"][held].min() > frame["customer"][~held].max()
+
+
+def test_text_that_is_no_date_has_no_order() -> None:
+    frame = purchases()
+    frame.loc[3, "day"] = "27.11.2026"
+    with pytest.raises(DataError, match="can't be split by day") as told:
+        split_of(frame, split_by(time="day"), 0.2)
+    assert "'27.11.2026'" in told.value.why
+
+
+@pytest.mark.parametrize(
+    ("split", "fault"),
+    [
+        ({}, "either `group` or `time`"),
+        ({"group": "customer", "time": "day"}, "either `group` or `time`"),
+        ({"group": "nobody"}, "which is no column"),
+        ({"time": "label"}, "which is the label"),
+    ],
+)
+def test_a_split_that_can_decide_nothing_is_refused(split: dict[str, str], fault: str) -> None:
+    with pytest.raises(ContractError) as told:
+        split_by(**split)
+    assert fault in told.value.why
+
+
+def test_models_of_one_split_have_its_name() -> None:
+    names = {split_id(contract) for contract in (CONTRACT, split_by(time="day"), split_by(group="customer"), split_by(group="x"))}
+    assert len(names) == 4
+    assert {estimates(CONTRACT), estimates(split_by(time="day"))} == {
+        "rows like these, drawn as these were",
+        "the time after what training has seen, by day",
+    }

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pushline.data.contract import parse_contract
-from pushline.data.split import split_of
+from pushline.data.split import split_id, split_of
 from pushline.errors import DataError, ModelUnreadable
 from pushline.registry.mlflow_store import MlflowStore
 from pushline.registry.register import register
@@ -187,6 +187,22 @@ def test_a_champion_that_held_out_less_is_met_on_the_rows_that_neither_has_seen(
     rows = pd.read_parquet(holdout)
     evidence = registered(store, models["like-good"], holdout).decision.evidence
     assert evidence["rows"] == split_of(rows, CONTRACT, 0.05).sum()
+
+
+def test_in_time_they_meet_on_the_rows_that_neither_has_seen(store: MlflowStore, models: dict[str, Path], tmp_path: Path) -> None:
+    contract = parse_contract({**msgspec.to_builtins(CONTRACT), "split": {"time": "visits"}})
+    rows = shops(3000, 99)
+    file = tmp_path / "holdout.parquet"
+    rows[rows["visits"] >= 70].to_parquet(file)
+
+    def told(name: str, since: str, seed: int) -> Registered:
+        model = make_model(tmp_path / name, shops(2000, seed), contract=contract)
+        run = msgspec.structs.replace(trained(model, file, log(store, model)), split=split_id(contract), held_from=since)
+        return register(run, store, RULES, tell=silent)
+
+    store.crown(told("champion", "80", 1).version)
+    evidence = told("challenger", "70", 2).decision.evidence
+    assert evidence["rows"] == (rows["visits"] >= 80).sum()
 
 
 def test_a_damaged_champion_stops_the_decision(store: MlflowStore, models: dict[str, Path], holdout: Path) -> None:

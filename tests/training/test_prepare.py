@@ -129,6 +129,49 @@ def test_rows_twinned_under_new_identifiers_stay_on_one_side(tmp_path):
     assert not np.isin(prepared.holdout["x"], prepared.train["x"]).any()
 
 
+VISITS = {
+    "name": "visits",
+    "positive": "yes",
+    "columns": [
+        {"name": "customer", "type": "string", "role": "identifier"},
+        {"name": "day", "type": "string", "role": "ignored"},
+        {"name": "x", "type": "number"},
+        {"name": "y", "type": "string", "role": "label", "allowed": ["no", "yes"]},
+    ],
+}
+
+
+def visits(rows: int) -> pd.DataFrame:
+    random = np.random.default_rng(3)
+    day = (pd.Timestamp("2026-01-01") + pd.to_timedelta(random.integers(0, 90, rows), unit="D")).strftime("%Y-%m-%d")
+    customer = [f"c{number}" for number in random.integers(0, 60, rows)]
+    frame = pd.DataFrame({"customer": customer, "day": day, "x": random.normal(size=rows)})
+    return frame.assign(y=np.where(random.random(rows) < 0.3, "yes", "no"))
+
+
+def test_groups_are_on_one_side_and_the_folds_know_them(tmp_path):
+    write(visits(1200), tmp_path)
+    prepared = prepare(tmp_path, parse_contract({**VISITS, "split": {"group": "customer"}}), holdout=0.3, held_back=0.2)
+    assert "customer" not in prepared.train
+    assert len(prepared.belongs) == len(prepared.train)
+    assert len(np.unique(prepared.belongs)) + prepared.holdout["customer"].nunique() < 60
+    write_prepared(prepared, tmp_path / "out")
+    assert np.array_equal(np.load(tmp_path / "out" / "belongs.npy"), prepared.belongs)
+
+
+def test_the_time_after_is_held_out_and_the_folds_know_the_order(tmp_path):
+    frame = visits(1200)
+    frame.loc[0, "day"] = None
+    write(frame, tmp_path)
+    prepared = prepare(tmp_path, parse_contract({**VISITS, "split": {"time": "day"}}), holdout=0.2)
+    assert prepared.counts.rejected == {"day: empty, and a value is required": 1}
+    assert prepared.counts.held_from == prepared.holdout["day"].min() > "2026-03-01"
+    frame = frame.dropna().sort_values("x")
+    order = prepared.train.assign(moment=prepared.belongs).sort_values("x")
+    known = frame[frame["day"] < prepared.counts.held_from]["day"].rank(method="dense").to_numpy() - 1
+    assert np.array_equal(order["moment"].to_numpy(), known)
+
+
 def test_a_side_without_a_class_is_an_error_that_says_what_to_do(tmp_path):
     frame = odd_table(200, 1)
     write(frame[frame["outcome"] == "bad"], tmp_path)

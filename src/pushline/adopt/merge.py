@@ -34,6 +34,7 @@ def merged(base: Contract, ours: Contract, new: Contract) -> tuple[Contract, tup
         **{key: value for key, value in whole.items() if value is not None},
         columns=tuple(columns),
         derived=derived,
+        split=ours.split,
         name=ours.name,
     )
     return proposal, (*kept, *said)

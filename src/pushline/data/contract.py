@@ -62,6 +62,17 @@ class Derived(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     description: Annotated[str, Meta(description="what the value means")] = ""
 
 
+class Split(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which rows are held out, where it is not left to each row's features. Search, calibration and threshold go the same way."""
+
+    group: Annotated[
+        str | None, Meta(description="column: all rows of one value are on one side, so figures are for values never seen")
+    ] = None
+    time: Annotated[
+        str | None, Meta(description="column of numbers or ISO dates: the newest rows are held out, so figures are for the time after")
+    ] = None
+
+
 class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
     """The whole table."""
 
@@ -77,6 +88,7 @@ class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     rarest_class_at_least: Annotated[Share, Meta(description="smaller share of any class is critical")] = 0.01
     columns: tuple[Column, ...]
     derived: Annotated[tuple[Derived, ...], Meta(description="features computed from the columns, part of the model")] = ()
+    split: Annotated[Split | None, Meta(description="which rows are held out; by default each row's features decide")] = None
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:
@@ -158,6 +170,7 @@ def faults_of(contract: Contract) -> list[str]:
     for column in contract.columns:
         faults += faults_of_column(column)
     faults += derived_faults(contract, names)
+    faults += split_faults(contract)
     if not any(column.role == "feature" for column in contract.columns):
         faults.append("at least one column has the role feature")
     return faults
@@ -210,6 +223,24 @@ def fits(value: str | int | float | bool, column: Column) -> bool:
     if isinstance(value, str):
         return True
     return (column.minimum is None or value >= column.minimum) and (column.maximum is None or value <= column.maximum)
+
+
+def split_faults(contract: Contract) -> list[str]:
+    """A split by a column that can't decide."""
+    split = contract.split
+    if split is None:
+        return []
+    if (split.group is None) == (split.time is None):
+        return ["split names either `group` or `time`"]
+    name = split.group or split.time or ""
+    column = contract.by_name.get(name)
+    if column is None:
+        return [f"split names {name}, which is no column"]
+    if column.role == "label":
+        return [f"split names {name}, which is the label"]
+    if column.optional:
+        return [f"split names {name}, which may be empty"]
+    return ["split.time names a boolean"] if split.time and column.type == "boolean" else []
 
 
 def derived_faults(contract: Contract, names: list[str]) -> list[str]:

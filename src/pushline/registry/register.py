@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from pushline.data.contract import Contract
-from pushline.data.split import split_of
+from pushline.data.split import moments, split_of
 from pushline.errors import ModelUnreadable
 from pushline.registry.decision import against_champion, against_floor, fault_of, undecided, with_best, with_parts
 from pushline.registry.holdout import Array, CannotCompare, probabilities_of, read_holdout
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str], None]
 GENERATED = "generated_sample"
-SPLIT, HELD_OUT = "split", "held_out"  # tags of a version: how its hold-out was chosen, and its share of the rows
+# Tags of a version: how its hold-out was chosen, its share of the rows, and from which moment on.
+SPLIT, HELD_OUT, HELD_FROM = "split", "held_out", "held_from"
 LOOKED_AT = 3  # champions of before
 
 
@@ -99,7 +100,8 @@ def decide(
     if (best := meeting.best_before(champion, old)) is not None:
         decision = with_best(decision, meeting.decision(*best, who="the best champion of before"))
     known = champion.tags.get(FILES, "")
-    if parts is None or not parts.grown_since(known):
+    forward = contract.split is not None and contract.split.time is not None  # the hold-out has moved on from the old rows
+    if parts is None or forward or not parts.grown_since(known):
         return decision
     seen = parts.old_rows(frame, known)
     if seen is None:
@@ -134,11 +136,20 @@ class Meeting:
         answers = probabilities_of(place, self.frame, self.contract.classes)
         if not self.trained.split or version.tags.get(SPLIT) != self.trained.split:
             raise CannotCompare("its hold-out was chosen in another way, so it may have learned from these rows")
-        share = float(version.tags[HELD_OUT])
-        unseen = split_of(self.frame, self.contract, share) if share < self.trained.held_out else np.ones(len(self.labels), dtype=bool)
+        unseen = self.unseen_by(version)
         if len(np.unique(self.labels[unseen])) < len(self.contract.classes):
             raise CannotCompare("it held out less, and has learned from too many of these rows")
         return answers, unseen
+
+    def unseen_by(self, version: ModelVersion) -> Array:
+        """The rows that a version of the same split held out too, as a mask."""
+        split = self.contract.split
+        if split is not None and split.time is not None:
+            values, since = moments(self.frame[split.time]), version.tags[HELD_FROM]
+            return np.asarray(values >= (float(since) if values.dtype == np.float64 else since), dtype=bool)
+        share = float(version.tags[HELD_OUT])
+        everything = np.ones(len(self.labels), dtype=bool)
+        return everything if share >= self.trained.held_out else split_of(self.frame, self.contract, share)
 
     def best_before(self, champion: ModelVersion, answers: Array) -> tuple[str, Array, Array] | None:
         """The best of the champions before this one that can still be compared, where it is better here than this one."""
@@ -178,6 +189,7 @@ def tags_of(trained: Trained, decision: Decision) -> dict[str, str]:
         "score": f"{figure.value:.6f}" if figure else "",
         SPLIT: trained.split,
         HELD_OUT: f"{trained.held_out!r}",
+        HELD_FROM: trained.held_from,
         "accepted": str(decision.accept).lower(),
         "reason": decision.reason,
         "warnings": " ".join(trained.warnings),

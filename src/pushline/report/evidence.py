@@ -221,6 +221,7 @@ def quality(trained: Trained | None) -> str:
         return "This version was not trained in this run; its figures are in the registry."
     known = evaluation_of(trained)
     lines = [f"**{text(trained.algorithm)}**, {fitted_on(trained)}.", metrics_table(trained, known)]
+    lines += [f"Figures are for {text(trained.estimates)}."] if trained.estimates else []
     if trained.threshold is not None:
         lines.append(f"Threshold **{figures.decimal(trained.threshold, 3)}**, chosen out of fold for {text(trained.objective)}.")
     return "\n\n".join(lines)

@@ -66,6 +66,7 @@ def _(result: Trained) -> list[str]:
         note = f", what AutoML optimised, on {counted(result.holdout_rows, 'held-out row')}" if key == result.metric else ""
         better = " (lower is better)" if key in LOWER_IS_BETTER else ""
         lines.append(f"{named(key)}: {figures.between(value)}{better}{note}")
+    lines += [f"figures are for {visible(result.estimates)}"] if result.estimates else []
     if result.threshold is not None:
         lines.append(f"threshold: {decimal(result.threshold, 3)}, chosen out of fold for {visible(result.objective)}")
     lines.append(f"search: {trials(result)}")

@@ -128,6 +128,7 @@ def _(result: Trained) -> list[str]:
         *warning_notes(result.warnings),
         f"**{text(result.algorithm)}**, {fitted_on(result)}; {trials(result)}.",
         metrics_table(result, known),
+        *([f"Figures are for {text(result.estimates)}."] if result.estimates else []),
     ]
     if result.rejected:
         parts.append(

@@ -49,6 +49,7 @@ class BestModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     learned_share: float = 1.0  # of the rows that each fit learned from: less on a table too large for the time
     folds: int = 0
     judged_folds: int = 0  # on how many of them models were judged
+    forward: bool = False  # each fold was predicted from those before it in time
     seed: int = 0
     budget: float | None = None  # seconds that limited the search; None where its trials were counted, or it was not ours
 

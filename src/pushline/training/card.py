@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pushline.data.contract import Contract
+from pushline.data.split import estimates
 from pushline.evaluation import Evaluation
 from pushline.results import VOTE, Interval
 from pushline.training.best_model import INTERRUPTED, TIME_WAS_OVER, BestModel, fitted_rows
@@ -48,7 +49,7 @@ def card_of(
         heading(evaluation, contract, origin, use_known_after=use_known_after),
         intended_use(contract, use_known_after=use_known_after),
         training_data(best, contract, origin, evaluation, counts),
-        figures_section(evaluation),
+        figures_section(evaluation, contract),
         classes_section(evaluation),
         threshold_section(evaluation, best, objective, chosen),
         calibration_section(evaluation),
@@ -138,7 +139,7 @@ def training_data(best: BestModel, contract: Contract, origin: Origin, evaluatio
         ("Source", contract.source or "not stated"),
         ("Licence", contract.licence or "not stated"),
         ("Rows to learn from", f"{best.rows:,}{learned}"),
-        ("Rows held out, by content", f"{evaluation.rows:,}"),
+        ("Rows held out", f"{evaluation.rows:,}"),
         *rejected,
         ("Inputs", f"{len(best.encoding.columns)} columns"),
         ("Contract", f"`{contract.hash}`"),
@@ -146,13 +147,14 @@ def training_data(best: BestModel, contract: Contract, origin: Origin, evaluatio
     return "## Data\n\n" + table(("", ""), rows)
 
 
-def figures_section(evaluation: Evaluation) -> str:
+def figures_section(evaluation: Evaluation, contract: Contract) -> str:
     rows = [
         (NAMES.get(name, name), interval(one), f"{evaluation.baseline[name]:.4f}" if name in evaluation.baseline else "")
         for name, one in evaluation.metrics.items()
     ]
     text = (
-        f"On {evaluation.rows:,} rows that no training saw, with 95% bootstrap intervals (around the calibration error, whose "
+        f"On {evaluation.rows:,} rows that no training saw: figures for {estimates(contract)}. "
+        "With 95% bootstrap intervals (around the calibration error, whose "
         "resamples are biased upwards, by their spread alone). "
         "*Knows nothing* is a score that gives every row the classes' shares."
     )
@@ -254,7 +256,7 @@ def comparison(best: BestModel) -> str:
     made = f"{len(trials)} trial{'s' * (len(trials) != 1)}{others}"
     text = (
         f"{best.algorithm} won; {made}, in {best.seconds:.0f} seconds; the search ended because "
-        f"{best.stopped}. Scores are out of fold {folds}."
+        f"{best.stopped}. Scores are out of fold {folds}{', each predicted from those before it' if best.forward else ''}."
     )
     if len(best.members) > 1:
         text += " The vote: " + ", ".join(f"{weight:.2f} of {name}" for name, _, weight in best.members) + "."
@@ -289,7 +291,8 @@ def limits_section(evaluation: Evaluation, contract: Contract, counts: Counts | 
     if counts is not None and counts.twins is not None and counts.twins.near:
         near = f"{counts.twins.near:,} of {counts.twins.rows:,} held-out rows"
         lines.append(f"- {near} differ from a training row in a single feature; for rows unlike any in training figures may be worse.")
-    lines.append("- Rows were split by content, not by time: figures on future rows may be worse.")
+    if contract.split is None or contract.split.time is None:
+        lines.append("- Rows were not split by time: figures on future rows may be worse.")
     return lines[0] + "\n\n" + "\n".join(lines[1:])
 
 

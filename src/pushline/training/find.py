@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pushline.data.contract import Contract
 from pushline.data.encoding import Encoding, encode_frame, encoding_of
 from pushline.data.labels import Codes, class_codes
+from pushline.errors import StepFailed
 from pushline.training.automl.limits import SearchSettings
 from pushline.training.automl.pool import warm_up
 from pushline.training.best_model import TIME_WAS_OVER, BestModel
@@ -14,6 +17,8 @@ from pushline.training.leakage import suspects_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pushline.training.automl.trials import Folds
 
 Tell = Callable[[str], None]
 
@@ -26,10 +31,12 @@ def find_model(
     use_known_after: bool,
     tell: Tell,
     stop: Callable[[], bool] = lambda: False,
+    belongs: Codes | None = None,
 ) -> tuple[BestModel, bytes, Codes, Any]:
     """Search on `frame` (features and label, cleaned). Returns the record, the numeric graph, and labels and probabilities out of fold.
 
-    `stop`: asked now and then; once it says yes, the best so far is the result.
+    `belongs`: the number of each row's group or moment, where the contract names one. `stop`: asked now and then; once it
+    says yes, the best so far is the result.
     """
     warm_up()  # the workers load their libraries while we encode
     from pushline.training.automl.search import search
@@ -38,10 +45,13 @@ def find_model(
     labels = class_codes(contract, frame[contract.label.name])
     raw = encode_frame(encoding, frame)
     suspects = suspects_of(raw, labels, encoding, contract)
+    folds = None if belongs is None else folds_for(belongs, labels, settings, contract)
     features = features_of(contract, encoding)
     matrix = compute(raw, features, encoding)
     kinds = (*(column.kind for column in encoding.columns), *("number" for _ in features))
-    found = search(matrix, labels, kinds, len(contract.classes), settings, tell=tell, features=features, encoding=encoding, stop=stop)
+    found = search(
+        matrix, labels, kinds, len(contract.classes), settings, tell=tell, features=features, encoding=encoding, stop=stop, folds=folds
+    )
     best = BestModel(
         encoding=encoding,
         classes=contract.classes,
@@ -62,7 +72,26 @@ def find_model(
         learned_share=found.plan.share,
         folds=settings.folds,
         judged_folds=len(found.plan.folds),
+        forward=folds is not None and folds.forward,
         seed=settings.seed,
         budget=settings.seconds if settings.max_trials is None or found.stopped.startswith(TIME_WAS_OVER) else None,
     )
     return best, found.model, labels[found.rows], found.probabilities
+
+
+def folds_for(belongs: Codes, labels: Codes, settings: SearchSettings, contract: Contract) -> "Folds":
+    """Folds that estimate what the hold-out does: for groups never seen, or for the time after. Raises StepFailed for too few."""
+    from pushline.training.automl.trials import Folds, folds_in_time, folds_of
+
+    split = contract.split
+    forward = split is not None and split.time is not None
+    folds = folds_in_time(belongs, settings.folds) if forward else Folds(of=folds_of(labels, settings.folds, settings.seed, belongs))
+    sizes = np.bincount(folds.of, minlength=2)
+    if len(folds.judged) < 1 or not sizes.all() or len(np.unique(labels[np.isin(folds.of, folds.judged)])) < len(contract.classes):
+        name = split and (split.group or split.time)
+        raise StepFailed(
+            f"The training rows can't be dealt to folds by {name}.",
+            why=f"There are {len(np.unique(belongs))} values of it in {len(belongs):,} rows, and each class must be among the rows judged.",
+            do="Bring more rows, or take `split` out of data_checks/contract.yml.",
+        )
+    return folds

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
 from pushline.data.contract import Column, Contract
 from pushline.data.encoding import encode_frame, encoding_of
 from pushline.data.labels import NO_CLASS, class_codes
-from pushline.data.split import split_of
+from pushline.data.split import moments, split_of
 from pushline.errors import DataError
 from pushline.files import cannot_write, write_atomically, write_json
 from pushline.training.twins import Twins, twins_of
@@ -27,6 +28,7 @@ REJECTS = "rejects.parquet"
 COUNTS = "counts.json"
 MLTABLE = "MLTable"
 TABLE = "table.parquet"
+BELONGS = "belongs.npy"
 NO_LABEL = "no label"
 
 
@@ -41,6 +43,7 @@ class Counts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     holdout_classes: dict[str, int]
     held_back: int = 0  # training rows that the search does not see, for the threshold
     share: float | None = None  # of the rows that was to be held out
+    held_from: str = ""  # where the newest rows are held out: the moment of the oldest of them
     twins: Twins | None = None  # of held-out rows among the training rows
 
 
@@ -50,6 +53,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     train: "pd.DataFrame"
     held_back: "pd.DataFrame"
     holdout: "pd.DataFrame"
+    belongs: Any  # where the contract names a group or a time: its number for each row of `train`, rising with time
     rejects: "pd.DataFrame"  # `row` (from 1, in the table) and `reason`, and nothing of the table: its columns may be called so
     counts: Counts
 
@@ -81,6 +85,7 @@ def prepare(table: Path, contract: Contract, *, holdout: float = 0.1, held_back:
     learned = kept[[*features, contract.label.name]]
     train = learned[~aside & ~back].reset_index(drop=True)
     unseen = kept[aside].reset_index(drop=True)
+    belongs = belonging(kept[~aside & ~back], contract)
     rejected = reasons[reasons != ""]
     rejects = pd.DataFrame({"row": rejected.index + 1, "reason": rejected.to_numpy()})
     counts = Counts(
@@ -92,10 +97,13 @@ def prepare(table: Path, contract: Contract, *, holdout: float = 0.1, held_back:
         holdout_classes=class_counts(unseen, contract),
         held_back=int(back.sum()),
         share=holdout,
+        held_from=str(unseen[contract.split.time].min()) if contract.split and contract.split.time and len(unseen) else "",
         twins=twins_between(train, unseen, contract, use_known_after=use_known_after),
     )
     refuse_missing_class(counts)
-    return Prepared(train=train, held_back=learned[back].reset_index(drop=True), holdout=unseen, rejects=rejects, counts=counts)
+    return Prepared(
+        train=train, held_back=learned[back].reset_index(drop=True), holdout=unseen, belongs=belongs, rejects=rejects, counts=counts
+    )
 
 
 def reasons_of(frame: "pd.DataFrame", contract: Contract) -> "pd.Series[Any]":
@@ -110,10 +118,20 @@ def reasons_of(frame: "pd.DataFrame", contract: Contract) -> "pd.Series[Any]":
     labels = frame[contract.label.name]
     reject(labels.isna(), f"{contract.label.name}: {NO_LABEL}")
     reject(class_codes(contract, labels) == NO_CLASS, f"{contract.label.name}: no class of the contract")
-    for column in contract.features(use_known_after=True):
+    split = contract.split and (contract.split.group or contract.split.time)
+    for column in dict.fromkeys((*contract.features(use_known_after=True), *([contract.by_name[split]] if split else []))):
         for bad, reason in faults_of(frame[column.name], column):
             reject(bad, f"{column.name}: {reason}")
     return reasons
+
+
+def belonging(frame: "pd.DataFrame", contract: Contract) -> Any:
+    """The number of each row's group or moment, for the folds; None where the contract names neither."""
+    if contract.split is None:
+        return None
+    if contract.split.time is not None:
+        return np.unique(moments(frame[contract.split.time]), return_inverse=True)[1]
+    return np.unique(frame[contract.split.group].astype(str).to_numpy(dtype=object), return_inverse=True)[1]
 
 
 def twins_between(train: "pd.DataFrame", unseen: "pd.DataFrame", contract: Contract, *, use_known_after: bool) -> Twins:
@@ -168,6 +186,8 @@ def write_prepared(prepared: Prepared, out: Path) -> None:
             prepared.held_back.to_parquet(out / HELD_BACK, index=False)
         prepared.holdout.to_parquet(out / HOLDOUT, index=False)
         prepared.rejects.to_parquet(out / REJECTS, index=False)
+        if prepared.belongs is not None:
+            np.save(out / BELONGS, prepared.belongs)
     except OSError as error:
         raise cannot_write(out, error) from error
     write_json(out / COUNTS, prepared.counts)

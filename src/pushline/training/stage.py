@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushline.data.contract import Contract
-from pushline.data.split import split_id
+from pushline.data.split import estimates, split_id
 from pushline.errors import DataError, SettingsError
 from pushline.evaluation import Evaluation, load_evaluation
 from pushline.files import cannot_write
@@ -97,6 +97,8 @@ def train(
         generated_sample=checked.generated_sample,
         split=split_id(contract),
         held_out=counts.share or settings.training.holdout,
+        held_from=counts.held_from,
+        estimates=estimates(contract),
         fitted_rows=fitted_rows(best),
         rejected=counts.rejected,
         warnings=seen.warnings,

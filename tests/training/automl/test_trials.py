@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushline.training.automl.trials import folds_of, same_rows
+from pushline.training.automl.trials import folds_in_time, folds_of, same_rows
 
 
 @given(st.integers(2, 6), st.integers(0, 99), st.integers(1, 30), st.integers(10, 200))
@@ -43,3 +43,16 @@ def test_rows_are_the_same_whatever_bits_their_zeros_and_missing_values_have() -
     numbers = same_rows(matrix)
     assert numbers[0] == numbers[1]
     assert len(set(numbers.tolist())) == 3
+
+
+def test_folds_in_time_go_forward_and_the_first_is_never_predicted() -> None:
+    moments = np.random.default_rng(3).integers(0, 40, 600)
+    folds = folds_in_time(moments, 4)
+    assert folds.judged == (1, 2, 3, 4)
+    assert np.bincount(folds.of).min() > 60
+    for fold in range(4):
+        assert moments[folds.of == fold].max() < moments[folds.of == fold + 1].min()
+
+
+def test_few_moments_give_fewer_folds() -> None:
+    assert folds_in_time(np.array([0, 0, 0, 1, 1, 2]), 5).judged == (1, 2)

@@ -34,18 +34,19 @@ def main() -> None:
     settings = settings_of(said)
     warm_up()
 
+    import numpy as np
     import pandas as pd
 
     from pushline.data.contract import load_contract
     from pushline.stopping import asked_to_stop
     from pushline.training.best_model import write_best_model
     from pushline.training.find import find_model
-    from pushline.training.prepare import TRAIN
+    from pushline.training.prepare import BELONGS, TRAIN
 
     frame = pd.read_parquet(said.training_data / TRAIN)
-    best, model, labels, probabilities = find_model(
-        frame, load_contract(said.contract), settings, use_known_after=said.use_known_after, tell=say, stop=asked_to_stop
-    )
+    belongs = np.load(said.training_data / BELONGS) if (said.training_data / BELONGS).is_file() else None
+    options = {"use_known_after": said.use_known_after, "tell": say, "stop": asked_to_stop, "belongs": belongs}
+    best, model, labels, probabilities = find_model(frame, load_contract(said.contract), settings, **options)
     write_best_model(said.out, best, model, labels, probabilities)
     say(f"{best.algorithm}: {best.metric} {abs(best.score):.4f} out of fold")
 

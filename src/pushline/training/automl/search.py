@@ -20,7 +20,7 @@ from pushline.training.automl.limits import SearchSettings, algorithms_of
 from pushline.training.automl.pool import Pool, cores
 from pushline.training.automl.proposals import Proposals, portfolio
 from pushline.training.automl.treatments import compare
-from pushline.training.automl.trials import WHOLE_SECONDS, Plan, Trials, Tried, folds_of, nothing_found, same_rows, thinned, without
+from pushline.training.automl.trials import WHOLE_SECONDS, Folds, Plan, Trials, Tried, folds_of, nothing_found, same_rows, thinned, without
 from pushline.training.automl.worker import CHECKED_ROWS
 from pushline.training.best_model import INTERRUPTED, TIME_WAS_OVER
 from pushline.training.features import Feature
@@ -67,6 +67,7 @@ def search(
     features: Sequence[Feature] = (),
     encoding: Encoding | None = None,
     stop: Callable[[], bool] = lambda: False,
+    folds: Folds | None = None,
 ) -> Found:
     """Find and fit the best model of `labels` (positions of classes) from `matrix` (float32 [rows, columns]).
 
@@ -75,7 +76,7 @@ def search(
     result. Raises StepFailed where not one trial ended well.
     """
     with tempfile.TemporaryDirectory(prefix="pushline-automl-") as folder:
-        return Search(Path(folder), matrix, labels, kinds, classes, settings, tell, features, encoding, stop).run()
+        return Search(Path(folder), matrix, labels, kinds, classes, settings, tell, features, encoding, stop, folds).run()
 
 
 class Search:
@@ -93,10 +94,12 @@ class Search:
         features: Sequence[Feature],
         encoding: Encoding | None,
         stop: Callable[[], bool],
+        folds: Folds | None,
     ) -> None:
         self.folder, self.matrix, self.labels, self.kinds, self.classes = folder, matrix, labels, kinds, classes
         self.settings, self.tell, self.features, self.encoding, self.stop = settings, tell, features, encoding, stop
-        self.folds = folds_of(labels, settings.folds, settings.seed, same_rows(matrix))
+        self.dealt = folds or Folds(of=folds_of(labels, settings.folds, settings.seed, same_rows(matrix)))
+        self.folds = self.dealt.of
         self.tried: list[Tried] = []
         self.curve: list[tuple[float, float]] = []
         self.shown = 0
@@ -112,7 +115,7 @@ class Search:
             # The budget is for the search: loading the libraries takes seconds that depend on the machine alone.
             self.started = time.monotonic()
             self.deadline = self.started + self.settings.seconds
-            self.trials = Trials(pool, self.labels, self.folds, self.classes, self.settings)
+            self.trials = Trials(pool, self.labels, self.dealt, self.classes, self.settings)
             if len(self.labels) > LARGE and self.settings.max_trials is None:
                 self.trials.make_plan(portfolio(algorithms)[0], PROBED_ROWS, self.deadline)
             self.explore(algorithms)

@@ -34,6 +34,17 @@ class Tried(Struct, frozen=True, kw_only=True):
     probabilities: Any = None  # float32 [judged rows, classes]
 
 
+class Folds(Struct, frozen=True, kw_only=True):
+    """The fold of each row."""
+
+    of: Codes
+    forward: bool = False  # folds are in time: each is predicted by a model of those before it, and fold 0 never is
+
+    @property
+    def judged(self) -> tuple[int, ...]:
+        return tuple(range(1 if self.forward else 0, int(self.of.max()) + 1))
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """Which folds are tried and what share of the rows is learned from: all, unless the table is too large for the time."""
 
@@ -65,6 +76,14 @@ def folds_of(labels: Codes, folds: int, seed: int, together: Codes | None = None
     return np.asarray(fold[group])
 
 
+def folds_in_time(moments: Codes, folds: int) -> Folds:
+    """Blocks of rising time with about as many rows each, one more than `folds`; rows of one moment share a block."""
+    rows = np.bincount(moments)
+    middle = np.cumsum(rows) - rows / 2
+    block = np.minimum((middle * (folds + 1) / len(moments)).astype(np.int64), folds)
+    return Folds(of=np.unique(block[moments], return_inverse=True)[1], forward=True)
+
+
 def same_rows(matrix: Floats) -> Codes:
     """A number for each row that rows of the same values share, whatever bits their zeros and missing values have."""
     import pandas as pd
@@ -76,9 +95,10 @@ def same_rows(matrix: Floats) -> Codes:
 class Trials:
     """Runs trials in the pool."""
 
-    def __init__(self, pool: Pool, labels: Codes, folds: Codes, classes: int, settings: SearchSettings) -> None:
-        self.pool, self.labels, self.folds, self.classes, self.settings = pool, labels, folds, classes, settings
-        self.plan = Plan(folds=tuple(range(settings.folds)))
+    def __init__(self, pool: Pool, labels: Codes, folds: Folds, classes: int, settings: SearchSettings) -> None:
+        self.pool, self.labels, self.folds, self.classes, self.settings = pool, labels, folds.of, classes, settings
+        self.forward = folds.forward
+        self.plan = Plan(folds=folds.judged)
 
     @property
     def judged(self) -> Floats:
@@ -95,6 +115,7 @@ class Trials:
         return Job(
             candidate=candidate,
             fold=fold,
+            forward=self.forward,
             seed=self.settings.seed,
             threads=self.threads,
             treatment=self.settings.imbalance if treatment is None else treatment,
@@ -105,11 +126,11 @@ class Trials:
         """On a large table, time one small fit, and try fewer folds or rows where all of them would eat the time."""
         seconds = deadline - time.monotonic()
         small = min(1.0, rows / len(self.labels))
-        self.pool.submit("probe", self.job(probe, 0, share=small), seconds)
+        self.pool.submit("probe", self.job(probe, self.plan.folds[-1], share=small), seconds)
         outcome = next(self.pool.outcomes(lambda: NEVER))
         one = outcome.fitted.seconds / small if outcome.state == "ok" else NEVER
         if one * len(self.plan.folds) / self.pool.size > seconds / 4:
-            self.plan = Plan(folds=(0,), share=float(np.clip(seconds / 4 / one, small, 1.0)))
+            self.plan = Plan(folds=self.plan.folds[-1:] if self.forward else (0,), share=float(np.clip(seconds / 4 / one, small, 1.0)))
 
     def evaluate(
         self,

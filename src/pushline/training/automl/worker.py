@@ -26,6 +26,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
     candidate: Candidate
     fold: int  # rows of this fold are predicted, the others learned from; WHOLE: all rows are learned from
+    forward: bool = False  # learned from are folds before this one alone
     seed: int
     threads: int
     treatment: str = "none"  # of the rare class, applied to the learning rows alone
@@ -81,7 +82,7 @@ def fit(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...], 
     from pushline.training.automl.algorithms import build
     from pushline.training.automl.imbalance import treated
 
-    learn = np.ones(len(labels), dtype=bool) if job.fold == WHOLE else folds != job.fold
+    learn = np.ones(len(labels), dtype=bool) if job.fold == WHOLE else folds < job.fold if job.forward else folds != job.fold
     if job.share < 1:
         learn = some_of(learn, labels, job.share, job.seed)
     estimator = build(job.candidate, seed=job.seed, threads=job.threads, kinds=kinds)
