@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pushline.cli.context import Context, tell
+from pushline.cli.context import Context, alone, tell
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def lives_elsewhere(settings: "PushlineSettings") -> str:
 
 @registry.command("restore")
 @click.pass_obj
+@alone
 def restore(context: Context) -> None:
     """Take up the registry of this delivery, or of the last successful one on the default branch."""
     from pushline.github.restore import restore as bring
@@ -38,6 +39,7 @@ def restore(context: Context) -> None:
 
 @registry.command("pack")
 @click.pass_obj
+@alone
 def pack(context: Context) -> None:
     """Put this machine's registry into build/registry/, with its sha256."""
     from pushline.registry import travel

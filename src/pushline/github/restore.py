@@ -4,7 +4,6 @@ It travels as the artifact `registry`. Only one of a run counts that succeeded, 
 delivers: never one of a pull request or a fork. GitHub's digest of the artifact and the sha256 recorded inside are both checked.
 """
 
-import hashlib
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from pushline.errors import RegistryError
+from pushline.files import remove, sha256_of
 from pushline.github import gh
 from pushline.project import Project
 from pushline.registry import travel
@@ -78,14 +78,14 @@ def fetch(repository: str, artifact: dict[str, Any], place: Path) -> None:
     file = place.with_suffix(".zip")
     gh.download(f"repos/{repository}/actions/artifacts/{artifact['id']}/zip", file)
     wanted = str(artifact.get("digest") or "").removeprefix("sha256:")
-    seen = hashlib.sha256(file.read_bytes()).hexdigest()
+    seen = sha256_of(file)
     if seen != wanted:
         raise RegistryError(
             f"The registry of run {artifact['workflow_run']['id']} was changed on its way.",
             why=f"Its sha256 is {seen[:12]}; GitHub recorded {wanted[:12] or 'none'}.",
             do="Run the job again; if it happens again, look at who may write artifacts.",
         )
-    travel.remove(place)
+    remove(place)
     with zipfile.ZipFile(file) as archive:
         for name in (travel.ARCHIVE, travel.NOTE):
             archive.extract(name, place)
