@@ -153,7 +153,7 @@ def unpack(project: Project, folder: Path, *, origin: str) -> Note:
                 for entry in sorted((half / name).iterdir()) if (half / name).is_dir() else ():
                     if not (here and (state / name / entry.name).exists()):
                         move(entry, state / name / entry.name)
-            if (state / DATABASE).is_file():
+            if (state / DATABASE).is_file() and sha256_of(state / DATABASE) != sha256_of(half / DATABASE):
                 with whole_file(state / f"{DATABASE}.before") as copy:
                     back_up(state / DATABASE, copy)
             move(half / DATABASE, state / DATABASE)
