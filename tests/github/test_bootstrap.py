@@ -53,6 +53,22 @@ class Account:
         return ran, [call for call in self.state["calls"] if call["method"] != "GET"]
 
 
+CLIENTS = {"training": "client-t", "production": "client-p"}
+
+
+def connect(account: Account) -> None:
+    """What `bootstrap azure` leaves in a checkout."""
+    left = {"tenant": "t", "subscription": "s", "resource_group": "g", "workspace": "w", "clients": CLIENTS}
+    account.project.state.mkdir()
+    (account.project.state / "azure.json").write_text(json.dumps(left), encoding="utf-8")
+
+
+def reviews_of(account: Account) -> tuple[int, bool]:
+    """How many approvals a pull request needs, and whether the owners' is among them."""
+    rule = next(rule for rule in account.state["rulesets"][0]["rules"] if rule["type"] == "pull_request")["parameters"]
+    return rule["required_approving_review_count"], rule["require_code_owner_review"]
+
+
 @pytest.fixture
 def account(tmp_path: Path, run_pushline: Callable[..., Ran], project: Project) -> Account:
     return Account(tmp_path, run_pushline, project)
@@ -109,12 +125,53 @@ def test_another_reviewer_replaces_the_first(account: Account) -> None:
     assert account.state["environments"]["production"]["reviewers"] == [{"type": "User", "id": 12}]
 
 
-def test_where_a_plan_has_no_reviewers_the_approval_is_a_run_by_hand(account: Account) -> None:
+def test_where_a_plan_has_no_reviewers_and_no_rules_the_approval_is_a_run_by_hand_and_the_rest_is_made(account: Account) -> None:
+    """A private repository without a paid plan: asking for its rules is refused, and so are reviewers."""
     account.set({**FRESH, "private": True})
+    connect(account)
     ran, _ = account.bootstrap("--reviewer", "ann", "--apply")
     assert ran.code == 0, ran.err
     assert "waits for a run of deliver.yml by hand" in ran.err
-    assert account.state["variables"] == {"PUSHLINE_APPROVAL": "dispatch"}
+    assert "left alone: the rules for main" in ran.out
+    assert account.state["variables"]["PUSHLINE_APPROVAL"] == "dispatch"
+    assert account.state["variables"]["PUSHLINE_TARGET"] == "aci"
+    for name, client in CLIENTS.items():
+        made = account.state["environments"][name]
+        assert (made["variables"], [branch["name"] for branch in made["branches"]]) == ({"AZURE_CLIENT_ID": client}, ["main"])
+    again, changes = account.bootstrap("--reviewer", "ann", "--apply")
+    assert (again.code, changes) == (0, []), again.err
+
+
+def test_where_a_plan_has_no_environments_it_says_so_and_makes_the_rest(account: Account) -> None:
+    account.set({**FRESH, "private": True, "no_environments": True})
+    connect(account)
+    ran, _ = account.bootstrap("--reviewer", "ann", "--apply")
+    assert ran.code == 0, ran.err
+    assert "use the local target" in ran.err
+    assert account.state["variables"]["PUSHLINE_APPROVAL"] == "dispatch"
+
+
+def test_who_is_alone_is_not_locked_out(account: Account) -> None:
+    account.set({**FRESH, "writers": ["ann"]})
+    account.bootstrap("--reviewer", "ann", "--apply")
+    assert reviews_of(account) == (0, False)
+    account.set({**account.state, "writers": ["ann", "bob"]})
+    account.bootstrap("--reviewer", "ann", "--apply")
+    assert reviews_of(account) == (1, True)
+
+
+def test_the_owners_of_the_code_are_the_reviewers_and_who_is_named_stays(account: Account) -> None:
+    file = account.project.root / ".github" / "CODEOWNERS"
+    before = file.read_text(encoding="utf-8")
+    ran, _ = account.bootstrap("--reviewer", "ann", "--reviewer", "org/team")
+    assert "@ann @org/team" in ran.err
+    assert file.read_text(encoding="utf-8") == before
+    account.bootstrap("--reviewer", "ann", "--reviewer", "org/team", "--apply")
+    text = file.read_text(encoding="utf-8")
+    assert "/pipelines/ @ann @org/team\n" in text
+    assert "your-org" not in text
+    account.bootstrap("--reviewer", "bob", "--apply")
+    assert file.read_text(encoding="utf-8") == text
 
 
 def test_azure_makes_the_target_a_variable(account: Account) -> None:
@@ -125,16 +182,13 @@ def test_azure_makes_the_target_a_variable(account: Account) -> None:
 
 @pytest.mark.slow
 def test_what_bootstrap_azure_has_left_becomes_variables_of_the_environments(account: Account) -> None:
-    clients = {"training": "client-t", "production": "client-p"}
-    left = {"tenant": "t", "subscription": "s", "resource_group": "g", "workspace": "w", "clients": clients}
-    account.project.state.mkdir()
-    (account.project.state / "azure.json").write_text(json.dumps(left), encoding="utf-8")
+    connect(account)
     ran, _ = account.bootstrap("--reviewer", "ann", "--apply")
     assert ran.code == 0, ran.err
     assert account.state["variables"]["AZURE_TENANT_ID"] == "t"
     assert account.state["variables"]["PUSHLINE_TARGET"] == "aci"
-    found = {name: account.state["environments"][name]["variables"]["AZURE_CLIENT_ID"] for name in clients}
-    assert found == clients
+    found = {name: account.state["environments"][name]["variables"]["AZURE_CLIENT_ID"] for name in CLIENTS}
+    assert found == CLIENTS
     _, changes = account.bootstrap("--reviewer", "ann", "--apply")
     assert changes == []
 

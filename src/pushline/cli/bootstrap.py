@@ -20,6 +20,7 @@ def github(context: Context, reviewers: tuple[str, ...], make: bool, json: bool)
     """Environments, rules, variables and rights of the repository on GitHub."""
     from pushline.azure.bootstrap import recall
     from pushline.github import bootstrap as settings
+    from pushline.github.owners import name_owners
     from pushline.results import as_json
 
     azure = recall(context.project.state)
@@ -32,6 +33,8 @@ def github(context: Context, reviewers: tuple[str, ...], make: bool, json: bool)
     else:
         for line in settings.lines(state, changes):
             click.echo(line)
+    if line := name_owners(context.project.root, reviewers, write=make):
+        tell(line)
     if make and changes:
         for line in settings.apply(changes, state, tell):
             tell(f"left alone: {line}")

@@ -1,6 +1,7 @@
 """The settings of a repository that live outside its files: read, planned, made so, twice without harm."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct, field
@@ -10,7 +11,9 @@ from pushline.github import gh
 from pushline.settings import PushlineSettings
 
 RULESET = "pushline"
+NO_ENVIRONMENTS = "Without environments the identity for Azure can't be bound to one: use the local target."
 GITHUB_ACTIONS = 15368  # GitHub's own id of the app whose checks count
+NO_RULES = "Private repositories have rules only on GitHub's paid plans: agree in the team that main takes reviewed pull requests alone."
 MAIN_ONLY = {"protected_branches": False, "custom_branch_policies": True}
 
 
@@ -38,7 +41,9 @@ class State(Struct, frozen=True, kw_only=True):
     private: bool
     environments: Mapping[str, Environment]
     reviewer_ids: tuple[tuple[str, int], ...]
+    rules: bool  # the plan has rules for branches
     ruleset: Mapping[str, Any] | None
+    alone: bool  # one person alone may write: nobody else could approve a pull request of theirs
     variables: Mapping[str, str]
     workflow_permissions: Mapping[str, Any]
 
@@ -50,6 +55,7 @@ class Change(Struct, frozen=True, kw_only=True):
     method: str
     path: str
     body: Any = None
+    instead: Any = None  # the body to try where GitHub refuses that
     fallback: str = ""  # what to do where GitHub refuses it
 
 
@@ -83,24 +89,28 @@ def wanted(
 
 def lines(state: State, changes: list[Change]) -> list[str]:
     """The plan for a person."""
+    left = [] if state.rules else [f"left alone: the rules for {state.default_branch}. {NO_RULES}"]
     if not changes:
-        return [f"{state.repository} is as it should be."]
-    return [f"{state.repository} needs {len(changes)} changes:", *(f"  {change.method:5} {change.what}" for change in changes)]
+        return [f"{state.repository} is as it should be.", *left]
+    return [f"{state.repository} needs {len(changes)} changes:", *(f"  {change.method:5} {change.what}" for change in changes), *left]
 
 
 def read(wanted: Wanted) -> State:
     """The repository as it is now. Changes nothing."""
     repository = gh.repository()
     about = gh.api(f"repos/{repository}")
-    rulesets = gh.api(f"repos/{repository}/rulesets") or []
-    ours = next((entry["id"] for entry in rulesets if entry["name"] == RULESET), None)
+    rulesets = _or_refused(f"repos/{repository}/rulesets")
+    ours = next((entry["id"] for entry in rulesets or [] if entry["name"] == RULESET), None)
+    writers = _or_refused(f"repos/{repository}/collaborators?permission=push")
     return State(
         repository=repository,
         default_branch=about["default_branch"],
         private=about["private"],
         environments={name: found for name in ("training", "production") if (found := _environment(repository, name))},
         reviewer_ids=tuple(_reviewer(name) for name in wanted.reviewers),
+        rules=rulesets is not None,
         ruleset=gh.api(f"repos/{repository}/rulesets/{ours}") if ours else None,
+        alone=writers is not None and len(writers) == 1,
         variables=_variables(f"repos/{repository}/actions/variables"),
         workflow_permissions=gh.api(f"repos/{repository}/actions/permissions/workflow"),
     )
@@ -114,8 +124,9 @@ def plan(state: State, wanted: Wanted) -> list[Change]:
         changes += _plan_environment(state, base, name, reviewers)
         for variable, value in wanted.environment_variables.get(name, {}).items():
             there = state.environments.get(name, Environment()).variables
-            changes += _plan_variable(f"{base}/environments/{name}/variables", variable, value, there, f" of the environment {name}")
-    changes += _plan_ruleset(state, base)
+            place, where = f"{base}/environments/{name}/variables", f" of the environment {name}"
+            changes += _plan_variable(place, variable, value, there, where, fallback=NO_ENVIRONMENTS)
+    changes += _plan_ruleset(state, base) if state.rules else []
     for variable, value in wanted.variables.items():
         changes += _plan_variable(f"{base}/actions/variables", variable, value, state.variables, "")
     return changes
@@ -133,6 +144,9 @@ def apply(changes: list[Change], state: State, tell: Callable[[str], None]) -> l
             refused.append(f"{change.what}: GitHub refused ({error.why.splitlines()[-1]}). {change.fallback}")
             if change.path.endswith("/environments/production"):
                 _approve_by_dispatch(state)
+            if change.instead is not None:
+                with suppress(gh.Refused, gh.NotFound):  # the environment at least, for its variables and its branch
+                    gh.api(change.path, method=change.method, body=change.instead)
         else:
             tell(f"done: {change.what}")
     return refused
@@ -156,7 +170,8 @@ def _permissions(state: State, base: str) -> list[Change]:
 def _plan_environment(state: State, base: str, name: str, reviewers: tuple[tuple[str, int], ...]) -> list[Change]:
     there = state.environments.get(name)
     changes = []
-    if there is None or set(there.reviewers) != set(reviewers) or not there.branches:
+    by_hand = state.private and state.variables.get("PUSHLINE_APPROVAL") == "dispatch"  # the plan has no reviewers: it was tried
+    if there is None or not (set(there.reviewers) == set(reviewers) or by_hand) or not there.branches:
         said = f", approved by {len(reviewers)} reviewers" if reviewers else ""
         changes.append(
             Change(
@@ -167,8 +182,9 @@ def _plan_environment(state: State, base: str, name: str, reviewers: tuple[tuple
                     "reviewers": [{"type": kind, "id": number} for kind, number in reviewers] or None,
                     "deployment_branch_policy": MAIN_ONLY,
                 },
+                instead={"reviewers": None, "deployment_branch_policy": MAIN_ONLY} if reviewers else None,
                 fallback="A private repository has reviewers only on GitHub's paid plans: a release then waits for a run of deliver.yml "
-                "by hand, from deploy (the variable PUSHLINE_APPROVAL is set to dispatch).",
+                "by hand, from deploy (the variable PUSHLINE_APPROVAL is set to dispatch; remove it when the plan changes).",
             )
         )
     if there is None or state.default_branch not in there.branches:
@@ -178,13 +194,14 @@ def _plan_environment(state: State, base: str, name: str, reviewers: tuple[tuple
                 method="POST",
                 path=f"{base}/environments/{name}/deployment-branch-policies",
                 body={"name": state.default_branch, "type": "branch"},
-                fallback="Without environments the identity for Azure can't be bound to one: use the local target.",
+                fallback=NO_ENVIRONMENTS,
             )
         )
     return changes
 
 
 def _plan_ruleset(state: State, base: str) -> list[Change]:
+    """Nobody may approve a pull request of their own, so who is alone needs no approval, and passes the checks all the same."""
     body = {
         "name": RULESET,
         "target": "branch",
@@ -203,17 +220,19 @@ def _plan_ruleset(state: State, base: str) -> list[Change]:
             {
                 "type": "pull_request",
                 "parameters": {
-                    "required_approving_review_count": 1,
+                    "required_approving_review_count": 0 if state.alone else 1,
                     "dismiss_stale_reviews_on_push": True,
-                    "require_code_owner_review": True,
+                    "require_code_owner_review": not state.alone,
                     "require_last_push_approval": False,
                     "required_review_thread_resolution": False,
                 },
             },
         ],
     }
-    what = f"{state.default_branch} takes only reviewed pull requests whose check `checks` passed"
-    fallback = "Private repositories have rules only on GitHub's paid plans: agree on the rule in the team."
+    reviewed = "pull requests whose check `checks` passed (one person alone writes here: run this again when there are more)"
+    if not state.alone:
+        reviewed = "reviewed pull requests whose check `checks` passed"
+    what, fallback = f"{state.default_branch} takes only {reviewed}", NO_RULES
     if state.ruleset is None:
         return [Change(what=what, method="POST", path=f"{base}/rulesets", body=body, fallback=fallback)]
     if _holds(state.ruleset, body):
@@ -221,14 +240,14 @@ def _plan_ruleset(state: State, base: str) -> list[Change]:
     return [Change(what=what, method="PUT", path=f"{base}/rulesets/{state.ruleset['id']}", body=body, fallback=fallback)]
 
 
-def _plan_variable(path: str, name: str, value: str, there: Mapping[str, str], where: str) -> list[Change]:
+def _plan_variable(path: str, name: str, value: str, there: Mapping[str, str], where: str, *, fallback: str = "") -> list[Change]:
     if there.get(name) == value:
         return []
     what = f"variable {name}{where} = {value}"
     body = {"name": name, "value": value}
     if name in there:
-        return [Change(what=what, method="PATCH", path=f"{path}/{name}", body=body)]
-    return [Change(what=what, method="POST", path=path, body=body)]
+        return [Change(what=what, method="PATCH", path=f"{path}/{name}", body=body, fallback=fallback)]
+    return [Change(what=what, method="POST", path=path, body=body, fallback=fallback)]
 
 
 def _holds(there: Any, wanted: Any) -> bool:
@@ -238,6 +257,14 @@ def _holds(there: Any, wanted: Any) -> bool:
     if isinstance(wanted, list):
         return isinstance(there, list) and len(there) == len(wanted) and all(any(_holds(t, w) for t in there) for w in wanted)
     return bool(there == wanted)
+
+
+def _or_refused(path: str) -> list[Any] | None:
+    """A list; None where the repository's plan, or who asks, does not have it."""
+    try:
+        return gh.api(path) or []
+    except (gh.Refused, gh.NotFound):
+        return None
 
 
 def _environment(repository: str, name: str) -> Environment | None:
