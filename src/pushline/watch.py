@@ -13,17 +13,23 @@ class Watched(Part, frozen=True, kw_only=True):
     target: str
     release: str | None
     url: str | None
-    health: Literal["well", "wrong", "no live release"]
+    # gone: a version was released, and nothing answers. ended with its job: a local release on a machine of GitHub's.
+    health: Literal["well", "wrong", "gone", "nothing released", "ended with its job"]
     assertions: tuple[Assertion, ...]
     problem: str  # why it could not be asked
     without_keys: bool  # who watches may not read the keys, and asked only what needs none
-    drift: Literal["stable", "drift", "too few rows", "nothing recorded"]
+    drift: Literal["stable", "drift", "too few rows", "nothing recorded", "not looked at"]
     drifted: tuple[str, ...]
     recorded_rows: int
 
     @property
     def wrong(self) -> bool:
-        return self.health == "wrong" or self.drift == "drift"
+        return self.health in ("wrong", "gone") or self.drift == "drift"
+
+    @property
+    def seen_well(self) -> bool:
+        """A release was asked and answered as it must: nothing less ends an alarm."""
+        return self.health == "well" and not self.wrong
 
 
 def watch(delivery: Delivery) -> Watched:
@@ -32,11 +38,13 @@ def watch(delivery: Delivery) -> Watched:
     On Azure the identity that watches on a schedule waits for nobody's approval, so it can't read the keys: it asks what needs none.
     """
     from pushline.data.watch import drift_of_recorded
+    from pushline.github.actions import hosted
     from pushline.release.smoke import assertions_on, assertions_without_keys, passed
     from pushline.release.target import KeysWithheld
 
     target = delivery.target()
-    live = target.status().live
+    elsewhere = target.name == "local" and hosted()  # whatever is on record ended with the job that started it
+    live = None if elsewhere else target.status().live
     seen: tuple[Assertion, ...] = ()
     problem, without_keys = "", False
     if live is not None:
@@ -51,15 +59,22 @@ def watch(delivery: Delivery) -> Watched:
         drift = drift_of_recorded(delivery.project, delivery.contract())
     except DataUnavailable:
         drift = None
+    health: Literal["well", "wrong", "gone", "nothing released", "ended with its job"] = "wrong"
+    if elsewhere:
+        health = "ended with its job"
+    elif live is None:
+        health = "gone" if delivery.store().champion() else "nothing released"
+    elif not problem and passed(seen):
+        health = "well"
     return Watched(
         target=target.name,
         release=live.release.id if live else None,
         url=live.url if live else None,
-        health="no live release" if live is None else "well" if not problem and passed(seen) else "wrong",
+        health=health,
         assertions=seen,
         problem=problem,
         without_keys=without_keys,
-        drift=drift.verdict if drift else "nothing recorded",
+        drift=drift.verdict if drift else "not looked at" if elsewhere or target.name != "local" else "nothing recorded",
         drifted=drift.drifted if drift else (),
         recorded_rows=drift.rows if drift else 0,
     )

@@ -11,6 +11,11 @@ def inside() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
+def hosted() -> bool:
+    """True on a machine of GitHub's, which ends with its job and takes what ran on it along."""
+    return inside() and os.environ.get("RUNNER_ENVIRONMENT") == "github-hosted"
+
+
 def summarise(markdown: str) -> None:
     """Append to the job summary; outside Actions nothing happens."""
     append("GITHUB_STEP_SUMMARY", markdown.rstrip() + "\n\n")

@@ -12,22 +12,36 @@ if TYPE_CHECKING:
 WITHOUT_KEYS = "Asked only what needs no key: this identity may not read them. Golden rows are scored by `pushline smoke` at each release."
 
 
+NO_SERVICE = (
+    "There is no live service to look after: on a machine of GitHub's a release of the target local ends with its job. "
+    "Connect Azure (docs/connect-azure.md), or watch where the service runs: `pushline watch`."
+)
+NOT_LOOKED_AT = "Inputs were not looked at: they are recorded where the service runs. `pushline drift --logs` looks at them there."
+
+
 def watched_lines(watched: "Watched") -> list[str]:
     """A line for the release, one for each assertion that failed, one for the inputs."""
-    where = f"{watched.release} at {watched.url}: {watched.health}" if watched.release else f"no live release on {watched.target}"
+    where = f"{watched.release} at {watched.url}: {watched.health}" if watched.release else watched_title(watched)
     failed = [f"  {a.name}: expected {a.expected}, saw {visible(a.seen)}" for a in watched.assertions if not a.passed]
     problem = [f"  {visible(line)}" for line in watched.problem.splitlines()]
     moved = f": {', '.join(map(visible, watched.drifted))}" if watched.drifted else ""
     keyless = [f"  {WITHOUT_KEYS}"] if watched.without_keys else []
-    return [where, *keyless, *problem, *failed, f"inputs: {watched.drift}, {counted(watched.recorded_rows, 'recorded row')}{moved}"]
+    inputs = f"inputs: {watched.drift}, {counted(watched.recorded_rows, 'recorded row')}{moved}"
+    return [where, *keyless, *problem, *failed, NOT_LOOKED_AT if watched.drift == "not looked at" else inputs]
 
 
 def watched_title(watched: "Watched") -> str:
     said = [
         *([f"{watched.release} does not answer as it must"] if watched.health == "wrong" else []),
+        *([f"A version was released, and nothing answers on {watched.target}"] if watched.health == "gone" else []),
         *([f"inputs have drifted in {counted(len(watched.drifted), 'column')}"] if watched.drift == "drift" else []),
     ]
-    return "; ".join(said) or ("The live release is well" if watched.release else "Nothing is live, and nothing is wrong")
+    quiet = {
+        "well": "The live release is well",
+        "nothing released": "Nothing was released yet",
+        "ended with its job": "No live service here",
+    }
+    return "; ".join(said) or quiet[watched.health]
 
 
 def watched_summary(watched: "Watched") -> str:
@@ -35,8 +49,10 @@ def watched_summary(watched: "Watched") -> str:
     parts = [f"**{text(watched_title(watched))}**"]
     if watched.release:
         parts.append(f"{code(watched.release)} on {watched.target} at {text(watched.url or '')}: {watched.health}.")
-    else:
-        parts.append(f"There is no live release on {watched.target}.")
+    elif watched.health == "ended with its job":
+        parts.append(NO_SERVICE)
+    elif watched.health == "gone":
+        parts.append("`pushline rollback`, or deliver.yml from deploy with a version, brings a release up again.")
     if watched.without_keys:
         parts.append(WITHOUT_KEYS)
     if watched.problem:
@@ -44,7 +60,8 @@ def watched_summary(watched: "Watched") -> str:
     failed = [a for a in watched.assertions if not a.passed]
     if failed:
         parts.append(table(["assertion", "expected", "seen"], [[text(a.name), text(a.expected), text(a.seen)] for a in failed], figures=[]))
-    parts.append(f"Inputs: {watched.drift}, {counted(watched.recorded_rows, 'recorded row')}.")
+    inputs = f"Inputs: {watched.drift}, {counted(watched.recorded_rows, 'recorded row')}."
+    parts.append(NOT_LOOKED_AT if watched.drift == "not looked at" else inputs)
     if watched.drifted:
         parts.append(
             "Drifted: "
