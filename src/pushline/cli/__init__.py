@@ -62,7 +62,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             raise
         click.echo(f"error: {shown(error)}", err=True)
         if actions.inside():
-            click.echo(f"::error title=pushline::{actions.escaped(str(error))}", err=True)
+            from pushline.github.annotations import annotation_of_error
+
+            click.echo(annotation_of_error(error), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
