@@ -13,7 +13,7 @@ RERUN = {
     "publish.yml": "Run workflow again: a version is published once, an unchanged one is not published anew",
     "retrain.yml": "Run workflow; `now` delivers what main pins today",
     "rollback.yml": "Run workflow: each run goes back one release",
-    "score-batch.yml": "Run workflow with the same input: finished parts are not scored again where `out` is kept",
+    "score-batch.yml": "Run workflow with the same input; the scores are the artifact `scores` of its run",
     "watch.yml": "Run workflow: there is never more than one open issue",
 }
 

@@ -52,14 +52,7 @@ def cold(project: Project, arguments: tuple[str, ...], environment: dict[str, st
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def forked(
-    project: Project,
-    arguments: tuple[str, ...],
-    environment: dict[str, str],
-    timeout: float,
-    text_input: str | None,
-    module: str = "pushline",
-) -> Ran:
+def forked(project: Project, arguments: tuple[str, ...], environment: dict[str, str], timeout: float, text_input: str | None) -> Ran:
     """The same as a fork of the warm process."""
     request: dict[str, object] = {
         "cwd": str(project.root),
@@ -67,7 +60,7 @@ def forked(
         "python": str(commands() / "python"),
         "otherwise": sys.executable,
         "code": "",
-        "module": module,
+        "module": "pushline",
         "arguments": arguments,
     }
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, ask() as connection:

@@ -99,9 +99,15 @@ class Delivery:
     def train(self, *, budget: str | None = None, attach: bool = False, keep_best: bool = False) -> Trained:
         from pushline.training.stage import train
 
+        if keep_best and self.settings.target == "aci":
+            raise SettingsError(
+                "A search in Azure can't be ended with the best model so far.",
+                why="It runs there on its own; an interruption here only stops following it.",
+                do="Leave --keep-best out, and give it a smaller --budget; `pushline train --cancel` ends it without a model.",
+            )
         checked = load(self.build, Checked)
         if checked.critical:
-            raise refusal_of(checked, self.build)
+            raise refusal_of(checked)
         if checked.table and not Path(checked.table).is_file():
             checked = self.with_table(checked)
         contract, store = self.contract(), self.store()
@@ -118,7 +124,7 @@ class Delivery:
         if fetched.data_version != checked.data_version:
             anew = self.check_data()
             if anew.critical:
-                raise refusal_of(anew, self.build)
+                raise refusal_of(anew)
             return anew
         files = [Path(file.path) for file in fetched.files]
         table = read_again(self.project, self.contract(), files, tell=self.tell)
@@ -154,7 +160,14 @@ class Delivery:
         parts = None
         if fetched and fetched.data_version == trained.data_version and not trained.generated_sample:
             parts = DataParts(files=fetched.files, table=lambda: self.typed_table(trained, fetched))
-        return register(trained, self.store(), self.settings.promotion, tell=self.tell, parts=parts)
+        return register(trained, self.store(), self.settings.promotion, tell=self.tell, parts=parts, outdated=self.outdated())
+
+    def outdated(self) -> str:
+        """In a job of an older commit than the released one: why its model may not replace the champion. Else empty."""
+        from pushline.github.commits import outdated
+
+        champion = self.store().champion()
+        return outdated(self.project, champion.tags if champion else None)
 
     def typed_table(self, trained: Trained, fetched: Fetched) -> Path:
         """The typed table of the run's data: what check-data left, or made again where it is not on this machine."""
@@ -180,10 +193,19 @@ class Delivery:
         hold_out_again(trained, table, read_contract(Path(trained.model)), self.settings.training)
 
     def still_decided(self) -> Registered | None:
-        """The decision that stands: the champion is the one that the version was held against."""
-        registered = load(self.build, Registered)
-        champion = self.store().champion()
-        return registered if registered.champion == (champion.version if champion else None) else None
+        """The decision that stands: the champion is the one that the version was held against, no newer commit was released since,
+        and the registry holds this very model under this number with this decision. Another delivery's may have taken its place.
+        """
+        from pushline.files import content_hash
+        from pushline.registry.mlflow_store import CONTENT
+
+        registered, store = load(self.build, Registered), self.store()
+        champion, known = store.champion(), {version.version: version.tags for version in store.versions()}
+        tags = known.get(registered.version, {})
+        same = tags.get(CONTENT) == content_hash(Path(load(self.build, Trained).model))
+        decided = tags.get("accepted") == str(registered.decision.accept).lower()
+        unchanged = registered.champion == (champion.version if champion else None)
+        return registered if unchanged and same and decided and not self.outdated() else None
 
     def deploy(self, *, version: str | None = None) -> Deployed:
         from pushline.release.stages import deploy
@@ -202,10 +224,13 @@ class Delivery:
         return load_test(self.project, load(self.build, Deployed), self.target(), self.settings.load, tell=self.tell)
 
     def promote(self) -> Promoted:
+        from pushline.github.commits import RELEASED_FROM
         from pushline.release.stages import promote
 
         deployed, smoked, tested = load(self.build, Deployed), load(self.build, Smoked), load(self.build, LoadTested)
-        return promote(deployed, smoked, tested, self.store(), self.target(), tell=self.tell)
+        promoted = promote(deployed, smoked, tested, self.store(), self.target(), tell=self.tell)
+        self.store().tag(promoted.release.model_version, {RELEASED_FROM: promoted.release.git_revision})
+        return promoted
 
 
 def maybe(build: Path, kind: type[R]) -> R | None:
@@ -229,23 +254,15 @@ STAGES: dict[str, Callable[..., Result]] = {
 
 
 def execute(delivery: Delivery, stage: str, **options: Any) -> Result:
-    """Run one stage: its old result goes before it begins, so that a failure never leaves yesterday's evidence standing.
+    """Run one stage: its old result goes first, so that a failure never leaves yesterday's evidence standing.
 
-    What is refused before it begins leaves the old result. A gate that said no has left its result all the same: the evidence
-    is what a person wants to see.
+    A gate that said no has left its result all the same: the evidence is what a person wants to see.
     """
-    from pushline.preconditions import check
     from pushline.report.summary import summary_of
 
     place = folder(delivery.build, stage)
-    started = time.monotonic()
-    try:
-        check(delivery, stage, **options)
-    except PushlineError as error:
-        if not (place / "result.json").exists():
-            leave_failure(place, stage, error, round(time.monotonic() - started, 3))
-        raise
     forget(delivery.build, stage)
+    started = time.monotonic()
     try:
         result = STAGES[stage](delivery, **options)
     except BaseException as error:
@@ -254,7 +271,7 @@ def execute(delivery: Delivery, stage: str, **options: Any) -> Result:
     result = msgspec.structs.replace(result, elapsed_s=round(time.monotonic() - started, 3))
     save(delivery.build, result)
     write_atomically(place / "summary.md", summary_of(result).encode())
-    verdict(result, delivery.build)
+    verdict(result)
     return result
 
 
@@ -288,10 +305,10 @@ def leave_failure(place: Path, stage: str, error: BaseException, elapsed_s: floa
         write_atomically(place / "summary.md", summary_of_failure(failure).encode())
 
 
-def verdict(result: Result, build: Path) -> None:
+def verdict(result: Result) -> None:
     """Raise where the result is a no."""
     if isinstance(result, Checked) and result.critical:
-        raise refusal_of(result, build)
+        raise refusal_of(result)
     if isinstance(result, Smoked) and not result.passed:
         failed = [a for a in result.assertions if not a.passed]
         raise SmokeFailed(
@@ -308,15 +325,14 @@ def verdict(result: Result, build: Path) -> None:
         )
 
 
-def refusal_of(checked: Checked, build: Path) -> CriticalFindings:
+def refusal_of(checked: Checked) -> CriticalFindings:
     """The error for a table with critical findings."""
     first = next(finding for finding in checked.findings if finding.severity == "critical")
     lines = f" (lines {', '.join(map(str, first.lines[:5]))})" if first.lines else ""
     return CriticalFindings(
         f"check-data stopped: {checked.critical} critical finding{'s' * (checked.critical != 1)} in {Path(checked.file).name}.",
         why=f"{first.message}{lines}",
-        do="Correct the file, or change data_checks/contract.yml if the values are right. "
-        f"{os.path.relpath(folder(build, checked.stage) / 'summary.md')} lists all.",
+        do="Correct the file, or change data_checks/contract.yml if the values are right. build/check-data/summary.md lists all.",
     )
 
 

@@ -1,5 +1,6 @@
 """What each stage leaves in `build/<stage>/result.json`: typed, versioned, written atomically."""
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -291,6 +292,8 @@ def load(build: Path, kind: type[R]) -> R:
     """
     file = folder(build, kind.stage) / "result.json"
     again = f"Run `pushline {kind.stage}` first, or `pushline run` for all stages."
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        again = f"In the input `run`, name a run of deliver.yml that got past {kind.stage}, or start with `from: {kind.stage}`."
     try:
         result = msgspec.json.decode(file.read_bytes(), type=kind)
         return with_paths(result, lambda path: str(build.parent / path) if path else "")

@@ -12,6 +12,7 @@ import sys
 import zipfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 STORE = Path(os.environ.get("FAKE_GH", "gh.json"))
 
@@ -25,12 +26,13 @@ def main() -> int:
     method, path, body = parse(arguments[1:])
     state["calls"].append({"method": method, "path": path, "body": body})
     try:
+        state["query"] = dict(parse_qsl(path.partition("?")[2]))
         answer = handle(state, method, path.split("?")[0], body)
     except LookupError:
         print(json.dumps({"message": "Not Found"}) + "\ngh: Not Found (HTTP 404)", file=sys.stderr)
         return 1
     except PermissionError as error:
-        print(f"gh: {error} (HTTP 422)", file=sys.stderr)
+        print(f"gh: {error}", file=sys.stderr)
         return 1
     finally:
         STORE.write_text(json.dumps(state), encoding="utf-8")
@@ -81,6 +83,10 @@ def me(state: dict[str, Any], method: str, body: Any) -> Any:
     return {"login": "ann"}
 
 
+def collaborators(state: dict[str, Any], method: str, body: Any) -> Any:
+    return [{"login": login} for login in state.get("writers", ["ann", "bob"])]
+
+
 def team(state: dict[str, Any], method: str, body: Any, organisation: str, name: str) -> Any:
     return {"id": 99}
 
@@ -95,7 +101,11 @@ def rights(state: dict[str, Any], method: str, body: Any) -> Any:
 def environment(state: dict[str, Any], method: str, body: Any, name: str) -> Any:
     if method == "PUT":
         if body["reviewers"] and state["private"] and not state["paid"]:
-            raise PermissionError("Failed to create the environment protection rule. Please ensure the billing plan supports it.")
+            raise PermissionError(
+                "Failed to create the environment protection rule. Please ensure the billing plan supports it. (HTTP 422)"
+            )
+        if state.get("no_environments"):
+            raise LookupError(name)
         entry = state["environments"].setdefault(name, {"branches": [], "variables": {}})
         entry["reviewers"] = body["reviewers"] or []
         entry["policy"] = body["deployment_branch_policy"]
@@ -126,9 +136,9 @@ def variable(state: dict[str, Any], method: str, body: Any, name: str) -> Any:
 
 
 def rulesets(state: dict[str, Any], method: str, body: Any, number: str | None = None) -> Any:
+    if state["private"] and not state["paid"]:  # also to look at them
+        raise PermissionError("Upgrade to GitHub Pro or make this repository public to enable this feature. (HTTP 403)")
     if method == "POST":
-        if state["private"] and not state["paid"]:
-            raise PermissionError("Upgrade to a paid plan to enable this feature.")
         state["rulesets"].append({"id": len(state["rulesets"]) + 1, **body, "source_type": "Repository"})
         return state["rulesets"][-1]
     if number is None:
@@ -143,31 +153,41 @@ def store() -> Path:
     return Path(os.environ["FAKE_GH_STORE"])
 
 
+IDS = {"registry": 1, "challenger": 2}  # the last figure of an artifact's id, behind its run's
+
+
+def page(state: dict[str, Any], key: str, entries: list[Any]) -> Any:
+    """One page of a list, as GitHub cuts it."""
+    size, number = int(state["query"].get("per_page", 30)), int(state["query"].get("page", 1))
+    return {"total_count": len(entries), key: entries[size * (number - 1) : size * number]}
+
+
 def artifacts(state: dict[str, Any], method: str, body: Any) -> Any:
-    """All artifacts named `registry`; their ids are their runs'."""
-    found = []
-    for run, about_run in state["runs"].items():
-        if (store() / run / "registry").is_dir():
-            of = {"id": int(run), "head_branch": about_run["branch"], "repository_id": 1, "head_repository_id": about_run.get("fork", 1)}
+    """All artifacts of a name, the newest first."""
+    name, found = state["query"]["name"], []
+    for run, about_run in sorted(state["runs"].items(), key=lambda each: -int(each[0])):
+        if not about_run.get("deleted") and (about_run.get("empty") or (store() / run / name).is_dir()):
+            of = {"id": int(run), "head_branch": about_run["branch"], "repository_id": 22, "head_repository_id": about_run.get("fork", 22)}
+            digest = "0" if about_run.get("tampered") or about_run.get("empty") else hashlib.sha256(zipped(run, name)).hexdigest()
             found.append(
                 {
-                    "id": int(run),
+                    "id": int(run) * 10 + IDS[name],
                     "expired": about_run.get("expired", False),
-                    "digest": f"sha256:{hashlib.sha256(zipped(run)).hexdigest()}" if not about_run.get("tampered") else "sha256:0",
-                    "created_at": f"2026-11-24T00:00:{int(run) % 60:02}Z",
+                    "digest": f"sha256:{digest}",
+                    "created_at": about_run.get(f"{name}_at", f"2026-11-24T{int(run) // 60 % 24:02}:{int(run) % 60:02}:0{IDS[name] % 2}Z"),
                     "workflow_run": of,
                 }
             )
-    return {"artifacts": found}
+    return page(state, "artifacts", found)
 
 
-def artifact(state: dict[str, Any], method: str, body: Any, run: str) -> Any:
-    return zipped(run)
+def artifact(state: dict[str, Any], method: str, body: Any, number: str) -> Any:
+    return zipped(number[:-1], next(name for name, figure in IDS.items() if figure == int(number[-1])))
 
 
-def zipped(run: str) -> bytes:
+def zipped(run: str, name: str) -> bytes:
     buffer = io.BytesIO()
-    folder = store() / run / "registry"
+    folder = store() / run / name
     with zipfile.ZipFile(buffer, "w") as archive:
         for file in sorted(folder.rglob("*")):
             if file.is_file():
@@ -177,7 +197,25 @@ def zipped(run: str) -> bytes:
 
 def workflow_run(state: dict[str, Any], method: str, body: Any, run: str) -> Any:
     said = state["runs"][run]
-    return {"path": f".github/workflows/{said['workflow']}", "event": said["event"], "conclusion": said["conclusion"]}
+    of = said.get("fork", 22)
+    return {
+        "id": int(run),
+        "html_url": f"https://github.test/{state['repository']}/actions/runs/{run}",
+        "path": f".github/workflows/{said['workflow']}",
+        "event": said["event"],
+        "conclusion": said["conclusion"],
+        "head_branch": said["branch"],
+        "head_repository": {"id": of, "full_name": state["repository"] if of == 22 else "stranger/bank"},
+    }
+
+
+def workflow_runs(state: dict[str, Any], method: str, body: Any, workflow: str) -> Any:
+    asked = {"branch": "head_branch", "status": "conclusion", "event": "event"}
+    entries = [workflow_run(state, method, body, run) for run, said in state["runs"].items() if said["workflow"] == workflow]
+    for name, key in asked.items():
+        if name in state["query"]:
+            entries = [entry for entry in entries if entry[key] == state["query"][name]]
+    return page(state, "workflow_runs", entries[::-1])
 
 
 def pulls(state: dict[str, Any], method: str, body: Any, number: str | None = None) -> Any:
@@ -216,6 +254,7 @@ ROUTES = [
     (r"/actions/artifacts", artifacts),
     (r"/actions/artifacts/(\d+)/zip", artifact),
     (r"/actions/runs/(\d+)", workflow_run),
+    (r"/actions/workflows/([\w.-]+)/runs", workflow_runs),
     (r"", about),
     (r"user", me),
     (r"users/(\w+)", user),
@@ -227,6 +266,7 @@ ROUTES = [
     (r"/actions/oidc/customization/sub", subject),
     (r"/actions/variables", variables),
     (r"/actions/variables/(\w+)", variable),
+    (r"/collaborators", collaborators),
     (r"/rulesets", rulesets),
     (r"/rulesets/(\d+)", rulesets),
 ]

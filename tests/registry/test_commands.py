@@ -61,6 +61,26 @@ def test_a_decision_is_made_again_only_where_the_champion_has_changed(
     assert "bit for bit" in changed["decision"]["reason"] or "as the champion does" in changed["decision"]["reason"]
 
 
+def test_a_decision_about_another_model_of_the_same_number_does_not_stand(
+    with_champion: Project, models: dict[str, Path], holdout: Path, run_pushline: Run
+) -> None:
+    """Another delivery's registry took the place of ours, and its version 2 is another model: ours is registered again, as 3."""
+    made(with_champion, models["like-good"], holdout)
+    first = json.loads(run_pushline(with_champion, "register", "--json").out)
+    store = open_store(with_champion, load_settings(with_champion.root))
+    ours = results.load(with_champion.build, results.Trained)
+    results.save(with_champion.build, trained(models["poor"], holdout, log(store, models["poor"])))
+    again = json.loads(run_pushline(with_champion, "register", "--again", "--json").out)
+    assert (first["version"], again["version"], again["decision"]["accept"]) == ("2", "3", False)
+    results.save(with_champion.build, ours)
+    store.tag("2", {"accepted": "false"})  # the registry says no where the result says yes
+    results.save(with_champion.build, results.load(with_champion.build, results.Registered).__class__(**{
+        name: first[name] for name in ("model_name", "version", "champion")
+    }, decision=results.Decision(**first["decision"])))  # fmt: skip
+    assert json.loads(run_pushline(with_champion, "register", "--again", "--json").out)["version"] == "2"
+    assert store.version("2").tags["accepted"] == str(first["decision"]["accept"]).lower()
+
+
 def test_a_first_model_of_shuffled_labels_is_refused(project: Project, models: dict[str, Path], holdout: Path, run_pushline: Run) -> None:
     made(project, models["shuffled"], holdout)
     result = json.loads(run_pushline(project, "register", "--json").out)

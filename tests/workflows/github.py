@@ -75,7 +75,9 @@ class GitHub:
         self.runs = 0
         self.about: dict[str, dict[str, Any]] = {}  # of each run, as GitHub's interface tells it
         self.state = scratch / "gh.json"
-        self.state.write_text(json.dumps({"repository": "example/bank", "private": False, "calls": []}), encoding="utf-8")
+        reviewed = {"reviewers": [{"type": "User", "id": 11}], "branches": [], "variables": {}, "policy": None}
+        known = {"repository": "example/bank", "private": False, "calls": [], "environments": {"production": reviewed}}
+        self.state.write_text(json.dumps(known), encoding="utf-8")
         (scratch / "bin").mkdir()
         gh = scratch / "bin" / "gh"
         gh.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{FAKE_GH}" "$@"\n', encoding="utf-8")
@@ -151,6 +153,7 @@ class GitHub:
             "FAKE_GH_STORE": str(self.store),
             "GITHUB_RUN_ID": run_id,
             "GITHUB_REPOSITORY": "example/bank",
+            "RUNNER_ENVIRONMENT": "github-hosted",
             "TEST_ORIGIN": str(self.origin),
             "TEST_SHA": sha or self.git("rev-parse", "HEAD"),
             "TEST_WORKFLOW": workflow,

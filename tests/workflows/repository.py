@@ -1,6 +1,7 @@
 """A repository that pins a small table, on a stand-in for GitHub."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -19,12 +20,26 @@ ROWS = 3000
 SMALL = {**QUICK, "PUSHLINE_TRAINING__LOCAL_BUDGET": "1s", "PUSHLINE_LOAD__SECONDS": "1", "PUSHLINE_LOAD__RATE": "20"}
 # What a person fills in, with what GitHub takes where nothing is said.
 INPUTS = {
-    "deliver.yml": {"reason": "test", "from": "check-data", "run": "", "version": "", "target": "", "budget": ""},
+    "deliver.yml": {"reason": "test", "from": "check-data", "run": "", "version": "", "target": "", "budget": "", "registry": "stop"},
     "rollback.yml": {"reason": "test"},
-    "score-batch.yml": {"input": "", "version": "", "out": "build/scores.parquet"},
+    "score-batch.yml": {"input": "", "version": "", "format": "parquet", "cluster": "false"},
     "publish.yml": {"pipeline": "train"},
     "retrain.yml": {"now": "false"},
 }
+
+
+def as_act_can_run_it(root: Path) -> None:
+    """Let the jobs ask for the Python that the tests run on, as the stand-in of setup-python has no other, and says so; and leave out
+    the queue of a concurrency group, which act does not know.
+    """
+    mine = "{}.{}".format(*sys.version_info[:2])
+    for name, asked in ((".github/actions/setup/action.yml", r'default: "3\.\d+"'), (".github/workflows/checks.yml", r'python: \["3.*"\]')):
+        file = root / name
+        text, count = re.subn(asked, lambda found: re.sub(r'"3.*"', f'"{mine}"', found[0]), file.read_text(encoding="utf-8"))
+        assert count == 1, f"{name} asks for Python in another way"
+        file.write_text(text, encoding="utf-8")
+    for file in (root / ".github" / "workflows").glob("*.yml"):
+        file.write_text(file.read_text(encoding="utf-8").replace("      queue: max\n", ""), encoding="utf-8")
 
 
 def need_act() -> None:
@@ -60,6 +75,7 @@ class Repository:
         for name in tests:
             (project.root / name).parent.mkdir(exist_ok=True)
             shutil.copy2(repo / name, project.root / name)
+        as_act_can_run_it(project.root)
         self.data = draw(repo, scratch / "calls.csv", seed=5)
         pin(project, self.data)
         self.github = GitHub(project.root, scratch)

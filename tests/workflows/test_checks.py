@@ -6,6 +6,7 @@ would run themselves.
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def test_new_data_goes_through_every_job_and_passes_with_its_drift_in_the_summar
     run = repository.propose_data(draw(repo, repository.github.scratch / "new" / "calls.csv", seed=6))
     assert run.code == 0, run.explain()
     tests = [name for name in run.ran if name.startswith("test on Python ")]
-    assert len(tests) == 4
+    assert tests == [f"test on Python {sys.version_info[0]}.{sys.version_info[1]}"]
     assert {*run.ran} == {"plan", "lint", *tests, "data", "rehearsal", "checks"}
     assert all(" passed" in run.jobs[name].text for name in tests)
     assert "check-data" in run.jobs["data"].summary

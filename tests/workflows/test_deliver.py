@@ -1,12 +1,14 @@
 """What runs on a repository that was delivered once: deliver.yml, rollback.yml, score-batch.yml and watch.yml, with their real stages."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from workflows.github import Run
-from workflows.repository import Repository
+from workflows.repository import ROWS, Repository
 
 pytestmark = [pytest.mark.workflows, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -52,7 +54,9 @@ def test_a_push_goes_through_all_jobs_in_their_order(first: Run) -> None:
 
 
 def test_each_job_takes_what_the_one_before_left(repository: Repository, first: Run) -> None:
-    assert repository.github.artifacts(first) == ["registry", "stage-check-data", "stage-register", "stage-release", "stage-train"]
+    assert repository.github.artifacts(first) == [
+        "challenger", "registry", "stage-check-data", "stage-register", "stage-release", "stage-train",
+    ]  # fmt: skip
     promoted = repository.result(first, "stage-release", "promote")
     assert promoted["release"]["model_version"] == "1"
 
@@ -68,11 +72,31 @@ def test_no_key_travels(repository: Repository, first: Run) -> None:
     assert not [file for file in kept if file.name == "keys.json" or b'"primary"' in file.read_bytes()]
 
 
-def test_every_job_writes_its_summary_and_the_approver_sees_the_evidence(first: Run) -> None:
-    assert "check-data" in first.jobs["check-data"].summary
-    evidence = first.jobs["evidence"].summary
-    for wanted in ("mermaid", "average precision", "version 1"):
-        assert wanted in evidence
+def test_the_approver_reads_all_of_the_evidence_and_nothing_is_missing_from_it(repository: Repository, first: Run) -> None:
+    """The page as a person sees it: every figure of this run, the findings, the decision, the card, and of which run all of it is."""
+    page = first.jobs["evidence"].summary
+    trained = repository.result(first, "stage-train", "train")
+    decided = repository.result(first, "stage-register", "register")
+    checked = repository.result(first, "stage-check-data", "check-data")
+    for absent in ("in this run", "Nobody recorded", "Nobody is asked", "No comparison", ":::stale", ":::failed", ":::refused"):
+        assert absent not in page, absent
+    assert f"Evidence of [run {first.id}](https://github.com/example/bank/actions/runs/{first.id})" in page
+    assert decided["decision"]["reason"] in page
+    for figure in trained["metrics"].values():
+        assert f"{figure['low']:.4f} to {figure['high']:.4f}" in page
+    assert all(finding["message"] in page for finding in checked["findings"])
+    assert f"{checked['rows']:,} rows" in page
+    for stage in ("fetch", "check-data", "train", "register"):
+        assert re.search(rf"<b>{stage}</b><br/>done", page), stage
+    card = (repository.github.store / first.id / "stage-train" / "train" / "card.md").read_text(encoding="utf-8")
+    headings = [line for line in card.splitlines() if line.startswith("## ")]
+    assert len(headings) >= 3
+    assert all(heading in page for heading in headings)
+
+
+def test_every_job_writes_its_summary(first: Run) -> None:
+    for job in ("check-data", "train", "register"):
+        assert f"## {job}" in first.jobs[job].summary
 
 
 def test_a_public_repository_attests_the_model_and_what_it_needs(repository: Repository, first: Run) -> None:
@@ -117,6 +141,7 @@ def test_a_rerun_from_a_stage_takes_what_the_earlier_run_left(start: str, reposi
     run = repository.dispatch("deliver.yml", {"from": start, "run": retrained.id}, env=NOT_BETTER)
     assert run.code == 0, run.explain()
     assert run.ran == [*(["train"] if start == "train" else []), "register", "evidence"]
+    assert not any("delivered meanwhile" in job.text for job in run.jobs.values())
     decided = repository.result(run, "stage-register", "register")
     assert (decided["champion"], decided["decision"]["accept"]) == ("1", False)
 
@@ -126,6 +151,28 @@ def test_a_refused_approval_deploys_nothing(repository: Repository, first: Run) 
     assert run.ran == ["evidence"], run.explain()
     assert "version 1" in run.jobs["evidence"].summary
     assert repository.github.artifacts(run) == []
+
+
+def test_a_strangers_run_is_refused_before_anybody_is_asked(repository: Repository, first: Run) -> None:
+    """A pull request of a fork ran a deliver.yml of its own and left artifacts called like ours."""
+    shutil.copytree(repository.github.store / first.id, repository.github.store / "7", dirs_exist_ok=True)
+    repository.github.about["7"] = {
+        "workflow": "deliver.yml",
+        "event": "pull_request",
+        "conclusion": "success",
+        "branch": "main",
+        "fork": 2,
+    }
+    run = repository.dispatch("deliver.yml", {"from": "deploy", "run": "7"})
+    assert run.ran == ["evidence"], run.explain()
+    assert run.jobs["evidence"].result == "failure"
+    assert any("another repository's commit" in message for level, message, _ in run.jobs["evidence"].annotations if level == "error")
+
+
+def test_a_version_that_was_not_accepted_is_refused_before_anybody_is_asked(repository: Repository, retrained: Run) -> None:
+    run = repository.dispatch("deliver.yml", {"from": "deploy", "run": retrained.id})
+    assert run.ran == ["evidence"], run.explain()
+    assert any("was not accepted" in message for level, message, _ in run.jobs["evidence"].annotations if level == "error")
 
 
 def test_a_release_killed_half_way_is_taken_up_by_a_rerun(repository: Repository, killed: Run, again: Run) -> None:
@@ -160,11 +207,15 @@ def test_a_rollback_brings_the_previous_release_back_and_records_it(repository: 
 
 
 def test_score_batch_scores_with_the_champion(repository: Repository, first: Run) -> None:
-    run = repository.dispatch("score-batch.yml", {"input": str(repository.data)})
+    run = repository.dispatch("score-batch.yml", {"input": str(repository.data), "format": "csv"})
     assert run.code == 0, run.explain()
-    assert "3,000" in run.jobs["score-batch"].text
+    kept = list((repository.github.store / run.id / "scores").iterdir())
+    assert [file.name for file in kept] == ["scores.csv"]
+    assert len(kept[0].read_text(encoding="utf-8").splitlines()) == ROWS + 1
 
 
-def test_watch_looks_at_the_live_release(repository: Repository, first: Run) -> None:
+def test_watch_says_plainly_that_a_release_ends_with_its_job(repository: Repository, first: Run) -> None:
     run = repository.github.run("watch.yml", "schedule", env=repository.env)
     assert run.code == 0, run.explain()
+    assert "There is no live service to look after" in run.jobs["watch"].summary
+    assert repository.github.known.get("issues", []) == []

@@ -1,5 +1,6 @@
 """What act can't see, and what a reviewer would otherwise have to remember: the rules of the workflow files."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -12,10 +13,11 @@ import yaml
 
 from workflows.github import ACTIONS
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(os.environ.get("RULES_FOR") or Path(__file__).resolve().parents[2])  # tests/workflows/test_mutations.py has others
 FOLDER = REPO / ".github" / "workflows"
 FILES = sorted(FOLDER.glob("*.yml"))
 SETUP = REPO / ".github" / "actions" / "setup" / "action.yml"
+KEEP = REPO / ".github" / "actions" / "keep" / "action.yml"
 APPROVED = {("deliver.yml", "release"), ("rollback.yml", "rollback")}
 # Jobs that may ask GitHub for an identity, with the environment that binds it on Azure.
 IDENTITY = {
@@ -33,13 +35,16 @@ IDENTITY = {
 
 def read(file: Path) -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-    loaded["on"] = loaded.pop(True)  # YAML 1.1 reads the word as a boolean
+    if True in loaded:
+        loaded["on"] = loaded.pop(True)  # YAML 1.1 reads the word as a boolean
     return loaded
 
 
 WORKFLOWS = {file.name: read(file) for file in FILES}
 JOBS = [(name, job, body) for name, workflow in WORKFLOWS.items() for job, body in workflow["jobs"].items()]
+COMPOSITES = {"setup": read(SETUP)["runs"]["steps"], "keep": read(KEEP)["runs"]["steps"]}
 STEPS = [(name, job, step) for name, job, body in JOBS for step in body.get("steps", [])]
+STEPS += [(f"actions/{name}", name, step) for name, steps in COMPOSITES.items() for step in steps]
 jobs = pytest.mark.parametrize(("file", "job", "body"), JOBS, ids=[f"{name}:{job}" for name, job, _ in JOBS])
 workflows = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 
@@ -61,7 +66,7 @@ def test_zizmor_finds_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("schema", "files"),
-    [("github-workflows", FILES), ("github-actions", [SETUP]), ("dependabot", [REPO / ".github" / "dependabot.yml"])],
+    [("github-workflows", FILES), ("github-actions", [SETUP, KEEP]), ("dependabot", [REPO / ".github" / "dependabot.yml"])],
 )
 def test_the_files_are_valid_for_githubs_schemas(schema: str, files: list[Path]) -> None:
     done = tool("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, files))
@@ -115,7 +120,8 @@ def test_what_reaches_users_waits_for_a_person(file: str, job: str, body: dict[s
     assert reaches_users == ((file, job) in APPROVED)
     if reaches_users:
         assert body["environment"] == "production"
-        assert body["concurrency"] == {"group": "release", "cancel-in-progress": False}
+        # Of those that wait none takes the place of another: a release cancels no rollback, and a rollback no release.
+        assert body["concurrency"] == {"group": "release", "cancel-in-progress": False, "queue": "max"}
 
 
 def test_a_pull_request_cancels_its_older_runs_and_a_delivery_never_does() -> None:
@@ -152,7 +158,8 @@ def test_triggers_are_the_documented_ones() -> None:
         "score-batch.yml": ["workflow_dispatch"],
         "watch.yml": ["schedule", "workflow_dispatch"],
     }
-    assert WORKFLOWS["deliver.yml"]["on"]["push"] == {"branches": ["main"]}
+    prose = ["**.md", "docs/**", "**.svg", "**.png", "**.webp", "LICENSE"]
+    assert WORKFLOWS["deliver.yml"]["on"]["push"] == {"branches": ["main"], "paths-ignore": prose}
     assert not WORKFLOWS["checks.yml"]["on"]["pull_request"]  # a path filter here would leave the required check waiting for ever
 
 
@@ -172,7 +179,8 @@ def assert_known_action(uses: str, file: str) -> None:
         assert (REPO / uses / "action.yml").is_file()
         return
     assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", uses), "actions are pinned to a commit"
-    line = next(line for line in (FOLDER / file).read_text(encoding="utf-8").splitlines() if uses in line)
+    place = FOLDER / file if file in WORKFLOWS else REPO / ".github" / file / "action.yml"
+    line = next(line for line in place.read_text(encoding="utf-8").splitlines() if uses in line)
     assert re.search(r"# v\d+\.\d+\.\d+$", line), "the version stands behind the pin"
     assert (ACTIONS / uses.split("/")[1].split("@")[0] / "action.yml").is_file(), "an action without a stand-in was never executed"
 
@@ -218,26 +226,193 @@ def test_the_stages_stand_in_the_order_of_the_flow() -> None:
 
     names = [step.get("name") for name, job, step in STEPS if name == "deliver.yml"]
     stages = [name for name in names if name in STAGES]
-    assert list(dict.fromkeys(stages)) == ["fetch", *[stage for stage in STAGES if stage != "fetch"]]
+    assert stages == [stage for stage in STAGES if stage != "fetch"]
+    for job in ("check-data", "train", "register", "release"):
+        assert setup_of("deliver.yml", job)["data"] is True
+    assert COMPOSITES["setup"][-1]["run"] == "pushline fetch"
 
 
-def test_an_artifact_that_is_taken_was_kept_by_a_job_before() -> None:
+def steps_of(file: str, job: str) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = WORKFLOWS[file]["jobs"][job]["steps"]
+    return steps
+
+
+def setup_of(file: str, job: str) -> dict[str, Any]:
+    """What a job asks of the action that sets it up."""
+    (step,) = (step for step in steps_of(file, job) if step.get("uses") == "./.github/actions/setup")
+    asked: dict[str, Any] = step.get("with", {})
+    return asked
+
+
+def test_results_that_are_taken_were_kept_by_a_job_before() -> None:
     kept: dict[str, set[str]] = {}
     for job, body in WORKFLOWS["deliver.yml"]["jobs"].items():
         before = set().union(*(kept[need] for need in needs_of(body))) if needs_of(body) else set()
-        for step in body["steps"]:
-            if "download-artifact" in step.get("uses", ""):
-                assert step["with"].get("name", step["with"].get("pattern")) in before
-        mine = {step["with"]["name"] for step in body["steps"] if "upload-artifact" in step.get("uses", "")}
-        kept[job] = before | mine
+        if taken := setup_of("deliver.yml", job).get("results"):
+            assert taken in before
+        kept[job] = before | {
+            step["with"]["results"] for step in body["steps"] if "results" in step.get("with", {}) and step["uses"].endswith("keep")
+        }
 
 
 def test_only_the_first_job_of_a_rerun_takes_results_of_the_earlier_run() -> None:
     """Later jobs go on with what this run made: else a new training would end as the release of the old one."""
     first = {"train": "train", "register": "register", "evidence": "deploy", "release": "deploy"}
-    for job, body in WORKFLOWS["deliver.yml"]["jobs"].items():
-        for step in (step for step in body["steps"] if "download-artifact" in step.get("uses", "")):
-            assert f"inputs.from == '{first[job]}' && inputs.run || github.run_id" in step["with"]["run-id"]
+    for job in WORKFLOWS["deliver.yml"]["jobs"]:
+        wanted = f"${{{{ inputs.from == '{first[job]}' && inputs.run || '' }}}}" if job in first else None
+        assert setup_of("deliver.yml", job).get("run") == wanted
+
+
+def test_an_earlier_run_is_looked_at_before_anything_of_it_is_taken() -> None:
+    """Only deliveries of the default branch of this repository: nothing that a pull request has left."""
+    names = [step["name"] for step in COMPOSITES["setup"]]
+    looked = next(step for step in COMPOSITES["setup"] if "check-run" in step.get("run", ""))
+    assert looked["if"] == "inputs.run != ''"
+    assert looked["env"]["RUN"] == "${{ inputs.run }}"
+    downloads = [step for step in COMPOSITES["setup"] if "download-artifact" in step.get("uses", "")]
+    assert len(downloads) == 2
+    for step in downloads:
+        assert step["with"]["run-id"] == "${{ inputs.run || github.run_id }}"
+        assert names.index(looked["name"]) < names.index(step["name"])
+    assert not [step for file, _, step in STEPS if "download-artifact" in step.get("uses", "") and file != "actions/setup"]
+
+
+def test_every_job_that_reads_or_changes_the_registry_takes_it_up_first() -> None:
+    uses_it = re.compile(r"pushline (train|register|evidence|deploy|promote|rollback|score-batch|watch)")
+    for file, job, body in JOBS:
+        if any(uses_it.match(step.get("run", "")) for step in body.get("steps", [])):
+            assert setup_of(file, job).get("registry") is True, (file, job)
+    restored = next(step for step in COMPOSITES["setup"] if step["name"] == "Registry")
+    assert (restored["if"], restored["run"]) == ("inputs.registry == 'true'", 'pushline registry restore --if-gone "$IF_GONE"')
+
+
+PUBLIC = "github.event.repository.visibility == 'public' || vars.PUSHLINE_ATTEST == 'true'"
+
+
+def after(job: str, *, first: str) -> str:
+    """A job goes on with what `job` has made, or where the delivery begins with it; whatever else was skipped."""
+    return f"${{{{ !cancelled() && (needs.{job}.result == 'success' || (needs.{job}.result == 'skipped' && inputs.from == '{first}')) }}}}"
+
+
+# Under which condition a step runs that has one. Whoever loosens a gate changes this table too, and a person reads both.
+CONDITIONS = {
+    ("deliver.yml", "check-data", "Keep"): "${{ !cancelled() }}",
+    ("deliver.yml", "train", "Attest where the model comes from"): PUBLIC,
+    ("deliver.yml", "train", "Attest what the model needs to run"): PUBLIC,
+    ("deliver.yml", "release", "Decide again if the champion changed"): "inputs.version == ''",
+    ("deliver.yml", "release", "deploy"): "steps.decide.outputs.accepted != 'false'",
+    ("deliver.yml", "release", "smoke"): "steps.deploy.outcome == 'success'",
+    ("deliver.yml", "release", "load-test"): "steps.deploy.outcome == 'success'",
+    ("deliver.yml", "release", "promote"): "steps.deploy.outcome == 'success'",
+    ("deliver.yml", "release", "Keep the registry"): "steps.promote.outcome == 'success'",
+    ("deliver.yml", "release", "discard"): "failure() || cancelled()",
+    ("deliver.yml", "release", "report"): "${{ !cancelled() }}",
+    ("deliver.yml", "release", "Keep the results"): "${{ !cancelled() }}",
+    ("checks.yml", "rehearsal", "Keep the report"): "${{ !cancelled() }}",
+    ("retrain.yml", "look", "data propose"): "steps.refresh.outputs.changed == 'true'",
+    ("score-batch.yml", "score-batch", "score-batch"): "${{ !inputs.cluster }}",
+    ("score-batch.yml", "score-batch", "score-batch on the cluster"): "inputs.cluster",
+}  # fmt: skip
+JOB_CONDITIONS = {
+    ("deliver.yml", "check-data"): "inputs.from == '' || inputs.from == 'check-data'",
+    ("deliver.yml", "train"): after("check-data", first="train"),
+    ("deliver.yml", "register"): after("train", first="register"),
+    ("deliver.yml", "evidence"): after("register", first="deploy"),
+    ("deliver.yml", "release"):
+        "${{ !cancelled() && needs.evidence.result == 'success' && needs.evidence.outputs.accepted == 'true' && "
+        "(inputs.from == 'deploy' || vars.PUSHLINE_APPROVAL != 'dispatch') }}",
+    ("retrain.yml", "look"): "${{ !inputs.now }}",
+    ("retrain.yml", "deliver"): "inputs.now && github.ref_name == github.event.repository.default_branch",
+    ("checks.yml", "test"): "needs.plan.outputs.code == 'true'",
+    ("checks.yml", "data"): "needs.plan.outputs.data == 'true'",
+    ("checks.yml", "rehearsal"): "needs.plan.outputs.code == 'true' || needs.plan.outputs.data == 'true'",
+    ("checks.yml", "checks"): "always()",
+}  # fmt: skip
+
+
+def test_a_step_or_job_runs_under_the_condition_that_is_written_down_here() -> None:
+    there = {
+        (file, job, step["name"]): " ".join(str(step["if"]).split()) for file, job, step in STEPS if "if" in step and file in WORKFLOWS
+    }
+    assert there == CONDITIONS
+    assert {(file, job): " ".join(str(body["if"]).split()) for file, job, body in JOBS if "if" in body} == JOB_CONDITIONS
+
+
+def test_nothing_may_fail_unseen() -> None:
+    """No step, job or option of one lets a red command count as green."""
+    assert not [where for *where, step in STEPS if "continue-on-error" in step]
+    assert not [where for *where, body in JOBS if "continue-on-error" in body]
+    assert not [where for *where, step in STEPS if re.search(r"\|\||;|&", step.get("run", ""))]
+
+
+def test_a_release_is_decided_deployed_proven_promoted_recorded_and_what_failed_is_discarded_in_this_order() -> None:
+    runs = [step.get("run") or step["with"] for step in steps_of("deliver.yml", "release")[2:]]
+    assert runs == [
+        "pushline register --again",
+        'pushline deploy --version "$VERSION"',
+        "pushline smoke",
+        "pushline load-test",
+        "pushline promote",
+        {"released": True},
+        "pushline discard",
+        "pushline report",
+        {"results": "stage-release"},
+    ]
+    assert needs_of(WORKFLOWS["deliver.yml"]["jobs"]["release"]) == ["evidence"]
+    assert WORKFLOWS["deliver.yml"]["jobs"]["evidence"]["outputs"] == {"accepted": "${{ steps.evidence.outputs.accepted }}"}
+    (evidence,) = (step for step in steps_of("deliver.yml", "evidence") if step.get("id") == "evidence")
+    assert evidence["run"].startswith("pushline evidence ")
+    assert evidence["env"]["FROM"] == "${{ inputs.from }}"
+
+
+def test_a_rollback_shows_what_it_goes_back_to_and_records_what_it_did() -> None:
+    assert [step["run"] for step in steps_of("rollback.yml", "evidence") if "run" in step] == ["pushline rollback --plan"]
+    assert needs_of(WORKFLOWS["rollback.yml"]["jobs"]["rollback"]) == ["evidence"]
+    done = [step.get("run") or step["with"] for step in steps_of("rollback.yml", "rollback")[2:]]
+    assert done == ["pushline rollback", {"released": True}]
+
+
+def test_only_a_release_or_rollback_is_kept_as_what_later_runs_go_on_with() -> None:
+    keeping = {(file, job) for file, job, step in STEPS if step.get("uses", "").endswith("actions/keep") and step["with"].get("released")}
+    assert keeping == APPROVED
+    packs = {step["run"]: step["if"] for step in COMPOSITES["keep"] if "run" in step}
+    assert packs == {
+        "pushline registry pack": "inputs.challenger == 'true'",
+        "pushline registry pack --released": "inputs.released == 'true'",
+    }
+    names = [step["with"]["name"] for step in COMPOSITES["keep"] if "uses" in step]
+    assert names == ["${{ inputs.released == 'true' && 'registry' || 'challenger' }}", "${{ inputs.results }}"]
+
+
+def test_a_pull_requests_data_may_name_public_sources_alone() -> None:
+    fetching = [
+        step["run"] for file, _, step in STEPS if file == "checks.yml" and re.match(r"pushline (fetch|data diff)", step.get("run", ""))
+    ]
+    assert fetching == ["pushline fetch --untrusted", 'pushline data diff "$BASE" --untrusted']
+    assert not [
+        job for file, job, _ in JOBS if file == "checks.yml" and "data" in (setup_of(file, job) if job not in ("plan", "checks") else {})
+    ]
+
+
+def test_a_newer_released_commit_is_looked_for_in_the_whole_history() -> None:
+    for job in ("register", "release"):
+        assert steps_of("deliver.yml", job)[0]["with"]["fetch-depth"] == 0
+
+
+def test_a_cache_is_named_by_the_locks_of_what_it_holds() -> None:
+    """A cache is written for one branch and read by the branches below it: main never reads what a pull request has written."""
+    caches = [(file, step["with"]) for file, _, step in STEPS if "actions/cache" in step.get("uses", "")]
+    assert {file for file, _ in caches} == {"actions/setup"}
+    assert {(cache["path"], cache["key"]) for _, cache in caches} == {
+        ("~/.cache/uv", "uv-${{ runner.os }}-${{ inputs.python-version }}-${{ hashFiles('requirements/*.txt') }}"),
+        (".pushline/cache", "data-${{ hashFiles('data.lock') }}"),
+    }
+    assert all("restore-keys" not in cache for _, cache in caches)
+
+
+def test_the_python_of_a_job_is_one_that_pull_requests_are_tested_on() -> None:
+    default = read(SETUP)["inputs"]["python-version"]["default"]
+    assert default in WORKFLOWS["checks.yml"]["jobs"]["test"]["strategy"]["matrix"]["python"]
 
 
 def needs_of(body: dict[str, Any]) -> list[str]:

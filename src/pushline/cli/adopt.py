@@ -44,8 +44,7 @@ def adopt(
         if not make and not json and plan.changes and sys.stdin.isatty():
             make = click.confirm("Make it so?", default=False)
         if make:
-            with context.alone():
-                carry_out(project, plan, tell)
+            carry_out(project, plan, tell)
         if json:
             click.echo(text(adoption_of(plan, applied=make)))
         else:

@@ -1,15 +1,12 @@
 """Commands about data."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from pushline.cli.context import Context, as_json, finish, tell
+from pushline.cli.context import Context, as_json, finish
 from pushline.cli.stages import stage
-
-if TYPE_CHECKING:
-    from pushline.delivery import Delivery
 
 
 @click.command("fetch")
@@ -31,10 +28,7 @@ def fetch(context: Context, sample_if_offline: bool, sample: bool, untrusted: bo
 @click.option("--data-docs", is_flag=True, help="Also write Great Expectations' own pages to build/check-data/data-docs/.")
 @click.pass_obj
 def check_data(context: Context, file: Path | None, json: bool, markdown: bool, annotations: bool, data_docs: bool) -> None:
-    """Check the data (or FILE, CSV or Parquet) against the contract and the rules.
-
-    What is found in FILE lies below build/other/: the delivery's own result stays as it is.
-    """
+    """Check the data (or FILE, CSV or Parquet) against the contract and the rules."""
     if json and markdown:
         raise click.UsageError("--json and --markdown both ask for standard output: name one of them.")
 
@@ -50,15 +44,7 @@ def check_data(context: Context, file: Path | None, json: bool, markdown: bool, 
             for line in annotations_of(checked, context.project):
                 click.echo(line, err=json or markdown)
 
-    stage(context, "check-data", json, show=show, file=file, data_docs=data_docs, delivery=beside(context) if file else None)
-
-
-def beside(context: Context) -> "Delivery":
-    """Where a look at another file leaves what it found: below build/other/, which no stage reads."""
-    from pushline.data.adding import Aside
-    from pushline.delivery import Delivery
-
-    return Delivery(Aside(context.project, context.project.build / "other"), context.settings, tell)
+    stage(context, "check-data", json, show=show, file=file, data_docs=data_docs)
 
 
 COMMANDS = [fetch, check_data]

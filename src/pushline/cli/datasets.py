@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushline.cli.context import Context, alone, as_json, tell
+from pushline.cli.context import Context, as_json, tell
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ def show(result: Any, lines: Iterable[str], *, json: bool) -> None:
 @click.argument("file", required=False, type=FILE)
 @as_json
 @click.pass_obj
-@alone
 def profile(context: Context, file: Path | None, json: bool) -> None:
     """Make data_checks/profile.json from the checked table (or FILE): aggregates only, no rows."""
     from pushline.data.profile import renew_profile
@@ -125,7 +124,6 @@ def data() -> None:
 @click.option("--url", default="", help="The https address where others find these very bytes.")
 @as_json
 @click.pass_obj
-@alone
 def add(context: Context, source: str, name: str, url: str, json: bool) -> None:
     """Check new data, compare it with what is pinned, and add it to data.lock."""
     from pushline.data.adding import add as add_data
@@ -134,12 +132,9 @@ def add(context: Context, source: str, name: str, url: str, json: bool) -> None:
     from pushline.report.datasets import added_lines, added_summary
 
     project = context.project
-
-    def leave(added: Any) -> None:
-        write_json(project.build / "data-add" / "result.json", added)
-        write_atomically(project.build / "data-add" / "summary.md", added_summary(added).encode())
-
-    added = add_data(project, contract_of(context), source, name=name, url=url, local=local_data(), tell=tell, leave=leave)
+    added = add_data(project, contract_of(context), source, name=name, url=url, local=local_data(), tell=tell)
+    write_json(project.build / "data-add" / "result.json", added)
+    write_atomically(project.build / "data-add" / "summary.md", added_summary(added).encode())
     actions.summarise(added_summary(added))
     show(added, added_lines(added), json=json)
 
@@ -177,7 +172,6 @@ def diff(context: Context, revision: str, untrusted: bool, json: bool) -> None:
 @data.command("refresh")
 @as_json
 @click.pass_obj
-@alone
 def refresh(context: Context, json: bool) -> None:
     """Ask the sources whether they hold new data; if so, check it and move data.lock to it."""
     from pushline.data.refreshing import FOLDER
@@ -187,12 +181,9 @@ def refresh(context: Context, json: bool) -> None:
     from pushline.report.datasets import refreshed_lines, refreshed_summary
 
     project = context.project
-
-    def leave(seen: Any) -> None:
-        write_json(project.build / FOLDER / "result.json", seen)
-        write_atomically(project.build / FOLDER / "summary.md", refreshed_summary(seen).encode())
-
-    seen = refresh_data(project, contract_of(context), tell=tell, leave=leave)
+    seen = refresh_data(project, contract_of(context), tell=tell)
+    write_json(project.build / FOLDER / "result.json", seen)
+    write_atomically(project.build / FOLDER / "summary.md", refreshed_summary(seen).encode())
     actions.output("changed", str(seen.changed).lower())
     if seen.changed:
         actions.summarise(refreshed_summary(seen))
@@ -202,7 +193,6 @@ def refresh(context: Context, json: bool) -> None:
 @data.command("propose")
 @as_json
 @click.pass_obj
-@alone
 def propose(context: Context, json: bool) -> None:
     """Open a pull request that moves data.lock to what `data refresh` found, or bring the open one up to date."""
     from pushline.github.data_change import propose_data

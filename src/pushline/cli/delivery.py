@@ -28,7 +28,10 @@ def train(context: Context, budget: str | None, keep_best: bool, attach: bool, c
 @click.pass_obj
 def register(context: Context, again: bool, json: bool) -> None:
     """Register the model and decide whether it may replace the champion."""
+    from pushline.github import actions
+
     if again and (decided := context.delivery.still_decided()):
+        actions.output("accepted", str(decided.decision.accept).lower())
         finish(decided, json)
     else:
         stage(context, "register", json)
@@ -42,8 +45,7 @@ def register(context: Context, again: bool, json: bool) -> None:
 def deploy(context: Context, version: str | None, same: bool, json: bool) -> None:
     """Start the accepted model version as a candidate beside the live release."""
     if same:
-        with context.alone():
-            live = context.delivery.put_again()
+        live = context.delivery.put_again()
         click.echo(as_text(live) if json else f"{live.release.id} is live again at {live.url}")
         return
     stage(context, "deploy", json, version=version or None)

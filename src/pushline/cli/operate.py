@@ -53,15 +53,23 @@ def rollback(context: Context, plan: bool, json: bool) -> None:
     from pushline.release.stages import plan_of_roll_back, roll_back
     from pushline.report.markdown import code
 
-    target = context.delivery.target()
+    target, store = context.delivery.target(), context.delivery.store()
     if plan:
-        found = plan_of_roll_back(target)
-        now = code(found.live) if found.live else "nothing"
-        actions.summarise(f"## rollback\n\nApproving it replaces {now} with {code(found.previous)} on {found.target}.")
+        from pushline.github.approval import only_default_branch
+
+        if actions.inside():
+            only_default_branch()
+        found = plan_of_roll_back(target, store)
+        now = f"{code(found.live)} (version {found.live_version})" if found.live else "nothing that answers now"
+        if not found.live and found.live_version:
+            now = f"version {found.live_version}, whose release ended with the machine it ran on,"
+        back = f"{code(found.previous)} (version {found.previous_version})"
+        actions.summarise(f"## rollback\n\nApproving it replaces {now} with {back} on {found.target}.")
         show(found, json, [f"rollback would replace {found.live or 'nothing'} with {found.previous} on {found.target}"])
         return
-    live = roll_back(context.delivery.store(), target, tell=tell)
-    actions.summarise(f"## rollback\n\n{code(live.release.id)} is live again on {target.name}.")
+    live = roll_back(store, target, tell=tell)
+    version = f"version {live.release.model_version}"
+    actions.summarise(f"## rollback\n\n{code(live.release.id)} ({version}) is live again on {target.name}.")
     show(live, json, [f"live: {line_of_endpoint(live)}"])
 
 
@@ -172,8 +180,8 @@ def watch(context: Context, issue: bool, json: bool) -> None:
     actions.summarise(watched_summary(seen))
     show(seen, json, watched_lines(seen))
     if issue:
-        tell(f"issue: {keep(watched_title(seen), watched_summary(seen), wrong=seen.wrong)}")
-    elif seen.wrong:
+        tell(f"issue: {keep(watched_title(seen), watched_summary(seen), wrong=seen.wrong, well=seen.seen_well)}")
+    if seen.wrong:
         raise GateClosed(f"{watched_title(seen)}.", do="`pushline logs --errors` and `pushline drift --logs` say more.")
 
 

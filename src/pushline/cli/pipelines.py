@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushline.cli.context import Context, alone, as_json, tell
+from pushline.cli.context import Context, as_json, tell
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
@@ -36,11 +36,18 @@ def runs_of(context: Context) -> "Runs":
 @click.argument("pipeline")
 @as_json
 @click.pass_obj
-@alone
 def publish(context: Context, pipeline: str, json: bool) -> None:
     """Make an immutable, numbered version of pipelines/PIPELINE.yml that others can start."""
+    from pushline.errors import SettingsError
+    from pushline.github.actions import inside
     from pushline.pipelines import open_publisher
 
+    if inside() and context.settings.target == "local":
+        raise SettingsError(
+            "A job can't publish for the target local.",
+            why="Its versions are kept below .pushline/ of the machine that publishes, and this one ends with its job.",
+            do="Publish where the pipelines are served: `pushline publish`. Or connect Azure (docs/connect-azure.md), which keeps them.",
+        )
     version, made = open_publisher(context.project, context.settings).publish(pipeline)
     first = (
         f"published {version.name} version {version.version}" if made else f"unchanged: {version.name} version {version.version} holds this"
@@ -88,20 +95,17 @@ def pair(text: str) -> tuple[str, str]:
 @click.option("--budget", metavar="TIME", help="AutoML's time, such as 45s, 10m or 2h.")
 @as_json
 @click.pass_obj
-@alone
 def retrain(context: Context, budget: str | None, json: bool) -> None:
     """Train on all pinned data and decide: champion and challenger meet on old and new hold-out rows apart. Releases nothing."""
     from pushline.cli.context import finish
     from pushline.delivery import execute
-    from pushline.preconditions import check
+    from pushline.run import only_run
 
     result = None
-    stages: dict[str, dict[str, Any]] = {"fetch": {}, "check-data": {}, "train": {"budget": budget}, "register": {}}
-    for stage, options in stages.items():
-        check(context.delivery, stage, coming=stages, **options)
-    for stage, options in stages.items():
-        tell(stage)
-        result = execute(context.delivery, stage, **options)
+    with only_run(context.project.state):
+        for stage, options in {"fetch": {}, "check-data": {}, "train": {"budget": budget}, "register": {}}.items():
+            tell(stage)
+            result = execute(context.delivery, stage, **options)
     finish(result, json)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pushline.cli.context import Context, alone, tell
+from pushline.cli.context import Context, tell
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
@@ -24,23 +24,32 @@ def lives_elsewhere(settings: "PushlineSettings") -> str:
     return "MLFLOW_TRACKING_URI" if os.environ.get("MLFLOW_TRACKING_URI") else ""
 
 
+@registry.command("check-run")
+@click.argument("number")
+def check_run(number: str) -> None:
+    """Refuse a run of GitHub Actions whose results may not be released: of a fork, another branch or another workflow."""
+    from pushline.github.runs import check
+
+    click.echo(f"The results of {check(number)['html_url']} are taken.")
+
+
 @registry.command("restore")
+@click.option("--if-gone", metavar="WHAT", help="Where the one of earlier deliveries is gone: stop (default), or begin anew.")
 @click.pass_obj
-@alone
-def restore(context: Context) -> None:
-    """Take up the registry of this delivery, or of the last successful one on the default branch."""
+def restore(context: Context, if_gone: str | None) -> None:
+    """Take up the registry of this delivery, or of the last one on the default branch."""
     from pushline.github.restore import restore as bring
 
     if place := lives_elsewhere(context.settings):
         click.echo(f"Nothing to restore: the registry lives in {place}.")
         return
-    click.echo(f"registry: {bring(context.project, tell).reason}")
+    click.echo(f"registry: {bring(context.project, tell, begin=if_gone == 'begin').reason}")
 
 
 @registry.command("pack")
+@click.option("--released", is_flag=True, help="This run has just released or rolled back.")
 @click.pass_obj
-@alone
-def pack(context: Context) -> None:
+def pack(context: Context, released: bool) -> None:
     """Put this machine's registry into build/registry/, with its sha256."""
     from pushline.registry import travel
 
@@ -49,7 +58,7 @@ def pack(context: Context) -> None:
         context.project.build.joinpath("registry", "elsewhere.txt").write_text(f"The registry lives in {place}.\n", encoding="utf-8")
         click.echo(f"Nothing to pack: the registry lives in {place}.")
         return
-    click.echo(f"packed, sha256 {travel.pack(context.project).sha256}")
+    click.echo(f"packed, sha256 {travel.pack(context.project, released=released).sha256}")
 
 
 COMMANDS = [registry]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushline.cli.context import Context, alone, as_json
+from pushline.cli.context import Context, as_json
 
 if TYPE_CHECKING:
     from pushline.project import Project
@@ -20,38 +20,38 @@ if TYPE_CHECKING:
 @click.option("--from", "first", metavar="STAGE", default="fetch", show_default=True, help="Begin here, with what earlier stages left.")
 @as_json
 @click.pass_obj
-@alone
 def run(context: Context, sample_if_offline: bool, sample: bool, budget: str | None, first: str, json: bool) -> None:
     """Run every stage, from the data to the promoted release."""
     from pushline.cli.progress import display_for, print_table
-    from pushline.delivery import Delivery
+    from pushline.delivery import Delivery, after
     from pushline.github import actions
     from pushline.report.cautions import cautions_of
     from pushline.report.states import states_of
     from pushline.report.summary import summary_of_run
     from pushline.results import as_json as text
-    from pushline.run import outcome, refuse
+    from pushline.run import only_run, outcome
     from pushline.run import run as run_stages
 
+    after(first)  # refuses what is not a stage
     options: dict[str, Any] = {"fetch": {"sample_if_offline": sample_if_offline, "sample": sample}, "train": {"budget": budget}}
-    display = display_for(first, context.project.build)
-    delivery = Delivery(context.project, context.settings, display.tell, tied_to=os.getpid())
-    refuse(delivery, first=first, **options)
-    try:
-        with display:
-            run_stages(delivery, display, first=first, **options)
-    finally:
-        ran = outcome(delivery)
-        states = states_of(delivery.build)
-        actions.summarise(summary_of_run(states, cautions_of(states, delivery.build)))
-        if json:
-            click.echo(text(ran))
-        else:
-            print_table(ran)
-            for line in next_steps(context.project, ran, context.settings.serving.port):
-                click.echo(line)
-            for caution in ran.cautions:  # last, where nobody overlooks them
-                click.secho(f"warning: {caution}", fg="yellow")
+    with only_run(context.project.state):
+        display = display_for(first, context.project.build)
+        delivery = Delivery(context.project, context.settings, display.tell, tied_to=os.getpid())
+        try:
+            with display:
+                run_stages(delivery, display, first=first, **options)
+        finally:
+            ran = outcome(delivery)
+            states = states_of(delivery.build)
+            actions.summarise(summary_of_run(states, cautions_of(states, delivery.build)))
+            if json:
+                click.echo(text(ran))
+            else:
+                print_table(ran)
+                for line in next_steps(context.project, ran, context.settings.serving.port):
+                    click.echo(line)
+                for caution in ran.cautions:  # last, where nobody overlooks them
+                    click.secho(f"warning: {caution}", fg="yellow")
 
 
 def next_steps(project: "Project", ran: "Ran", port: int) -> list[str]:
@@ -86,19 +86,27 @@ def report(context: Context) -> None:
 
 @click.command("evidence")
 @click.option("--version", metavar="N", help="A model version instead of the one this run registered.")
+@click.option("--run", "run_number", metavar="N", help="In a job: the run of GitHub Actions whose results these are; by default this one.")
+@click.option("--from", "first", metavar="STAGE", help="In a job: where the delivery began; deploy refuses what was not accepted.")
+@click.option("--approval", metavar="HOW", help="In a job: dispatch where a run by hand is the approval.")
 @click.option("--markdown", is_flag=True, help="Print it as Markdown, as the job summary shows it.")
 @as_json
 @click.pass_obj
-def evidence(context: Context, version: str | None, markdown: bool, json: bool) -> None:
+def evidence(
+    context: Context, version: str | None, run_number: str | None, first: str | None, approval: str | None, markdown: bool, json: bool
+) -> None:
     """Show what a person needs to see before approving the release."""
-    from pushline.github.actions import summarise
+    from pushline.github import actions
+    from pushline.github import approval as approvals
     from pushline.report.evidence import evidence_lines, evidence_summary, gather
     from pushline.results import as_json as text
 
     delivery = context.delivery
+    asked = approvals.approval(run_number or "", first=first or "", by_hand=approval == "dispatch")
     found = gather(context.project, context.settings, delivery.store(), delivery.target, version or None)
-    page = evidence_summary(found)
-    summarise(page)
+    page = asked.lead() + evidence_summary(found)
+    actions.summarise(page)
+    actions.output("accepted", str(found.evidence.accepted).lower())
     if json:
         click.echo(text(found.evidence))
     elif markdown:
@@ -106,6 +114,7 @@ def evidence(context: Context, version: str | None, markdown: bool, json: bool) 
     else:
         for line in evidence_lines(found):
             click.secho(line, fg="yellow" if line.startswith("warning: ") else None)
+    approvals.verdict(asked, found.evidence, target=context.settings.target, first=first or "")
 
 
 COMMANDS = [run, report, evidence]

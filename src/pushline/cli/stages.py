@@ -1,32 +1,24 @@
 """How a stage's command runs it."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pushline.cli.context import Context, finish
 from pushline.errors import GateClosed
 
-if TYPE_CHECKING:
-    from pushline.delivery import Delivery
-
 Show = Callable[[Any, bool], None]
 
 
-def stage(context: Context, name: str, json: bool, *, show: Show = finish, delivery: "Delivery | None" = None, **options: Any) -> None:
-    """Run one stage alone, print its result (also where its gate said no) and leave it to GitHub Actions where that runs it."""
-    with context.alone():
-        run_stage(delivery or context.delivery, name, json, show, **options)
-
-
-def run_stage(delivery: "Delivery", name: str, json: bool, show: Show, **options: Any) -> None:
+def stage(context: Context, name: str, json: bool, *, show: Show = finish, **options: Any) -> None:
+    """Run one stage, print its result (also where its gate said no) and leave it to GitHub Actions where that runs it."""
     from pushline.delivery import execute
     from pushline.github import actions
 
-    summary = delivery.build / name / "summary.md"
+    summary = context.project.build / name / "summary.md"
     try:
-        result = execute(delivery, name, **options)
+        result = execute(context.delivery, name, **options)
     except GateClosed:
-        left = left_by(delivery, name)
+        left = left_by(context, name)
         actions.leave(left, summary)
         if left is not None:
             show(left, json)
@@ -38,11 +30,11 @@ def run_stage(delivery: "Delivery", name: str, json: bool, show: Show, **options
     show(result, json)
 
 
-def left_by(delivery: "Delivery", name: str) -> Any:
+def left_by(context: Context, name: str) -> Any:
     """The result a stage left although its gate said no; None where it left none."""
     from pushline import results
 
     kinds = {kind.stage: kind for kind in results.Result.__subclasses__()}
-    if not (delivery.build / name / "result.json").is_file():
+    if not (context.project.build / name / "result.json").is_file():
         return None
-    return results.load(delivery.build, kinds[name])
+    return results.load(context.project.build, kinds[name])

@@ -1,6 +1,7 @@
 """`pushline data add`: new data is held to the contract and the profile, compared with what is pinned, and pinned."""
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from pushline.data.reading import Reading, read_file
 from pushline.data.table import connect, literal, name_of
 from pushline.data.version import table_of
 from pushline.errors import CriticalFindings, DataUnavailable, GateClosed, SettingsError
-from pushline.files import copy_atomically, scratch
+from pushline.files import cannot_write
 from pushline.project import Project
 from pushline.results import Checked, DataFile, Finding, Part
 
@@ -62,30 +63,19 @@ class Aside(Project):
         return self._build
 
 
-def add(
-    project: Project,
-    contract: Contract,
-    said: str,
-    *,
-    name: str,
-    url: str,
-    local: Path | None,
-    tell: Tell,
-    leave: Callable[["Added"], None] = lambda added: None,
-) -> Added:
+def add(project: Project, contract: Contract, said: str, *, name: str, url: str, local: Path | None, tell: Tell) -> Added:
     """Pin the file or address `said` behind the files of `data.lock`.
 
     `name`: to call it, by default its own; `url`: where others find these bytes, by default `said` itself if it is an
-    https address; `local`: PUSHLINE_DATA; `leave`: writes what was found, before the lock moves.
-
-    Raises GateClosed for a duplicate, CriticalFindings for a file that breaks the
+    https address; `local`: PUSHLINE_DATA. Raises GateClosed for a duplicate, CriticalFindings for a file that breaks the
     contract, DataUnavailable where it or the pinned data can't be had; the lock is then as it was.
     """
     lock = load_lock(project.data_lock)
     if url:
         permit(url, TRUSTED)
-    with scratch(project.state / "data-add") as folder:
-        file = at_hand(said, folder)
+    project.state.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="data-add-", dir=project.state) as folder:
+        file = at_hand(said, Path(folder))
         seen = table_of(file, contract.delimiter)
         address = url or (said if said.startswith("https://") else "")
         pinned = PinnedFile(
@@ -96,17 +86,18 @@ def add(
             sources=(Source(url=address, sha256=seen.sha256),),
         )
         refuse_twice(lock, pinned)
-        checked = check_data(Aside(project, folder), contract, file=file, fetched=None, tell=tell)
+        checked = check_data(Aside(project, Path(folder)), contract, file=file, fetched=None, tell=tell)
         refuse_broken(checked, file)
         places = Places(project.state / "cache", local, contract.delimiter, tell, own=project.root / TABLES)
-        reading = read_file(file, contract, folder, folder / "new.parquet")
-        compared = (overlap_with(places.get(each), reading, contract, folder) for each in lock.files)
+        reading = read_file(file, contract, Path(folder), Path(folder) / "new.parquet")
+        compared = (overlap_with(places.get(each), reading, contract, Path(folder)) for each in lock.files)
         overlaps = tuple(overlap for overlap in compared if overlap)
         refuse_nothing_new(overlaps, pinned)
         drift = drift_of(Path(checked.table), contract, load_profile(project.profile), pinned.name)
         keep(file, place_of(project.state / "cache", pinned.name, seen.sha256))
-    after = DataLock(files=(*lock.files, pinned))
-    added = Added(
+    append_to_lock(project.data_lock, pinned)
+    after = load_lock(project.data_lock)
+    return Added(
         file=pinned,
         before=lock.version,
         after=after.version,
@@ -116,9 +107,6 @@ def add(
         overlaps=overlaps,
         drift=drift,
     )
-    leave(added)
-    append_to_lock(project.data_lock, pinned)
-    return added
 
 
 def at_hand(said: str, folder: Path) -> Path:
@@ -224,4 +212,11 @@ def refuse_nothing_new(overlaps: tuple[Overlap, ...], pinned: PinnedFile) -> Non
 
 def keep(file: Path, place: Path) -> None:
     """Copy the file into the cache, so that the next fetch finds it."""
-    copy_atomically(file, place)
+    part = place.with_name(f".{place.name}.part")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, part)
+        part.replace(place)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise cannot_write(place, error) from error

@@ -1,5 +1,6 @@
 """`pushline data refresh`: has a source new data? Then `data.lock` is moved to it, for a pull request to show."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from pushline.data.lock import PinnedFile, Source, load_lock, write_lock
 from pushline.data.profile import load_profile
 from pushline.data.version import sha256_of, table_of
 from pushline.errors import DataUnavailable
-from pushline.files import scratch
 from pushline.project import Project
 from pushline.results import Finding, Part
 
@@ -49,8 +49,8 @@ class Refreshed(Part, frozen=True, kw_only=True):
         return bool(self.renewed)
 
 
-def refresh(project: Project, contract: Contract, *, tell: Tell, leave: Callable[["Refreshed"], None] = lambda seen: None) -> Refreshed:
-    """Ask the sources of every pinned file, and move `data.lock` to what has changed there; `leave` writes that down before.
+def refresh(project: Project, contract: Contract, *, tell: Tell) -> Refreshed:
+    """Ask the sources of every pinned file, and move `data.lock` to what has changed there.
 
     Raises DataUnavailable where no source of a file answers, CriticalFindings where the new data breaks the contract; the lock is
     then as it was.
@@ -58,16 +58,17 @@ def refresh(project: Project, contract: Contract, *, tell: Tell, leave: Callable
     lock = load_lock(project.data_lock)
     renewed: list[Renewed] = []
     files: list[PinnedFile] = []
+    project.state.mkdir(parents=True, exist_ok=True)
     for pinned in lock.files:
-        with scratch(project.state / "data-refresh") as folder:
-            file, url = newest(pinned, folder, tell)
+        with tempfile.TemporaryDirectory(prefix="data-refresh-", dir=project.state) as folder:
+            file, url = newest(pinned, Path(folder), tell)
             seen = None if file is None or sha256_of(file) in pinned.hashes else table_of(file, contract.delimiter)
             if file is None or seen is None or seen.version == pinned.version:
                 tell(f"{pinned.name}: unchanged")
                 files.append(pinned)
                 continue
             tell(f"{pinned.name}: {url} holds version {seen.version} with {seen.rows:,} rows now")
-            checked = check_data(Aside(project, folder), contract, file=file, fetched=None, tell=tell)
+            checked = check_data(Aside(project, Path(folder)), contract, file=file, fetched=None, tell=tell)
             refuse_broken(checked, file)
             moved = msgspec.structs.replace(
                 pinned, version=seen.version, rows=seen.rows, columns=seen.columns, sources=(Source(url=url, sha256=seen.sha256),)
@@ -87,12 +88,10 @@ def refresh(project: Project, contract: Contract, *, tell: Tell, leave: Callable
             )
             keep(file, place_of(project.state / "cache", pinned.name, seen.sha256))
     after = msgspec.structs.replace(lock, files=tuple(files))
-    unchanged = tuple(pinned.name for pinned, new in zip(lock.files, files, strict=True) if pinned is new)
-    refreshed = Refreshed(before=lock.version, after=after.version, renewed=tuple(renewed), unchanged=unchanged)
-    leave(refreshed)
     if renewed:
         write_lock(project.data_lock, after)
-    return refreshed
+    unchanged = tuple(pinned.name for pinned, new in zip(lock.files, files, strict=True) if pinned is new)
+    return Refreshed(before=lock.version, after=after.version, renewed=tuple(renewed), unchanged=unchanged)
 
 
 def newest(pinned: PinnedFile, folder: Path, tell: Tell) -> tuple[Path | None, str]:

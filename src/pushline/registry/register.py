@@ -29,15 +29,20 @@ SPLIT, HELD_OUT, HELD_FROM = "split", "held_out", "held_from"
 LOOKED_AT = 3  # champions of before
 
 
-def register(trained: Trained, store: ModelStore, rules: Promotion, *, tell: Tell, parts: DataParts | None = None) -> Registered:
+def register(
+    trained: Trained, store: ModelStore, rules: Promotion, *, tell: Tell, parts: DataParts | None = None, outdated: str = ""
+) -> Registered:
     """Make the run's model a version (it becomes the challenger) and decide against the champion on the same hold-out.
 
     `parts` says which files the data came from: rows that the champion's data had and rows that are new are then looked at
-    apart too. Raises DataError or ModelUnreadable where there is nothing to decide on.
+    apart too. `outdated` is a reason that no figure outweighs: a newer commit is released.
+    Raises DataError or ModelUnreadable where there is nothing to decide on.
     """
     champion = store.champion()
     tell("compare with " + (f"the champion, version {champion.version}" if champion else "the floor: there is no champion yet"))
     decision = decide(trained, store, champion, rules, parts)
+    if outdated:
+        decision = msgspec.structs.replace(decision, accept=False, reason=outdated)
     files = {FILES: parts.tag} if parts else {}
     run_id = trained.run_id if store.knows(trained.run_id) else log_again(trained, store)
     version = store.register(run_id, {**tags_of(trained, decision), **files})

@@ -23,7 +23,17 @@ def deploy(
 
     Raises NotAccepted where the registry's decision is a no, or a model of generated rows would go to a cloud.
     """
-    number, name = accepted(registered, version, store)
+    if registered is not None:
+        number, name = registered.version, registered.model_name
+        if not registered.decision.accept:
+            raise refused(number, registered.decision.reason)
+    elif version is not None:
+        model_version = store.version(version)
+        number, name = model_version.version, model_version.name
+        if model_version.tags.get("accepted") != "true":
+            raise refused(number, model_version.tags.get("reason") or "The registry holds no decision that accepts it.")
+    else:
+        raise NotAccepted("deploy stopped: no model version is named.", do="Run `pushline register` first, or name one with --version.")
     folder = store.download(number)
     if target.name != "local" and read_scoring(folder).generated_sample:
         raise NotAccepted(
@@ -35,20 +45,6 @@ def deploy(
     tell(f"Starting {release.id} as the candidate on {target.name}.")
     candidate = target.deploy_candidate(release, tell)
     return Deployed(target=target.name, url=candidate.url, release=candidate.release)
-
-
-def accepted(registered: Registered | None, version: str | None, store: ModelStore) -> tuple[str, str]:
-    """Number and model name of what is to be deployed. Raises NotAccepted where no decision accepts it."""
-    if registered is not None:
-        if not registered.decision.accept:
-            raise refused(registered.version, registered.decision.reason)
-        return registered.version, registered.model_name
-    if version is not None:
-        model_version = store.version(version)
-        if model_version.tags.get("accepted") != "true":
-            raise refused(model_version.version, model_version.tags.get("reason") or "The registry holds no decision that accepts it.")
-        return model_version.version, model_version.name
-    raise NotAccepted("deploy stopped: no model version is named.", do="Run `pushline register` first, or name one with --version.")
 
 
 def smoke(deployed: Deployed, target: Target, *, tell: Tell) -> Smoked:
@@ -105,19 +101,28 @@ def roll_back(store: ModelStore, target: Target, *, tell: Tell) -> Endpoint:
 
 
 class RollBackPlan(Struct, frozen=True, kw_only=True):
-    """What a rollback would do: ids of releases."""
+    """What a rollback would do: ids of releases, and their model versions."""
 
     target: str
     live: str | None
+    live_version: str  # where nothing answers, of the champion: it was released last
     previous: str
+    previous_version: str
 
 
-def plan_of_roll_back(target: Target) -> RollBackPlan:
+def plan_of_roll_back(target: Target, store: ModelStore) -> RollBackPlan:
     """Which release a rollback would bring back. Raises TargetError where there is none."""
     found = target.status()
     if found.previous is None:
         raise TargetError("There is no previous release to roll back to.", why=f"{found.target} remembers none.", do=AGAIN)
-    return RollBackPlan(target=found.target, live=found.live.release.id if found.live else None, previous=found.previous.id)
+    champion = None if found.live else store.champion()
+    return RollBackPlan(
+        target=found.target,
+        live=found.live.release.id if found.live else None,
+        live_version=found.live.release.model_version if found.live else champion.version if champion else "",
+        previous=found.previous.id,
+        previous_version=found.previous.model_version,
+    )
 
 
 def discard(target: Target, *, tell: Tell) -> bool:

@@ -28,8 +28,9 @@ def main() -> int:
     depth = ["--depth", os.environ["DEPTH"]] if os.environ["DEPTH"] != "0" else []
     git("init", "-q", "-b", "main", ".")
     git("remote", "add", "origin", f"file://{os.environ['TEST_ORIGIN']}")
-    git("fetch", "-q", *depth, "origin", os.environ["REF"] or os.environ["TEST_SHA"])
-    git("checkout", "-q", "--detach", "FETCH_HEAD")
+    wanted = os.environ["REF"] or os.environ["TEST_SHA"]
+    git("fetch", "-q", *depth, "origin", wanted, *([] if depth else ["+refs/heads/*:refs/remotes/origin/*"]))
+    git("checkout", "-q", "--detach", wanted if wanted == os.environ["TEST_SHA"] else "FETCH_HEAD")
     install()
     give_identity()
     return 0
