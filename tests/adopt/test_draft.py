@@ -20,13 +20,13 @@ def given_of(folder: Path, text: str | bytes, name: str = "t.csv") -> Given:
     return look_at(file, folder)
 
 
-def drafted(folder: Path, values: list[object], *, commas: bool = False) -> Drafted:
+def drafted(folder: Path, values: list[object], decimal: str | None = None) -> Drafted:
     """The draft of a column that holds these values, again and again."""
     cells = [values[row % len(values)] for row in range(ROWS)]
     file = folder / "t.csv"
     pd.DataFrame({"it": cells, "other": range(ROWS)}).to_csv(file, index=False)
     given = look_at(file, folder)
-    return draft(facts_of(given, folder)[0], given, decimal_commas=commas)
+    return draft(facts_of(given, folder, decimal)[0], given)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_word_for_unknown_among_texts_stays_a_value(tmp_path: Path) -> None:
 
 
 def test_decimal_commas_become_points(tmp_path: Path) -> None:
-    made = drafted(tmp_path, ["1,5", "22,75"], commas=True)
+    made = drafted(tmp_path, ["1,5", "22,75"])
     assert (made.column.type, made.column.maximum, made.rewritten) == ("number", 25, "decimal commas of `it` as points")
 
 
@@ -96,6 +96,53 @@ def test_a_comma_that_may_part_thousands_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataCorrupt, match=r"t\.csv can't be adopted") as caught:
         drafted(tmp_path, ["1,500", "2,750"])
     assert "thousands or decimals" in caught.value.why
+    assert "--decimal" in caught.value.do
+
+
+@pytest.mark.parametrize(
+    ("values", "decimal", "kind", "span", "words"),
+    [
+        (["1.234,5", "2.000", "12"], None, "number", (12, 2000), "thousands of `it` such as 2.000"),
+        (["1.234.567", "2.000", "12"], None, "integer", (12, 1234567), "thousands of `it`"),
+        (["1,234.5", "2,000"], None, "number", (1234.5, 2000), "thousands of `it` such as 2,000"),
+        (["1,500", "2,750"], ",", "number", (1.5, 2.75), "decimal commas of `it` as points"),
+        (["1,500", "2,750"], ".", "integer", (1500, 2750), "thousands of `it` such as 1,500"),
+        (["1.500", "2.750"], ",", "integer", (1500, 2750), "thousands of `it` such as 1.500"),
+        (["5 %", "7.5 %"], None, "number", (5, 7.5), "% of `it` left out"),
+        (["€ 1.234,50", "€ 2,00"], None, "number", (2, 1234.5), "€ of `it` left out"),
+        (["12 EUR", "7 EUR", "-3 EUR"], None, "integer", (-3, 12), "EUR of `it` left out"),
+        (["1,5", "2.5"], None, "number", (1.5, 2.5), "decimal commas of `it` as points"),
+    ],
+)
+def test_numbers_as_people_write_them_are_read_in_the_one_way_their_column_allows(
+    values: list[object], decimal: str | None, kind: str, span: tuple[float, float], words: str, tmp_path: Path
+) -> None:
+    made = drafted(tmp_path, values, decimal)
+    low, high = made.column.minimum, made.column.maximum
+    assert made.column.type == kind
+    assert low is not None
+    assert high is not None
+    assert low <= span[0] <= span[1] <= high
+    assert high - low < 1.6 * (span[1] - span[0])
+    assert words in made.rewritten
+
+
+def test_numbers_that_can_be_read_in_two_ways_are_told(tmp_path: Path) -> None:
+    assert "1.500 of `it` was read as decimals (--decimal , reads it the other way)" in drafted(tmp_path, ["1.500", "2.750", "7"]).told
+    assert drafted(tmp_path, ["0.500", "2.750"]).told == ""
+
+
+def test_another_column_tells_how_numbers_that_can_be_read_in_two_ways_are_meant(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    pd.DataFrame({"it": ["1.500", "2.750"] * ROWS, "other": ["0,5", "2,75"] * ROWS}).to_csv(file, index=False)
+    given = look_at(file, tmp_path)
+    made = draft(facts_of(given, tmp_path)[0], given)
+    assert (made.column.type, made.column.maximum) == ("integer", 2750)
+    assert "read as thousands" in made.told
+
+
+def test_two_currencies_in_one_column_are_no_numbers(tmp_path: Path) -> None:
+    assert drafted(tmp_path, ["€ 5", "$ 7"]).column.type == "string"
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -125,6 +172,16 @@ def test_what_is_no_table_is_refused_with_the_reason(text: str | bytes, why: str
         given_of(tmp_path, text)
     assert why in str(caught.value)
     assert "Nothing was changed" in str(caught.value) or caught.value.do
+
+
+def test_a_folder_or_an_address_is_refused_with_what_to_name_instead(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").touch()
+    with pytest.raises(DataCorrupt) as caught:
+        look_at(tmp_path / "in", tmp_path)
+    assert f"Name one file, such as {tmp_path / 'in' / 'a.csv'}" in str(caught.value)
+    with pytest.raises(DataCorrupt, match="--url"):
+        look_at(Path("https://example.org/a.csv"), tmp_path)
 
 
 def test_a_column_without_a_name_gets_one(tmp_path: Path) -> None:
@@ -162,6 +219,9 @@ def test_the_label_tells_its_classes_and_the_positive_one(
         ([1], "y", None, "1 class."),
         ([n / 7 for n in range(ROWS)], "y", None, "a quantity"),
         ([1, 2], "y", "3", "It holds '1' and '2'."),
+        (["Ja", "Nein"], "y", "yes", "Did you mean --positive Ja?"),
+        (["Ja", "Nein"], "y", "ja", "Did you mean --positive Ja?"),
+        (["Ja", "Nein"], "y", "vielleicht", "such as --positive Ja"),
         ([1, 2, 3], "y", "3", "two classes"),
     ],
 )
@@ -171,4 +231,4 @@ def test_a_label_that_is_none_is_refused(values: list[object], label: str, posit
     given = look_at(file, tmp_path)
     with pytest.raises(SettingsError) as caught:
         label_of({seen.name: seen for seen in facts_of(given, tmp_path)}, label, positive, given)
-    assert why in caught.value.why
+    assert why in str(caught.value)

@@ -5,7 +5,7 @@ import re
 
 from msgspec import Struct
 
-from pushline.adopt.facts import Facts, number_sql
+from pushline.adopt.facts import Facts
 from pushline.adopt.given import Given, not_adopted
 from pushline.data.contract import Column
 from pushline.data.table import literal
@@ -27,9 +27,10 @@ class Drafted(Struct, frozen=True, kw_only=True):
     column: Column
     rewrite: str = ""  # SQL of the cell as it is to be written; empty: as it is
     rewritten: str = ""  # the same in words
+    told: str = ""  # how its numbers were read where that could be done otherwise
 
 
-def draft(facts: Facts, given: Given, *, decimal_commas: bool) -> Drafted:
+def draft(facts: Facts, given: Given) -> Drafted:
     """The draft of one column that is not the label. Raises DataCorrupt for numbers that can be read in two ways."""
     if not facts.said or facts.distinct <= 1:
         what = "one value in every row" if facts.distinct == 1 and facts.filled == facts.rows else "no more than one value"
@@ -38,20 +39,19 @@ def draft(facts: Facts, given: Given, *, decimal_commas: bool) -> Drafted:
         flags = Column(name=facts.name, type="boolean", missing_at_most=tolerated(facts, without_nothing=True), example=True)
         return Drafted(column=flags, **emptied(facts, "boolean"))
     if facts.numbers == facts.said and not facts.leading_zeros:
-        return number(facts, given, decimal_commas=decimal_commas)
+        return number(facts, given)
     if facts.dates >= 0.95 * facts.said:
         reason = "Dates: a model can't learn from them as they are; add what matters (month, days since) as a column of its own"
         return aside(facts, reason, role="ignored")
     return text(facts)
 
 
-def number(facts: Facts, given: Given, *, decimal_commas: bool) -> Drafted:
-    if facts.commas and not decimal_commas:
-        shown = next((value for value, _ in facts.values if "," in value), "1,234")
+def number(facts: Facts, given: Given) -> Drafted:
+    if facts.style is None:
         raise not_adopted(
             given.file,
-            f"Numbers of {facts.name} such as {shown} hold a comma that may part thousands or decimals.",
-            "Nothing was changed. Write them with a decimal point and without thousand separators.",
+            f"Numbers of {facts.name} such as {facts.writing.shown} hold a sign that may part thousands or decimals.",
+            "Nothing was changed. Say which sign parts decimals: --decimal , or --decimal . for the whole table.",
         )
     whole = facts.integers == facts.said and abs(facts.low or 0) < 2**53 and abs(facts.high or 0) < 2**53
     if whole and identifies(facts):
@@ -68,7 +68,7 @@ def number(facts: Facts, given: Given, *, decimal_commas: bool) -> Drafted:
         severity="warning",
         example=example,
     )
-    return Drafted(column=column, **emptied(facts, "number"))
+    return Drafted(column=column, told=two_ways(facts), **emptied(facts, "number"))
 
 
 def identifies(facts: Facts) -> bool:
@@ -134,7 +134,7 @@ def in_order(value: str) -> tuple[bool, float, str]:
 
 def aside(facts: Facts, reason: str, *, role: str) -> Drafted:
     """A column that is accepted and not used, with the reason."""
-    whole = role == "identifier" and facts.integers == facts.filled and not facts.leading_zeros
+    whole = role == "identifier" and facts.integers == facts.filled and not facts.leading_zeros and not facts.rewrite
     column = Column(
         name=facts.name,
         type="integer" if whole else "string",
@@ -145,12 +145,29 @@ def aside(facts: Facts, reason: str, *, role: str) -> Drafted:
     return Drafted(column=column)
 
 
+def two_ways(facts: Facts) -> str:
+    """How numbers were read that could be read otherwise, where nothing in their own column decided it; empty where none could."""
+    writing = facts.writing
+    if not facts.guessed or not writing.shown or not (writing.either_comma or writing.either_point):
+        return ""
+    decimals = writing.either_comma if facts.style == "comma" else writing.either_point
+    other = "." if facts.style == "comma" else ","
+    meant = "decimals" if decimals else "thousands"
+    return f"{writing.shown} of `{facts.name}` was read as {meant} (--decimal {other} reads it the other way)"
+
+
 def emptied(facts: Facts, kind: str) -> dict[str, str]:
-    """How words for "nothing" and decimal commas are rewritten, as fields of Drafted; none where there are none."""
+    """How words for "nothing", commas and signs are rewritten, as fields of Drafted; none where there are none."""
     cell, said = "{cell}", []
-    if kind == "number" and facts.commas:
-        cell = f"CASE WHEN {{cell}} IS NOT NULL THEN CAST({number_sql('{cell}')} AS VARCHAR) END"
-        said.append(f"decimal commas of `{facts.name}` as points")
+    if kind == "number" and facts.rewrite:
+        writing = facts.writing
+        cell = f"CASE WHEN {{cell}} IS NOT NULL THEN CAST({facts.rewrite} AS VARCHAR) END"
+        commas = facts.style != "point" and writing.sure_comma + writing.either_comma
+        thousands = writing.either_point if facts.style == "comma" else writing.either_comma if facts.style == "point" else 0
+        said += [f"decimal commas of `{facts.name}` as points"] if commas else []
+        said += [f"thousands of `{facts.name}` such as {writing.shown} without a sign between them"] if thousands else []
+        said += [f"{', '.join(writing.signs)} of `{facts.name}` left out"] if writing.signs else []
+        said = said or [f"numbers of `{facts.name}` with a point for decimals and nothing between thousands"]
     if facts.nothing:
         words = ", ".join(map(literal, sorted({word.strip().lower() for word in facts.nothing_words})))
         cell = f"CASE WHEN lower(trim({{cell}})) NOT IN ({words}) THEN {cell} END"

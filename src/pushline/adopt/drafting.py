@@ -15,19 +15,21 @@ from pushline.adopt.given import Given, not_adopted
 from pushline.adopt.label import Label, label_of
 from pushline.data.check import check_data
 from pushline.data.contract import Contract, parse_contract
+from pushline.data.download import TRUSTED, permit, receive_all
+from pushline.data.label_checks import deciding, matrix_of
 from pushline.data.lock import PinnedFile, Source
 from pushline.data.profile import Profile, profile_of
-from pushline.data.reading import database
+from pushline.data.reading import database, read_file
 from pushline.data.split import holdout_sql
 from pushline.data.table import literal, name_of
-from pushline.data.version import table_of
-from pushline.errors import SettingsError
+from pushline.data.version import sha256_of, table_of
+from pushline.errors import PushlineError, SettingsError
 from pushline.project import Project
+from pushline.results import Finding
 
 SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 HELD_OUT = 10  # rows of each class in the hold-out, where the table has enough
 LEAST = 10  # rows of each class in the whole table
-ROWS_LOOKED_AT = 100_000
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -35,6 +37,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 
     drafted: Contract  # from the table alone
     contract: Contract  # to propose
+    deciding: dict[str, str]  # columns that give the label away and nobody decided about, with the evidence
     suspects: dict[str, tuple[str, ...]]  # by column
     label: Label
     table: Path
@@ -42,32 +45,22 @@ class Draft(Struct, frozen=True, kw_only=True):
     profile: Profile
     holdout: float
     held_out: int  # rows
+    repeated: float  # share of rows that repeat an earlier one
     rewritten: tuple[str, ...]  # what differs between the given file and `table`
+    told: tuple[str, ...]  # how cells were read that could be read otherwise
     findings: tuple[str, ...]  # of check-data, by the drafted contract
-
-    @property
-    def why_held_out(self) -> str:
-        """Why more than the usual share is held out; empty where it is not."""
-        if self.holdout <= SHARES[0]:
-            return ""
-        return f"{self.holdout:.0%} instead of {SHARES[0]:.0%}, so that {HELD_OUT} rows of the rarest class are among them"
 
 
 class Apart(Project):
-    """The project with a build folder of its own, and without its rules where they speak of another table."""
+    """The project with a build folder of its own."""
 
-    def __init__(self, project: Project, folder: Path, *, with_rules: bool) -> None:
+    def __init__(self, project: Project, folder: Path) -> None:
         super().__init__(project.root)
         self._folder = folder
-        self._rules = project.rules if with_rules else folder / "no-rules.py"
 
     @property
     def build(self) -> Path:
         return self._folder / "build"
-
-    @property
-    def rules(self) -> Path:
-        return self._rules
 
 
 class Wish(Struct, frozen=True, kw_only=True):
@@ -78,49 +71,114 @@ class Wish(Struct, frozen=True, kw_only=True):
     positive: str | None = None
     name: str | None = None
     url: str = ""
+    decimal: str | None = None  # "," or ".": which sign parts decimals wherever both could be meant
+    keep_suspect: tuple[str, ...] = ()  # columns that may decide the label
+    known_after: tuple[str, ...] = ()  # columns that are known only once the outcome is
 
 
-def draft_of(project: Project, wish: Wish, given: Given, scratch: Path, merge: Callable[[Contract], Contract] | None) -> Draft:
-    """Draft everything from the file. `merge` brings in what people made of an earlier draft of this table.
+Merge = Callable[[Contract], Contract]
+
+
+def draft_of(project: Project, wish: Wish, given: Given, scratch: Path, base: Contract | None, merge: Merge | None) -> Draft:
+    """Draft everything from the file. `merge` brings in what people made of `base`, an earlier draft of this table.
 
     Raises DataError or SettingsError, saying why, for a table that can't be adopted.
     """
-    file, label, positive, name, url = wish.file, wish.label, wish.positive, wish.name, wish.url
-    facts = {seen.name: seen for seen in facts_of(given, scratch)}
-    labelled = label_of(facts, label, positive, given)
+    facts = {seen.name: seen for seen in facts_of(given, scratch, wish.decimal)}
+    labelled = label_of(facts, wish.label, wish.positive, given)
     refuse_rare(labelled, given)
-    commas = any(seen.not_thousands for seen in facts.values())
-    columns = [
-        labelled.drafted if seen.name == labelled.column.name else draft(seen, given, decimal_commas=commas) for seen in facts.values()
-    ]
+    columns = [labelled.drafted if seen.name == labelled.column.name else draft(seen, given) for seen in facts.values()]
+    columns = decided(columns, wish, base, given)
     refuse_nothing_to_learn(columns, given)
-    called = name or slug(file.stem)
     table, rewritten = written(given, columns, scratch)
-    drafted = contract_of(given, columns, labelled, called)
+    repeated = repeated_of(given)
+    drafted = contract_of(given, columns, labelled, wish.name or slug(wish.file.stem))
     contract = merge(drafted) if merge else drafted
-    apart = Apart(project, scratch, with_rules=merge is not None)
-    checked = check_data(apart, contract, file=table, fetched=None, tell=lambda line: None)
-    if checked.critical and (merge is None or not checked.table):
-        worst = next(finding for finding in checked.findings if finding.severity == "critical")
-        raise not_adopted(file, worst.message)
-    typed = Path(checked.table)
+    typed, findings = typed_of(project, contract, table, scratch) if merge else freshly_typed(contract, table, scratch)
     seen = table_of(table, contract.delimiter)
+    if wish.url:
+        probe(wish.url, seen.sha256, bool(rewritten), scratch)
     share, held_out = holdout_of(typed, contract, given, scratch)
     return Draft(
         drafted=drafted,
         contract=contract,
-        suspects=suspects_of(typed, contract),
+        deciding=deciding(typed, scratch, contract),
+        suspects=suspects_of(typed, scratch, contract),
         label=labelled,
         table=table,
         pinned=PinnedFile(
-            name=table.name, version=seen.version, rows=seen.rows, columns=seen.columns, sources=(Source(url=url, sha256=seen.sha256),)
+            name=table.name, version=seen.version, rows=seen.rows, columns=seen.columns, sources=(Source(url=wish.url, sha256=seen.sha256),)
         ),
         profile=profile_of(typed, contract, seen.version),
         holdout=share,
         held_out=held_out,
+        repeated=repeated,
         rewritten=rewritten,
-        findings=tuple(f"{finding.severity}: {finding.message}" for finding in checked.findings),
+        told=tuple(each.told for each in columns if each.told),
+        findings=findings,
     )
+
+
+def decided(columns: list[Drafted], wish: Wish, base: Contract | None, given: Given) -> list[Drafted]:
+    """The columns with what a person said of those that decide the label, now or when the table was adopted before."""
+    unknown = sorted({*wish.keep_suspect, *wish.known_after} - {each.column.name for each in columns})
+    if unknown:
+        raise SettingsError(
+            f"{given.file.name} has no column {unknown[0]!r}.",
+            why="--keep-suspect and --known-after name columns of the table.",
+            do=f"It has {', '.join(each.column.name for each in columns[:20])}. Nothing was changed.",
+        )
+    before = base.by_name if base else {}
+
+    def of(each: Drafted) -> Drafted:
+        name, earlier = each.column.name, before.get(each.column.name)
+        if each.column.role != "feature":
+            return each
+        after = name in wish.known_after or (earlier is not None and earlier.known == "after" and name not in wish.keep_suspect)
+        kept = name in wish.keep_suspect or (earlier is not None and earlier.decides_label and not after)
+        fields: dict[str, Any] = {"known": "after", "reason": "It is known only once the outcome is"} if after else {"decides_label": kept}
+        return msgspec.structs.replace(each, column=msgspec.structs.replace(each.column, **fields))
+
+    return [of(each) for each in columns]
+
+
+def freshly_typed(contract: Contract, table: Path, scratch: Path) -> tuple[Path, tuple[str, ...]]:
+    """The typed table by a contract that was drafted from its very rows, so that only reading it can find something."""
+    reading = read_file(table, contract, scratch, scratch / "typed.parquet")
+    critical = [finding for finding in reading.findings if finding.severity == "critical"]
+    if critical or reading.parts is None:
+        raise not_adopted(table, critical[0].message if critical else "Its rows can't be read.")
+    return reading.parts, tuple(said(finding) for finding in reading.findings)
+
+
+def typed_of(project: Project, contract: Contract, table: Path, scratch: Path) -> tuple[Path, tuple[str, ...]]:
+    """The typed table by a contract that people have a part in, and what check-data says of it."""
+    checked = check_data(Apart(project, scratch), contract, file=table, fetched=None, tell=lambda line: None)
+    if not checked.table:
+        raise not_adopted(table, checked.findings[0].message)
+    return Path(checked.table), tuple(said(finding) for finding in checked.findings if finding.id != "decides-label")
+
+
+def said(finding: Finding) -> str:
+    return f"{finding.severity}: {finding.message}"
+
+
+def probe(url: str, sha256: str, rewritten: bool, scratch: Path) -> None:
+    """Raises SettingsError where the address does not give the bytes that are to be pinned."""
+    try:
+        permit(url, TRUSTED)
+        receive_all(url, scratch / "probed", lambda line: None, TRUSTED)
+        found = sha256_of(scratch / "probed")
+    except PushlineError as error:
+        why, do = f"{error.what} {error.why}", "Give an https address that anyone may read without signing in, or leave --url out."
+    else:
+        if found == sha256:
+            return
+        why = f"It gives other bytes: sha256 {found[:12]}..., where those to pin have {sha256[:12]}..."
+        do = "Put this very file there, or leave --url out."
+        if rewritten:
+            do = "The file had to be written anew: adopt it without --url, upload the file that data.lock pins, and add its `url` there."
+    raise SettingsError(f"{url} can't be the table's address.", why=why, do=f"{do} Nothing was changed.")
 
 
 def slug(text: str) -> str:
@@ -179,6 +237,14 @@ def written(given: Given, columns: list[Drafted], scratch: Path) -> tuple[Path, 
     return table, rewritten
 
 
+def repeated_of(given: Given) -> float:
+    """The share of rows that repeat an earlier one in every column."""
+    cells = f"read_parquet({literal(str(given.cells))})"
+    with database(given.cells.parent) as connection:
+        different = query(connection, f"SELECT count(*) FROM (SELECT DISTINCT * FROM {cells})")[0][0]
+    return float((given.rows - different) / given.rows)
+
+
 def of(typed: Path) -> str:
     return f"read_parquet({literal(str(typed))})"
 
@@ -195,11 +261,8 @@ def holdout_of(typed: Path, contract: Contract, given: Given, scratch: Path) -> 
     with database(scratch) as connection:
         for share in SHARES:
             held = f"count(*) FILTER ({holdout_sql(contract, share)})"
-            labelled = f"{of(typed)} WHERE {name} IS NOT NULL"
-            counts = [
-                (int(out), int(rows) - int(out))
-                for out, rows in query(connection, f"SELECT {held}, count(*) FROM {labelled} GROUP BY {name}")
-            ]
+            found = query(connection, f"SELECT {held}, count(*) FROM {of(typed)} WHERE {name} IS NOT NULL GROUP BY {name}")
+            counts = [(int(out), int(rows) - int(out)) for out, rows in found]
             fewest = min(min(out, HELD_OUT) if left >= 5 else 0 for out, left in counts)
             if fewest > best[0]:
                 best = (fewest, share, sum(out for out, _ in counts))
@@ -214,19 +277,14 @@ def holdout_of(typed: Path, contract: Contract, given: Given, scratch: Path) -> 
     return best[1], best[2]
 
 
-def suspects_of(typed: Path, contract: Contract) -> dict[str, tuple[str, ...]]:
+def suspects_of(typed: Path, scratch: Path, contract: Contract) -> dict[str, tuple[str, ...]]:
     """Columns that may give the label away, each with the evidence."""
-    import pandas as pd
-
-    from pushline.data.encoding import encode_frame, encoding_of
-    from pushline.data.labels import NO_CLASS, class_codes
+    from pushline.data.encoding import encoding_of
     from pushline.training import leakage
 
-    frame = pd.read_parquet(typed).head(ROWS_LOOKED_AT)
-    codes = class_codes(contract, frame[contract.label.name])
-    frame, codes = frame[codes != NO_CLASS], codes[codes != NO_CLASS]
-    encoding = encoding_of(contract.features(use_known_after=True))
+    columns = contract.features(use_known_after=True)
+    matrix, codes = matrix_of(typed, scratch, contract, columns)
     found: dict[str, list[str]] = {}
-    for suspect in leakage.suspects_of(encode_frame(encoding, frame), codes, encoding, contract):
+    for suspect in leakage.suspects_of(matrix, codes, encoding_of(columns), contract):
         found.setdefault(suspect.column, []).append(suspect.reason)
     return {name: tuple(reasons) for name, reasons in found.items()}

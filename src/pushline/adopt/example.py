@@ -7,7 +7,9 @@ such tests used (functions, modules, imports) goes with them.
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 MARK = "# belongs to the example"
@@ -38,19 +40,26 @@ def tests_without_example(root: Path) -> dict[str, str | None]:
     before = dict(files)
     files = {file: cut for file, text in files.items() if (cut := without_marked(text)) is not None}
     touched = {file for file, text in files.items() if before[file] != text}
+    words = Counter(word for text in files.values() for word in words_of(text))  # in how many modules each stands
+    stems = Counter(word for text in before.values() for word in words_of(text))
+    users = {file for file, text in before.items() if stems[file.stem] > words_of(text)[file.stem]}
     gone = True
     while gone:
         gone = False
         for file in sorted(touched & set(files)):
-            cut = without_unused(files[file], [text for other, text in files.items() if other != file])
+            cut = without_unused(files[file], words, words_of(files[file]))
             if cut != files[file]:
+                words.subtract(words_of(files[file]))
                 files[file], gone = cut, True
+                words.update(words_of(cut))
             if not tests_anything(file, files[file]):
-                del files[file]
+                words.subtract(words_of(files.pop(file)))
                 gone = True
-        for file in support_without_users(files, before):
-            del files[file]
+        for file in support_without_users(files, users):
+            words.subtract(words_of(files.pop(file)))
             gone = True
+    for file in packages_of_nothing(files):
+        del files[file]
     return {str(file.relative_to(root)): files.get(file) for file, text in before.items() if files.get(file) != text}
 
 
@@ -121,8 +130,23 @@ def defined(node: ast.stmt) -> set[str]:
     return set()
 
 
-def without_unused(text: str, others: list[str]) -> str:
-    """A module without the functions, constants and imports that neither it nor another module uses."""
+@cache
+def words_of(text: str) -> "Counter[str]":
+    """Each word of a module, once."""
+    return Counter(set(WORD.findall(text)))
+
+
+def packages_of_nothing(files: dict[Path, str]) -> list[Path]:
+    """The __init__.py of folders in which nothing else is left."""
+    inits = [file for file in files if file.name == "__init__.py"]
+    return [init for init in inits if not any(other != init and init.parent in other.parents for other in files)]
+
+
+def without_unused(text: str, words: "Counter[str]", own: "Counter[str]") -> str:
+    """A module without the functions, constants and imports that neither it nor another module uses.
+
+    `words`: in how many modules each word stands, `own`: the words of this one.
+    """
     tree = ast.parse(text)
     lines = text.split("\n")
 
@@ -137,7 +161,7 @@ def without_unused(text: str, others: list[str]) -> str:
         names = defined(node)
         if not names or any(name.startswith(("test_", "pytest")) for name in names):
             continue
-        elsewhere = any(re.search(rf"\b{name}\b", other) for name in names for other in others)
+        elsewhere = any(words[name] > own[name] for name in names)
         if not elsewhere and not any(used_beside(node, name) for name in names) and not is_automatic(node):
             unused.append(node)
     if unused:
@@ -168,14 +192,8 @@ def tests_anything(file: Path, text: str) -> bool:
     return not file.name.startswith("test_") or "def test_" in text
 
 
-def support_without_users(files: dict[Path, str], before: dict[Path, str]) -> list[Path]:
-    """Modules beside the tests that some module used before and none uses now."""
-    idle = []
-    for file in files:
-        if file.name.startswith("test_") or file.name in ("conftest.py", "__init__.py"):
-            continue
-        name = re.compile(rf"\b{re.escape(file.stem)}\b")
-        users = [{other for other, text in state.items() if other != file and name.search(text)} for state in (before, files)]
-        if users[0] and not users[1]:
-            idle.append(file)
-    return idle
+def support_without_users(files: dict[Path, str], users: set[Path]) -> list[Path]:
+    """Modules beside the tests that some module named before (`users` lists those) and none names now."""
+    words = Counter(word for text in files.values() for word in words_of(text))
+    kept = (file for file in files if file in users and not file.name.startswith(("test_", "conftest.", "__init__.")))
+    return [file for file in kept if words[file.stem] == words_of(files[file])[file.stem]]

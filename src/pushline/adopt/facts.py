@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from pushline.adopt.given import Given
+from pushline.adopt.numbers import Style, Writing, number_sql, style_of, style_of_table, writing_sql
 from pushline.data.cells import WHOLE
 from pushline.data.reading import database
 from pushline.data.table import literal
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 MOST_VALUES = 200  # distinct values that are looked at one by one
 # What programs write for "nothing". In a column of numbers such a cell is empty; in a column of text it is a value.
 NOTHING = ("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "?", "-", "--", ".", "missing", "unknown", "undefined", "#null!")
-COMMA = r"\s*[+-]?([0-9]+|[0-9]{1,3}([.][0-9]{3})+),[0-9]+\s*"
 DATES = (
     "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d %b %Y", "%b %d, %Y", "%d-%b-%Y", "%Y-%m",
     "%d.%m.%Y %H:%M",    "%d.%m.%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%Y/%m/%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ",
@@ -34,14 +34,16 @@ class Facts(Struct, frozen=True, kw_only=True):
     nothing: int  # cells that say "nothing" in words
     integers: int
     numbers: int
-    commas: int  # numbers with a decimal comma
-    not_thousands: int  # of these, those that can't be a comma for thousands
+    writing: Writing
+    style: Style | None  # None: nothing tells how its numbers are to be read
+    guessed: bool  # nothing in the column itself says so, and nobody did
+    rewrite: str  # SQL of a number as it is to be written; empty: as it is
     booleans: int
     dates: int
     leading_zeros: int
     longest: int
     words: float  # mean
-    low: float | None  # of the numbers, a decimal comma read as such
+    low: float | None  # of the numbers
     high: float | None
     middle: float | None
     distinct_numbers: int
@@ -59,34 +61,55 @@ class Facts(Struct, frozen=True, kw_only=True):
         return 1 - self.filled / self.rows
 
 
-def facts_of(given: Given, scratch: Path) -> tuple[Facts, ...]:
-    """The facts of every column, in the table's order."""
+def facts_of(given: Given, scratch: Path, decimal: str | None = None) -> tuple[Facts, ...]:
+    """The facts of every column, in the table's order. `decimal`: the sign that parts decimals, where a person said it."""
     with database(scratch) as connection:
         connection.execute(f"CREATE VIEW cells AS FROM read_parquet({literal(str(given.cells))})")
-        return tuple(of_column(connection, number, name, given.rows) for number, name in enumerate(given.names))
+        writings = [writing_of(connection, number) for number in range(len(given.names))]
+        table = style_of_table(writings)
+        return tuple(
+            of_column(connection, number, name, given.rows, writing, style_of(writing, table, decimal), said=decimal is not None)
+            for number, (name, writing) in enumerate(zip(given.names, writings, strict=True))
+        )
 
 
-def number_sql(cell: str) -> str:
-    """A cell as a number, a decimal comma read as such; NULL where it is none."""
-    plain = f"replace(replace({cell}, '.', ''), ',', '.')"
-    return f"TRY_CAST(CASE WHEN regexp_full_match({cell}, '{COMMA}') THEN {plain} ELSE {cell} END AS DOUBLE)"
-
-
-def of_column(connection: "duckdb.DuckDBPyConnection", number: int, name: str, rows: int) -> Facts:
-    cell = f"c{number}"
-    nothing = f"lower(trim({cell})) IN ({', '.join(map(literal, NOTHING))})"
-    formats = ", ".join(map(literal, DATES))
+def writing_of(connection: "duckdb.DuckDBPyConnection", number: int) -> Writing:
+    """Count the distinct cells of a column into the table seen_N, and tell how its numbers are written."""
+    nothing = f"lower(trim(v)) IN ({', '.join(map(literal, NOTHING))})"
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE seen AS SELECT {cell} AS v, count(*) AS n, {nothing} AS nothing, "
-        f"CASE WHEN {nothing} OR contains({cell}, '_') THEN NULL ELSE {number_sql(cell)} END AS x "
-        f"FROM cells WHERE {cell} IS NOT NULL GROUP BY ALL"
+        f"CREATE TEMP TABLE seen_{number} AS SELECT *, {nothing} AS nothing "
+        f"FROM (SELECT c{number} AS v, count(*) AS n FROM cells WHERE c{number} IS NOT NULL GROUP BY ALL)"
     )
+    comma, point, either_comma, either_point, signs, shown = connection.execute(
+        f"SELECT {writing_sql('v')} FROM seen_{number} WHERE NOT nothing AND length(v) < 40"
+    ).fetchone() or (0, 0, 0, 0, [], "")
+    return Writing(
+        sure_comma=int(comma),
+        sure_point=int(point),
+        either_comma=int(either_comma),
+        either_point=int(either_point),
+        signs=tuple(sorted(sign for sign in signs or () if sign)),
+        shown=str(shown or ""),
+    )
+
+
+def of_column(
+    connection: "duckdb.DuckDBPyConnection", number: int, name: str, rows: int, writing: Writing, style: Style | None, *, said: bool
+) -> Facts:
+    formats = ", ".join(map(literal, DATES))
+    sign = writing.signs[0] if len(writing.signs) == 1 else ""
+    x = number_sql("v", style or "each", sign)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE seen AS SELECT v, n, nothing, "
+        f"CASE WHEN nothing OR contains(v, '_') THEN NULL ELSE {x} END AS x FROM seen_{number}"
+    )
+    changed = connection.execute("SELECT count(*) FROM seen WHERE TRY_CAST(v AS DOUBLE) IS DISTINCT FROM x AND x IS NOT NULL").fetchone()
+    rewrite = "" if changed == (0,) else number_sql("{cell}", style or "each", sign)
+    whole = f"regexp_full_match(v, '{WHOLE}') AND TRY_CAST(v AS BIGINT) IS NOT NULL" if not rewrite else "x = floor(x) AND abs(x) < 1e15"
     counted = connection.execute(
         f"""
         SELECT coalesce(sum(n), 0), count(*), coalesce(sum(n) FILTER (nothing), 0),
-          coalesce(sum(n) FILTER (NOT nothing AND regexp_full_match(v, '{WHOLE}') AND TRY_CAST(v AS BIGINT) IS NOT NULL), 0),
-          coalesce(sum(n) FILTER (isfinite(x)), 0), coalesce(sum(n) FILTER (NOT nothing AND regexp_full_match(v, '{COMMA}')), 0),
-          coalesce(sum(n) FILTER (regexp_full_match(v, '{COMMA}') AND NOT regexp_full_match(v, '\\s*[+-]?[0-9]{{1,3}},[0-9]{{3}}\\s*')), 0),
+          coalesce(sum(n) FILTER (NOT nothing AND {whole}), 0), coalesce(sum(n) FILTER (isfinite(x)), 0),
           coalesce(sum(n) FILTER (lower(trim(v)) IN ('true', 'false')), 0),
           coalesce(sum(n) FILTER (x IS NULL AND coalesce(TRY_CAST(v AS TIMESTAMP), try_strptime(trim(v), [{formats}])) IS NOT NULL), 0),
           coalesce(sum(n) FILTER (regexp_full_match(v, '0[0-9]+')), 0), coalesce(max(length(v)), 0),
@@ -97,28 +120,11 @@ def of_column(connection: "duckdb.DuckDBPyConnection", number: int, name: str, r
         """
     ).fetchone()
     assert counted is not None
-    (
-        filled,
-        distinct,
-        nothings,
-        integers,
-        numbers,
-        commas,
-        not_thousands,
-        booleans,
-        dates,
-        zeros,
-        longest,
-        words,
-        low,
-        high,
-        middle,
-        different,
-    ) = counted
+    filled, distinct, nothings, integers, numbers, booleans, dates, zeros, longest, words, low, high, middle, different = counted
     common = (
         connection.execute("SELECT v, n FROM seen ORDER BY n DESC, v LIMIT ?", [MOST_VALUES]).fetchall() if distinct <= MOST_VALUES else []
     )
-    said = connection.execute("SELECT v FROM seen WHERE nothing ORDER BY n DESC, v LIMIT 5").fetchall() if nothings else []
+    words_for_nothing = connection.execute("SELECT v FROM seen WHERE nothing ORDER BY n DESC, v LIMIT 5").fetchall() if nothings else []
     odd = connection.execute(
         "SELECT v FROM seen WHERE NOT nothing AND (x IS NULL OR NOT isfinite(x)) ORDER BY n DESC, v LIMIT 3"
     ).fetchall()
@@ -130,8 +136,10 @@ def of_column(connection: "duckdb.DuckDBPyConnection", number: int, name: str, r
         nothing=int(nothings),
         integers=int(integers),
         numbers=int(numbers),
-        commas=int(commas),
-        not_thousands=int(not_thousands),
+        writing=writing,
+        style=style,
+        guessed=not said and not (writing.sure_comma or writing.sure_point),
+        rewrite=rewrite,
         booleans=int(booleans),
         dates=int(dates),
         leading_zeros=int(zeros),
@@ -142,6 +150,6 @@ def of_column(connection: "duckdb.DuckDBPyConnection", number: int, name: str, r
         middle=middle,
         distinct_numbers=int(different),
         values=tuple((str(value), int(count)) for value, count in common),
-        nothing_words=tuple(str(value) for (value,) in said),
+        nothing_words=tuple(str(value) for (value,) in words_for_nothing),
         odd=tuple(str(value) for (value,) in odd),
     )

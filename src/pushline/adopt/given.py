@@ -39,6 +39,13 @@ def look_at(file: Path, scratch: Path) -> Given:
 
     Raises DataUnavailable where it can't be opened, DataCorrupt where it is no table, SettingsError for names that can't be columns.
     """
+    if "://" in str(file) or str(file).startswith(("http:/", "https:/")):
+        raise not_adopted(file, "It is an address, and adopt reads a file.", "Download it, and name its address with --url.")
+    if file.is_dir():
+        inside = [each.name for each in sorted(file.iterdir()) if each.suffix in (".csv", ".tsv", ".txt", PARQUET)]
+        held = f"It holds {', '.join(inside[:5])}" if inside else "It holds no CSV and no Parquet file"
+        do = f"Name one file, such as {file / inside[0]}." if inside else "Name a CSV or Parquet file."
+        raise not_adopted(file, f"It is a folder, and adopt reads one file. {held}{' and others' * (len(inside) > 5)}.", do)
     head = scans.first_bytes(file)
     fault = scans.kind_of(head, file.name)
     if fault is not None:

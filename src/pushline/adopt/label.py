@@ -1,5 +1,7 @@
 """The label of the table: its classes, and which of two is the one that is predicted."""
 
+from shlex import quote as quoted
+
 from msgspec import Struct
 
 from pushline.adopt.draft import Drafted, in_order, padded_share
@@ -65,10 +67,8 @@ def label_of(facts: dict[str, Facts], name: str, positive: str | None, given: Gi
     return Label(drafted=Drafted(column=column, rewrite=rewrite, rewritten=words), counts=counts, positive=chosen, guessed=guessed)
 
 
-def refused(given: Given, why: str, more: str) -> SettingsError:
-    return SettingsError(
-        f"{given.file.name} can't be adopted.", why=f"{why} {more}", do="Nothing was changed. Name the column of the classes with --label."
-    )
+def refused(given: Given, why: str, more: str, do: str = "Name the column of the classes with --label.") -> SettingsError:
+    return SettingsError(f"{given.file.name} can't be adopted.", why=f"{why} {more}", do=f"Nothing was changed. {do}")
 
 
 def type_of(seen: Facts, values: dict[str, int]) -> str:
@@ -90,9 +90,13 @@ def positive_of(counts: dict[str, int], said: str | None, kind: str, name: str, 
     if said is not None:
         wanted = as_class(said, kind) if said in counts or kind == "boolean" else said
         if len(counts) > 2:
-            raise refused(given, f"--positive goes with two classes, and {name} has {len(counts)}.", "Leave it out.")
+            raise refused(given, f"--positive goes with two classes, and {name} has {len(counts)}.", "", "Leave --positive out.")
         if wanted not in counts:
-            raise refused(given, f"{said!r} is no value of {name}.", f"It holds {' and '.join(map(repr, counts))}.")
+            near = [value for value in counts if value.casefold() == said.strip().casefold()]
+            yes = near or [value for value in counts if said.strip().casefold() in YES and value.strip().casefold() in YES]
+            rarer = min(counts, key=lambda value: counts[value])
+            do = f"Did you mean --positive {quoted(yes[0])}?" if yes else f"Name one of the two, such as --positive {quoted(rarer)}."
+            raise refused(given, f"{said!r} is no value of {name}.", f"It holds {' and '.join(map(repr, counts))}.", do)
         return wanted, ""
     if len(counts) > 2:
         return None, ""

@@ -1,46 +1,42 @@
 """The files an adoption writes and removes, each with what was there before: planned in memory, shown, then made so."""
 
 import difflib
-import hashlib
-import subprocess
-import sys
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 
 import msgspec
 from msgspec import Struct
 
-from pushline.adopt.drafting import Draft, Wish, draft_of
+from pushline.adopt.applied import Change, apply, bytes_of, load_journal, sha256
+from pushline.adopt.drafting import Draft, Merge, Wish, draft_of
 from pushline.adopt.example import without_example
 from pushline.adopt.given import Given, look_at
 from pushline.adopt.merge import merged, merged_settings
 from pushline.adopt.record import PLACE, Adopted, load_record, record_bytes
+from pushline.adopt.saved import committed, is_kept_out, unsaved
 from pushline.adopt.settings import comments_of as setting_comments
 from pushline.adopt.settings import current, settings_of, with_label, with_settings
 from pushline.adopt.written import RULES, comments_of, contract_text, example_rows, example_text
+from pushline.data.adding import keep
 from pushline.data.contract import Contract, load_contract
 from pushline.data.fetch import TABLES, place_of
-from pushline.data.lock import DataLock, write_lock
+from pushline.data.lock import DataLock, load_lock, write_lock
 from pushline.data.profile import write_profile
 from pushline.data.sample import sample_rows
-from pushline.errors import ContractError, SettingsError
-from pushline.files import cannot_write, write_atomically
+from pushline.data.version import sha256_of
+from pushline.errors import ContractError, GateClosed, PushlineError, SettingsError
+from pushline.files import cannot_write
 from pushline.project import Project
 
 IN_GIT = 10_000_000  # bytes of a table that is put into the repository
 EXAMPLE = "examples/two-rows.json"
+IGNORED = ".gitignore"
 SHORT = (".yml", ".toml", ".md", "rules.py", ".lock", EXAMPLE)  # shown line by line
 ALIKE = 0.5  # share of the columns by which a file is a later state of the table that was adopted
 LINES = 400  # of one file's difference that are shown
-
-
-class Change(Struct, frozen=True, kw_only=True):
-    """One file: what stands there and what is to stand there; None for no file."""
-
-    path: str
-    before: bytes | None
-    after: bytes | None
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -54,20 +50,27 @@ class Plan(Struct, frozen=True, kw_only=True):
     kept: tuple[str, ...]  # what people changed and this leaves alone
 
 
-def plan_adoption(project: Project, wish: Wish, *, keep_out: bool, scratch: Path) -> Plan:
+def plan_adoption(project: Project, wish: Wish, *, in_git: bool, scratch: Path) -> Plan:
     """What `pushline adopt` would do. Raises SettingsError or DataError where the table can't be adopted; writes only into `scratch`."""
     record = load_record(project.root)
     ours = contract_or_none(project)
     given = look_at(wish.file, scratch)
     again = record is not None and ours is not None and is_same_table(record, wish, given)
     kept: list[str] = []
-    if again and record is not None and ours is not None:
+    if again and ours is not None:
         wish = msgspec.structs.replace(wish, name=wish.name or ours.name, positive=wish.positive or ours.positive)
-    draft = draft_of(project, wish, given, scratch, merge_of(record, ours, kept) if again else None)
-    in_git = not keep_out and not wish.url and draft.table.stat().st_size <= IN_GIT
+    base, merge = (record.contract, merge_of(record.contract, ours, kept)) if again and record and ours else (None, None)
+    draft = draft_of(project, wish, given, scratch, base, merge)
+    if in_git and draft.table.stat().st_size > IN_GIT:
+        raise SettingsError(
+            f"{draft.pinned.name} has {draft.table.stat().st_size / 1e6:.0f} MB, too many for git.",
+            why=f"--in-git takes tables of up to {IN_GIT / 1e6:.0f} MB.",
+            do="Leave --in-git out: then the table is kept outside the repository. Nothing was changed.",
+        )
     files = texts(project, draft, record if again else None, kept, scratch)
     if in_git:
         files[f"{TABLES}/{draft.pinned.name}"] = draft.table.read_bytes()
+    files[IGNORED] = ignored(project, wish.file, f"{TABLES}/{draft.pinned.name}" if in_git else "")
     if not again:
         files = {**{path: text.encode() if text is not None else None for path, text in without_example(project.root).items()}, **files}
     settings = settings_of(draft, model_name(draft.contract.name))
@@ -80,6 +83,17 @@ def plan_adoption(project: Project, wish: Wish, *, keep_out: bool, scratch: Path
         if bytes_of(project.root / path) != content
     )
     return Plan(draft=draft, again=again, changes=changes, record=made, in_git=in_git, kept=tuple(kept))
+
+
+def refuse_deciding(plan: Plan) -> None:
+    """Raises GateClosed where a column gives the label away and nobody said whether that is right."""
+    for name, said in plan.draft.deciding.items():
+        raise GateClosed(
+            f"adopt stopped at the column {name}.",
+            why=f"{said} A model that learns from it looks perfect here, and knows nothing where the outcome is still to come.",
+            do=f"If it is known only once the outcome is: --known-after {quote(name)}, and the model leaves it out. "
+            f"If it is truly known before: --keep-suspect {quote(name)}. Nothing was changed.",
+        )
 
 
 def contract_or_none(project: Project) -> Contract | None:
@@ -96,11 +110,9 @@ def is_same_table(record: Adopted, wish: Wish, given: Given) -> bool:
     return record.contract.label.name == wish.label and shared >= ALIKE and wish.name in (None, record.contract.name)
 
 
-def merge_of(record: Adopted | None, ours: Contract | None, kept: list[str]) -> Callable[[Contract], Contract]:
+def merge_of(base: Contract, ours: Contract, kept: list[str]) -> Merge:
     def merge(drafted: Contract) -> Contract:
-        if record is None or ours is None:
-            return drafted
-        proposal, said = merged(record.contract, ours, drafted)
+        proposal, said = merged(base, ours, drafted)
         kept.extend(said)
         return proposal
 
@@ -132,7 +144,7 @@ def texts(project: Project, draft: Draft, record: Adopted | None, kept: list[str
     if record is None:
         files["data_checks/rules.py"] = RULES.encode()
         files |= {str(file.relative_to(project.root)): None for file in sorted((project.root / "examples").glob("*.json"))}
-        files |= {str(file.relative_to(project.root)): None for file in tables_in_git(project) if file.name != draft.pinned.name}
+        files |= {path: None for path in tables_in_git(project) if path != f"{TABLES}/{draft.pinned.name}"}
     example = project.root / EXAMPLE
     if record and example.is_file() and sha256(example.read_bytes()) != record.files.get(EXAMPLE):
         kept.append(f"{EXAMPLE} was edited by hand")
@@ -142,8 +154,33 @@ def texts(project: Project, draft: Draft, record: Adopted | None, kept: list[str
     return files
 
 
-def tables_in_git(project: Project) -> list[Path]:
-    return [file for file in sorted((project.root / TABLES).glob("*")) if file.suffix in (".csv", ".parquet", ".tsv", ".txt")]
+def tables_in_git(project: Project) -> list[str]:
+    """The pinned tables that are committed: what else lies in `data/` is somebody's own."""
+    try:
+        pinned = {f"{TABLES}/{file.name}" for file in load_lock(project.data_lock).files}
+    except PushlineError:
+        return []
+    return sorted(pinned & set(committed(project.root)))
+
+
+def ignored(project: Project, file: Path, table: str) -> bytes:
+    """.gitignore so that `git add -A` takes no row along: neither of the given file nor of `data/`, but for `table` where asked."""
+    text = bytes_of(project.root / IGNORED) or b""
+    lines = text.decode("utf-8", errors="surrogateescape").splitlines()
+    wanted = [f"/{TABLES}/*"]
+    place = file.resolve()
+    if place.is_relative_to(project.root):
+        path = place.relative_to(project.root).as_posix()
+        known = path == table or path in committed(project.root) or is_kept_out(project.root, path)
+        wanted += [] if known else [pattern_of(path)]
+    wanted += [f"!{pattern_of(table)}"] if table else []
+    more = [line for line in wanted if line not in lines]
+    return ("\n".join([*lines, *more]) + "\n").encode("utf-8", errors="surrogateescape") if more else text
+
+
+def pattern_of(path: str) -> str:
+    """A line of .gitignore that means this very file."""
+    return "/" + re.sub(r"([\\*?\[\]]|[ ]$)", r"\\\1", path)
 
 
 def contract_file(project: Project, draft: Draft, *, again: bool) -> bytes:
@@ -154,14 +191,6 @@ def contract_file(project: Project, draft: Draft, *, again: bool) -> bytes:
     if load_contract(project.contract) == draft.contract:
         return now.encode()
     return contract_text(draft.contract, draft.suspects, comments_of(now)).encode()
-
-
-def bytes_of(file: Path) -> bytes | None:
-    return file.read_bytes() if file.is_file() else None
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def difference(change: Change, *, again: bool) -> list[str]:
@@ -185,89 +214,38 @@ def difference(change: Change, *, again: bool) -> list[str]:
 
 
 def refuse_unsaved(project: Project, plan: Plan) -> None:
-    """Raises SettingsError where a file that would be replaced or removed holds changes that no commit has.
+    """Raises SettingsError where a file that would be replaced or removed is one that git can't bring back.
 
-    What is in git can be brought back, so nothing people wrote is lost.
+    So nothing that people wrote, and no table they kept, is lost. What the last adoption left there is its own.
     """
-    unsaved = unsaved_files(project)
-    own = last_written(project)
-    lost = [
-        change.path
-        for change in plan.changes
-        if change.path in unsaved and change.before is not None and own.get(change.path) != sha256(change.before)
-    ]
+    journal = load_journal(project)
+    own = journal.written if journal else {}
+    ours = [change.path for change in plan.changes if change.before is not None and own.get(change.path) != sha256(change.before)]
+    lost = unsaved(project.root, ours)
     if lost:
         raise SettingsError(
-            f"adopt stopped at changes that no commit has: {', '.join(lost[:6])}{' and others' * (len(lost) > 6)}.",
-            why="They would be overwritten, and could not be brought back.",
-            do="Commit them (or discard them with `git checkout`), then run the same command again. Nothing was changed.",
+            f"adopt stopped at files that no commit holds as they are: {', '.join(lost[:6])}{' and others' * (len(lost) > 6)}.",
+            why="They would be replaced, and git could not bring them back.",
+            do="Commit them, move them away, or restore them with `git checkout`, then run the same command again. Nothing was changed.",
         )
 
 
-def unsaved_files(project: Project) -> set[str]:
-    """Files that differ from the last commit, or are not in git at all. Raises SettingsError outside of git."""
-    asked = subprocess.run(
-        ["git", "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "."],
-        cwd=project.root,
-        capture_output=True,
-        check=False,
-    )
-    if asked.returncode:
+def refuse_other_table(project: Project, plan: Plan) -> None:
+    """Raises SettingsError where `data/` holds another table under the name of this one: fetch would take that."""
+    pinned = plan.draft.pinned
+    there = project.root / TABLES / pinned.name
+    if not plan.in_git and there.is_file() and sha256_of(there) != pinned.sources[0].sha256:
         raise SettingsError(
-            "adopt works inside a git repository only.",
-            why="It replaces files, and git is how they can be brought back.",
-            do="Run `git init`, `git add -A` and `git commit`, then the same command again.",
+            f"{TABLES}/{pinned.name} is another table of the same name.",
+            why="What stands there is taken before any other copy, so this table would never be read.",
+            do=f"Move it away, or rename {plan.record.file}. Nothing was changed.",
         )
-    prefix = subprocess.run(
-        ["git", "rev-parse", "--show-prefix"], cwd=project.root, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    return {entry[3:].removeprefix(prefix) for entry in asked.stdout.decode("utf-8", errors="surrogateescape").split("\0") if entry}
-
-
-def written_file(project: Project) -> Path:
-    return project.state / "adopted-files.json"
-
-
-def last_written(project: Project) -> dict[str, str]:
-    """What the last adoption on this machine wrote, by path: those files are its own, not people's."""
-    file = written_file(project)
-    return msgspec.json.decode(file.read_bytes(), type=dict[str, str]) if file.is_file() else {}
 
 
 def carry_out(project: Project, plan: Plan, tell: Callable[[str], None]) -> None:
-    """Write and remove the files, keep the table where fetch finds it, and make the generated parts of the pages anew."""
-    cached = place_of(project.state / "cache", plan.draft.pinned.name, plan.draft.pinned.sources[0].sha256)
-    write_atomically(cached, plan.draft.table.read_bytes())
-    for change in plan.changes:
-        place = project.root / change.path
-        try:
-            if change.after is None:
-                place.unlink(missing_ok=True)
-                remove_if_empty(place.parent)
-            else:
-                write_atomically(place, change.after)
-        except OSError as error:
-            raise cannot_write(place, error) from error
-    made = {change.path: sha256(change.after) for change in plan.changes if change.after is not None}
-    write_atomically(written_file(project), msgspec.json.encode({**last_written(project), **made}))
-    renew_pages(project, tell)
-
-
-def remove_if_empty(folder: Path) -> None:
-    left = [entry for entry in folder.iterdir() if entry.name not in ("__init__.py", "__pycache__")]
-    if not left and folder.name != "tests":
-        for entry in folder.glob("__init__.py"):
-            entry.unlink()
-
-
-def renew_pages(project: Project, tell: Callable[[str], None]) -> None:
-    """What README and docs/ take from the contract and the settings."""
-    script = project.root / "scripts" / "generate_docs.py"
-    if not script.is_file():
-        return
-    ran = subprocess.run([sys.executable, str(script)], cwd=project.root, capture_output=True, text=True, check=False)
-    for line in (ran.stdout if ran.returncode == 0 else f"{script.name} failed: {ran.stderr.strip().splitlines()[-1:]}").splitlines():
-        tell(line)
+    """Keep the table where fetch finds it, then write and remove the files."""
+    keep(plan.draft.table, place_of(project.state / "cache", plan.draft.pinned.name, plan.draft.pinned.sources[0].sha256))
+    apply(project, plan.changes, tell)
 
 
 def scratch_of(project: Project) -> "tempfile.TemporaryDirectory[str]":

@@ -9,6 +9,7 @@ from pathlib import Path
 from pushline.data.checks import Check, Detail, Seen
 from pushline.data.contract import Contract
 from pushline.data.findings import SEVERITIES, in_order, renamed
+from pushline.data.label_checks import label_findings
 from pushline.data.lines import Source, lines_of
 from pushline.data.reading import Reading, database, read_file
 from pushline.data.root_causes import root_causes
@@ -50,6 +51,7 @@ def check_data(
             checks = checks_of(contract, rules, present_in(readings, contract), unread)
             findings += suite_findings(table, scratch, checks, readings, docs if data_docs else None, contract.name)
             counts = class_counts(table, scratch, contract)
+            findings += label_findings(table, scratch, contract, counts, project.profile)
         elif table.exists():
             findings.append(no_rows())
     if docs.is_dir():

@@ -32,6 +32,7 @@ class Column(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     known: Annotated[Literal["before", "after"], Meta(description="after: known only once the outcome is, so training leaves it out")] = (
         "before"
     )
+    decides_label: Annotated[bool, Meta(description="this feature is known before the outcome although it alone decides the label")] = False
     reason: Annotated[str, Meta(description="why the role, the moment or the bounds are as they are")] = ""
     allowed: Annotated[tuple[str, ...] | None, Meta(description="every value a string column may hold")] = None
     minimum: Annotated[float | None, Meta(description="smallest value")] = None

@@ -39,6 +39,8 @@ KINDS = {
     "range": "values are below `minimum` or above `maximum`",
     "rows": "there are fewer rows than `rows_at_least`",
     "class-balance": "a class is rarer than `rarest_class_at_least`, or absent",
+    "decides-label": "a feature alone decides the label, and the contract does not say `decides_label`",
+    "label-share": "a class is more or less frequent than in the profile: warning beyond chance, critical when far or swapped with another",
     "rule": "rows break a rule of data_checks/rules.py",
     "unknown-values": "a larger share of values is `unknown` than `unknown_at_most` tolerates",
     "duplicates": "a larger share of rows repeats an earlier one than `duplicates_at_most` tolerates",
