@@ -23,6 +23,7 @@ def test_every_shell_block_of_the_page_works(repo: Path, project: Project, tmp_p
     (project.root / ".venv").symlink_to(sys.prefix)
     (Path(sys.prefix) / ".done").touch()
     environment = clean_environment({**QUICK, "PUSHLINE_TRAINING__LOCAL_BUDGET": "2s"})
+    environment |= {f"GIT_{who}_{what}": "test@example.invalid" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     environment["PATH"] = path_with_commands()
     blocks = BLOCK.findall((repo / "docs" / "adopt.md").read_text(encoding="utf-8"))
     assert len(blocks) >= 3

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushline.data.histogram import CELLS, SMALLEST, Range, decimals_of, merged, ranges_of, rounded, values_of
+from pushline.data.histogram import CELLS, FEW, SMALLEST, Range, coarsened, decimals_of, merged, on_grid, ranges_of, rounded, values_of
 
 VALUES = st.dictionaries(st.integers(-1000, 1000), st.tuples(st.integers(0, 50), st.integers(1, 50)), min_size=1, max_size=200)
 
@@ -24,8 +24,8 @@ def test_ranges_hold_every_row_once_and_never_a_handful(values: dict[int, tuple[
 
 
 def test_a_frequent_value_keeps_a_cell_of_its_own() -> None:
-    values = ordered({3: (9,), 4: (8,), 27: (2,), 999: (5000,)})
-    assert [(cell.low, cell.high, cell.rows) for cell in ranges_of(values)] == [(3, 3, 9), (4, 27, 10), (999, 999, 5000)]
+    values = ordered({3: (19,), 4: (18,), 27: (2,), 999: (5000,)})
+    assert [(cell.low, cell.high, cell.rows) for cell in ranges_of(values)] == [(3, 3, 19), (4, 27, 20), (999, 999, 5000)]
 
 
 def test_a_few_rows_beside_a_frequent_value_do_not_stretch_its_cell() -> None:
@@ -36,17 +36,22 @@ def test_a_few_rows_beside_a_frequent_value_do_not_stretch_its_cell() -> None:
 def test_very_many_values_share_cells_that_are_finer_at_the_tail() -> None:
     cells = ranges_of([Range(value, value, (1,)) for value in range(20_000)])
     assert CELLS / 8 < len(cells) < CELLS
-    assert cells[-1].rows < 20 < cells[len(cells) // 2].rows
+    assert cells[-1].rows < 25 < cells[len(cells) // 2].rows
 
 
 def test_rare_texts_are_counted_to_the_most_common_one() -> None:
-    assert values_of({"b": (50, 1), "a": (6, 0), "c": (1, 1)}, ["a", "b", "c"]) == {"a": (6, 0), "b": (51, 2)}
+    assert values_of({"b": (50, 5), "a": (16, 0), "c": (1, 1)}, ["a", "b", "c"]) == {"a": (16, 0), "b": (51, 6)}
     assert values_of({}, ["a"]) == {}
 
 
+def test_a_handful_of_a_class_is_counted_to_its_most_common_value() -> None:
+    assert values_of({"a": (50, 9), "b": (30, 2)}, ["a", "b"]) == {"a": (50, 11), "b": (30, 0)}
+    assert values_of({"a": (50, 2), "b": (30, 1)}, ["a", "b"]) == {"a": (50, 0), "b": (30, 0)}
+
+
 def test_small_joint_cells_go_to_the_nearest_combination_that_there_is() -> None:
-    cells = {(0, 0): (90, 1), (0, 9): (40, 0), (1, 8): (2, 1), (2, 0): (1, 0)}
-    assert merged(cells, [None, 10]) == {(0, 0): (91, 1), (0, 9): (42, 1)}
+    cells = {(0, 0): (90, 9), (0, 9): (40, 0), (1, 8): (2, 1), (2, 0): (1, 0)}
+    assert merged(cells, [None, 10]) == {(0, 0): (91, 10), (0, 9): (42, 0)}
     assert merged({(0, 0): (1, 1)}, [None, 10]) == {}
 
 
@@ -56,7 +61,28 @@ def test_merging_loses_no_row_and_makes_no_new_combination(cells: dict[tuple[int
     kept = merged(cells, [None, 6])
     assert set(kept) <= {at for at, counts in cells.items() if sum(counts) >= SMALLEST}
     if kept:
-        assert np.sum(list(kept.values())) == np.sum(list(cells.values()))
+        before, after = (np.sum(list(each.values()), axis=0) for each in (cells, kept))
+        assert all(after[number] == before[number] or (after[number] == 0 and before[number] < FEW) for number in range(len(before)))
+        assert min(sum(counts) for counts in kept.values()) >= SMALLEST
+        assert not any(0 < count < FEW for counts in kept.values() for count in counts)
+
+
+@given(VALUES)
+@settings(deadline=None)
+def test_coarse_cells_hold_every_row_and_none_a_handful_of_a_class(values: dict[int, tuple[int, ...]]) -> None:
+    seen = ordered(values)
+    cells = on_grid(coarsened(ranges_of(seen)), seen)
+    before, after = (np.sum([cell.counts for cell in each], axis=0) for each in (seen, cells))
+    assert all(after[number] == before[number] or (after[number] == 0 and before[number] < FEW) for number in range(len(before)))
+    assert all(one.high < other.low for one, other in pairwise(cells))
+    assert len(cells) == 1 or min(cell.rows for cell in cells) >= SMALLEST
+    assert not any(0 < count < FEW for cell in cells for count in cell.counts)
+
+
+def test_the_outermost_rows_do_not_show() -> None:
+    values = ordered({**dict.fromkeys(range(50), (20,)), 61: (9,), 98: (1,), 4321: (1,)})
+    cells = on_grid(coarsened(ranges_of(values)), values)
+    assert (cells[0].low, cells[-1].low, cells[-1].high, cells[-1].rows) == (0, 61, 61, 11)
 
 
 def test_digits_are_those_of_the_numbers_not_of_their_noise() -> None:

@@ -2,13 +2,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pandas as pd
 import pytest
 
 from command import Ran
 from pushline.data.contract import Contract, load_contract, parse_contract
-from pushline.data.histogram import SMALLEST
-from pushline.data.profile import Profiled, edges_of, load_profile, profile_of, write_profile
+from pushline.data.histogram import FEW, SMALLEST
+from pushline.data.profile import Profile, Profiled, edges_of, load_profile, profile_of, write_profile
 from pushline.errors import DataError, DataUnavailable, SettingsError
 from pushline.project import Project
 from pushline.results import Checked, save
@@ -54,12 +55,66 @@ def test_the_profile_of_the_example_is_that_of_the_real_file(repo: Path, real_da
     assert committed.stat().st_size < 100_000
 
 
-def test_no_cell_of_the_example_holds_fewer_than_five_rows(repo: Path) -> None:
-    profile = load_profile(repo / "data_checks" / "profile.json")
+def expect_no_row(profile: Profile) -> None:
+    """No cell of a few rows, and none of a few rows of a class."""
     for part in (*profile.columns, *profile.groups):
         sizes = [sum(cell) for cell in zip(*part.counts, strict=True)]
-        assert min(sizes) >= SMALLEST
-        assert sum(sizes) + sum(getattr(part, "missing", ())) == profile.rows
+        assert not sizes or len(sizes) == 1 or min(sizes) >= SMALLEST
+        assert not [count for counts in (*part.counts, getattr(part, "missing", ())) for count in counts if 0 < count < FEW]
+    assert min(profile.class_counts) >= FEW
+
+
+def test_the_profile_of_the_example_tells_of_no_row(repo: Path) -> None:
+    profile = load_profile(repo / "data_checks" / "profile.json")
+    expect_no_row(profile)
+    for column in profile.columns:
+        assert column.kind == "free" or sum(map(sum, column.counts)) + sum(column.missing) == profile.rows
+
+
+def made_tables(random: np.random.Generator) -> dict[str, pd.DataFrame]:
+    """Tables as people have them, with columns of many values and a rare class."""
+    rows = 2000
+    salaries = np.round(random.lognormal(10.4, 0.5, rows)).astype(int)
+    ages = random.integers(18, 70, rows)
+    teams = np.array(list("abcdefgh"))[np.minimum(random.geometric(0.3, rows), 8) - 1]
+    incomes = np.where(random.random(rows) < 0.004, np.nan, salaries * 1.5)
+    return {
+        "salaries": pd.DataFrame({"salary": salaries, "age": ages, "team": teams}),
+        "positions": pd.DataFrame({"lat": random.normal(52.5, 0.1, rows), "lon": random.normal(13.4, 0.2, rows)}),
+        "few rows": pd.DataFrame({"amount": np.round(random.gamma(1, 300, 90), 2)}),
+        "tails": pd.DataFrame({"debt": np.round(random.pareto(1.2, rows) * 1000, 2), "calls": random.poisson(1.5, rows)}),
+        "with gaps": pd.DataFrame({"income": incomes, "visits": random.poisson(40, rows) ** 2}),
+    }
+
+
+@pytest.mark.parametrize("name", ["salaries", "positions", "few rows", "tails", "with gaps"])
+def test_who_holds_the_profile_learns_the_value_of_no_row(name: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(11)
+    frame = made_tables(random)[name]
+    kinds = {"i": "integer", "f": "number", "O": "string"}
+    columns: list[dict[str, object]] = [
+        {"name": each, "type": kinds[frame[each].dtype.kind], "missing_at_most": 0.5} for each in frame if each != "team"
+    ]
+    if "team" in frame:
+        columns.append({"name": "team", "type": "string", "allowed": list("abcdefgh")})
+    frame["label"] = np.where(random.random(len(frame)) < 0.12, "y", "n")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    contract = parse_contract({"name": "t", "positive": "y", "columns": [*columns, LABEL]})
+    profile = profile_of(tmp_path / "t.csv", contract, "")
+    expect_no_row(profile)
+    for column in profile.columns:
+        if column.kind != "number":
+            continue
+        seen = frame[column.name].dropna()
+        shared = set(seen.value_counts()[lambda counts: counts >= SMALLEST].index)
+        ordered = np.sort(seen)
+        noise = 1e-6 * np.abs(ordered).max()
+        assert ordered[SMALLEST - 1] - noise <= column.low[0] <= column.high[-1] <= ordered[-SMALLEST] + noise
+        alone = {edge for edge in (*column.low, *column.high) if edge in set(seen) and edge not in shared}
+        digits = column.decimals
+        coarse = {edge for edge in alone if round(edge, 0 if digits <= 2 else digits - 2) == edge}
+        assert alone <= coarse, sorted(alone - coarse)
+        assert len(alone) <= max(2, len(seen) / 50)
 
 
 def test_identifiers_and_free_text_leave_no_trace(small: Path, tmp_path: Path) -> None:

@@ -1,13 +1,20 @@
-"""Histograms whose cells hold at least a handful of rows each: what may be known of the data without knowing any row."""
+"""Histograms that tell of no row: a cell holds SMALLEST rows at least, and of each class none or FEW.
 
-from collections.abc import Sequence
+A number stands in a histogram as it is where SMALLEST rows share it; all other borders are rounded, the outermost ones after
+the SMALLEST - 1 rows beyond them were counted to their neighbours (top-coding).
+"""
+
+import math
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
-SMALLEST = 5  # rows a cell holds at least
+SMALLEST = 10  # rows a cell holds at least
+FEW = 5  # rows of one class in a cell, where it holds any
+STEPS = 4  # of its grid, that a range is wide at least
 CELLS = 512  # a column with more distinct values is put into about as many ranges as CELLS / 4
 FREQUENT = 20  # times the rows of its neighbour
 DECIMALS = 12
@@ -72,36 +79,143 @@ def ranges_of(values: Sequence[Range]) -> list[Range]:
     return cells
 
 
+def coarsened(cells: Sequence[Range]) -> list[Range]:
+    """The same cells, of which none holds a few rows of a class: ranges are joined, from single values the rows go to a neighbour."""
+    wide: list[Range] = []
+    for cell in cells:
+        before = wide[-1] if wide else None
+        if before is not None and before.low < before.high and cell.low < cell.high and has_few(before.counts):
+            wide[-1] = joined(before, cell)
+        else:
+            wide.append(cell)
+    if len(wide) > 1 and has_few(wide[-1].counts) and all(cell.low < cell.high for cell in wide[-2:]):
+        wide[-2:] = [joined(*wide[-2:])]
+    counts = without_few([cell.counts for cell in wide])
+    made: list[Range] = []
+    for cell, own in zip(wide, counts, strict=True):
+        moved = Range(cell.low, cell.high, own)
+        if made and (made[-1].rows < SMALLEST or moved.rows < SMALLEST):
+            made[-1] = joined(made[-1], moved)
+        else:
+            made.append(moved)
+    return made
+
+
+def has_few(counts: Counts) -> bool:
+    return any(0 < count < FEW for count in counts)
+
+
+def without_few(cells: Sequence[Counts]) -> list[Counts]:
+    """Counts by class of neighbouring cells in which fewer than FEW of a class are counted to the next; a class of fewer is left out."""
+
+    def carried(counts: Iterable[int]) -> list[int]:
+        made, carry = [], 0
+        for count in counts:
+            carry += count
+            made.append(carry if carry >= FEW else 0)
+            carry = 0 if carry >= FEW else carry
+        if carry and any(made):
+            made[max(place for place, count in enumerate(made) if count)] += carry
+        return made
+
+    return list(zip(*(carried(counts) for counts in zip(*cells, strict=True)), strict=True))
+
+
+def on_grid(cells: Sequence[Range], values: Sequence[Range]) -> list[Range]:
+    """The cells with every border rounded inwards but those that SMALLEST rows share, from the SMALLEST-th row to the SMALLEST-th last."""
+    frequent = {value.low for value in values if value.low == value.high and value.rows >= SMALLEST}
+    first, last = outermost(values), -outermost([Range(-v.high, -v.low, v.counts) for v in reversed(values)])
+    made = []
+    for cell in cells:
+        low, high = min(max(cell.low, first), last), max(min(cell.high, last), first)
+        grid = grid_of(high - low)
+        low = low if low in frequent or not grid else round(math.ceil(round(low / grid, 6)) * grid, DECIMALS)
+        high = high if high in frequent or not grid else round(math.floor(round(high / grid, 6)) * grid, DECIMALS)
+        made.append(Range(low, high, cell.counts) if low <= high else cell)
+    return made
+
+
+def outermost(values: Sequence[Range]) -> float:
+    """The value that SMALLEST rows do not exceed."""
+    seen = 0
+    for value in values:
+        seen += value.rows
+        if seen >= SMALLEST:
+            return value.high
+    return values[-1].high
+
+
+def grid_of(width: float) -> float:
+    """1, 2 or 5 times a power of ten, at most a STEPS-th of the width; 0 for none."""
+    if width <= 0:
+        return 0.0
+    unit = 10.0 ** math.floor(math.log10(width / STEPS))
+    return max(step * unit for step in (1, 2, 5) if step * unit <= width / STEPS)
+
+
 def values_of(counts: dict[str, Counts], order: Sequence[str]) -> dict[str, Counts]:
-    """Counts by text value: in the order given, then by name; values of under SMALLEST rows are added to the most common one."""
+    """Counts by text value: in the order given, then by name; values of under SMALLEST rows are added to the most common one.
+
+    Fewer than FEW rows of a class are counted to its most common value.
+    """
     common = max(sorted(counts), key=lambda value: sum(counts[value]), default=None)
-    kept: dict[str, Counts] = {}
-    for value in (*(v for v in order if v in counts), *sorted(set(counts) - set(order))):
-        if sum(counts[value]) >= SMALLEST or value == common:
-            kept[value] = counts[value]
-    for value in counts:
-        if value not in kept and common is not None:
-            kept[common] = added(kept[common], counts[value])
-    return kept
+    if common is None:
+        return {}
+    kept = {value: counts[value] for value in counts if sum(counts[value]) >= SMALLEST or value == common}
+    rest = [counts[value] for value in counts if value not in kept]
+    kept[common] = tuple(map(sum, zip(kept[common], *rest, strict=True)))
+    made = {value: list(each) for value, each in kept.items()}
+    for number in range(len(kept[common])):
+        most = max(made, key=lambda value: (made[value][number], value == common))
+        few = [value for value in made if 0 < made[value][number] < FEW and value != most]
+        made[most][number] += sum(made[value][number] for value in few)
+        for value in few:
+            made[value][number] = 0
+        made[most][number] = made[most][number] if made[most][number] >= FEW else 0
+    for value in [value for value, each in made.items() if value != common and sum(each) < SMALLEST]:
+        made[common] = [a + b for a, b in zip(made[common], made.pop(value), strict=True)]
+    return {value: tuple(made[value]) for value in (*(v for v in order if v in made), *sorted(set(made) - set(order)))}
 
 
 def merged(cells: dict[tuple[int, ...], Counts], scales: Sequence[int | None]) -> dict[tuple[int, ...], Counts]:
     """Joint cells of at least SMALLEST rows: the rows of a smaller cell are counted to the nearest large one.
 
     No new combination arises, so what holds between the columns of the data holds in the cells. `scales` has for each
-    column the number of its ranges, or None for values without an order. Empty where every cell is small.
+    column the number of its ranges, or None for values without an order. Empty where every cell is small. Fewer than FEW
+    rows of a class go to the nearest cell that holds more of it.
     """
+    large = into_nearest(cells, scales)
+    if not large:
+        return {}
+    for number in range(len(next(iter(large.values())))):
+        held = [at for at, counts in large.items() if counts[number] >= FEW] or [max(large, key=lambda at: large[at][number])]
+        places, sizes = np.array(held, dtype=np.int64), np.array([large[at][number] for at in held])
+        for at, counts in list(large.items()):
+            if 0 < counts[number] < FEW and at not in held:
+                near = held[int(np.lexsort((-sizes, distances(places, at, scales)))[0])]
+                large[near] = changed(large[near], number, large[near][number] + counts[number])
+                large[at] = changed(counts, number, 0)
+        large[held[0]] = changed(large[held[0]], number, large[held[0]][number] if large[held[0]][number] >= FEW else 0)
+    return dict(sorted(into_nearest(large, scales).items()))
+
+
+def changed(counts: Counts, number: int, to: int) -> Counts:
+    return (*counts[:number], to, *counts[number + 1 :])
+
+
+def into_nearest(cells: dict[tuple[int, ...], Counts], scales: Sequence[int | None]) -> dict[tuple[int, ...], Counts]:
+    """The cells of SMALLEST rows, those of the others counted to the nearest of them."""
     large = {at: counts for at, counts in cells.items() if sum(counts) >= SMALLEST}
     if not large:
         return {}
     places = np.array(list(large), dtype=np.int64)
     sizes = np.array([sum(counts) for counts in large.values()])
     for at, counts in cells.items():
-        if at in large and sum(counts) >= SMALLEST:
+        if sum(counts) >= SMALLEST:
             continue
         nearest = tuple(int(p) for p in places[np.lexsort((-sizes, distances(places, at, scales)))[0]])
         large[nearest] = added(large[nearest], counts)
-    return dict(sorted(large.items()))
+    return large
 
 
 def distances(places: np.ndarray[Any, Any], at: tuple[int, ...], scales: Sequence[int | None]) -> np.ndarray[Any, Any]:

@@ -184,7 +184,8 @@ def share_left(values: Floats, labels: Ints) -> float | None:
 def errors_of_threshold(values: Floats, labels: Ints) -> tuple[int, int]:
     """Of two classes, the errors of the best threshold, for either class above it: finer than cells where a class is rare."""
     order = np.argsort(values, kind="stable")
-    ends = np.flatnonzero(np.diff(values[order], append=np.inf))
+    ranked = values[order]
+    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)  # of the rows with equal values
     ones = np.concatenate(([0], np.cumsum(labels[order])[ends]))
     zeros = np.concatenate(([0], ends + 1 - ones[1:]))
     above = ones + (zeros[-1] - zeros)  # errors where class 1 lies above

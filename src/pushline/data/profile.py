@@ -1,7 +1,7 @@
 """`data_checks/profile.json`: what the training data looks like, in aggregates alone.
 
 Per column and class the histogram; columns that belong together keep their joint histogram. Generated rows are drawn from
-it, and drift is measured against it. No cell holds fewer than five rows, so no row leaves the data.
+it, and drift is measured against it. What a cell may hold so that it tells of no row is decided in data/histogram.py.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct, field
 
 from pushline.data.contract import Column, Contract
-from pushline.data.histogram import Counts, Range, decimals_of, merged, ranges_of, rounded, values_of
+from pushline.data.histogram import FEW, SMALLEST, Counts, Range, coarsened, decimals_of, merged, on_grid, ranges_of, rounded, values_of
 from pushline.data.table import literal, name_of, open_table, unreadable
 from pushline.data.version import table_of
 from pushline.errors import DataError, GateClosed, SettingsError
@@ -153,24 +153,26 @@ class Measured:
         value = value_of(column)
         counted = f"SELECT {value} AS v, number AS label, count(*) AS n FROM data JOIN classes ON name = {self.label} GROUP BY ALL"
         found = self.query(f"SELECT {self.per_class} FROM ({counted}) WHERE v IS NULL")
-        missing = whole(found[0])
+        seen = whole(found[0])
+        missing = tuple(count if count >= FEW and sum(seen) >= SMALLEST else 0 for count in seen)
         if column.role == "identifier" or (column.is_text and not column.allowed):
             return ColumnProfile(name=column.name, kind="free", missing=missing)
         by_value = f"SELECT v, {self.per_class} FROM ({counted}) WHERE v IS NOT NULL GROUP BY v"
         if column.type in ("string", "boolean"):
             counts = {str(row[0]): whole(row[1:]) for row in self.query(by_value)}
             kept = values_of(counts, column.allowed or ("false", "true"))
-            per_class = by_class(list(kept.values()), len(self.contract.classes))
+            per_class = with_few_missing(by_class(list(kept.values()), len(self.contract.classes)), seen, missing)
             return ColumnProfile(name=column.name, kind="category", values=tuple(kept), counts=per_class, missing=missing)
-        ranges = self.numbers(counted)
-        cells, decimals = rounded(ranges_of(ranges), decimals_of([edge for cell in ranges for edge in (cell.low, cell.high)]))
+        values = self.numbers(counted)
+        digits = decimals_of([edge for value in values for edge in (value.low, value.high)])
+        cells, decimals = rounded(on_grid(coarsened(ranges_of(values)), values), digits) if values else ([], 0)
         return ColumnProfile(
             name=column.name,
             kind="number",
             decimals=decimals,
             low=tuple(cell.low for cell in cells),
             high=tuple(cell.high for cell in cells),
-            counts=by_class([cell.counts for cell in cells], len(self.contract.classes)),
+            counts=with_few_missing(by_class([cell.counts for cell in cells], len(self.contract.classes)), seen, missing),
             missing=missing,
         )
 
@@ -240,6 +242,15 @@ def whole(values: Sequence[Any]) -> Counts:
 def by_class(cells: Sequence[Counts], classes: int) -> tuple[tuple[int, ...], ...]:
     """Counts by cell turned into counts by class."""
     return tuple(tuple(cell[number] for cell in cells) for number in range(classes))
+
+
+def with_few_missing(counts: tuple[Counts, ...], seen: Counts, kept: Counts) -> tuple[Counts, ...]:
+    """Counts by class with the missing values that are too few to be told, in the fullest cell of their class."""
+    made = []
+    for cells, all_of_them, told in zip(counts, seen, kept, strict=True):
+        most = cells.index(max(cells)) if cells else -1
+        made.append(tuple(count + (all_of_them - told if place == most and count else 0) for place, count in enumerate(cells)))
+    return tuple(made)
 
 
 class Profiled(Part, frozen=True, kw_only=True):
