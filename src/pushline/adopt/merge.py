@@ -4,7 +4,9 @@ from typing import Any
 
 import msgspec
 
-from pushline.data.contract import Column, Contract
+from pushline.data.contract import Column, Contract, Derived, faults_of, fits
+from pushline.data.derived import ExpressionError, parse_expression
+from pushline.errors import SettingsError
 from pushline.results import Scalar
 
 WHOLE = ("title", "description", "licence", "source", "rows_at_least", "duplicates_at_most", "rarest_class_at_least")
@@ -25,10 +27,9 @@ def merged(base: Contract, ours: Contract, new: Contract) -> tuple[Contract, tup
         else:
             values, said = keys(plain(before), plain(mine), plain(column))
             kept += [f"{column.name}: {each}" for each in said]
-            columns.append(msgspec.convert(values, Column))
+            columns.append(with_fitting_example(msgspec.convert(values, Column)))
     whole, said = keys(*({key: plain(one).get(key) for key in WHOLE} for one in (base, ours, new)))
-    names = {column.name for column in columns}
-    derived = tuple(each for each in ours.derived if not any(name in each.expression for name in set(ours.by_name) - names))
+    derived, gone = derived_of(ours, {column.name: column for column in columns if column.role == "feature"})
     proposal = msgspec.structs.replace(
         new,
         **{key: value for key, value in whole.items() if value is not None},
@@ -37,7 +38,31 @@ def merged(base: Contract, ours: Contract, new: Contract) -> tuple[Contract, tup
         split=ours.split,
         name=ours.name,
     )
-    return proposal, (*kept, *said)
+    faults = faults_of(proposal)
+    if faults:
+        raise SettingsError(
+            "adopt stopped: the table and data_checks/contract.yml contradict each other.",
+            why=f"{'; '.join(faults[:5])}.",
+            do="Correct these keys of the contract by what the table now holds, then run the same command again. Nothing was changed.",
+        )
+    return proposal, (*kept, *said, *gone)
+
+
+def derived_of(ours: Contract, features: dict[str, Column]) -> tuple[tuple[Derived, ...], list[str]]:
+    """The derived features whose columns are all still there, and in words which are not."""
+    kept, gone = [], []
+    for derived in ours.derived:
+        try:
+            parse_expression(derived.expression, features)
+            kept.append(derived)
+        except ExpressionError as error:
+            gone.append(f"derived {derived.name} goes: {error}")
+    return tuple(kept), gone
+
+
+def with_fitting_example(column: Column) -> Column:
+    """The column without an example that people's bounds or values leave out."""
+    return column if column.example is None or fits(column.example, column) else msgspec.structs.replace(column, example=None)
 
 
 def plain(value: Any) -> dict[str, Any]:

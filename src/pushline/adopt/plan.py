@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from pushline.adopt.applied import Change, apply, bytes_of, load_journal, sha256
 from pushline.adopt.drafting import Draft, Merge, Wish, draft_of
+from pushline.adopt.edited import edited
 from pushline.adopt.example import without_example
 from pushline.adopt.given import Given, look_at
 from pushline.adopt.merge import merged, merged_settings
@@ -19,7 +20,7 @@ from pushline.adopt.record import PLACE, Adopted, load_record, record_bytes
 from pushline.adopt.saved import committed, is_kept_out, unsaved
 from pushline.adopt.settings import comments_of as setting_comments
 from pushline.adopt.settings import current, settings_of, with_label, with_settings
-from pushline.adopt.written import RULES, comments_of, contract_text, example_rows, example_text
+from pushline.adopt.written import RULES, contract_text, example_rows, example_text
 from pushline.data.adding import keep
 from pushline.data.contract import Contract, load_contract
 from pushline.data.fetch import TABLES, place_of
@@ -190,7 +191,7 @@ def contract_file(project: Project, draft: Draft, *, again: bool) -> bytes:
     now = project.contract.read_text(encoding="utf-8")
     if load_contract(project.contract) == draft.contract:
         return now.encode()
-    return contract_text(draft.contract, draft.suspects, comments_of(now)).encode()
+    return edited(now, load_contract(project.contract), draft.contract, draft.suspects).encode()
 
 
 def difference(change: Change, *, again: bool) -> list[str]:

@@ -49,8 +49,11 @@ def known_profile(file: Path, contract: Contract) -> Profile | None:
 
 
 def share_findings(contract: Contract, counts: dict[str, int], profile: Profile | None) -> list[Finding]:
-    """Classes that are more or less frequent than in the profile: one finding, about the one that moved most."""
-    if profile is None or profile.classes != contract.classes:
+    """Classes that are more or less frequent than in the profile: one finding, about the one that moved most.
+
+    Where a class is absent, class-balance says so.
+    """
+    if profile is None or profile.classes != contract.classes or not all(counts.values()):
         return []
     before = dict(zip(profile.classes, profile.class_counts, strict=True))
     rows, were = sum(counts.values()), sum(before.values())

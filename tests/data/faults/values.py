@@ -120,3 +120,22 @@ def header_again_in_the_middle(sound: Sound) -> bytes:
 def values_shifted_by_one_column(sound: Sound) -> bytes:
     sound.rows = [[*row[1:], row[0]] for row in sound.rows]
     return sound.csv()
+
+
+@fault("label-share", column="y", reads_rows=True)
+def labels_swapped(sound: Sound) -> bytes:
+    return sound.change("y", lambda value: {"yes": "no", "no": "yes"}[value]).csv()
+
+
+@fault("label-share", column="y", severity="warning", reads_rows=True)
+def a_class_more_frequent_than_it_was(sound: Sound) -> bytes:
+    kept = [row for number, row in enumerate(sound.rows) if row[sound.names.index("y")] == "yes" or number % 2]
+    return Sound(sound.names, kept).csv()
+
+
+@fault("decides-label", column="contact", reads_rows=True)
+def a_column_filled_in_after_the_outcome(sound: Sound) -> bytes:
+    label, contact = sound.names.index("y"), sound.names.index("contact")
+    for row in sound.rows:
+        row[contact] = "cellular" if row[label] == "yes" else "telephone"
+    return sound.csv()
