@@ -204,7 +204,7 @@ def test_bins_are_few_and_hold_every_row(profile: Profile) -> None:
 def test_a_spike_has_a_bin_of_its_own(profile: Profile) -> None:
     pdays = profile.column("pdays")
     assert pdays is not None
-    assert [each.name for each in reference_of(pdays, profile.rows).bins] == ["0 to 27", "999"]
+    assert [each.name for each in reference_of(pdays, profile.rows).bins] == ["0 to 26", "999"]
 
 
 def test_what_matters_and_what_chance_explains_are_both_asked() -> None:

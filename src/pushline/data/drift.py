@@ -196,9 +196,8 @@ def reference_of(known: ColumnProfile, total: int) -> Reference:
     if known.kind == "free":
         return Reference(bins=(Bin(name=FREE, rows=total - missing),), missing=missing)
     if known.kind == "number":
-        # The outermost rows are not in the profile: new is what lies further out than all of it is wide.
-        beyond = (known.high[-1] - known.low[0] or max(abs(known.low[0]), 1.0)) if sizes else 0.0
-        within = (known.low[0] - beyond, known.high[-1] + beyond) if sizes else None
+        half = 0.5 * 10.0**-known.decimals  # of the last digit: what rounding may have moved
+        within = (known.low[0] - half, known.high[-1] + half) if sizes else None
         return Reference(bins=tuple(numeric_bins(known, sizes, total)), missing=missing, within=within)
     return Reference(bins=tuple(textual_bins(dict(zip(known.values, sizes, strict=True)), total)), missing=missing)
 

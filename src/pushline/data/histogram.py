@@ -125,14 +125,22 @@ def on_grid(cells: Sequence[Range], values: Sequence[Range]) -> list[Range]:
     """The cells with every border rounded inwards but those that SMALLEST rows share, from the SMALLEST-th row to the SMALLEST-th last."""
     frequent = {value.low for value in values if value.low == value.high and value.rows >= SMALLEST}
     first, last = outermost(values), -outermost([Range(-v.high, -v.low, v.counts) for v in reversed(values)])
-    made = []
-    for cell in cells:
+
+    def inwards(cell: Range) -> Range | None:
+        """The cell within the outermost rows, its borders rounded; None where a single value of a few rows is left."""
         low, high = min(max(cell.low, first), last), max(min(cell.high, last), first)
+        if low == high:
+            return Range(low, high, cell.counts) if low in frequent else None
         grid = grid_of(high - low)
-        low = low if low in frequent or not grid else round(math.ceil(round(low / grid, 6)) * grid, DECIMALS)
-        high = high if high in frequent or not grid else round(math.floor(round(high / grid, 6)) * grid, DECIMALS)
-        made.append(Range(low, high, cell.counts) if low <= high else cell)
-    return made
+        low = low if low in frequent else round(math.ceil(round(low / grid, 6)) * grid, DECIMALS)
+        return Range(low, high if high in frequent else round(math.floor(round(high / grid, 6)) * grid, DECIMALS), cell.counts)
+
+    whole = list(cells)
+    while len(whole) > 1 and inwards(whole[-1]) is None:
+        whole[-2:] = [joined(*whole[-2:])]
+    while len(whole) > 1 and inwards(whole[0]) is None:
+        whole[:2] = [joined(*whole[:2])]
+    return [inwards(cell) or cell for cell in whole]
 
 
 def outermost(values: Sequence[Range]) -> float:
