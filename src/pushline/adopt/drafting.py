@@ -50,6 +50,15 @@ class Draft(Struct, frozen=True, kw_only=True):
     told: tuple[str, ...]  # how cells were read that could be read otherwise
     findings: tuple[str, ...]  # of check-data, by the drafted contract
 
+    @property
+    def why_held_out(self) -> str:
+        """Why more than the usual share is held out; empty where it is not."""
+        counts = self.label.counts
+        rarest = min(counts, key=lambda name: counts[name])
+        if self.holdout <= SHARES[0]:
+            return ""
+        return f"so many because {rarest!r} has {counts[rarest]:,} rows in all, and about {HELD_OUT} of them are needed to judge by"
+
 
 class Apart(Project):
     """The project with a build folder of its own."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from shlex import quote
 
-from pushline.adopt.drafting import SHARES
 from pushline.adopt.plan import Plan, difference
 from pushline.data.contract import Column
 from pushline.report.figures import visible
@@ -114,11 +113,8 @@ def doubts(plan: Plan) -> list[str]:
 def held_out(plan: Plan) -> str:
     """The hold-out, and why it is as large as it is."""
     draft = plan.draft
-    counts = draft.label.counts
-    rarest = min(counts, key=lambda name: counts[name])
-    large = f", so many because {rarest!r} has {counts[rarest]:,} rows in all, and about ten of them are needed to judge by"
-    said = f"{draft.holdout:.0%}, {draft.held_out:,} rows{large if draft.holdout > SHARES[0] else ''}"
-    return f"{said}; metric {plan.record.settings['training.metric']}"
+    why_so = f", {draft.why_held_out}" if draft.why_held_out else ""
+    return f"{draft.holdout:.0%}, {draft.held_out:,} rows{why_so}; metric {plan.record.settings['training.metric']}"
 
 
 def where(plan: Plan) -> str:
