@@ -1,4 +1,6 @@
+import os
 import resource
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -69,12 +71,15 @@ def test_a_folder_whose_replacement_was_cut_off_is_put_back(tmp_path: Path, monk
 
     with monkeypatch.context() as patched, pytest.raises(Killed), whole_folder(place) as half:
         patched.setattr(Path, "replace", die)
-    (tmp_path / ".half-f-cut").mkdir()
-    (tmp_path / ".half-g-cut").touch()
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    (tmp_path / f".half-f-{ended.pid}-cut").mkdir()
+    (tmp_path / f".half-g-h-{ended.pid}-cut").touch()
+    (tmp_path / f".half-g-{os.getpid()}-going").touch()
     assert not place.exists()
     tidy(tmp_path)
     assert (place / "a").read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["f"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [f".half-g-{os.getpid()}-going", "f"]
 
 
 def test_a_folder_that_can_not_take_its_place_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """`pushline run`: order, endings, and what it leaves behind. The stages here answer with made results; `delivered` runs the real ones."""
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -16,10 +15,11 @@ import pytest
 from command import Ran, clean_environment
 from pushline import delivery as stages
 from pushline.delivery import Delivery
-from pushline.errors import NotAccepted, PushlineError, SettingsError, SloBreached, TargetError
+from pushline.errors import NotAccepted, PushlineError, SloBreached, TargetError
+from pushline.locks import locked
 from pushline.project import Project
-from pushline.results import KINDS, Breach, LoadTested, Result, failure_of
-from pushline.run import only_run, outcome, run
+from pushline.results import KINDS, Breach, LoadTested, Result, failure_of, load, save
+from pushline.run import outcome, run
 from pushline.settings import load_settings
 from report.delivery_made import leave_everything, results
 
@@ -199,13 +199,11 @@ def test_two_runs_in_one_folder_are_refused_by_the_real_command(project: Project
     project.state.mkdir()
     (project.build / "smoke").mkdir(parents=True)
     (project.build / "smoke" / "result.json").write_text("{}")
-    with only_run(project.state):
+    with locked(project.state / "command.lock", "`pushline run`"):
         second = run_pushline(project, "run")
-    assert second.code == 2
-    assert "Another run is going on" in second.err
+    assert second.code == 4
+    assert f"`pushline run` (process {os.getpid()}, since" in second.err
     assert (project.build / "smoke" / "result.json").exists(), "the refused run touched nothing"
-    with (project.state / "run.lock").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_stage_that_is_none_is_refused_before_anything_is_touched(project: Project, run_pushline: Callable[..., Ran]) -> None:
@@ -216,20 +214,78 @@ def test_a_stage_that_is_none_is_refused_before_anything_is_touched(project: Pro
     assert (project.build / "promote" / "result.json").exists()
 
 
-def test_the_second_of_two_locks_is_refused(tmp_path: Path) -> None:
-    with only_run(tmp_path), pytest.raises(SettingsError, match="Another run"), only_run(tmp_path):
-        pass
-    with only_run(tmp_path):
-        pass
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--budget", "banana"),
+        ("run", "--from", "lunch"),
+        ("retrain", "--budget", "banana"),
+        ("train", "--budget", "banana"),
+        ("train", "--attach"),
+        ("deploy", "--version", "99"),
+        ("promote",),
+    ],
+    ids=" ".join,
+)
+def test_a_refused_command_leaves_every_earlier_result(
+    project: Project, run_pushline: Callable[..., Ran], arguments: tuple[str, ...]
+) -> None:
+    leave_everything(project.build)
+    tested = load(project.build, LoadTested)
+    save(project.build, msgspec.structs.replace(tested, passed=False))  # what promote refuses
+    (project.build / "report.html").write_text("the report of the run before")
+    before = {file: file.read_bytes() for file in project.build.rglob("*") if file.is_file()}
+    refused = run_pushline(project, *arguments)
+    assert refused.code != 0
+    assert "Traceback" not in refused.err
+    assert {file: file.read_bytes() for file in project.build.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize("spoil", ["contract", "rules", "pipeline", "lock"])
+def test_a_run_with_a_broken_file_of_the_repository_leaves_every_earlier_result(
+    project: Project, run_pushline: Callable[..., Ran], spoil: str
+) -> None:
+    leave_everything(project.build)
+    before = {file: file.read_bytes() for file in project.build.rglob("*") if file.is_file()}
+    file = {"contract": project.contract, "rules": project.rules, "pipeline": project.pipelines / "train.yml", "lock": project.data_lock}[
+        spoil
+    ]
+    file.write_text("x = [")
+    refused = run_pushline(project, "run")
+    assert refused.code == 2, refused.err
+    assert "Traceback" not in refused.err
+    assert {file: file.read_bytes() for file in project.build.rglob("*") if file.is_file()} == before
+
+
+def test_a_second_command_is_refused_with_the_name_of_the_first(project: Project, run_pushline: Callable[..., Ran]) -> None:
+    leave_everything(project.build)
+    with locked(project.state / "command.lock", "`pushline train`"):
+        for arguments in (
+            ("run",),
+            ("retrain",),
+            ("check-data",),
+            ("check-data", "rows.csv"),
+            ("smoke",),
+            ("promote",),
+            ("profile",),
+            ("data", "add", "rows.csv"),
+            ("data", "refresh"),
+            ("publish", "train"),
+            ("registry", "pack"),
+            ("registry", "restore"),
+        ):
+            second = run_pushline(project, *arguments)
+            assert second.code == 4, arguments
+            assert f"`pushline train` (process {os.getpid()}, since" in second.err
+            assert "Traceback" not in second.err
+    assert (project.build / "smoke" / "result.json").exists()
 
 
 def test_a_run_without_a_result_of_the_stage_before_says_what_to_run(project: Project, run_pushline: Callable[..., Ran]) -> None:
     ended = run_pushline(project, "run", "--from", "smoke", "--json")
     assert ended.code == 2
     assert "pushline deploy" in ended.err
-    ran = msgspec.json.decode(ended.out)
-    assert ran["promoted"] is False
-    assert [s["state"] for s in ran["stages"]].count("not run") == 7
+    assert ended.out == "", "no stage ran"
 
 
 def test_a_build_folder_that_can_not_be_written_is_told_by_the_real_command(project: Project, run_pushline: Callable[..., Ran]) -> None:

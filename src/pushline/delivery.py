@@ -99,15 +99,9 @@ class Delivery:
     def train(self, *, budget: str | None = None, attach: bool = False, keep_best: bool = False) -> Trained:
         from pushline.training.stage import train
 
-        if keep_best and self.settings.target == "aci":
-            raise SettingsError(
-                "A search in Azure can't be ended with the best model so far.",
-                why="It runs there on its own; an interruption here only stops following it.",
-                do="Leave --keep-best out, and give it a smaller --budget; `pushline train --cancel` ends it without a model.",
-            )
         checked = load(self.build, Checked)
         if checked.critical:
-            raise refusal_of(checked)
+            raise refusal_of(checked, self.build)
         if checked.table and not Path(checked.table).is_file():
             checked = self.with_table(checked)
         contract, store = self.contract(), self.store()
@@ -124,7 +118,7 @@ class Delivery:
         if fetched.data_version != checked.data_version:
             anew = self.check_data()
             if anew.critical:
-                raise refusal_of(anew)
+                raise refusal_of(anew, self.build)
             return anew
         files = [Path(file.path) for file in fetched.files]
         table = read_again(self.project, self.contract(), files, tell=self.tell)
@@ -254,15 +248,23 @@ STAGES: dict[str, Callable[..., Result]] = {
 
 
 def execute(delivery: Delivery, stage: str, **options: Any) -> Result:
-    """Run one stage: its old result goes first, so that a failure never leaves yesterday's evidence standing.
+    """Run one stage: its old result goes before it begins, so that a failure never leaves yesterday's evidence standing.
 
-    A gate that said no has left its result all the same: the evidence is what a person wants to see.
+    What is refused before it begins leaves the old result. A gate that said no has left its result all the same: the evidence
+    is what a person wants to see.
     """
+    from pushline.preconditions import check
     from pushline.report.summary import summary_of
 
     place = folder(delivery.build, stage)
-    forget(delivery.build, stage)
     started = time.monotonic()
+    try:
+        check(delivery, stage, **options)
+    except PushlineError as error:
+        if not (place / "result.json").exists():
+            leave_failure(place, stage, error, round(time.monotonic() - started, 3))
+        raise
+    forget(delivery.build, stage)
     try:
         result = STAGES[stage](delivery, **options)
     except BaseException as error:
@@ -271,7 +273,7 @@ def execute(delivery: Delivery, stage: str, **options: Any) -> Result:
     result = msgspec.structs.replace(result, elapsed_s=round(time.monotonic() - started, 3))
     save(delivery.build, result)
     write_atomically(place / "summary.md", summary_of(result).encode())
-    verdict(result)
+    verdict(result, delivery.build)
     return result
 
 
@@ -305,10 +307,10 @@ def leave_failure(place: Path, stage: str, error: BaseException, elapsed_s: floa
         write_atomically(place / "summary.md", summary_of_failure(failure).encode())
 
 
-def verdict(result: Result) -> None:
+def verdict(result: Result, build: Path) -> None:
     """Raise where the result is a no."""
     if isinstance(result, Checked) and result.critical:
-        raise refusal_of(result)
+        raise refusal_of(result, build)
     if isinstance(result, Smoked) and not result.passed:
         failed = [a for a in result.assertions if not a.passed]
         raise SmokeFailed(
@@ -325,14 +327,15 @@ def verdict(result: Result) -> None:
         )
 
 
-def refusal_of(checked: Checked) -> CriticalFindings:
+def refusal_of(checked: Checked, build: Path) -> CriticalFindings:
     """The error for a table with critical findings."""
     first = next(finding for finding in checked.findings if finding.severity == "critical")
     lines = f" (lines {', '.join(map(str, first.lines[:5]))})" if first.lines else ""
     return CriticalFindings(
         f"check-data stopped: {checked.critical} critical finding{'s' * (checked.critical != 1)} in {Path(checked.file).name}.",
         why=f"{first.message}{lines}",
-        do="Correct the file, or change data_checks/contract.yml if the values are right. build/check-data/summary.md lists all.",
+        do="Correct the file, or change data_checks/contract.yml if the values are right. "
+        f"{os.path.relpath(folder(build, checked.stage) / 'summary.md')} lists all.",
     )
 
 

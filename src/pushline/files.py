@@ -6,6 +6,7 @@ can't be replaced in one step: the one before waits under another hidden name, a
 between the two renames. `locks.py` is for those who must not do so at the same time.
 """
 
+import glob
 import hashlib
 import os
 import shutil
@@ -55,12 +56,13 @@ def whole_file(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     half: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f"{HALF}{path.name}-", dir=path.parent)
+        settle(path)
+        handle, name = tempfile.mkstemp(prefix=half_of(path), dir=path.parent)
         os.close(handle)
         half = Path(name)
         yield half
         half.chmod(mode)
-        publish(half, path)
+        move(half, path)
     except OSError as error:
         raise cannot_write(path, reason_of(error)) from error
     finally:
@@ -74,9 +76,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
     half: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        half = Path(tempfile.mkdtemp(prefix=f"{HALF}{path.name}-", dir=path.parent))
+        settle(path)
+        half = Path(tempfile.mkdtemp(prefix=half_of(path), dir=path.parent))
         yield half
-        publish(half, path)
+        move(half, path)
     except OSError as error:
         raise cannot_write(path, reason_of(error)) from error
     finally:
@@ -84,7 +87,23 @@ def whole_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(half, ignore_errors=True)
 
 
-def publish(made: Path, path: Path) -> None:
+@contextmanager
+def scratch(place: Path) -> Iterator[Path]:
+    """A hidden folder beside `place` for what is not kept; what killed commands left of it goes first."""
+    made: Path | None = None
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        settle(place)
+        made = Path(tempfile.mkdtemp(prefix=half_of(place), dir=place.parent))
+    except OSError as error:
+        raise cannot_write(place.parent, error) from error
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def move(made: Path, path: Path) -> None:
     """Give a finished file or folder its name for good: what it holds is on the disk before the name is, and the name then.
 
     Where the name was a folder's, that one is kept until the new one has the name.
@@ -109,7 +128,7 @@ def publish(made: Path, path: Path) -> None:
 def remove(path: Path) -> None:
     """Remove a file, or a folder: its name goes first, so that nobody finds a part of it."""
     if path.is_dir() and not path.is_symlink():
-        gone = path.with_name(f"{HALF}{path.name}-removed")
+        gone = path.with_name(f"{half_of(path)}removed")
         shutil.rmtree(gone, ignore_errors=True)
         path.rename(gone)
         sync_names(path.parent)
@@ -119,22 +138,43 @@ def remove(path: Path) -> None:
         sync_names(path.parent)
 
 
-def tidy(folder: Path) -> None:
-    """Clear what killed commands left half made in `folder`, and put back what they had not yet replaced.
+def half_of(path: Path) -> str:
+    """How the hidden name begins under which this process makes `path`."""
+    return f"{HALF}{path.name}-{os.getpid()}-"
 
-    Whoever calls holds the lock that everyone takes who makes something there.
-    """
-    for before in folder.glob(f"{BEFORE}*"):
-        path = before.with_name(before.name.removeprefix(BEFORE))
-        if path.exists():
-            shutil.rmtree(before, ignore_errors=True)
-        else:
-            before.rename(path)
-    for half in folder.glob(f"{HALF}*"):
-        if half.is_dir():
-            shutil.rmtree(half, ignore_errors=True)
-        else:
-            half.unlink(missing_ok=True)
+
+def settle(path: Path) -> None:
+    """Put back what a killed command had not yet replaced at `path`, and clear what it left half made."""
+    before = path.with_name(f"{BEFORE}{path.name}")
+    if before.is_dir() and not path.exists():
+        before.rename(path)
+    shutil.rmtree(before, ignore_errors=True)
+    for half in path.parent.glob(f"{HALF}{glob.escape(path.name)}-*-*"):
+        owner = half.name.rsplit("-", 2)[1]
+        if owner.isdecimal() and has_ended(int(owner)):
+            remove_now(half)
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)
+    return False
+
+
+def tidy(folder: Path) -> None:
+    """Do so for everything in `folder`. Whoever calls holds the lock of those who make something there."""
+    for left in [*folder.glob(f"{BEFORE}*"), *folder.glob(f"{HALF}*")]:
+        name = left.name.removeprefix(BEFORE)
+        settle(folder / (name.removeprefix(HALF).rsplit("-", 2)[0] if name.startswith(HALF) else name))
+
+
+def remove_now(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -71,7 +71,7 @@ def checked_data(work: "Work", delivery: Delivery, file: str | None) -> Checked:
     checked = execute(delivery, "check-data", file=Path(file) if file else None)
     assert isinstance(checked, Checked)
     if checked.critical:
-        raise refusal_of(checked)
+        raise refusal_of(checked, delivery.build)
     return checked
 
 

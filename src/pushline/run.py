@@ -1,19 +1,15 @@
 """`pushline run`: all stages in one process, with one way to end badly that leaves nothing half-done behind."""
 
 import contextlib
-import fcntl
-import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
-from pushline.delivery import STAGES, Delivery, execute, forget
-from pushline.errors import NotAccepted, PushlineError, SettingsError
-from pushline.files import cannot_write
+from pushline.delivery import STAGES, Delivery, after, execute, forget
+from pushline.errors import NotAccepted, PushlineError
+from pushline.preconditions import check
 from pushline.report.cautions import cautions_of
 from pushline.report.page import write_report
 from pushline.report.states import Outcome, State, figure_of, outcomes, states_of, verdict_of
@@ -50,10 +46,7 @@ def run(delivery: Delivery, display: Display, *, first: str = "fetch", **options
     Raises what the failing stage raised, or NotAccepted where the new version is not better. By then the candidate is
     discarded, the live release untouched and the report written.
     """
-    names = list(STAGES)
-    if first not in names:
-        raise SettingsError(f"{first!r} is not a stage.", why=f"The stages are {', '.join(names)}.", do="Name one of them.")
-    names = names[names.index(first) :]
+    names = list(STAGES)[list(STAGES).index(first) :]
     for name in names:  # what an earlier run left must not stand as this one's evidence
         forget(delivery.build, name)
     try:
@@ -66,6 +59,14 @@ def run(delivery: Delivery, display: Display, *, first: str = "fetch", **options
                 write_report(delivery.project)
         raise
     write_report(delivery.project)
+
+
+def refuse(delivery: Delivery, *, first: str = "fetch", **options: dict[str, Any]) -> None:
+    """Raises what is wrong with the flags, settings and files of a run, before it touches anything."""
+    after(first)  # refuses what is not a stage
+    names = list(STAGES)[list(STAGES).index(first) :]
+    for number, name in enumerate(names):
+        check(delivery, name, coming=names[:number], **options.get(name, {}))
 
 
 def walk(delivery: Delivery, display: Display, name: str, options: dict[str, Any]) -> None:
@@ -115,32 +116,6 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def only_run(state: Path) -> Iterator[None]:
-    """Two runs in one folder would mix their evidence: the second is refused. The lock ends with its process."""
-    file = state / "run.lock"
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise cannot_write(file, error) from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            who = os.pread(handle, 200, 0).decode(errors="replace").strip()
-            raise SettingsError(
-                "Another run is going on in this folder.",
-                why=f"It holds {file}: {who}." if who else f"It holds {file}.",
-                do="Wait for it or end it, then run the same command again.",
-            ) from error
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC".encode(), 0)
-        yield
-    finally:
-        os.close(handle)
 
 
 def outcome(delivery: Delivery) -> Ran:

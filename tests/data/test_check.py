@@ -210,7 +210,7 @@ def test_markdown_is_the_summary(project: Project, capfd: pytest.CaptureFixture[
         main(["--project", str(project.root), "check-data", "--markdown", str(file)])
     said = capfd.readouterr().out
     assert "The file is empty" in said
-    assert said == (project.build / "check-data" / "summary.md").read_text()
+    assert said == (project.build / "other" / "check-data" / "summary.md").read_text()
 
 
 @pytest.mark.slow
@@ -219,7 +219,7 @@ def test_data_docs_show_the_suite(sound: Sound, project: Project, capfd: pytest.
     file.write_bytes(sound.csv())
     with pytest.raises(SystemExit) as ended:
         main(["--project", str(project.root), "check-data", "--data-docs", str(file)])
-    docs = project.build / "check-data" / "data-docs"
+    docs = project.build / "other" / "check-data" / "data-docs"
     pages = list((docs / "validations").rglob("*.html"))
     assert not ended.value.code
     assert str(docs / "index.html") in capfd.readouterr().err

@@ -15,10 +15,11 @@ import pytest
 from pushline.data.contract import load_contract
 from pushline.data.profile import load_profile
 from pushline.data.sample import sample_rows
+from pushline.delivery import Delivery, execute
 from pushline.errors import SettingsError
 from pushline.project import Project
 from pushline.results import Trained, load
-from pushline.settings import Training
+from pushline.settings import Training, load_settings
 from pushline.training.best_model import BestModel
 from pushline.training.stage import metric_of
 from training.model_folders import table_csv_of
@@ -43,7 +44,7 @@ def checked(project: Project, run_pushline: Run, *, rows: int = 1500, shuffled: 
         label = contract.label.name
         frame[label] = frame[label].sample(frac=1, random_state=1).to_numpy()
     file = table_csv_of(frame, project.root / "rows.csv")
-    assert run_pushline(project, "check-data", str(file)).code == 0
+    execute(Delivery(project, load_settings(project.root, {}), lambda line: None), "check-data", file=file)
     return project
 
 

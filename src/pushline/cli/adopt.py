@@ -103,7 +103,8 @@ def show_and_do(context: Context, wish: "Wish", *, in_git: bool, diff: bool, mak
         if not make and asks and plan.changes:
             make = click.confirm("Make it so?", default=False)
         if make:
-            carry_out(project, plan, tell)
+            with context.alone():
+                carry_out(project, plan, tell)
         if json:
             click.echo(text(adoption_of(plan, applied=make)))
         else:

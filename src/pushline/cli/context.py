@@ -1,6 +1,8 @@
 """What every command gets: the project, its settings, and how to speak."""
 
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,11 +51,30 @@ class Context:
             return load_settings(None)
         return load_settings(root)
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """What writes results or files of the repository does so alone; the second command is refused, and told who is at work."""
+        from pushline.locks import locked
+
+        with locked(self.project.state / "command.lock"):
+            yield
+
     @cached_property
     def delivery(self) -> "Delivery":
         from pushline.delivery import Delivery
 
         return Delivery(self.project, self.settings, tell)
+
+
+def alone(function: Callable[..., None]) -> Callable[..., None]:
+    """A command that acts: see `Context.alone`. Stands below `click.pass_obj`."""
+
+    @wraps(function)
+    def held(context: Context, *arguments: Any, **options: Any) -> None:
+        with context.alone():
+            function(context, *arguments, **options)
+
+    return held
 
 
 def tell(line: str) -> None:

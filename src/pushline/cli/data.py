@@ -1,12 +1,15 @@
 """Commands about data."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushline.cli.context import Context, as_json, finish
+from pushline.cli.context import Context, as_json, finish, tell
 from pushline.cli.stages import stage
+
+if TYPE_CHECKING:
+    from pushline.delivery import Delivery
 
 
 @click.command("fetch")
@@ -44,7 +47,15 @@ def check_data(context: Context, file: Path | None, json: bool, markdown: bool, 
             for line in annotations_of(checked, context.project):
                 click.echo(line, err=json or markdown)
 
-    stage(context, "check-data", json, show=show, file=file, data_docs=data_docs)
+    stage(context, "check-data", json, show=show, file=file, data_docs=data_docs, delivery=beside(context) if file else None)
+
+
+def beside(context: Context) -> "Delivery":
+    """Where a look at another file leaves what it found: below build/other/, which no stage reads."""
+    from pushline.data.adding import Aside
+    from pushline.delivery import Delivery
+
+    return Delivery(Aside(context.project, context.project.build / "other"), context.settings, tell)
 
 
 COMMANDS = [fetch, check_data]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushline.cli.context import Context, as_json, tell
+from pushline.cli.context import Context, alone, as_json, tell
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def show(result: Any, lines: Iterable[str], *, json: bool) -> None:
 @click.argument("file", required=False, type=FILE)
 @as_json
 @click.pass_obj
+@alone
 def profile(context: Context, file: Path | None, json: bool) -> None:
     """Make data_checks/profile.json from the checked table (or FILE): aggregates only, no rows."""
     from pushline.data.profile import renew_profile
@@ -124,6 +125,7 @@ def data() -> None:
 @click.option("--url", default="", help="The https address where others find these very bytes.")
 @as_json
 @click.pass_obj
+@alone
 def add(context: Context, source: str, name: str, url: str, json: bool) -> None:
     """Check new data, compare it with what is pinned, and add it to data.lock."""
     from pushline.data.adding import add as add_data
@@ -172,6 +174,7 @@ def diff(context: Context, revision: str, untrusted: bool, json: bool) -> None:
 @data.command("refresh")
 @as_json
 @click.pass_obj
+@alone
 def refresh(context: Context, json: bool) -> None:
     """Ask the sources whether they hold new data; if so, check it and move data.lock to it."""
     from pushline.data.refreshing import FOLDER
@@ -193,6 +196,7 @@ def refresh(context: Context, json: bool) -> None:
 @data.command("propose")
 @as_json
 @click.pass_obj
+@alone
 def propose(context: Context, json: bool) -> None:
     """Open a pull request that moves data.lock to what `data refresh` found, or bring the open one up to date."""
     from pushline.github.data_change import propose_data

@@ -45,7 +45,8 @@ def register(context: Context, again: bool, json: bool) -> None:
 def deploy(context: Context, version: str | None, same: bool, json: bool) -> None:
     """Start the accepted model version as a candidate beside the live release."""
     if same:
-        live = context.delivery.put_again()
+        with context.alone():
+            live = context.delivery.put_again()
         click.echo(as_text(live) if json else f"{live.release.id} is live again at {live.url}")
         return
     stage(context, "deploy", json, version=version or None)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushline.cli.context import Context, as_json, tell
+from pushline.cli.context import Context, alone, as_json, tell
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def runs_of(context: Context) -> "Runs":
 @click.argument("pipeline")
 @as_json
 @click.pass_obj
+@alone
 def publish(context: Context, pipeline: str, json: bool) -> None:
     """Make an immutable, numbered version of pipelines/PIPELINE.yml that others can start."""
     from pushline.errors import SettingsError
@@ -95,17 +96,20 @@ def pair(text: str) -> tuple[str, str]:
 @click.option("--budget", metavar="TIME", help="AutoML's time, such as 45s, 10m or 2h.")
 @as_json
 @click.pass_obj
+@alone
 def retrain(context: Context, budget: str | None, json: bool) -> None:
     """Train on all pinned data and decide: champion and challenger meet on old and new hold-out rows apart. Releases nothing."""
     from pushline.cli.context import finish
     from pushline.delivery import execute
-    from pushline.run import only_run
+    from pushline.preconditions import check
 
     result = None
-    with only_run(context.project.state):
-        for stage, options in {"fetch": {}, "check-data": {}, "train": {"budget": budget}, "register": {}}.items():
-            tell(stage)
-            result = execute(context.delivery, stage, **options)
+    stages: dict[str, dict[str, Any]] = {"fetch": {}, "check-data": {}, "train": {"budget": budget}, "register": {}}
+    for stage, options in stages.items():
+        check(context.delivery, stage, coming=stages, **options)
+    for stage, options in stages.items():
+        tell(stage)
+        result = execute(context.delivery, stage, **options)
     finish(result, json)
 
 

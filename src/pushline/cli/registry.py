@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pushline.cli.context import Context, tell
+from pushline.cli.context import Context, alone, tell
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def check_run(number: str) -> None:
 @registry.command("restore")
 @click.option("--if-gone", metavar="WHAT", help="Where the one of earlier deliveries is gone: stop (default), or begin anew.")
 @click.pass_obj
+@alone
 def restore(context: Context, if_gone: str | None) -> None:
     """Take up the registry of this delivery, or of the last one on the default branch."""
     from pushline.github.restore import restore as bring
@@ -49,6 +50,7 @@ def restore(context: Context, if_gone: str | None) -> None:
 @registry.command("pack")
 @click.option("--released", is_flag=True, help="This run has just released or rolled back.")
 @click.pass_obj
+@alone
 def pack(context: Context, released: bool) -> None:
     """Put this machine's registry into build/registry/, with its sha256."""
     from pushline.registry import travel

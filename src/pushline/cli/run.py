@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushline.cli.context import Context, as_json
+from pushline.cli.context import Context, alone, as_json
 
 if TYPE_CHECKING:
     from pushline.project import Project
@@ -20,38 +20,38 @@ if TYPE_CHECKING:
 @click.option("--from", "first", metavar="STAGE", default="fetch", show_default=True, help="Begin here, with what earlier stages left.")
 @as_json
 @click.pass_obj
+@alone
 def run(context: Context, sample_if_offline: bool, sample: bool, budget: str | None, first: str, json: bool) -> None:
     """Run every stage, from the data to the promoted release."""
     from pushline.cli.progress import display_for, print_table
-    from pushline.delivery import Delivery, after
+    from pushline.delivery import Delivery
     from pushline.github import actions
     from pushline.report.cautions import cautions_of
     from pushline.report.states import states_of
     from pushline.report.summary import summary_of_run
     from pushline.results import as_json as text
-    from pushline.run import only_run, outcome
+    from pushline.run import outcome, refuse
     from pushline.run import run as run_stages
 
-    after(first)  # refuses what is not a stage
     options: dict[str, Any] = {"fetch": {"sample_if_offline": sample_if_offline, "sample": sample}, "train": {"budget": budget}}
-    with only_run(context.project.state):
-        display = display_for(first, context.project.build)
-        delivery = Delivery(context.project, context.settings, display.tell, tied_to=os.getpid())
-        try:
-            with display:
-                run_stages(delivery, display, first=first, **options)
-        finally:
-            ran = outcome(delivery)
-            states = states_of(delivery.build)
-            actions.summarise(summary_of_run(states, cautions_of(states, delivery.build)))
-            if json:
-                click.echo(text(ran))
-            else:
-                print_table(ran)
-                for line in next_steps(context.project, ran, context.settings.serving.port):
-                    click.echo(line)
-                for caution in ran.cautions:  # last, where nobody overlooks them
-                    click.secho(f"warning: {caution}", fg="yellow")
+    display = display_for(first, context.project.build)
+    delivery = Delivery(context.project, context.settings, display.tell, tied_to=os.getpid())
+    refuse(delivery, first=first, **options)
+    try:
+        with display:
+            run_stages(delivery, display, first=first, **options)
+    finally:
+        ran = outcome(delivery)
+        states = states_of(delivery.build)
+        actions.summarise(summary_of_run(states, cautions_of(states, delivery.build)))
+        if json:
+            click.echo(text(ran))
+        else:
+            print_table(ran)
+            for line in next_steps(context.project, ran, context.settings.serving.port):
+                click.echo(line)
+            for caution in ran.cautions:  # last, where nobody overlooks them
+                click.secho(f"warning: {caution}", fg="yellow")
 
 
 def next_steps(project: "Project", ran: "Ran", port: int) -> list[str]:

@@ -1,7 +1,6 @@
 """`pushline data add`: new data is held to the contract and the profile, compared with what is pinned, and pinned."""
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from pushline.data.reading import Reading, read_file
 from pushline.data.table import connect, literal, name_of
 from pushline.data.version import table_of
 from pushline.errors import CriticalFindings, DataUnavailable, GateClosed, SettingsError
-from pushline.files import cannot_write
+from pushline.files import copy_atomically, scratch
 from pushline.project import Project
 from pushline.results import Checked, DataFile, Finding, Part
 
@@ -73,9 +72,8 @@ def add(project: Project, contract: Contract, said: str, *, name: str, url: str,
     lock = load_lock(project.data_lock)
     if url:
         permit(url, TRUSTED)
-    project.state.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="data-add-", dir=project.state) as folder:
-        file = at_hand(said, Path(folder))
+    with scratch(project.state / "data-add") as folder:
+        file = at_hand(said, folder)
         seen = table_of(file, contract.delimiter)
         address = url or (said if said.startswith("https://") else "")
         pinned = PinnedFile(
@@ -86,11 +84,11 @@ def add(project: Project, contract: Contract, said: str, *, name: str, url: str,
             sources=(Source(url=address, sha256=seen.sha256),),
         )
         refuse_twice(lock, pinned)
-        checked = check_data(Aside(project, Path(folder)), contract, file=file, fetched=None, tell=tell)
+        checked = check_data(Aside(project, folder), contract, file=file, fetched=None, tell=tell)
         refuse_broken(checked, file)
         places = Places(project.state / "cache", local, contract.delimiter, tell, own=project.root / TABLES)
-        reading = read_file(file, contract, Path(folder), Path(folder) / "new.parquet")
-        compared = (overlap_with(places.get(each), reading, contract, Path(folder)) for each in lock.files)
+        reading = read_file(file, contract, folder, folder / "new.parquet")
+        compared = (overlap_with(places.get(each), reading, contract, folder) for each in lock.files)
         overlaps = tuple(overlap for overlap in compared if overlap)
         refuse_nothing_new(overlaps, pinned)
         drift = drift_of(Path(checked.table), contract, load_profile(project.profile), pinned.name)
@@ -212,11 +210,4 @@ def refuse_nothing_new(overlaps: tuple[Overlap, ...], pinned: PinnedFile) -> Non
 
 def keep(file: Path, place: Path) -> None:
     """Copy the file into the cache, so that the next fetch finds it."""
-    part = place.with_name(f".{place.name}.part")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, part)
-        part.replace(place)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise cannot_write(place, error) from error
+    copy_atomically(file, place)

@@ -1,9 +1,7 @@
 """The stage check-data: read the data into a typed table, hold it to the contract and the rules, say what is wrong."""
 
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from pushline.data.checks import Check, Detail, Seen
@@ -17,7 +15,8 @@ from pushline.data.rules import load_rules
 from pushline.data.suite import checks_of
 from pushline.data.table import literal, name_of
 from pushline.errors import DataError, PushlineError
-from pushline.files import cannot_write
+from pushline.files import move
+from pushline.files import scratch as scratch_of
 from pushline.project import Project
 from pushline.results import Checked, Fetched, Finding, folder
 from pushline.wording import counted
@@ -39,7 +38,7 @@ def check_data(
     place = folder(project.build, Checked.stage)
     table, docs = place / "table.parquet", place / "data-docs"
     shutil.rmtree(docs, ignore_errors=True)
-    with scratch_folder(place) as scratch:
+    with scratch_of(place / "scratch") as scratch:
         table.unlink(missing_ok=True)
         readings = [read_part(number, each, contract, scratch, tell) for number, each in enumerate(files)]
         rows = assemble(readings, contract, table, scratch)
@@ -80,7 +79,7 @@ def read_again(project: Project, contract: Contract, files: list[Path], *, tell:
     """
     place = folder(project.build, Checked.stage)
     table = place / "table.parquet"
-    with scratch_folder(place) as scratch:
+    with scratch_of(place / "scratch") as scratch:
         table.unlink(missing_ok=True)
         readings = [read_part(number, file, contract, scratch, tell) for number, file in enumerate(files)]
         if not assemble(readings, contract, table, scratch):
@@ -95,22 +94,6 @@ def read_again(project: Project, contract: Contract, files: list[Path], *, tell:
 def read_part(number: int, file: Path, contract: Contract, scratch: Path, tell: Tell) -> Reading:
     tell(f"Reading {file.name}.")
     return read_file(file, contract, scratch, scratch / f"part{number}.parquet")
-
-
-@contextmanager
-def scratch_folder(place: Path) -> Iterator[Path]:
-    """A folder beside the result for what is not kept, removed in any case. Raises TargetError where none can be made."""
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        for left in place.glob(".scratch-*"):  # of a run that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        made = Path(tempfile.mkdtemp(prefix=".scratch-", dir=place))
-    except OSError as error:
-        raise cannot_write(place, error) from error
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 def named(reading: Reading, files: int) -> list[Finding]:
@@ -128,12 +111,13 @@ def assemble(readings: list[Reading], contract: Contract, table: Path, scratch: 
         first += reading.source.rows
     parts = [reading.parts for reading in readings if reading.parts]
     if len(parts) == 1:
-        parts[0].replace(table)
+        move(parts[0], table)
         return first
     names = ", ".join(name_of(name) for name in present_in(readings, contract))
     whole = " UNION ALL ".join(f"SELECT {names} FROM read_parquet({literal(str(part))})" for part in parts)
     with database(scratch) as connection:
-        connection.execute(f"COPY ({whole}) TO {literal(str(table))} (FORMAT parquet, COMPRESSION zstd)")
+        connection.execute(f"COPY ({whole}) TO {literal(str(scratch / table.name))} (FORMAT parquet, COMPRESSION zstd)")
+    move(scratch / table.name, table)
     return first
 
 

@@ -1,6 +1,5 @@
 """`pushline data refresh`: has a source new data? Then `data.lock` is moved to it, for a pull request to show."""
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pushline.data.lock import PinnedFile, Source, load_lock, write_lock
 from pushline.data.profile import load_profile
 from pushline.data.version import sha256_of, table_of
 from pushline.errors import DataUnavailable
+from pushline.files import scratch
 from pushline.project import Project
 from pushline.results import Finding, Part
 
@@ -58,17 +58,16 @@ def refresh(project: Project, contract: Contract, *, tell: Tell) -> Refreshed:
     lock = load_lock(project.data_lock)
     renewed: list[Renewed] = []
     files: list[PinnedFile] = []
-    project.state.mkdir(parents=True, exist_ok=True)
     for pinned in lock.files:
-        with tempfile.TemporaryDirectory(prefix="data-refresh-", dir=project.state) as folder:
-            file, url = newest(pinned, Path(folder), tell)
+        with scratch(project.state / "data-refresh") as folder:
+            file, url = newest(pinned, folder, tell)
             seen = None if file is None or sha256_of(file) in pinned.hashes else table_of(file, contract.delimiter)
             if file is None or seen is None or seen.version == pinned.version:
                 tell(f"{pinned.name}: unchanged")
                 files.append(pinned)
                 continue
             tell(f"{pinned.name}: {url} holds version {seen.version} with {seen.rows:,} rows now")
-            checked = check_data(Aside(project, Path(folder)), contract, file=file, fetched=None, tell=tell)
+            checked = check_data(Aside(project, folder), contract, file=file, fetched=None, tell=tell)
             refuse_broken(checked, file)
             moved = msgspec.structs.replace(
                 pinned, version=seen.version, rows=seen.rows, columns=seen.columns, sources=(Source(url=url, sha256=seen.sha256),)

@@ -1,6 +1,5 @@
 """Drift of what a person points at: a file, or the inputs that the service recorded."""
 
-import tempfile
 from pathlib import Path
 
 from pushline.data.contract import Contract
@@ -9,6 +8,7 @@ from pushline.data.profile import load_profile
 from pushline.data.reading import read_file
 from pushline.data.recorded import LIVE, write_recorded
 from pushline.errors import DataCorrupt, DriftFound
+from pushline.files import scratch
 from pushline.project import Project
 
 
@@ -19,8 +19,8 @@ def drift_of_file(project: Project, contract: Contract, file: Path) -> Drift:
     a column that the model needs.
     """
     profile = load_profile(project.profile)
-    with scratch(project) as folder:
-        reading = read_file(file, contract, Path(folder), Path(folder) / "table.parquet")
+    with scratch(project.state / "drift") as folder:
+        reading = read_file(file, contract, folder, folder / "table.parquet")
         lacking = [column.name for column in contract.features() if column.name not in reading.columns.values()]
         if reading.parts is None or lacking:
             first = next((finding.message for finding in reading.findings if finding.severity == "critical"), "")
@@ -37,16 +37,10 @@ def drift_of_recorded(
 ) -> Drift:
     """The drift of the inputs that the service kept, by default the live release's. Raises DataUnavailable where there are none."""
     profile = load_profile(project.profile)
-    with scratch(project) as place:
-        table = Path(place) / "table.parquet"
+    with scratch(project.state / "drift") as place:
+        table = place / "table.parquet"
         write_recorded(folder or project.state / LIVE, contract, table, days=days, version=version)
         return drift_of(table, contract, profile, "recorded inputs")
-
-
-def scratch(project: Project) -> "tempfile.TemporaryDirectory[str]":
-    """A folder for what is read, beside the project's other state: /tmp may be small."""
-    project.state.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryDirectory(prefix="drift-", dir=project.state)
 
 
 def refuse(drift: Drift) -> None:

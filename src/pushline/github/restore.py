@@ -7,7 +7,6 @@ left behind: it never hides a release. `github/runs.py` says which runs count; G
 inside it are both checked.
 """
 
-import hashlib
 import os
 import zipfile
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from pushline.errors import RegistryError
+from pushline.files import remove, sha256_of
 from pushline.github import gh, runs
 from pushline.project import Project
 from pushline.registry import travel
@@ -127,14 +127,14 @@ def download(here: runs.Home, artifact: Artifact, place: Path) -> None:
     """Download an artifact and unzip it into `place`. Raises RegistryError where GitHub's digest says otherwise."""
     file = place.with_suffix(".zip")
     gh.download(f"{here.path}/actions/artifacts/{artifact.id}/zip", file)
-    seen = hashlib.sha256(file.read_bytes()).hexdigest()
+    seen = sha256_of(file)
     if seen != artifact.digest:
         raise RegistryError(
             f"The registry of run {artifact.run} was changed on its way.",
             why=f"Its sha256 is {seen[:12]}; GitHub recorded {artifact.digest[:12] or 'none'}.",
             do="Run the job again; if it happens again, look at who may write artifacts.",
         )
-    travel.remove(place)
+    remove(place)
     with zipfile.ZipFile(file) as archive:
         for name in {travel.ARCHIVE, travel.NOTE} & set(archive.namelist()):  # none where the registry lived elsewhere then
             archive.extract(name, place)

@@ -5,7 +5,6 @@ its components, the code, the contract with profile and rules, the settings, the
 `version.json`. What may change lies beside the numbers in `index.json`: the default version, and which are retired.
 """
 
-import fcntl
 import re
 import shutil
 import tempfile
@@ -19,12 +18,15 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from pushline.errors import SettingsError, TargetError
-from pushline.files import cannot_write, content_hash, write_json
+from pushline.files import cannot_write, content_hash, half_of, move, tidy, with_unknown, write_atomically, write_json
+from pushline.locks import locked
 from pushline.pipelines.definition import DataInput, InputSpec, Pipeline, load_pipeline
 from pushline.project import Project
 from pushline.results import Scalar
 
 VERSIONS = "pipelines/versions"  # below .pushline
+PUBLISHING = "publishing"  # beside the numbers: the one that is about to be the default
+WAIT_S = 60.0
 TAKEN = ("src", "data_checks", "pyproject.toml", "data.lock", "requirements/train.txt", "requirements/training.Dockerfile", "README.md")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", ".*")
 # What a run works out itself: where its data and code come from.
@@ -50,7 +52,7 @@ class PublishedInput(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return InputSpec(type=kind, min=self.min, max=self.max, enum=self.enum)
 
 
-class Version(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Version(Struct, frozen=True, kw_only=True):
     """One published version."""
 
     name: Annotated[str, Meta(pattern=NAME)]
@@ -65,7 +67,7 @@ class Version(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     default: bool = False
 
 
-class Index(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Index(Struct, frozen=True, kw_only=True):
     """What may change about the versions of one pipeline."""
 
     default: int
@@ -106,7 +108,7 @@ class PublishedPipelines:
             raise SettingsError(f"There is no pipeline {name!r}.", why=f"pipelines/ holds {known or 'none'}.", do="Name one of them.")
         pipeline = load_pipeline(file)
         with self._alone(name) as place:
-            half = Path(tempfile.mkdtemp(prefix=".half-", dir=place))
+            half = Path(tempfile.mkdtemp(prefix=half_of(place / "version"), dir=place))
             try:
                 return self._made(name, pipeline, place, half)
             except OSError as error:
@@ -134,10 +136,26 @@ class PublishedPipelines:
         for path in half.rglob("*"):
             if path.is_file():
                 path.chmod(0o444)
-        half.rename(self.folder(name, made.version))
-        index = self._index(name)
-        write_json(place / "index.json", Index(default=made.version, retired=index.retired if index else ()))
+        write_atomically(place / PUBLISHING, str(made.version).encode())
+        move(half, self.folder(name, made.version))
+        self._finish(name)
         return self.version(name, made.version), True
+
+    def _finish(self, name: str) -> None:
+        """Make the version the default that was being published, also where that command was killed before it could."""
+        note = self.place / name / PUBLISHING
+        if note.is_file():
+            number = int(note.read_bytes())
+            if number in self._numbers(name):
+                self._write_index(name, default=number)
+            note.unlink()
+
+    def _write_index(self, name: str, *, default: int | None = None, retire: int | None = None) -> None:
+        """Change the index; what another version of Pushline keeps in it stays."""
+        file, index = self.place / name / "index.json", self._index(name)
+        retired = {*(index.retired if index else ()), *([retire] if retire else [])}
+        now = Index(default=default or (index.default if index else 0), retired=tuple(sorted(retired)))
+        write_json(file, with_unknown(msgspec.to_builtins(now), msgspec.json.decode(file.read_bytes()) if index else {}))
 
     def all(self) -> tuple[Version, ...]:
         """Every version of every pipeline, by name, newest first."""
@@ -169,9 +187,8 @@ class PublishedPipelines:
         version = self.version(name, number)
         if version.status == "retired":
             raise SettingsError(f"Version {number} of {name} is retired.", do="Make another one the default.")
-        with self._alone(name) as place:
-            index = self._index(name)
-            write_json(place / "index.json", Index(default=number, retired=index.retired if index else ()))
+        with self._alone(name):
+            self._write_index(name, default=number)
         return self.version(name, number)
 
     def retire(self, name: str, number: int) -> Version:
@@ -183,24 +200,16 @@ class PublishedPipelines:
                 why="A retired version can't be started.",
                 do=f"Make another one the default first: `pushline pipelines default {name} N`.",
             )
-        with self._alone(name) as place:
-            index = self._index(name)
-            if index is not None:
-                write_json(place / "index.json", Index(default=index.default, retired=tuple(sorted({*index.retired, number}))))
+        with self._alone(name):
+            self._write_index(name, retire=number)
         return self.version(name, number)
 
     @contextmanager
     def _alone(self, name: str) -> Iterator[Path]:
         place = self.place / name
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-            lock = (place / ".lock").open("w")
-        except OSError as error:
-            raise cannot_write(place, error) from error
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            for left in place.glob(".half-*"):
-                shutil.rmtree(left, ignore_errors=True)
+        with locked(place / ".lock", wait_s=WAIT_S):
+            tidy(place)
+            self._finish(name)
             yield place
 
     def _numbers(self, name: str) -> list[int]:

@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,8 +19,9 @@ import msgspec
 from msgspec import Struct
 
 import pushline
-from pushline.errors import SettingsError, StepFailed, TargetError
-from pushline.files import cannot_write, content_hash, write_json
+from pushline.errors import SettingsError, StepFailed
+from pushline.files import content_hash, tidy, whole_folder, write_json
+from pushline.locks import locked
 from pushline.pipelines import guard
 from pushline.pipelines.binding import arguments_of, text_of
 from pushline.pipelines.definition import DataInput, Job, JobOutput, ParentInput, Pipeline, load_pipeline
@@ -123,22 +123,10 @@ def _existing(name: str, value: Scalar | Path) -> Path:
 def alone_in(out: Path) -> Iterator[None]:
     """Hold the run's folder, and clear what a killed run left half-written in it.
 
-    Raises TargetError where another run holds it.
+    Raises Busy where another run holds it.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
-    except OSError as error:
-        raise cannot_write(out, error) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TargetError(
-                f"Another run is working in {out}.", why="Two at once would mix.", do="Wait for its end, or stop it."
-            ) from error
-        for left in out.glob(".half-*"):
-            shutil.rmtree(left, ignore_errors=True)
+    with locked(out / ".lock"):
+        tidy(out)
         yield
 
 
@@ -165,21 +153,13 @@ def _step(
         tell(f"{job.name}: used again, its inputs and code are unchanged")
         return Step(name=job.name, reused=True, seconds=record.seconds, log=log, outputs=outputs)
     started = time.monotonic()
-    half = Path(tempfile.mkdtemp(prefix=f".half-{job.name}-", dir=out))
-    try:
+    with whole_folder(home) as half:
         _run(job, values, half, log, tell)
         seconds = round(time.monotonic() - started, 3)
         made = {name: content_hash(half / name) for name in job.component.outputs}
         # The best so far is the result now, and never taken for what the whole budget would have found.
         known = "" if asked_to_stop() else mark
         write_json(half / RECORD, Record(fingerprint=known, seconds=seconds, outputs=made))
-        if home.exists():
-            shutil.rmtree(home)
-        half.rename(home)
-    except OSError as error:
-        raise cannot_write(out, error) from error
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
     tell(f"{job.name}: done in {seconds:.1f} s")
     return Step(name=job.name, reused=False, seconds=seconds, log=log, outputs=outputs)
 

@@ -6,7 +6,6 @@ its version's files by links, its own `build/`, and the registry and caches of t
 is reported as lost.
 """
 
-import fcntl
 import os
 import secrets
 import signal
@@ -24,6 +23,7 @@ from msgspec import Struct, field
 
 from pushline.errors import SettingsError, TargetError
 from pushline.files import cannot_write, write_json
+from pushline.locks import holder_of, locked
 from pushline.pipelines.inputs import FolderRule, checked_inputs
 from pushline.pipelines.published import PublishedPipelines, Version, decode
 from pushline.project import REVISION, Project
@@ -32,13 +32,14 @@ from pushline.results import Scalar
 RUNS = "pipelines/runs"  # below .pushline
 REQUEST, STATE, LOG, ALIVE, CANCEL = "request.json", "state.json", "log.txt", "alive", "cancel"
 PROJECT = "project"
+WAIT_S = 60.0
 LOG_AT_A_TIME = 262_144  # bytes
 ENDED = frozenset({"succeeded", "failed", "cancelled", "lost"})
 
 RunState = Literal["starting", "running", "succeeded", "failed", "cancelled", "lost"]
 
 
-class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Request(Struct, frozen=True, kw_only=True):
     """What was asked for."""
 
     id: str
@@ -56,7 +57,7 @@ class RunError(Struct, frozen=True, kw_only=True):
     do: str = ""
 
 
-class State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class State(Struct, frozen=True, kw_only=True):
     """What the run's process says of itself."""
 
     state: RunState
@@ -123,9 +124,7 @@ class Runs:
         given = checked_inputs(version, inputs, self.folders)
         files = PublishedPipelines(self.project).files(version)
         try:
-            self.place.mkdir(parents=True, exist_ok=True)
-            with (self.place / ".lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with locked(self.place / ".lock", wait_s=WAIT_S):
                 if sum(not run.ended for run in self.all()) >= at_once:
                     raise TooMany(
                         f"{at_once} runs are going on.",
@@ -208,18 +207,17 @@ def launch(folder: Path, files: Path) -> None:
     variables = {**os.environ, "PYTHONPATH": str(files / "src"), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
     for name in ("PYTHONSAFEPATH", "PUSHLINE_KEY", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
         variables.pop(name, None)
-    with (folder / ALIVE).open("w") as alive, (folder / LOG).open("ab") as log:
-        fcntl.flock(alive, fcntl.LOCK_EX)
-        os.set_inheritable(alive.fileno(), True)
+    with locked(folder / ALIVE, f"run {folder.name}") as alive, (folder / LOG).open("ab") as log:
+        os.set_inheritable(alive, True)
         # Not waited for: whoever starts runs either ends soon or collects them with `reap`.
         started = subprocess.Popen(
-            [sys.executable, "-m", "pushline", "--project", str(folder / PROJECT), "pipelines", "work", str(folder), str(alive.fileno())],
+            [sys.executable, "-m", "pushline", "--project", str(folder / PROJECT), "pipelines", "work", str(folder), str(alive)],
             cwd=folder / PROJECT,
             env=variables,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=(alive.fileno(),),
+            pass_fds=(alive,),
             start_new_session=True,
         )
     CHILDREN.append(started)
@@ -234,20 +232,14 @@ def reap() -> None:
 
 
 def seen(folder: Path) -> Run:
-    """The run as it is; one whose process is gone without a word is lost from now on."""
+    """The run as it is; one whose process is gone without a word is lost."""
     request = decode(folder / REQUEST, Request)
     state = decode(folder / STATE, State)
-    if state.state not in ENDED:
-        with (folder / ALIVE).open("r") as alive:
-            try:
-                fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass
-            else:
-                state = decode(folder / STATE, State)
-                if state.state not in ENDED:
-                    state = msgspec.structs.replace(state, state="lost", ended_at=datetime.now(UTC), error=lost())
-                    write_json(folder / STATE, state)
+    if state.state not in ENDED and not holder_of(folder / ALIVE):
+        state = decode(folder / STATE, State)  # it may have said so just before it ended
+        if state.state not in ENDED:
+            heard_of = datetime.fromtimestamp((folder / LOG).stat().st_mtime, UTC)
+            state = msgspec.structs.replace(state, state="lost", ended_at=heard_of, error=lost())
     return Run(
         id=request.id,
         pipeline=request.pipeline,

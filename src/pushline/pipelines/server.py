@@ -1,7 +1,6 @@
 """The service of published pipelines in the foreground, and where it can be found."""
 
 import asyncio
-import fcntl
 import os
 import signal
 import socket
@@ -12,8 +11,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from pushline.errors import TargetError
-from pushline.files import cannot_write, write_json
+from pushline.files import write_json
+from pushline.locks import locked
 from pushline.pipelines.control import Control
 from pushline.project import Project
 from pushline.serving.connection import Connection
@@ -27,7 +26,7 @@ KEYS = "pipelines-keys.json"  # its own: who may score may not start trainings
 RECORD = "pipelines/server.json"
 
 
-class ServerRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ServerRecord(Struct, frozen=True, kw_only=True):
     """Where the service answers."""
 
     url: str
@@ -38,24 +37,11 @@ class ServerRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 def serve(project: Project, settings: PushlineSettings, *, tell: Tell) -> None:
     """Answer until SIGTERM or SIGINT. Runs go on without it.
 
-    Raises SettingsError for keys that can't be used, TargetError where another one serves this project or the address is taken.
+    Raises SettingsError for keys that can't be used, Busy where another one serves this project, TargetError where the address is taken.
     """
-    state = project.state.resolve()
-    try:
-        (state / "pipelines").mkdir(parents=True, exist_ok=True)
-        lock = (state / "pipelines" / ".server").open("w")
-    except OSError as error:
-        raise cannot_write(state / "pipelines", error) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            found = record_of(project)
-            raise TargetError(
-                "Published pipelines are served already.",
-                why=f"Process {found.pid} answers on {found.url}." if found else "",
-                do="Use that one, or end it first.",
-            ) from error
+    state, found = project.state.resolve(), record_of(project)
+    there = f"Published pipelines are served on {found.url} already: use that, or end it first." if found else ""
+    with locked(state / "pipelines" / ".server", also=there):
         control = Control(project, settings, KeyRing(keys_of(project)), tell)
         listener = bind(settings.pipelines.host, settings.pipelines.port)
         host, port = listener.getsockname()[:2]

@@ -4,10 +4,10 @@ Uses only calls that Azure ML's MLflow answers too: a model is saved to a folder
 a version from there (`log_model` and `register_model("runs:/…")` fail there with MLflow 3).
 """
 
-import fcntl
 import logging
 import os
 import shutil
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -21,12 +21,14 @@ from urllib.parse import unquote, urlparse
 import msgspec
 
 from pushline.errors import ModelUnreadable, RegistryError
-from pushline.files import cannot_write, content_hash
+from pushline.files import content_hash, whole_folder
+from pushline.locks import locked
 from pushline.registry.store import CROWNED, ModelVersion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 MODEL_FOLDER = "model"
 CONTENT = "pushline.content"  # sha256 of the model folder as it was logged
+WAIT_S = 60.0  # to make a new registry's tables
 MAX_PARAMETER = 500  # characters that every MLflow backend takes
 
 
@@ -80,13 +82,7 @@ class MlflowStore:
         if self.artifacts is None:
             yield
             return
-        try:
-            self.artifacts.mkdir(parents=True, exist_ok=True)
-            lock = (self.artifacts.parent / "mlflow.lock").open("w")
-        except OSError as error:
-            raise cannot_write(self.artifacts, error) from error
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self.artifacts.parent / "mlflow.lock", wait_s=WAIT_S):
             yield
 
     @contextmanager
@@ -308,14 +304,9 @@ class MlflowStore:
         home = self.downloads / f"{self.name}-{version}-{wanted[:12]}"
         if home.is_dir() and content_hash(home) == wanted:
             return home
-        half = self.downloads / f".half-{home.name}"
-        shutil.rmtree(half, ignore_errors=True)
-        shutil.rmtree(home, ignore_errors=True)
-        half.mkdir(parents=True)
-        with self._asked("give the model folder"):
-            found = Path(download_artifacts(artifact_uri=source, dst_path=str(half), tracking_uri=self.uri))
-            found.rename(home)
-        shutil.rmtree(half, ignore_errors=True)
+        with self._asked("give the model folder"), whole_folder(home) as half, tempfile.TemporaryDirectory(dir=self.downloads) as place:
+            found = download_artifacts(artifact_uri=source, dst_path=place, tracking_uri=self.uri)
+            shutil.copytree(found, half, dirs_exist_ok=True)
         return home
 
     def _damaged(self, version: str, why: str) -> ModelUnreadable:

@@ -5,25 +5,25 @@ can be started again, or rolled back, where the process that served it is gone. 
 """
 
 import contextlib
-import hashlib
 import os
-import shutil
+import socket
 import sqlite3
 import tarfile
-import tempfile
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from pushline.errors import RegistryError
-from pushline.files import cannot_write, write_json
+from pushline.files import BEFORE, HALF, cannot_write, move, scratch, sha256_of, whole_file, whole_folder, write_json
+from pushline.locks import locked
 from pushline.project import Project
 
 ARCHIVE, NOTE, ORIGIN = "registry.tar.gz", "registry.json", "registry-origin.json"
 DATABASE = "mlflow.db"
 FOLDERS = ("mlartifacts", "releases")
-RECORDS = ("local-target.json",)
+RECORD = "local-target.json"
+WAIT_S = 180.0
 # Where MLflow keeps paths of this machine.
 PATHS = (
     ("experiments", "artifact_location"),
@@ -34,7 +34,21 @@ PATHS = (
 )
 
 
-class Note(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Served(Struct):
+    """Of the record of releases, what tells whether its live one runs here."""
+
+    control: str
+
+
+class Slot(Struct):
+    process: Served | None = None
+
+
+class Recorded(Struct):
+    live: Slot | None = None
+
+
+class Note(Struct, frozen=True, kw_only=True):
     """What stands beside the archive."""
 
     sha256: str
@@ -61,34 +75,42 @@ def pack(project: Project, *, released: bool = False) -> Note:
             why=f"{project.state / DATABASE} does not exist.",
             do="Train a model first: `pushline train`.",
         )
-    place = folder_of(project)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place) as scratch:
-            copy = Path(scratch) / DATABASE
-            with contextlib.closing(sqlite3.connect(project.state / DATABASE)) as source, contextlib.closing(sqlite3.connect(copy)) as to:
-                source.backup(to)  # whole, also while somebody writes
-            half = Path(scratch) / ARCHIVE
-            with tarfile.open(half, "w:gz", compresslevel=1) as archive:
-                archive.add(copy, DATABASE)
-                for name in (*FOLDERS, *RECORDS):
-                    if (project.state / name).exists():
-                        archive.add(project.state / name, name)
-            digest = sha256_of(half)
-            half.replace(place / ARCHIVE)
-    except OSError as error:
-        raise cannot_write(place, error) from error
-    run, origin = os.environ.get("GITHUB_RUN_ID", ""), origin_of(project)
-    note = Note(
-        sha256=digest,
-        root=str(project.root),
-        revision=project.git_revision,
-        run=run,
-        based_on=origin.get("run", ""),
-        release=run if released else origin.get("release", ""),
-    )
-    write_json(place / NOTE, note)
+    place, run, origin = folder_of(project), os.environ.get("GITHUB_RUN_ID", ""), origin_of(project)
+    with whole_folder(place) as half, target_alone(project):
+        copy = half / DATABASE
+        back_up(project.state / DATABASE, copy)
+        with tarfile.open(half / ARCHIVE, "w:gz", compresslevel=1) as archive:
+            archive.add(copy, DATABASE)
+            for name in (*FOLDERS, RECORD):
+                if (project.state / name).exists():
+                    archive.add(project.state / name, name, filter=without_hidden)
+        copy.unlink()
+        note = Note(
+            sha256=sha256_of(half / ARCHIVE),
+            root=str(project.root),
+            revision=project.git_revision,
+            run=run,
+            based_on=origin.get("run", ""),
+            release=run if released else origin.get("release", ""),
+        )
+        write_json(half / NOTE, note)
     return note
+
+
+def back_up(database: Path, to: Path) -> None:
+    """A whole copy, also while somebody writes, or where somebody was killed while writing."""
+    with contextlib.closing(sqlite3.connect(database)) as source, contextlib.closing(sqlite3.connect(to)) as copy:
+        source.backup(copy)
+
+
+def without_hidden(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """What killed commands left half made stays at home."""
+    return None if Path(entry.name).name.startswith((HALF, BEFORE)) else entry
+
+
+def target_alone(project: Project) -> contextlib.AbstractContextManager[int]:
+    """Nobody changes the target meanwhile."""
+    return locked(project.state / "local-target.lock", wait_s=WAIT_S)
 
 
 def origin_of(project: Project) -> dict[str, str]:
@@ -113,32 +135,63 @@ def note_of(folder: Path) -> Note | None:
 def unpack(project: Project, folder: Path, *, origin: str) -> Note:
     """Make the archive in `folder` this machine's registry; `origin` is the run it continues.
 
-    Raises RegistryError, leaving the registry as it was, where the archive is not the one that was packed.
+    What it replaces is whole until the new one is: folders are put beside those that are there, then the tables take the place
+    of the ones before (kept as `mlflow.db.before`), then the record of releases. Where a release of this machine is live, its
+    record stays: it alone knows what runs here. Raises RegistryError, leaving the registry as it was, where the archive is not
+    the one that was packed.
     """
     note = note_of(folder)
     if note is None or not (folder / ARCHIVE).is_file():
         raise damaged(folder, "it is not there")
     if (seen := sha256_of(folder / ARCHIVE)) != note.sha256:
         raise damaged(folder, f"its sha256 is {seen[:12]}, recorded was {note.sha256[:12]}")
-    half = project.state / ".registry-half"
-    shutil.rmtree(half, ignore_errors=True)
+    state = project.state
     try:
-        half.mkdir(parents=True)
-        with tarfile.open(folder / ARCHIVE) as archive:
-            archive.extractall(half, filter="data")
-        relocate(half, note.root, str(project.root))
-        for name in (DATABASE, *FOLDERS, *RECORDS):
-            remove(project.state / name)
-            if (half / name).exists():
-                (half / name).replace(project.state / name)
+        state.mkdir(parents=True, exist_ok=True)
+        with target_alone(project), scratch(state / "registry") as half:
+            with tarfile.open(folder / ARCHIVE) as archive:
+                archive.extractall(half, filter="data")
+            relocate(half, note.root, str(project.root))
+            here = serves_here(state)
+            for name in FOLDERS:
+                (state / name).mkdir(exist_ok=True)
+                for entry in sorted((half / name).iterdir()) if (half / name).is_dir() else ():
+                    if not (here and (state / name / entry.name).exists()):
+                        move(entry, state / name / entry.name)
+            if (state / DATABASE).is_file() and sha256_of(state / DATABASE) != sha256_of(half / DATABASE):
+                with whole_file(state / f"{DATABASE}.before") as copy:
+                    back_up(state / DATABASE, copy)
+            move(half / DATABASE, state / DATABASE)
+            if not here and (half / RECORD).is_file():
+                move(half / RECORD, state / RECORD)
     except (tarfile.TarError, sqlite3.Error) as error:
         raise damaged(folder, str(error)) from error
     except OSError as error:
-        raise cannot_write(project.state, error) from error
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
-    write_json(project.state / ORIGIN, {"run": origin, "release": note.release})
+        raise cannot_write(state, error) from error
+    write_json(state / ORIGIN, {"run": origin, "release": note.release})
     return note
+
+
+def serves_here(state: Path) -> bool:
+    """Whether the live release of the record runs on this machine. Raises RegistryError where the record can't be understood."""
+    try:
+        live = msgspec.json.decode((state / RECORD).read_bytes(), type=Recorded).live
+    except FileNotFoundError:
+        return False
+    except msgspec.DecodeError as error:
+        raise RegistryError(
+            "What the local target remembers can't be understood, so nothing was changed.",
+            why=f"{state / RECORD}: {error}.",
+            do="Check out the commit that wrote it, or restore the file.",
+        ) from error
+    if live is None or live.process is None:
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        try:
+            trial.connect(live.process.control)
+        except OSError:
+            return False
+    return True
 
 
 def relocate(state: Path, old: str, new: str) -> None:
@@ -148,22 +201,10 @@ def relocate(state: Path, old: str, new: str) -> None:
         for table, column in PATHS:
             if table in tables:
                 database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (f"{old}/", f"{new}/"))  # noqa: S608 - names from PATHS
-    records = [state / name for name in RECORDS] + list((state / "releases").glob("*/release.json"))
+    records = [state / RECORD, *list((state / "releases").glob("*/release.json"))]
     for record in records:
         if record.is_file():
             record.write_bytes(record.read_bytes().replace(f'"{old}/'.encode(), f'"{new}/'.encode()))
-
-
-def remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def sha256_of(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def damaged(folder: Path, why: str) -> RegistryError:

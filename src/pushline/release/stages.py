@@ -23,17 +23,7 @@ def deploy(
 
     Raises NotAccepted where the registry's decision is a no, or a model of generated rows would go to a cloud.
     """
-    if registered is not None:
-        number, name = registered.version, registered.model_name
-        if not registered.decision.accept:
-            raise refused(number, registered.decision.reason)
-    elif version is not None:
-        model_version = store.version(version)
-        number, name = model_version.version, model_version.name
-        if model_version.tags.get("accepted") != "true":
-            raise refused(number, model_version.tags.get("reason") or "The registry holds no decision that accepts it.")
-    else:
-        raise NotAccepted("deploy stopped: no model version is named.", do="Run `pushline register` first, or name one with --version.")
+    number, name = accepted(registered, version, store)
     folder = store.download(number)
     if target.name != "local" and read_scoring(folder).generated_sample:
         raise NotAccepted(
@@ -45,6 +35,20 @@ def deploy(
     tell(f"Starting {release.id} as the candidate on {target.name}.")
     candidate = target.deploy_candidate(release, tell)
     return Deployed(target=target.name, url=candidate.url, release=candidate.release)
+
+
+def accepted(registered: Registered | None, version: str | None, store: ModelStore) -> tuple[str, str]:
+    """Number and model name of what is to be deployed. Raises NotAccepted where no decision accepts it."""
+    if registered is not None:
+        if not registered.decision.accept:
+            raise refused(registered.version, registered.decision.reason)
+        return registered.version, registered.model_name
+    if version is not None:
+        model_version = store.version(version)
+        if model_version.tags.get("accepted") != "true":
+            raise refused(model_version.version, model_version.tags.get("reason") or "The registry holds no decision that accepts it.")
+        return model_version.version, model_version.name
+    raise NotAccepted("deploy stopped: no model version is named.", do="Run `pushline register` first, or name one with --version.")
 
 
 def smoke(deployed: Deployed, target: Target, *, tell: Tell) -> Smoked:

@@ -1,7 +1,6 @@
 """The train stage: run the pipeline file, keep what it left, log it."""
 
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -12,8 +11,8 @@ from pushline.data.contract import Contract
 from pushline.data.split import estimates, split_id
 from pushline.errors import DataError, SettingsError
 from pushline.evaluation import Evaluation, load_evaluation
-from pushline.files import cannot_write
-from pushline.pipelines.definition import automl_node_in
+from pushline.files import cannot_write, copy_atomically
+from pushline.pipelines.definition import automl_node_in, load_pipeline
 from pushline.project import Project
 from pushline.results import VOTE, Checked, Scalar, Trained, folder
 from pushline.serving.model_folder import CARD, read_scoring
@@ -122,10 +121,6 @@ def run_where_the_target_is(
         return AzureTraining(project, settings, file, inputs).run(out, tell, attach=attach)
     from pushline.pipelines.runner import run_pipeline
 
-    if attach:
-        raise SettingsError(
-            "There is nothing to attach to.", why="Training runs in this process on the local target.", do="Leave --attach out."
-        )
     return run_pipeline(file, inputs, out, tell=tell, overrides=overrides)
 
 
@@ -140,12 +135,22 @@ def cancel(project: Project, settings: PushlineSettings, checked: Checked, *, bu
     return AzureTraining(project, settings, project.pipelines / PIPELINE, inputs_of(project, settings, checked, budget)).cancel(tell)
 
 
+def refuse_unusable(project: Project, settings: PushlineSettings, budget: str | None) -> None:
+    """Raises SettingsError for a budget, setting or pipeline file that no training could run with."""
+    seconds(time_of(settings, budget))
+    parse_objective(settings.training.objective)
+    metric_of(project, settings.training)
+    load_pipeline(project.pipelines / PIPELINE, overrides_of(budget))
+
+
+def time_of(settings: PushlineSettings, budget: str | None) -> str:
+    return budget or (settings.azure.budget if settings.target == "aci" else settings.training.local_budget)
+
+
 def inputs_of(project: Project, settings: PushlineSettings, checked: Checked, budget: str | None) -> dict[str, Scalar | Path]:
     """The pipeline's inputs: the settings of training, and where the data comes from."""
     training = settings.training
-    time = budget or (settings.azure.budget if settings.target == "aci" else training.local_budget)
-    seconds(time)  # what is wrong with a setting is said now, not after the search
-    parse_objective(training.objective)
+    refuse_unusable(project, settings, budget)  # what is wrong with a setting is said now, not after the search
     return {
         "data": Path(checked.table),
         "contract": project.contract,
@@ -156,7 +161,7 @@ def inputs_of(project: Project, settings: PushlineSettings, checked: Checked, bu
         "objective": training.objective,
         "imbalance": training.imbalance,
         "seed": training.seed,
-        "budget": time,
+        "budget": time_of(settings, budget),
         "data_version": checked.data_version,
         "git_revision": project.git_revision,
         "generated_sample": checked.generated_sample,
@@ -222,15 +227,7 @@ def first_interruption_ends_search(file: Path, tell: Tell) -> Iterator[None]:
 
 def kept(source: Path, to: Path) -> Path:
     """A copy of a pipeline's output in the stage's own folder, so that a later run's outputs don't change under its result."""
-    try:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.rmtree(to, ignore_errors=True)
-            shutil.copytree(source, to)
-        else:
-            shutil.copyfile(source, to)
-    except OSError as error:
-        raise cannot_write(to, error) from error
+    copy_atomically(source, to)
     return to
 
 

@@ -1,0 +1,95 @@
+"""What must be right before a stage touches anything: its flags, the files of the repository, and what the stages before it left.
+
+A command that is refused here leaves every earlier result as it was.
+"""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from pushline.delivery import Delivery, refusal_of
+from pushline.errors import SettingsError
+from pushline.results import Checked, Deployed, Fetched, LoadTested, R, Registered, Smoked, Trained, load
+
+
+def check(delivery: Delivery, stage: str, coming: Collection[str] = (), **options: Any) -> None:
+    """Raises what is wrong. `coming`: the stages that the same command runs before this one."""
+
+    def left_by(kind: type[R]) -> R | None:
+        """What the stage of `kind` left; None where it has yet to run."""
+        return None if kind.stage in coming else load(delivery.build, kind)
+
+    CHECKS[stage](delivery, left_by, **options)
+
+
+def fetch(delivery: Delivery, left_by: Any, **options: Any) -> None:
+    from pushline.data.lock import load_lock
+
+    load_lock(delivery.project.data_lock)
+    delivery.contract()
+
+
+def check_data(delivery: Delivery, left_by: Any, *, file: Path | None = None, **options: Any) -> None:
+    from pushline.data.rules import load_rules
+
+    load_rules(delivery.project.rules, delivery.contract())
+    if file is None:
+        left_by(Fetched)
+
+
+def train(
+    delivery: Delivery, left_by: Any, *, budget: str | None = None, keep_best: bool = False, attach: bool = False, **options: Any
+) -> None:
+    from pushline.training.stage import refuse_unusable, refuse_wrong_names
+
+    if keep_best and delivery.settings.target == "aci":
+        raise SettingsError(
+            "A search in Azure can't be ended with the best model so far.",
+            why="It runs there on its own; an interruption here only stops following it.",
+            do="Leave --keep-best out, and give it a smaller --budget; `pushline train --cancel` ends it without a model.",
+        )
+    if attach and delivery.settings.target != "aci":
+        raise SettingsError(
+            "There is nothing to attach to.", why="Training runs in this process on the local target.", do="Leave --attach out."
+        )
+    refuse_unusable(delivery.project, delivery.settings, budget)
+    refuse_wrong_names(delivery.project, delivery.settings, delivery.contract())
+    checked = left_by(Checked)
+    if checked is not None and checked.critical:
+        raise refusal_of(checked, delivery.build)
+
+
+def register(delivery: Delivery, left_by: Any, **options: Any) -> None:
+    left_by(Trained)
+
+
+def deploy(delivery: Delivery, left_by: Any, *, version: str | None = None, **options: Any) -> None:
+    from pushline.release.stages import accepted
+
+    registered = None if version else left_by(Registered)
+    if registered is not None or version:
+        accepted(registered, version, delivery.store())
+
+
+def smoke(delivery: Delivery, left_by: Any, **options: Any) -> None:
+    left_by(Deployed)
+
+
+def promote(delivery: Delivery, left_by: Any, **options: Any) -> None:
+    from pushline.release.stages import check_evidence
+
+    deployed, smoked, tested = left_by(Deployed), left_by(Smoked), left_by(LoadTested)
+    if deployed and smoked and tested:
+        check_evidence(deployed, smoked, tested)
+
+
+CHECKS: dict[str, Callable[..., None]] = {
+    "fetch": fetch,
+    "check-data": check_data,
+    "train": train,
+    "register": register,
+    "deploy": deploy,
+    "smoke": smoke,
+    "load-test": smoke,
+    "promote": promote,
+}

@@ -1,0 +1,88 @@
+"""Queries observe: a command that inspects leaves every byte of the tree, of the results and of the live release as it was."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from command import QUICK, Ran
+from pushline.project import Project
+from pushline.release.asking import Client
+from pushline.release.local import LocalTarget
+from pushline.settings import load_settings
+from working_copy import find_real_data
+
+Run = Callable[..., Ran]
+
+# What a look may leave: nothing of it is read by a stage, a release or a decision. The service itself logs what it was asked.
+SCRATCH = ("build/other/", "build/evaluate/", "build/drift/", ".pushline/logs/live.")
+
+INSPECTING = [
+    ("status", "--json"),
+    ("doctor",),
+    ("check-data", "SOUND", "--data-docs"),
+    ("check-data", "FAULTY", "--markdown"),
+    ("evaluate", "SOUND"),
+    ("evidence",),
+    ("evidence", "--version", "1", "--json"),
+    ("drift", "SOUND"),
+    ("drift", "--logs"),
+    ("data", "list"),
+    ("data", "diff"),
+    ("logs", "--since", "1h"),
+    ("keys", "show-path"),
+    ("openapi",),
+    ("score", "examples/two-rows.json"),
+    ("watch",),
+    ("rollback", "--plan"),
+    ("schedule", "retrain"),
+    ("sample", "--rows", "5"),
+    ("pipelines", "list"),
+    ("pipelines", "runs"),
+    ("train", "--budget", "banana"),
+    ("deploy", "--version", "99"),
+]
+
+
+def contents_of(root: Path) -> dict[str, str]:
+    """Every file below a folder but git's, by the hash of its bytes, and where links lead to."""
+    found = {}
+    for file in root.rglob("*"):
+        name = file.relative_to(root).as_posix()
+        if name.startswith((".git/", *SCRATCH)) or "__pycache__" in name:
+            continue
+        if file.is_symlink():
+            found[name] = str(file.readlink())
+        elif file.is_file() and file.suffix != ".lock":
+            found[name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return found
+
+
+def live_of(project: Project) -> tuple[str, int, int]:
+    target = LocalTarget(project, load_settings(project.root, {}))
+    state = target.record.read()
+    assert state.live is not None
+    assert state.live.process is not None
+    return state.live.release.id, state.live.process.pid, Client(state.live.url).get("/readyz").status
+
+
+@pytest.mark.slow
+def test_an_inspecting_command_changes_no_byte_and_no_release(delivered: Project, tmp_path: Path, run_pushline: Run) -> None:
+    rows = run_pushline(delivered, "sample", "--rows", "400", "--seed", "3").out
+    (tmp_path / "sound.csv").write_text(rows)
+    (tmp_path / "faulty.csv").write_text(rows.replace("\n", "\nx", 9))
+    named = {"SOUND": str(tmp_path / "sound.csv"), "FAULTY": str(tmp_path / "faulty.csv")}
+    data = find_real_data()
+    environment = {**QUICK, **({"PUSHLINE_DATA": str(data)} if data else {})}
+    before, live = contents_of(delivered.root), live_of(delivered)
+    assert live[2] == 200
+    changed = {}
+    for arguments in INSPECTING:
+        ran = run_pushline(delivered, *(named.get(word, word) for word in arguments), env=environment)
+        assert "Traceback" not in ran.err, (arguments, ran.err)
+        now = contents_of(delivered.root)
+        changed[arguments] = sorted({name for name in {*before, *now} if before.get(name) != now.get(name)})
+        assert live_of(delivered) == live, arguments
+        before = now
+    assert {arguments: names for arguments, names in changed.items() if names} == {}
