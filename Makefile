@@ -47,6 +47,9 @@ test: setup  ## every test
 test-fast: setup  ## the daily subset
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow"
 
+test-crash: setup  ## each command killed at every write it makes; hours
+	CRASH_POINTS=0 $(BIN)/pytest -q tests/crash
+
 docs: setup  ## write what the documentation takes from the program
 	@$(BIN)/python scripts/generate_docs.py
 
@@ -88,4 +91,4 @@ verdict:  ## in GitHub Actions: whether a pull request may merge
 path: setup  ## in GitHub Actions: let later steps find the commands
 	@echo "$(CURDIR)/$(BIN)" >> "$$GITHUB_PATH"
 
-.PHONY: bench bench-automl bench-batch bench-checks check docs format help image lock path pictures plan run sbom serve setup site stop test test-fast verdict
+.PHONY: bench bench-automl bench-batch bench-checks check docs format help image lock path pictures plan run sbom serve setup site stop test test-crash test-fast verdict

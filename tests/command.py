@@ -52,7 +52,14 @@ def cold(project: Project, arguments: tuple[str, ...], environment: dict[str, st
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def forked(project: Project, arguments: tuple[str, ...], environment: dict[str, str], timeout: float, text_input: str | None) -> Ran:
+def forked(
+    project: Project,
+    arguments: tuple[str, ...],
+    environment: dict[str, str],
+    timeout: float,
+    text_input: str | None,
+    module: str = "pushline",
+) -> Ran:
     """The same as a fork of the warm process."""
     request: dict[str, object] = {
         "cwd": str(project.root),
@@ -60,7 +67,7 @@ def forked(project: Project, arguments: tuple[str, ...], environment: dict[str, 
         "python": str(commands() / "python"),
         "otherwise": sys.executable,
         "code": "",
-        "module": "pushline",
+        "module": module,
         "arguments": arguments,
     }
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, ask() as connection:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pushline.errors import SettingsError, StepFailed, TargetError
+from pushline.errors import Busy, SettingsError, StepFailed, TargetError
 from pushline.pipelines.runner import Ran, alone_in, run_pipeline
 from pushline.stopping import STOP_FILE
 
@@ -115,7 +115,7 @@ def test_lines_of_standard_output_are_told_while_noise_stays_in_the_log(telling:
 
 
 def test_two_runs_do_not_share_a_folder(telling: Path, tmp_path: Path) -> None:
-    with alone_in(tmp_path / "out"), pytest.raises(TargetError, match="Another run is working"):
+    with alone_in(tmp_path / "out"), pytest.raises(Busy, match="is at work here"):
         run(telling, tmp_path / "out")
 
 

@@ -134,9 +134,12 @@ def add(context: Context, source: str, name: str, url: str, json: bool) -> None:
     from pushline.report.datasets import added_lines, added_summary
 
     project = context.project
-    added = add_data(project, contract_of(context), source, name=name, url=url, local=local_data(), tell=tell)
-    write_json(project.build / "data-add" / "result.json", added)
-    write_atomically(project.build / "data-add" / "summary.md", added_summary(added).encode())
+
+    def leave(added: Any) -> None:
+        write_json(project.build / "data-add" / "result.json", added)
+        write_atomically(project.build / "data-add" / "summary.md", added_summary(added).encode())
+
+    added = add_data(project, contract_of(context), source, name=name, url=url, local=local_data(), tell=tell, leave=leave)
     actions.summarise(added_summary(added))
     show(added, added_lines(added), json=json)
 
@@ -184,9 +187,12 @@ def refresh(context: Context, json: bool) -> None:
     from pushline.report.datasets import refreshed_lines, refreshed_summary
 
     project = context.project
-    seen = refresh_data(project, contract_of(context), tell=tell)
-    write_json(project.build / FOLDER / "result.json", seen)
-    write_atomically(project.build / FOLDER / "summary.md", refreshed_summary(seen).encode())
+
+    def leave(seen: Any) -> None:
+        write_json(project.build / FOLDER / "result.json", seen)
+        write_atomically(project.build / FOLDER / "summary.md", refreshed_summary(seen).encode())
+
+    seen = refresh_data(project, contract_of(context), tell=tell, leave=leave)
     actions.output("changed", str(seen.changed).lower())
     if seen.changed:
         actions.summarise(refreshed_summary(seen))

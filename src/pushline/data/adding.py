@@ -62,11 +62,23 @@ class Aside(Project):
         return self._build
 
 
-def add(project: Project, contract: Contract, said: str, *, name: str, url: str, local: Path | None, tell: Tell) -> Added:
+def add(
+    project: Project,
+    contract: Contract,
+    said: str,
+    *,
+    name: str,
+    url: str,
+    local: Path | None,
+    tell: Tell,
+    leave: Callable[["Added"], None] = lambda added: None,
+) -> Added:
     """Pin the file or address `said` behind the files of `data.lock`.
 
     `name`: to call it, by default its own; `url`: where others find these bytes, by default `said` itself if it is an
-    https address; `local`: PUSHLINE_DATA. Raises GateClosed for a duplicate, CriticalFindings for a file that breaks the
+    https address; `local`: PUSHLINE_DATA; `leave`: writes what was found, before the lock moves.
+
+    Raises GateClosed for a duplicate, CriticalFindings for a file that breaks the
     contract, DataUnavailable where it or the pinned data can't be had; the lock is then as it was.
     """
     lock = load_lock(project.data_lock)
@@ -93,9 +105,8 @@ def add(project: Project, contract: Contract, said: str, *, name: str, url: str,
         refuse_nothing_new(overlaps, pinned)
         drift = drift_of(Path(checked.table), contract, load_profile(project.profile), pinned.name)
         keep(file, place_of(project.state / "cache", pinned.name, seen.sha256))
-    append_to_lock(project.data_lock, pinned)
-    after = load_lock(project.data_lock)
-    return Added(
+    after = DataLock(files=(*lock.files, pinned))
+    added = Added(
         file=pinned,
         before=lock.version,
         after=after.version,
@@ -105,6 +116,9 @@ def add(project: Project, contract: Contract, said: str, *, name: str, url: str,
         overlaps=overlaps,
         drift=drift,
     )
+    leave(added)
+    append_to_lock(project.data_lock, pinned)
+    return added
 
 
 def at_hand(said: str, folder: Path) -> Path:

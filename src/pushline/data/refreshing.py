@@ -49,8 +49,8 @@ class Refreshed(Part, frozen=True, kw_only=True):
         return bool(self.renewed)
 
 
-def refresh(project: Project, contract: Contract, *, tell: Tell) -> Refreshed:
-    """Ask the sources of every pinned file, and move `data.lock` to what has changed there.
+def refresh(project: Project, contract: Contract, *, tell: Tell, leave: Callable[["Refreshed"], None] = lambda seen: None) -> Refreshed:
+    """Ask the sources of every pinned file, and move `data.lock` to what has changed there; `leave` writes that down before.
 
     Raises DataUnavailable where no source of a file answers, CriticalFindings where the new data breaks the contract; the lock is
     then as it was.
@@ -87,10 +87,12 @@ def refresh(project: Project, contract: Contract, *, tell: Tell) -> Refreshed:
             )
             keep(file, place_of(project.state / "cache", pinned.name, seen.sha256))
     after = msgspec.structs.replace(lock, files=tuple(files))
+    unchanged = tuple(pinned.name for pinned, new in zip(lock.files, files, strict=True) if pinned is new)
+    refreshed = Refreshed(before=lock.version, after=after.version, renewed=tuple(renewed), unchanged=unchanged)
+    leave(refreshed)
     if renewed:
         write_lock(project.data_lock, after)
-    unchanged = tuple(pinned.name for pinned, new in zip(lock.files, files, strict=True) if pinned is new)
-    return Refreshed(before=lock.version, after=after.version, renewed=tuple(renewed), unchanged=unchanged)
+    return refreshed
 
 
 def newest(pinned: PinnedFile, folder: Path, tell: Tell) -> tuple[Path | None, str]:

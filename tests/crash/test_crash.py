@@ -1,0 +1,351 @@
+"""A command is killed at a write, rename, unlink or fsync, or the disk is full there: the same command again ends as if nothing had been.
+
+A few points of each command here; `make test-crash` walks all of them.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from command import QUICK, clean_environment, forked
+from data.file_server import FileServer, file_server
+from pushline.data.contract import load_contract
+from pushline.data.lock import DataLock, PinnedFile, Source, load_lock, write_lock
+from pushline.data.profile import load_profile
+from pushline.data.sample import sample_rows, write_sample
+from pushline.data.version import table_of
+from pushline.project import Project
+from pushline.registry import open_store
+from pushline.release.asking import Client
+from pushline.release.local import LocalTarget
+from pushline.release.target import Endpoint, silent
+from pushline.report.states import states_of
+from pushline.results import Deployed, LoadTested, Registered, Smoked, save
+from pushline.settings import load_settings
+from release.conftest import deliver, local, processes_of, release  # noqa: F401  # fixtures
+from release.registered import BETTER, GOOD, register_versions
+from release.test_stages import LOAD
+from report.delivery_made import results
+from working_copy import REPO, copy_project
+
+POINTS = int(os.environ.get("CRASH_POINTS", "6"))  # of each command, spread over its way; 0: all of them
+FAKE_GH = REPO / "tests" / "github" / "fake_gh.py"
+VARYING = re.compile(rb'\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)|"(?:elapsed_s|seconds|rows_per_second)": *[\d.e-]+|"resumed": *(?:true|false)')
+LEFT_ALONE = (".git/", ".pushline/logs/", ".pushline/run/", ".pushline/cache/refused/")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command, and a project on which it works."""
+
+    project: Project
+    arguments: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    differs: tuple[str, ...] = ()  # what the same command again may leave otherwise
+    codes: tuple[int, ...] = (0,)  # of the same command again: 1 where it is told that all is done already
+    full: tuple[int, ...] = (4,)  # on a full disk
+
+    @property
+    def saved(self) -> Path:
+        return self.project.root.parent / "saved"
+
+    def restore(self) -> None:
+        """The project as it was before the command."""
+        if not self.saved.exists():
+            subprocess.run(["cp", "-a", str(self.project.root), str(self.saved)], check=True)
+        shutil.rmtree(self.project.root)
+        subprocess.run(["cp", "-a", str(self.saved), str(self.project.root)], check=True)
+
+    def run(self, mode: str, number: int) -> tuple[int, str, list[str]]:
+        """Exit code, standard error and the points of the command."""
+        listed = self.project.root.parent / "points.txt"
+        arguments = (str(listed), mode, str(number), str(self.project.root), *self.arguments)
+        ran = forked(self.project, arguments, clean_environment(self.environment), 240, None, "crash.point")
+        return ran.code, ran.err, listed.read_text(encoding="utf-8").splitlines() if mode == "count" else []
+
+
+def tree_of(root: Path) -> dict[str, str]:
+    """What lies below a folder, but for times: names with hashes of contents, archives by what is in them."""
+    found = {}
+    for file in sorted(root.rglob("*")):
+        name = file.relative_to(root).as_posix()
+        if name.startswith(LEFT_ALONE) or file.suffix == ".lock" or file.is_dir() or "__pycache__" in name or file.name == ".lock":
+            continue
+        content = file.read_bytes()
+        if name.endswith(".tar.gz"):
+            with tarfile.open(file) as archive:
+                files = [(entry.name, archive.extractfile(entry)) for entry in archive.getmembers() if entry.isfile()]
+                content = repr(sorted((name, hashlib.sha256(stream.read()).hexdigest()) for name, stream in files if stream)).encode()
+        if name.endswith("build/registry/registry.json"):
+            content = re.sub(rb'"sha256": *"\w+"', b"", content)
+        found[name] = hashlib.sha256(VARYING.sub(b"", content)).hexdigest()
+    return found
+
+
+def some(count: int) -> list[int]:
+    """Points to be killed at, the first and the last among them."""
+    if POINTS == 0 or count <= POINTS:
+        return list(range(1, count + 1))
+    return sorted({1 + round(number * (count - 1) / (POINTS - 1)) for number in range(POINTS)})
+
+
+def tell(line: str) -> None:
+    """The figures, for whoever wants them."""
+    if file := os.environ.get("CRASH_FIGURES"):
+        with Path(file).open("a", encoding="utf-8") as stream:
+            stream.write(f"{line}\n")
+
+
+# The scenarios
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Project:
+    (tmp_path / "project").mkdir()
+    return copy_project(REPO, tmp_path / "project")
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    with file_server() as made:
+        yield made
+
+
+def publishing(project: Project) -> Scenario:
+    return Scenario(project, ("publish", "train"))
+
+
+def publishing_again(project: Project) -> Scenario:
+    """A second version, after the first."""
+    first = forked(project, ("publish", "train"), clean_environment(), 240, None)
+    assert first.code == 0, first.err
+    (project.root / "README.md").write_text("Another text.\n", encoding="utf-8")
+    return Scenario(project, ("publish", "train"))
+
+
+def with_registry(project: Project, versions: tuple[str, ...] = (GOOD,)) -> Project:
+    register_versions(project, project.root.parent / "models", versions)
+    (project.state / "local-target.json").write_text("{}", encoding="utf-8")
+    return project
+
+
+def packing(project: Project) -> Scenario:
+    return Scenario(with_registry(project), ("registry", "pack"))
+
+
+def packing_again(project: Project) -> Scenario:
+    scenario = packing(project)
+    assert forked(project, scenario.arguments, clean_environment(), 240, None).code == 0
+    with_registry(project, (BETTER,))
+    return scenario
+
+
+def restoring(project: Project) -> Scenario:
+    """The machine has a registry of two versions; the one of this delivery, with one version, takes its place."""
+    packing_again(project)
+    bin_folder = project.root.parent / "bin"
+    bin_folder.mkdir()
+    (bin_folder / "gh").write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{FAKE_GH}" "$@"\n', encoding="utf-8")
+    (bin_folder / "gh").chmod(0o755)
+    state = bin_folder / "gh.json"
+    state.write_text(json.dumps({"repository": "example/bank", "private": False, "runs": {}, "calls": []}), encoding="utf-8")
+    environment = {"PATH": f"{bin_folder}:{os.environ['PATH']}", "FAKE_GH": str(state), "FAKE_GH_STORE": str(bin_folder)}
+    return Scenario(project, ("registry", "restore"), {**environment, "GITHUB_REPOSITORY": "example/bank", "GITHUB_RUN_ID": "59"})
+
+
+def scoring(project: Project) -> Scenario:
+    model = with_registry(project)
+    store = open_store(model, load_settings(project.root, {}))
+    store.crown("1")
+    contract = load_contract(project.contract)
+    write_sample(sample_rows(load_profile(project.profile), contract, 3000, 5), project.root / "rows.csv", contract.delimiter)
+    return Scenario(project, ("score-batch", "rows.csv", "--out", "scores.csv", "--workers", "1"))
+
+
+def growing(project: Project) -> None:
+    contract = load_contract(project.contract)
+    rows = sample_rows(load_profile(project.profile), contract, 6000, 21)
+    for name, part in (("first.csv", rows[:4000]), ("second.csv", rows[4000:])):
+        write_sample(part, project.root.parent / name, contract.delimiter)
+    seen = table_of(project.root.parent / "first.csv", contract.delimiter)
+    pinned = PinnedFile(name="first.csv", version=seen.version, rows=seen.rows, columns=seen.columns, sources=(Source(sha256=seen.sha256),))
+    write_lock(project.data_lock, DataLock(files=(pinned,)))
+
+
+def adding(project: Project) -> Scenario:
+    growing(project)
+    environment = {"PUSHLINE_DATA": str(project.root.parent)}
+    return Scenario(project, ("data", "add", str(project.root.parent / "second.csv")), environment, codes=(0, 1))
+
+
+def refreshing(project: Project, server: FileServer) -> Scenario:
+    """The source of the pinned file holds another table now."""
+    growing(project)
+    (pinned,) = load_lock(project.data_lock).files
+    server.files["first.csv"] = (project.root.parent / "second.csv").read_bytes()
+    source = Source(url=server.url("first.csv"), sha256=pinned.sources[0].sha256)
+    write_lock(project.data_lock, DataLock(files=(msgspec.structs.replace(pinned, sources=(source,)),)))
+    # Once the lock has moved there is nothing to renew: the same command again says so in its result.
+    return Scenario(project, ("data", "refresh"), differs=("build/data-refresh/",))
+
+
+SCENARIOS: dict[str, Callable[..., Scenario]] = {
+    "publish": publishing,
+    "publish again": publishing_again,
+    "registry pack": packing,
+    "registry pack again": packing_again,
+    "registry restore": restoring,
+    "score-batch": scoring,
+    "data add": adding,
+    "data refresh": refreshing,
+}
+QUICK_ONES = {"publish again", "registry restore"}
+
+
+def each(names: dict[str, Callable[..., Scenario]]) -> list[Any]:
+    return [pytest.param(make, id=name, marks=() if name in QUICK_ONES else pytest.mark.slow) for name, make in names.items()]
+
+
+@pytest.mark.parametrize("make", each(SCENARIOS))
+def test_the_same_command_after_a_kill_ends_as_an_undisturbed_one(
+    make: Callable[..., Scenario], place: Project, server: FileServer
+) -> None:
+    scenario = make(place, server) if make is refreshing else make(place)
+    scenario.restore()
+    code, err, points = scenario.run("count", 0)
+    assert code == 0, err
+    expected = tree_of(place.root)
+    assert points
+    for number in some(len(points)):
+        scenario.restore()
+        assert scenario.run("kill", number)[0] == -signal.SIGKILL, points[number - 1]
+        code, err, _ = scenario.run("count", 0)
+        assert code in scenario.codes, (points[number - 1], err)
+        assert "Traceback" not in err
+        assert different(scenario, tree_of(place.root), expected) == [], f"killed at {points[number - 1]}"
+    tell(f"{' '.join(scenario.arguments[:2])}: {len(points)} points, killed at {len(some(len(points)))}")
+
+
+@pytest.mark.parametrize("make", each(SCENARIOS))
+def test_a_full_disk_is_one_clear_error_and_loses_nothing(make: Callable[..., Scenario], place: Project, server: FileServer) -> None:
+    scenario = make(place, server) if make is refreshing else make(place)
+    scenario.restore()
+    _, _, points = scenario.run("count", 0)
+    expected = tree_of(place.root)
+    for number in some(len(points)):
+        scenario.restore()
+        code, err, _ = scenario.run("full", number)
+        if code != 0:  # the last of what is written may be done without
+            assert code in scenario.full, (points[number - 1], err)
+            assert "Traceback" not in err, (points[number - 1], err)
+            assert err.count("error: ") == 1, err
+        code, err, _ = scenario.run("count", 0)
+        assert code in scenario.codes, (points[number - 1], err)
+        assert different(scenario, tree_of(place.root), expected) == [], f"full at {points[number - 1]}"
+
+
+def different(scenario: Scenario, seen: dict[str, str], expected: dict[str, str]) -> list[str]:
+    names = (name for name in {*seen, *expected} if not (scenario.differs and name.startswith(scenario.differs)))
+    return sorted(name for name in names if seen.get(name) != expected.get(name))
+
+
+# With a live release
+
+
+@pytest.fixture
+def switching(local: LocalTarget, release: Callable[[int], Any]) -> LocalTarget:  # noqa: F811
+    """Version 1 is live, the registry knows both."""
+    project = local.supervisors.project
+    register_versions(project, project.root.parent / "registered", (GOOD, BETTER))
+    deliver(local, release(1))
+    return local
+
+
+def candidate_of(target: LocalTarget, made: Any) -> Endpoint:
+    """A candidate with the evidence that promote wants."""
+    build = target.supervisors.project.build
+    endpoint = target.deploy_candidate(made, silent)
+    save(build, Deployed(target="local", url=endpoint.url, release=endpoint.release))
+    save(build, Smoked(url=endpoint.url, release=endpoint.release.id, assertions=(), passed=True))
+    save(build, LoadTested(**LOAD, url=endpoint.url, release=endpoint.release.id))
+    return endpoint
+
+
+@pytest.mark.slow
+def test_a_promotion_killed_anywhere_is_completed_by_the_same_command_and_the_live_address_answers(
+    switching: LocalTarget,
+    release: Callable[[int], Any],  # noqa: F811
+) -> None:
+    project = switching.supervisors.project
+    environment = {"PUSHLINE_SERVING__PORT": str(switching.settings.port)}
+    promote = Scenario(project, ("promote",), environment)
+    back = Scenario(project, ("rollback",), environment)
+    live = f"http://127.0.0.1:{switching.settings.port}"
+    store = open_store(project, load_settings(project.root, {}))
+
+    def walk(scenario: Scenario, number: int, ends_with: str) -> list[str]:
+        if number:
+            assert scenario.run("kill", number)[0] == -signal.SIGKILL
+            assert Client(live).get("/readyz").status == 200
+            after = switching.status().live
+            if scenario is back and after is not None and after.release.id == ends_with:
+                store.crown(ends_with[1])  # a rollback that was done is not done twice
+                return []
+        code, err, points = scenario.run("count", 0)
+        assert code == 0, err
+        assert Client(live).get("/readyz").headers["x-release"] == ends_with
+        return points
+
+    candidate_of(switching, release(2))
+    ups, downs = walk(promote, 0, "v2-test"), walk(back, 0, "v1-test")
+    for number in range(max(len(ups), len(downs))):
+        if number + 1 not in {*some(len(ups)), *some(len(downs))}:
+            continue
+        candidate_of(switching, release(2))
+        walk(promote, number + 1 if number < len(ups) else 0, "v2-test")
+        champion = store.champion()
+        assert champion is not None
+        assert champion.version == "2"
+        walk(back, number + 1 if number < len(downs) else 0, "v1-test")
+    switching.discard(silent)
+    supervisors = [process for process in processes_of(project) if "--take-over" in process.cmdline() or "--port" in process.cmdline()]
+    assert supervisors
+    tell(f"promote: {len(ups)} points, killed at {len(some(len(ups)))}; rollback: {len(downs)}, killed at {len(some(len(downs)))}")
+
+
+@pytest.mark.slow
+def test_a_run_killed_in_its_release_is_repeated_and_the_live_address_answers(
+    switching: LocalTarget,
+) -> None:
+    project = switching.supervisors.project
+    registered = next(made for made in results(project.build) if isinstance(made, Registered))
+    save(project.build, msgspec.structs.replace(registered, version="2"))
+    environment = {**QUICK, "PUSHLINE_LOAD__SECONDS": "1", "PUSHLINE_SERVING__PORT": str(switching.settings.port)}
+    run = Scenario(project, ("run", "--from", "deploy"), environment)
+    live = f"http://127.0.0.1:{switching.settings.port}"
+    code, err, points = run.run("count", 0)
+    assert code == 0, err
+    switching.roll_back(silent)
+    for number in some(len(points)):
+        assert run.run("kill", number)[0] == -signal.SIGKILL
+        assert Client(live).get("/readyz").status == 200
+        code, err, _ = run.run("count", 0)
+        assert code == 0, (points[number - 1], err)
+        assert Client(live).get("/readyz").headers["x-release"].startswith("v2-")
+        assert [state.state for state in states_of(project.build)[4:]] == ["done"] * 4
+        if switching.status().previous is not None:
+            switching.roll_back(silent)
+    tell(f"run: {len(points)} points, killed at {len(some(len(points)))}")
