@@ -264,7 +264,6 @@ def test_a_second_command_is_refused_with_the_name_of_the_first(project: Project
             ("run",),
             ("retrain",),
             ("check-data",),
-            ("check-data", "rows.csv"),
             ("smoke",),
             ("promote",),
             ("profile",),
@@ -278,6 +277,8 @@ def test_a_second_command_is_refused_with_the_name_of_the_first(project: Project
             assert second.code == 4, arguments
             assert f"`pushline train` (process {os.getpid()}, since" in second.err
             assert "Traceback" not in second.err
+        looked = run_pushline(project, "check-data", "nowhere.csv")
+        assert looked.code == 3, "to look at another file is not to act"
     assert (project.build / "smoke" / "result.json").exists()
 
 

@@ -22,7 +22,8 @@ from models_made import make_model
 from pushline.cli import main
 from pushline.data.contract import load_contract
 from pushline.data.lock import DataLock, PinnedFile, Source, write_lock
-from pushline.data.version import sha256_of, table_of
+from pushline.data.version import table_of
+from pushline.files import sha256_of
 from pushline.project import Project
 from pushline.registry import open_store
 from pushline.settings import load_settings

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from pushline.data.lock import DataLock, PinnedFile, Source, write_lock
-from pushline.data.version import sha256_of, table_of
+from pushline.data.version import table_of
+from pushline.files import sha256_of
 from pushline.project import Project
 
 

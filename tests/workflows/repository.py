@@ -11,7 +11,8 @@ import pytest
 
 from command import QUICK, run_cli
 from pushline.data.lock import DataLock, PinnedFile, Source, write_lock
-from pushline.data.version import sha256_of, table_of
+from pushline.data.version import table_of
+from pushline.files import sha256_of
 from pushline.project import Project
 from workflows.github import GitHub, Run
 from working_copy import copy_project

@@ -4,7 +4,6 @@ A job's name holds the hash of all that it depends on. So the same command again
 the outputs of the one that has ended, and submits a new one only where the last has failed or something has changed.
 """
 
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -20,7 +19,7 @@ from pushline.azure.failures import asking, first_line
 from pushline.azure.pipeline import BEST_MODEL, STORE, document_of, load, place_of
 from pushline.azure.table import data_asset
 from pushline.errors import SettingsError, StepFailed, TargetError
-from pushline.files import cannot_write
+from pushline.files import whole_folder
 from pushline.pipelines.fingerprint import training_fingerprint
 from pushline.pipelines.runner import Ran, Step
 from pushline.project import Project
@@ -223,10 +222,7 @@ class AzureTraining:
         if to.is_dir():
             return to
         prefix = place_of(job, output) + "/"
-        half = to.with_name(f".half-{to.name}")
-        try:
-            shutil.rmtree(half, ignore_errors=True)
-            half.mkdir(parents=True)
+        with whole_folder(to) as half:
             with asking(f"bringing the output {output} of {job}"):
                 box = self.cloud.container(STORE)
                 names = [blob.name for blob in box.list_blobs(name_starts_with=prefix) if Path(blob.name).name not in LARGE]
@@ -237,11 +233,6 @@ class AzureTraining:
                         box.download_blob(name).readinto(stream)
             if not names:
                 raise TargetError(f"The job {job} left no {output}.", why=f"Nothing lies at {STORE}/{prefix}.", do="Look at its log.")
-            half.rename(to)
-        except OSError as error:
-            raise cannot_write(to, error) from error
-        finally:
-            shutil.rmtree(half, ignore_errors=True)
         return to
 
 

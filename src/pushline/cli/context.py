@@ -52,11 +52,11 @@ class Context:
         return load_settings(root)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self, what: str = "command") -> Iterator[None]:
         """What writes results or files of the repository does so alone; the second command is refused, and told who is at work."""
         from pushline.locks import locked
 
-        with locked(self.project.state / "command.lock"):
+        with locked(self.project.state / f"{what}.lock"):
             yield
 
     @cached_property

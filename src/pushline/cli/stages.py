@@ -14,7 +14,7 @@ Show = Callable[[Any, bool], None]
 
 def stage(context: Context, name: str, json: bool, *, show: Show = finish, delivery: "Delivery | None" = None, **options: Any) -> None:
     """Run one stage alone, print its result (also where its gate said no) and leave it to GitHub Actions where that runs it."""
-    with context.alone():
+    with context.alone("command" if delivery is None else "other"):
         run_stage(delivery or context.delivery, name, json, show, **options)
 
 

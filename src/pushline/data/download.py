@@ -11,9 +11,8 @@ from urllib.parse import urljoin, urlsplit
 
 from msgspec import Struct
 
-from pushline.data.version import sha256_of
 from pushline.errors import DataCorrupt, DataUnavailable, SettingsError
-from pushline.files import cannot_write
+from pushline.files import cannot_write, sha256_of
 
 if TYPE_CHECKING:
     import requests

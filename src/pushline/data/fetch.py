@@ -6,8 +6,9 @@ from pathlib import Path
 from pushline.data.contract import Contract, load_contract
 from pushline.data.download import TRUSTED, Terms, download
 from pushline.data.lock import DataLock, PinnedFile, load_lock
-from pushline.data.version import Table, sha256_of, table_of
+from pushline.data.version import Table, table_of
 from pushline.errors import DataCorrupt, DataUnavailable
+from pushline.files import sha256_of
 from pushline.project import Project
 from pushline.results import DataFile, Fetched
 

@@ -13,9 +13,9 @@ from pushline.data.drift import Drift, drift_of
 from pushline.data.fetch import place_of
 from pushline.data.lock import PinnedFile, Source, load_lock, write_lock
 from pushline.data.profile import load_profile
-from pushline.data.version import sha256_of, table_of
+from pushline.data.version import table_of
 from pushline.errors import DataUnavailable
-from pushline.files import scratch
+from pushline.files import scratch, sha256_of
 from pushline.project import Project
 from pushline.results import Finding, Part
 

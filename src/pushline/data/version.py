@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from pushline.errors import DataCorrupt
+from pushline.files import sha256_of
 
 CHUNK = 1 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -27,12 +28,6 @@ class Table(Struct, frozen=True, kw_only=True):
     sha256: str  # of the file's own bytes
     rows: int
     columns: tuple[str, ...]
-
-
-def sha256_of(file: Path) -> str:
-    """The sha256 of the file's bytes, read in pieces."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def table_of(file: Path, delimiter: str = ",") -> Table:

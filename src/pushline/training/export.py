@@ -2,8 +2,6 @@
 
 import hashlib
 import importlib.metadata
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,7 @@ import numpy as np
 
 from pushline.data.contract import Contract
 from pushline.data.encoding import Encoding, encode_rows
-from pushline.files import cannot_write, write_atomically, write_json
+from pushline.files import sha256_of, whole_folder, write_atomically, write_json
 from pushline.results import Scalar
 from pushline.serving.model_folder import (
     CARD,
@@ -104,7 +102,7 @@ def write_model_folder(
     origin: Origin,
     card: str,
 ) -> Scoring:
-    """Write the whole model folder, replacing an older one; a failure leaves none.
+    """Write the whole model folder, replacing an older one; a failure leaves what was there.
 
     `golden` holds generated rows with the raw columns of the encoding.
     """
@@ -112,14 +110,8 @@ def write_model_folder(
 
     classes = contract.classes
     portable = portable_graph(onnx.load_from_string(matrix_model), contract, encoding, classes, threshold)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    try:
-        save_mlflow(portable, made / "model", contract, encoding)
-        whole = made / "model"
+    with whole_folder(folder) as whole:
+        save_mlflow(portable, whole, contract, encoding)
         scoring = Scoring(
             encoding=encoding,
             classes=classes,
@@ -127,7 +119,7 @@ def write_model_folder(
             threshold=threshold,
             algorithm=algorithm,
             sha256={
-                PORTABLE: hashlib.sha256((whole / PORTABLE).read_bytes()).hexdigest(),
+                PORTABLE: sha256_of(whole / PORTABLE),
                 MATRIX: hashlib.sha256(matrix_model).hexdigest(),
             },
             data_version=origin.data_version,
@@ -139,12 +131,6 @@ def write_model_folder(
         write_json(whole / SCORING, scoring)
         write_json(whole / GOLDEN, golden_rows(matrix_model, encoding, golden, classes, threshold))
         write_atomically(whole / CARD, card.encode())
-        shutil.rmtree(folder, ignore_errors=True)
-        whole.rename(folder)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
     return scoring
 
 
