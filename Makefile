@@ -48,7 +48,7 @@ test-fast: setup  ## the daily subset
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow"
 
 test-crash: setup  ## each command killed at every write it makes; hours
-	CRASH_POINTS=0 $(BIN)/pytest -q tests/crash
+	CRASH_POINTS=0 $(BIN)/pytest -q --timeout 0 tests/crash
 
 docs: setup  ## write what the documentation takes from the program
 	@$(BIN)/python scripts/generate_docs.py

@@ -21,7 +21,7 @@ SCRATCH = ("build/other/", "build/evaluate/", "build/drift/", ".pushline/logs/li
 INSPECTING = [
     ("status", "--json"),
     ("doctor",),
-    ("check-data", "SOUND", "--data-docs"),
+    ("check-data", "SOUND"),
     ("check-data", "FAULTY", "--markdown"),
     ("evaluate", "SOUND"),
     ("evidence",),
@@ -68,6 +68,7 @@ def live_of(project: Project) -> tuple[str, int, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_an_inspecting_command_changes_no_byte_and_no_release(delivered: Project, tmp_path: Path, run_pushline: Run) -> None:
     rows = run_pushline(delivered, "sample", "--rows", "400", "--seed", "3").out
     (tmp_path / "sound.csv").write_text(rows)

@@ -35,13 +35,15 @@ from pushline.release.target import Endpoint, silent
 from pushline.report.states import states_of
 from pushline.results import Deployed, LoadTested, Registered, Smoked, save
 from pushline.settings import load_settings
-from release.conftest import deliver, local, processes_of, release  # noqa: F401  # fixtures
+from release.conftest import deliver, free_port, local, processes_of, release  # noqa: F401  # fixtures
 from release.registered import BETTER, GOOD, register_versions
 from release.test_stages import LOAD
 from report.delivery_made import results
 from working_copy import REPO, copy_project
 
-POINTS = int(os.environ.get("CRASH_POINTS", "6"))  # of each command, spread over its way; 0: all of them
+pytestmark = pytest.mark.timeout(900)
+
+POINTS = int(os.environ.get("CRASH_POINTS", "4"))  # of each command, spread over its way; 0: all of them
 FAKE_GH = REPO / "tests" / "github" / "fake_gh.py"
 VARYING = re.compile(rb'\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)|"(?:elapsed_s|seconds|rows_per_second)": *[\d.e-]+|"resumed": *(?:true|false)')
 LEFT_ALONE = (".git/", ".pushline/logs/", ".pushline/run/", ".pushline/cache/refused/")
@@ -215,11 +217,11 @@ SCENARIOS: dict[str, Callable[..., Scenario]] = {
 QUICK_ONES = {"publish again", "registry restore"}
 
 
-def each(names: dict[str, Callable[..., Scenario]]) -> list[Any]:
-    return [pytest.param(make, id=name, marks=() if name in QUICK_ONES else pytest.mark.slow) for name, make in names.items()]
+def each(quick: set[str]) -> list[Any]:
+    return [pytest.param(make, id=name, marks=() if name in quick else pytest.mark.slow) for name, make in SCENARIOS.items()]
 
 
-@pytest.mark.parametrize("make", each(SCENARIOS))
+@pytest.mark.parametrize("make", each(QUICK_ONES))
 def test_the_same_command_after_a_kill_ends_as_an_undisturbed_one(
     make: Callable[..., Scenario], place: Project, server: FileServer
 ) -> None:
@@ -239,7 +241,7 @@ def test_the_same_command_after_a_kill_ends_as_an_undisturbed_one(
     tell(f"{' '.join(scenario.arguments[:2])}: {len(points)} points, killed at {len(some(len(points)))}")
 
 
-@pytest.mark.parametrize("make", each(SCENARIOS))
+@pytest.mark.parametrize("make", each(set()))
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(make: Callable[..., Scenario], place: Project, server: FileServer) -> None:
     scenario = make(place, server) if make is refreshing else make(place)
     scenario.restore()
@@ -300,10 +302,6 @@ def test_a_promotion_killed_anywhere_is_completed_by_the_same_command_and_the_li
         if number:
             assert scenario.run("kill", number)[0] == -signal.SIGKILL
             assert Client(live).get("/readyz").status == 200
-            after = switching.status().live
-            if scenario is back and after is not None and after.release.id == ends_with:
-                store.crown(ends_with[1])  # a rollback that was done is not done twice
-                return []
         code, err, points = scenario.run("count", 0)
         assert code == 0, err
         assert Client(live).get("/readyz").headers["x-release"] == ends_with
@@ -320,6 +318,9 @@ def test_a_promotion_killed_anywhere_is_completed_by_the_same_command_and_the_li
         assert champion is not None
         assert champion.version == "2"
         walk(back, number + 1 if number < len(downs) else 0, "v1-test")
+        champion = store.champion()
+        assert champion is not None
+        assert champion.version == "1"
     switching.discard(silent)
     supervisors = [process for process in processes_of(project) if "--take-over" in process.cmdline() or "--port" in process.cmdline()]
     assert supervisors

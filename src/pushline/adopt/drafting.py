@@ -22,8 +22,9 @@ from pushline.data.profile import Profile, profile_of
 from pushline.data.reading import database, read_file
 from pushline.data.split import holdout_sql
 from pushline.data.table import literal, name_of
-from pushline.data.version import sha256_of, table_of
+from pushline.data.version import table_of
 from pushline.errors import PushlineError, SettingsError
+from pushline.files import sha256_of
 from pushline.project import Project
 from pushline.results import Finding
 

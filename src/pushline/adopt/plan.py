@@ -27,9 +27,8 @@ from pushline.data.fetch import TABLES, place_of
 from pushline.data.lock import DataLock, load_lock, write_lock
 from pushline.data.profile import write_profile
 from pushline.data.sample import sample_rows
-from pushline.data.version import sha256_of
 from pushline.errors import ContractError, GateClosed, PushlineError, SettingsError
-from pushline.files import cannot_write
+from pushline.files import cannot_write, sha256_of
 from pushline.project import Project
 
 IN_GIT = 10_000_000  # bytes of a table that is put into the repository

@@ -22,7 +22,7 @@ from pushline.azure.state import Record, Slot, State
 from pushline.errors import SettingsError, TargetError
 from pushline.project import Project
 from pushline.release.folders import check_whole
-from pushline.release.target import Endpoint, Keys, LogEntry, Status, Tell
+from pushline.release.target import Endpoint, Keys, Known, LogEntry, Status, Tell
 from pushline.results import Release
 from pushline.settings import PushlineSettings, seconds
 
@@ -180,7 +180,7 @@ class AciTarget:
 
     # The way back
 
-    def roll_back(self, tell: Tell) -> Endpoint:
+    def roll_back(self, tell: Tell, known: Known | None = None) -> Endpoint:
         state = self.record.read()
         if not state.history:
             raise TargetError(
@@ -188,7 +188,10 @@ class AciTarget:
                 why="No release was promoted before the live one." if state.live else "No release was ever promoted here.",
                 do="`pushline deploy --version N` takes any accepted version back through smoke and load-test.",
             )
-        return self._return_to(state, tell)
+        live = self._return_to(state, tell)
+        if known is not None:
+            known(live.release)
+        return live
 
     def withdraw(self, tell: Tell) -> Endpoint | None:
         state = self.record.read()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from pushline.errors import TargetError
+from pushline.files import write_json
 from pushline.locks import holder_of
 from pushline.project import Project
 from pushline.release import journal, process
@@ -17,7 +18,7 @@ from pushline.release import keys as keyring
 from pushline.release.folders import ReleaseFolders
 from pushline.release.state import Process, Record, Slot, State
 from pushline.release.supervisors import Supervisors, answer_of
-from pushline.release.target import Endpoint, Keys, LogEntry, Status, Tell, silent
+from pushline.release.target import Endpoint, Keys, Known, LogEntry, Status, Tell, silent
 from pushline.results import Release
 from pushline.settings import PushlineSettings, Serving
 
@@ -35,6 +36,7 @@ class LocalTarget:
         self.settings = settings.serving
         self.tied_to = tied_to
         self.keys_file = project.state / "keys.json"
+        self.going_back = project.state / "rollback.json"
         self.folders = ReleaseFolders(project.state / "releases")
         self.record = Record(project.state, self.folders.here)
         self.supervisors = Supervisors(project, settings.serving, self.keys_file)
@@ -89,6 +91,7 @@ class LocalTarget:
                     why=there,
                     do="Deploy it again with `pushline deploy`, then `pushline smoke` and `pushline load-test`.",
                 )
+            self.going_back.unlink(missing_ok=True)
             before = state.live.release if state.live else None
             history = state.history if before is None or before.id == slot.release.id else (*state.history, before)
             settings = self.folders.settings_of(slot.release, self.settings, candidate=True)
@@ -98,17 +101,33 @@ class LocalTarget:
 
     # The way back
 
-    def roll_back(self, tell: Tell) -> Endpoint:
+    def roll_back(self, tell: Tell, known: Known | None = None) -> Endpoint:
         with self.record.held(tell):
             state, _ = self._current()
-            if not state.history:
-                raise TargetError(
-                    "There is no previous release to roll back to.",
-                    why="No release was promoted before the live one." if state.live else "No release was ever promoted here.",
-                    do="`pushline deploy --version N` takes any accepted version back through smoke and load-test.",
-                )
-            keyring.read_or_make(self.keys_file)  # they stay on the machine that made them: another one gets its own
-            return self._go_back(state, tell)
+            live = state.live and self._endpoint(state.live, [])
+            if live and self._going_back_to() == live.release.id:
+                tell(f"A rollback to {live.release.id} was cut off behind its switch; it is completed.")
+            else:
+                if not state.history:
+                    raise TargetError(
+                        "There is no previous release to roll back to.",
+                        why="No release was promoted before the live one." if state.live else "No release was ever promoted here.",
+                        do="`pushline deploy --version N` takes any accepted version back through smoke and load-test.",
+                    )
+                keyring.read_or_make(self.keys_file)  # they stay on the machine that made them: another one gets its own
+                write_json(self.going_back, {"to": state.history[-1].id})
+                live = self._go_back(state, tell)
+            if known is not None:
+                known(live.release)
+            self.going_back.unlink(missing_ok=True)
+            return live
+
+    def _going_back_to(self) -> str:
+        """The release to which a rollback was cut off."""
+        try:
+            return msgspec.json.decode(self.going_back.read_bytes(), type=dict[str, str]).get("to", "")
+        except (OSError, msgspec.DecodeError):
+            return ""
 
     def withdraw(self, tell: Tell) -> Endpoint | None:
         with self.record.held(tell):

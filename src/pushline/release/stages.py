@@ -97,11 +97,10 @@ def promote(deployed: Deployed, smoked: Smoked, tested: LoadTested, store: Model
 def roll_back(store: ModelStore, target: Target, *, tell: Tell) -> Endpoint:
     """Put the previous release on the live address again, and make its version the champion again.
 
-    Raises TargetError where there is none; RegistryError where the release is back but the registry does not know.
+    Raises TargetError where there is none; RegistryError where the release is back but the registry does not know: the same
+    command again lets it know.
     """
-    live = target.roll_back(tell)
-    store.crown(live.release.model_version)
-    return live
+    return target.roll_back(tell, lambda release: store.crown(release.model_version))
 
 
 class RollBackPlan(Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from pushline.errors import TargetError
 from pushline.results import Release
 
 Tell = Callable[[str], None]  # takes one line about what is going on
+Known = Callable[[Release], None]  # lets the registry know which release is live
 
 
 def silent(line: str) -> None:
@@ -78,8 +79,8 @@ class Target(Protocol):
     def promote(self, candidate: Endpoint, tell: Tell) -> Endpoint:
         """Put the candidate's release on the live name. The one before is remembered as previous."""
 
-    def roll_back(self, tell: Tell) -> Endpoint:
-        """Put the previous release on the live name again."""
+    def roll_back(self, tell: Tell, known: Known | None = None) -> Endpoint:
+        """Put the previous release on the live name again, and tell `known`: one that is cut off between is completed by the next."""
 
     def withdraw(self, tell: Tell) -> Endpoint | None:
         """Undo a promotion that did not hold: the release before is live again, or none where there was none."""
