@@ -15,10 +15,7 @@ setup: .venv/.done  ## make .venv from the lock
 
 .venv/.done: requirements/dev.txt requirements/uv.txt
 	@$(PYTHON) scripts/prerequisites.py
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt requirements/uv.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(PYTHON) scripts/setup.py
 	@touch $@
 
 run: setup  ## the whole delivery on this machine
@@ -53,8 +50,12 @@ test-crash: setup  ## each command killed at every write it makes; hours
 docs: setup  ## write what the documentation takes from the program
 	@$(BIN)/python scripts/generate_docs.py
 
-site: setup  ## the documentation as a site: site/index.html
+site: setup  ## the documentation as a site: site/index.html, which needs no server
 	$(BIN)/zensical build --strict
+
+notebook: setup  ## the notebook in the browser
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/notebook.txt
+	@$(BIN)/jupyter-notebook notebooks/explore.ipynb
 
 pictures: setup  ## take the documentation's pictures from a real run; needs chromium
 	$(BIN)/python scripts/pictures.py

@@ -35,6 +35,7 @@ def main() -> int:
     compile_lock("dev", "pyproject.toml", "--all-extras", *upgrade)
     for name, extras in EXTRAS.items():
         compile_lock(name, "pyproject.toml", *(f"--extra={extra}" for extra in extras), "--constraint", "requirements/dev.txt")
+    compile_lock("notebook", "requirements/notebook.in", "--constraint", "requirements/dev.txt", *upgrade)  # is added to dev
     for name in ("uv", "batch"):  # each in an environment of its own
         compile_lock(name, f"requirements/{name}.in", *upgrade)
     return 0

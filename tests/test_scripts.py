@@ -1,6 +1,7 @@
 """The scripts that GitHub Actions runs before anything is installed."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,22 @@ def test_prerequisites_are_named_with_the_line_that_installs_them(repo: Path) ->
     done = subprocess.run([sys.executable, "-c", code, str(repo / "scripts/prerequisites.py")], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "sudo apt-get install -y git libgomp1" in done.stdout
+
+
+def test_setup_says_what_it_does_before_it_does_it_and_how_far_it_is(
+    repo: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = script(repo, "setup")
+    monkeypatch.setattr(setup, "EVERY_S", 0.0)
+    program = "import sys, time; print('the step itself', flush=True); time.sleep(1.5); sys.exit(int(sys.argv[1]))"
+    setup.run("2 of 3, the packages", sys.executable, "-c", program, "0", of=300)
+    said = capfd.readouterr().out.splitlines()
+    assert said[:2] == ["setup: 2 of 3, the packages", "the step itself"]
+    assert re.fullmatch(r"setup: 1 s, \d+ of about 300 packages are in .venv", said[2])
+    with pytest.raises(SystemExit) as ended:
+        setup.run("3 of 3, Pushline itself", sys.executable, "-c", program, "7")
+    assert ended.value.code == 7
+    assert "error: `make setup` stopped: 3 of 3, Pushline itself failed." in capfd.readouterr().out
 
 
 def test_locks_name_no_index(repo: Path) -> None:

@@ -27,9 +27,10 @@ def test_every_cell_runs_and_the_model_answers(project: Project, monkeypatch: py
         monkeypatch.setenv(name, str(tmp_path / name))
     notebook = nbformat.read(project.root / NOTEBOOK, as_version=4)
     with warnings.catch_warnings(action="ignore"):  # the client's own
-        done = NotebookClient(notebook, timeout=200, kernel_name="python3").execute(cwd=str(project.root / "notebooks"))
+        done = NotebookClient(notebook, timeout=400, kernel_name="python3").execute(cwd=str(project.root / "notebooks"))
     outputs = [output for cell in done.cells for output in cell.get("outputs", ())]
     said = "\n".join(output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in outputs)
     assert "rows no search has seen" in said
     assert "share of 200 generated rows" in said
     assert "row 0, column " in said  # the refusal of the last cell
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 3, "the search, the curves and what the model leans on"

@@ -81,3 +81,18 @@ def test_the_search_finds_a_page_without_a_network(address: str, browser: Any) -
     page.keyboard.type("rollback")
     page.get_by_role("link", name="Releases").first.wait_for(timeout=10_000)
     page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["index.html", "bench/automl.html"])
+def test_the_search_finds_a_page_in_a_site_that_is_opened_from_its_folder(site: Path, browser: Any, start: str) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 844})
+    outside: list[str] = []
+    page.on("request", lambda request: None if request.url.startswith(("file:", "data:", "blob:")) else outside.append(request.url))
+    page.goto((site / start).as_uri())
+    page.keyboard.press("/")
+    page.keyboard.type("rollback")
+    page.get_by_role("link", name="Releases").first.wait_for(timeout=20_000)
+    assert outside == []
+    page.close()
