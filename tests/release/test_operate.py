@@ -56,8 +56,14 @@ def test_rollback_discard_and_stop_answer_in_json_alone(
     assert json.loads(run_pushline(project, "rollback", "--plan", "--json").out) == {
         "target": "local",
         "live": "v2-test",
+        "live_version": "2",
         "previous": "v1-test",
+        "previous_version": "1",
     }
+    refused = run_pushline(project, "rollback", "--to", "v0-test")  # approved before v2 was released
+    assert refused.code == 1
+    assert "the release before is v1-test now" in refused.err
+    assert json.loads(run_pushline(project, "status", "--json").out)["live"]["release"]["id"] == "v2-test"
     assert json.loads(run_pushline(project, "discard", "--json").out) == {"discarded": True}
     assert json.loads(run_pushline(project, "stop", "--json").out) == {"stopped": True}
 

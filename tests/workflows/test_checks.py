@@ -73,7 +73,10 @@ def test_a_broken_value_a_failing_test_and_a_failing_rehearsal_are_red_and_each_
     broken = repository.github.scratch / "broken" / "calls.csv"
     broken.parent.mkdir()
     broken.write_text(f"{header}\n{re.sub('^[^,]*', '-5', row)}\n{rest}", encoding="utf-8")
-    failing = "def test_nothing_is_something() -> None:\n    assert [] == [1]\n"
+    failing = (
+        "import pytest\n\n\ndef test_nothing_is_something() -> None:\n    assert [] == [1]\n\n\n"
+        'def test_what_is_not_here() -> None:\n    pytest.skip("it is not on this machine")\n'
+    )
     (repository.project.root / "tests" / "test_broken.py").write_text(failing, encoding="utf-8")
     run = repository.propose_data(broken, budget="soon")
     assert run.code != 0
@@ -81,6 +84,8 @@ def test_a_broken_value_a_failing_test_and_a_failing_rehearsal_are_red_and_each_
     assert named == ["data: failure", "rehearsal: failure", "test: failure"]
     assert "'soon' is not a duration" in run.jobs["rehearsal"].text
     assert "test_nothing_is_something" in "".join(job.text for name, job in run.jobs.items() if name.startswith("test on "))
+    tests = [job for name, job in run.jobs.items() if name.startswith("test on ")]
+    assert any("1 skipped: 1 × it is not on this machine" in job.text for job in tests)
     ((message, where),) = [(said, of) for level, said, of in run.jobs["data"].annotations if level == "error" and "file" in of]
     assert "calls.csv, line 2" in message
     assert where["file"] == "data_checks/contract.yml"

@@ -99,6 +99,12 @@ MUTATIONS = {
         "test_a_rollback_shows",
     ),
     "a rollback is approved unseen": ("workflows/rollback.yml", "    needs: evidence\n", "    needs: []\n", "test_a_rollback_shows"),
+    "a rollback goes back further than was approved": (
+        "workflows/rollback.yml",
+        ' --to "$PREVIOUS"',
+        "",
+        "test_a_rollback_shows",
+    ),
     "any branch retrains": (
         "workflows/retrain.yml",
         "inputs.now && github.ref_name == github.event.repository.default_branch",

@@ -369,7 +369,9 @@ def test_a_rollback_shows_what_it_goes_back_to_and_records_what_it_did() -> None
     assert [step["run"] for step in steps_of("rollback.yml", "evidence") if "run" in step] == ["pushline rollback --plan"]
     assert needs_of(WORKFLOWS["rollback.yml"]["jobs"]["rollback"]) == ["evidence"]
     done = [step.get("run") or step["with"] for step in steps_of("rollback.yml", "rollback")[2:]]
-    assert done == ["pushline rollback", {"released": True}]
+    assert done == ['pushline rollback --to "$PREVIOUS"', {"released": True}]
+    assert WORKFLOWS["rollback.yml"]["jobs"]["evidence"]["outputs"] == {"previous": "${{ steps.plan.outputs.previous }}"}
+    assert steps_of("rollback.yml", "rollback")[2]["env"] == {"PREVIOUS": "${{ needs.evidence.outputs.previous }}"}
 
 
 def test_only_a_release_or_rollback_is_kept_as_what_later_runs_go_on_with() -> None:

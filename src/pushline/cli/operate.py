@@ -45,9 +45,10 @@ def logs(context: Context, since: str | None, errors: bool, follow: bool, json: 
 
 @click.command("rollback")
 @click.option("--plan", is_flag=True, help="Only say which release would come back.")
+@click.option("--to", metavar="RELEASE", help="Refuse where another release than this one would come back by now.")
 @as_json
 @click.pass_obj
-def rollback(context: Context, plan: bool, json: bool) -> None:
+def rollback(context: Context, plan: bool, to: str | None, json: bool) -> None:
     """Put the previous release on the live address again."""
     from pushline.github import actions
     from pushline.release.stages import plan_of_roll_back, roll_back
@@ -64,10 +65,11 @@ def rollback(context: Context, plan: bool, json: bool) -> None:
         if not found.live and found.live_version:
             now = f"version {found.live_version}, whose release ended with the machine it ran on,"
         back = f"{code(found.previous)} (version {found.previous_version})"
+        actions.output("previous", found.previous)
         actions.summarise(f"## rollback\n\nApproving it replaces {now} with {back} on {found.target}.")
         show(found, json, [f"rollback would replace {found.live or 'nothing'} with {found.previous} on {found.target}"])
         return
-    live = roll_back(store, target, tell=tell)
+    live = roll_back(store, target, to=to or "", tell=tell)
     version = f"version {live.release.model_version}"
     actions.summarise(f"## rollback\n\n{code(live.release.id)} ({version}) is live again on {target.name}.")
     show(live, json, [f"live: {line_of_endpoint(live)}"])

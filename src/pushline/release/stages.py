@@ -94,12 +94,18 @@ def promote(deployed: Deployed, smoked: Smoked, tested: LoadTested, store: Model
     return Promoted(target=target.name, url=live.url, release=live.release, previous=previous.id if previous else None, assertions=seen)
 
 
-def roll_back(store: ModelStore, target: Target, *, tell: Tell) -> Endpoint:
+def roll_back(store: ModelStore, target: Target, *, to: str = "", tell: Tell) -> Endpoint:
     """Put the previous release on the live address again, and make its version the champion again.
 
-    Raises TargetError where there is none; RegistryError where the release is back but the registry does not know: the same
-    command again lets it know.
+    Raises NotAccepted where that is no longer the release `to`, which was approved; TargetError where there is none;
+    RegistryError where the release is back but the registry does not know: the same command again lets it know.
     """
+    if to and (previous := plan_of_roll_back(target, store).previous) != to:
+        raise NotAccepted(
+            f"Nothing was rolled back: {to} would not come back.",
+            why=f"What is live has changed since, and the release before is {previous} now.",
+            do="Look at `pushline status`, and run the rollback again if it is still wanted.",
+        )
     return target.roll_back(tell, lambda release: store.crown(release.model_version))
 
 
