@@ -123,13 +123,16 @@ def test_a_source_that_is_gone_is_told(repository: Repository) -> None:
     assert "No source of rows.csv answers" in ran.err
 
 
-def test_one_issue_is_opened_updated_and_closed(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_issue_is_opened_updated_left_where_nothing_was_seen_and_closed_where_all_is_well(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pushline.github.issue import keep
 
     for name, value in repository.env.items():
         monkeypatch.setenv(name, value)
-    said = [keep("Bad", "a", wrong=True), keep("Worse", "b", wrong=True), keep("Well", "c", wrong=False), keep("Well", "d", wrong=False)]
-    assert said == ["opened", "updated", "closed", "none"]
+    bad, well, unseen = {"wrong": True, "well": False}, {"wrong": False, "well": True}, {"wrong": False, "well": False}
+    said = [keep("Bad", "a", **bad), keep("Worse", "b", **bad), keep("Not seen", "-", **unseen), keep("Well", "c", **well)]
+    assert [*said, keep("Well", "d", **well)] == ["opened", "updated", "left", "closed", "none"]
     (issue,) = repository.state["issues"]
     assert (issue["title"], issue["state"]) == ("Worse", "closed")
     assert [comment["body"] for comment in repository.state["comments"]] == ["c"]
