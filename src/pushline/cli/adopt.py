@@ -56,7 +56,8 @@ def adopt(
     from pushline.adopt.drafting import Wish
 
     if undo:
-        click.echo(f"{take_back_last(context.project)} files are as they were before the adoption.")
+        with context.alone():
+            click.echo(f"{take_back_last(context.project)} files are as they were before the adoption.")
         return
     if file is None or label is None:
         missing = "FILE" if file is None else "--label COLUMN"
