@@ -72,6 +72,9 @@ bench-checks: setup  ## check-data at 33 thousand, 3.3 million and 33 million ro
 bench-automl: setup  ## AutoML beside FLAML, AutoGluon and LightGBM on ten hold-outs; hours, goes on where it was
 	$(BIN)/python scripts/bench_automl.py
 
+mutation: setup  ## change what most depends on in hundreds of ways; tests must notice (hours)
+	$(BIN)/python scripts/mutation.py $(MODULES)
+
 lock: .venv/.done  ## renew the locks from pyproject.toml
 	$(BIN)/python scripts/lock.py
 

@@ -2,7 +2,7 @@
 
 A row's side follows from a hash of its features, as float32 where they are numbers. So it never changes sides when data is
 added or the order changes, rows that are equal to the model stay together whatever their identifiers say, and a label that
-is corrected is corrected later does not move its row. A larger share keeps the rows of a smaller one. With `split.group` the hash is of
+is corrected later does not move its row. A larger share keeps the rows of a smaller one. With `split.group` the hash is of
 that column alone. With `split.time` the newest share is held out: this side moves forward as data grows.
 """
 

@@ -1,0 +1,78 @@
+"""Mutation testing of the modules on which most depends: `make mutation`, for a night, not for CI.
+
+Each module is changed in hundreds of small ways, one at a time, in a copy of the project; its tests must notice each. The score is
+the share that was noticed. What survived is listed, and `mutmut show NAME` in the module's folder below build/mutation/ shows the change.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PLACE = ROOT / "build" / "mutation"
+MODULES = {
+    "registry/decision": ("tests/registry/test_decision.py", "tests/registry/test_measures.py"),
+    "data/split": ("tests/data/test_split.py",),
+    "training/prepare": ("tests/training/test_prepare.py",),
+    "batch/job": ("tests/batch",),
+    "serving/connection": ("tests/serving", "tests/service/test_hostile.py", "tests/service/test_limits.py"),
+    "release/state": ("tests/release/test_local.py", "tests/release/test_target.py"),
+}
+COPIED = ("src", "tests", "data_checks", "pipelines", "examples", "load", "docs", "scripts", "pyproject.toml", "data.lock", "README.md")
+
+
+def copy_of_project(module: str) -> Path:
+    """A copy of the project in which mutmut changes this module alone."""
+    place = PLACE / module.replace("/", "-")
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    for name in COPIED:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, place / name)
+    (place / "mutants" / "src").mkdir(parents=True)  # Python takes no folder for a source that is not there when it starts
+    also = [name for name in COPIED if name not in ("src", "tests", "pyproject.toml")]
+    with (place / "pyproject.toml").open("a") as settings:
+        settings.write(
+            "\n[tool.mutmut]\n"
+            'source_paths = ["src"]\n'
+            f'only_mutate = ["src/pushline/{module}.py"]\n'
+            f"also_copy = {also!r}\n"
+            f"pytest_add_cli_args_test_selection = {list(MODULES[module])!r}\n"
+            'pytest_add_cli_args = ["-p", "no:cacheprovider"]\n'
+            "use_git_change_detection = false\n"
+        )
+    return place
+
+
+def mutate(module: str) -> tuple[dict[str, int], list[str]]:
+    """How many changes came to which end, and the names of those that no test noticed."""
+    place = copy_of_project(module)
+    environment = {**os.environ, "PYTHONPATH": str(place / "mutants" / "src")}  # of the processes that tests start
+    with (place / "mutmut.log").open("wb") as log:
+        ended = subprocess.run(["mutmut", "run"], check=False, cwd=place, env=environment, stdout=log, stderr=log)
+    told = subprocess.run(["mutmut", "results", "--all", "true"], check=False, cwd=place, capture_output=True, text=True).stdout
+    ends = re.findall(r"^\s*(\S+): (.+)$", told, re.MULTILINE)
+    if not ends:
+        raise SystemExit(f"mutmut ended with {ended.returncode} and no result for {module}: see {place / 'mutmut.log'}.")
+    counts = {end: sum(other == end for _, other in ends) for end in sorted({end for _, end in ends})}
+    return counts, [name for name, end in ends if end not in ("killed", "timeout", "caught by type check")]
+
+
+def main() -> int:
+    for module in sys.argv[1:] or MODULES:
+        if module not in MODULES:
+            sys.stderr.write(f"There is no {module}: it knows {', '.join(MODULES)}.\n")
+            return 2
+        counts, survived = mutate(module)
+        made = sum(counts.values())
+        sys.stdout.write(f"{module}: {(made - len(survived)) / made:.1%} of {made} noticed ({counts})\n")
+        sys.stdout.writelines(f"  {name}\n" for name in survived)
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
