@@ -5,11 +5,13 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pushline.data.contract import Contract, load_contract, parse_contract
 from pushline.data.profile import load_profile
 from pushline.data.sample import sample_rows
-from pushline.data.split import estimates, holdout_sql, split_id, split_of
+from pushline.data.split import estimates, holdout_sql, newest, split_id, split_of
 from pushline.errors import ContractError, DataError
 
 LABEL = {"name": "label", "type": "string", "role": "label", "allowed": ["n", "y"]}
@@ -186,7 +188,7 @@ def test_text_that_is_no_date_has_no_order() -> None:
     frame.loc[3, "day"] = "27.11.2026"
     with pytest.raises(DataError, match="can't be split by day") as told:
         split_of(frame, split_by(time="day"), 0.2)
-    assert "'27.11.2026'" in told.value.why
+    assert "1 of its 1,000 values are no ISO dates, such as '27.11.2026'" in told.value.why
 
 
 @pytest.mark.parametrize(
@@ -211,3 +213,21 @@ def test_models_of_one_split_have_its_name() -> None:
         "rows like these, drawn as these were",
         "the time after what training has seen, by day",
     }
+
+
+def test_the_name_of_a_split_stays_what_it_is() -> None:
+    """Another name would send every champion to the floor."""
+    assert split_id(CONTRACT) == "features-9f9497a74737"
+    assert split_id(split_by(time="day")) == "time-944c27e5b97a"
+    assert split_id(split_by(group="customer")) == "group-b6c45863875e"
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.floats(0, 1))
+def test_no_other_edge_comes_closer_to_the_share(moments: list[int], share: float) -> None:
+    values = np.array(moments, dtype=np.float64)
+    held, rows = newest(values, share), round(share * len(values))
+    assert held.dtype == bool
+    assert not held.any() if rows == 0 else held.any()
+    edges = [int((values >= edge).sum()) for edge in set(moments)]
+    assert rows == 0 or abs(int(held.sum()) - rows) == min(abs(count - rows) for count in edges)
+    assert not held.any() or held.all() or values[held].min() > values[~held].max()
