@@ -101,7 +101,7 @@ def some(count: int) -> list[int]:
     """Points to be killed at, the first and the last among them."""
     if POINTS == 0 or count <= POINTS:
         return list(range(1, count + 1))
-    return sorted({1 + round(number * (count - 1) / (POINTS - 1)) for number in range(POINTS)})
+    return sorted({1 + round(number * (count - 1) / max(POINTS - 1, 1)) for number in range(POINTS)})
 
 
 def tell(line: str) -> None:
