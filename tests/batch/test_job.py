@@ -197,7 +197,10 @@ def test_an_address_that_fsspec_knows_is_read(table: Path, tmp_path: Path, model
         (b"a,b\n1,2\n", DataCorrupt, "lacks"),
         (b"PK\x03\x04\x00\x00", DataCorrupt, "neither CSV nor Parquet"),
         (b"PAR1 and no more", DataCorrupt, "damaged Parquet"),
-        (b"\xff\xfea\n", DataCorrupt, "not UTF-8"),
+        (b"\xff\xfea\n", DataCorrupt, "UTF-16"),
+        (b"caf\xe9,b\n1,2\n", DataCorrupt, "not UTF-8"),
+        (b"a,b\r1,2\r", DataCorrupt, "carriage return"),
+        (b'"a,b\n1,2\n', DataCorrupt, "a quote that is not closed"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, model_folder: Path, content: bytes, error: type[Exception], told: str) -> None:

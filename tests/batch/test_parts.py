@@ -58,7 +58,7 @@ def test_csv_in_parts_is_the_same_to_the_byte(rows: Path, model_folder: Path, tm
     told = ("rows", "scored", "rejected", "reasons", "results", "histogram", "model_version")
     assert [getattr(many, name) for name in told] == [getattr(one, name) for name in told]
     assert many.rejected == 2
-    assert len(pq.read_table(str(many.sample))) == many.scored
+    assert len(pq.read_table(str(many.sample))) == many.scored + 1  # the wrong value was sent too; a row with a field too many has none
 
 
 def test_parquet_in_parts_holds_the_same_rows(rows: Path, model_folder: Path, tmp_path: Path) -> None:
@@ -92,3 +92,19 @@ def test_a_strict_job_names_the_first_row_that_breaks_the_contract(rows: Path, m
     with pytest.raises(CriticalFindings, match="line 8"):
         scored_in_parts(str(rows), tmp_path / "out.csv", model_folder, Options(strict=True))
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("out", ["out.csv", "out.parquet"])
+def test_parts_without_any_good_row_give_a_table_without_rows(rows: Path, model_folder: Path, tmp_path: Path, out: str) -> None:
+    header, *lines = rows.read_text().splitlines()
+    (tmp_path / "bad.csv").write_text("\n".join([header, *(f"{line},more" for line in lines if '"' not in line and "lines" not in line)]))
+    one = score_batch(str(tmp_path / "bad.csv"), tmp_path / out, model_folder, "1", options=WHOLE, tell=lambda line: None)
+    (tmp_path / "parts").mkdir()
+    many = scored_in_parts(str(tmp_path / "bad.csv"), tmp_path / "parts" / out, model_folder)
+    assert (many.scored, many.rejected) == (one.scored, one.rejected) == (0, many.rows)
+    assert Path(str(many.rejects)).read_bytes() == Path(str(one.rejects)).read_bytes()
+    if out.endswith(".parquet"):
+        assert pq.read_table(many.out).equals(pq.read_table(one.out))
+        assert pq.read_schema(many.out).names == [*header.split(","), "probability", "result"]
+    else:
+        assert Path(many.out).read_bytes() == Path(one.out).read_bytes()

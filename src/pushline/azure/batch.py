@@ -19,7 +19,7 @@ from pushline.azure.published import CONTENT, AzurePipelines
 from pushline.azure.training import AzureTraining
 from pushline.batch import parts
 from pushline.batch.job import Ended, Options, Tell
-from pushline.batch.output import refuse_to_overwrite_the_input
+from pushline.batch.output import output
 from pushline.batch.source import Source, open_source
 from pushline.errors import DataCorrupt, StepFailed
 from pushline.files import cannot_write, content_hash, write_json
@@ -67,7 +67,10 @@ class AzureBatch:
 
         Raises StepFailed with the job's last words, and what scoring here raises for an input that can't be read.
         """
-        refuse_to_overwrite_the_input(uri, out)
+        with output(uri, out):
+            return self.score_alone(uri, out, version, options=options, tell=tell)
+
+    def score_alone(self, uri: str, out: Path, version: str, *, options: Options, tell: Tell) -> Ended:
         started = time.monotonic()
         source = open_source(uri, options.delimiter)
         note = out.with_name(f".{out.name}.cluster.json")

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from pushline.batch import score as scoring
-from pushline.batch.output import Appended, Workplace, join_parquet, refuse_to_overwrite_the_input, write_part
+from pushline.batch import source as sources
+from pushline.batch.output import Appended, Workplace, join_parquet, output, rejects_of, sample_of, write_part
 from pushline.batch.rows import Reader
 from pushline.batch.score import Scored
-from pushline.batch.source import Piece, Source, open_source
+from pushline.batch.source import Piece, Source, open_source, refuse_what_csv_cant_hold
 from pushline.data.contract import Contract
 from pushline.errors import CriticalFindings, DataCorrupt, RegistryError, SettingsError
+from pushline.files import content_hash
 from pushline.results import Part
 from pushline.serving.scorer import Scorer
 
@@ -48,7 +50,7 @@ class Ended(Part, frozen=True, kw_only=True):
     seconds: float
     rows_per_second: float
     resumed: bool
-    sample: str | None  # Parquet with some of the scored rows' columns, for the drift of the input
+    sample: str | None  # Parquet with the columns of some rows as they were sent, for the drift of the input
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -57,7 +59,6 @@ class Options(Struct, frozen=True, kw_only=True):
     delimiter: str = ","
     strict: bool = False
     workers: int | None = None
-    part: bool = False  # of a larger input: it may hold no row that can be scored
 
 
 def score_batch(source: str, out: Path, model: Path, version: str, *, options: Options, tell: Tell) -> Ended:
@@ -65,21 +66,23 @@ def score_batch(source: str, out: Path, model: Path, version: str, *, options: O
 
     Rows that break the contract go to a file beside `out`, with line and reason; with `strict` the first one stops the job.
     An interrupted job goes on where it was when the same command is run again. Raises DataUnavailable, DataCorrupt,
-    ModelUnreadable, CriticalFindings (strict) or SettingsError.
+    ModelUnreadable, CriticalFindings (strict), SettingsError, or Busy where another one writes to `out`.
     """
-    refuse_another_format(out)
-    refuse_to_overwrite_the_input(source, out)
-    rows = open_source(source, options.delimiter)
-    scorer = Scorer(model, max_rows=1)
-    check_columns(rows, scorer, source)
-    digest = hashlib.sha256(f"{rows.identity} {scorer.scoring.sha256} {options} {out.suffix}".encode()).hexdigest()
-    place = Workplace(out, digest)
-    resumed = place.open()
-    if resumed:
-        tell(f"Going on after {place.journal.rows + place.journal.rejected:,} rows of an earlier attempt.")
-    job = Job(rows, scorer, place, options, tell)
-    job.run()
-    return finish(job, source, out, version, resumed)
+    with output(source, out):
+        rows = open_source(source, options.delimiter)
+        scorer = Scorer(model, max_rows=1)
+        check_columns(rows, scorer, source)
+        if out.suffix != ".parquet":
+            refuse_what_csv_cant_hold(rows, source)
+        job = Job(rows, scorer, Workplace(out, identity_of(rows, model, options)), options, tell)
+        job.run()
+        return finish(job, source, out, version)
+
+
+def identity_of(rows: Source, model: Path, options: Options) -> str:
+    """What makes a job the same one: all that its output depends on, and not how many cores it uses."""
+    cut = f"{sources.PIECE_BYTES} {sources.PIECE_ROWS}"
+    return hashlib.sha256(f"{rows.identity} {content_hash(model)} {options.delimiter} {options.strict} {cut}".encode()).hexdigest()
 
 
 def number_of(store: "ModelStore", version: str | None) -> str:
@@ -112,10 +115,19 @@ class Job:
         self.workers = options.workers or os.cpu_count() or 1
         self.started = time.monotonic()
         self.noted = self.said = self.started
+        self.resumed = place.open()
         self.before = place.journal.rows + place.journal.rejected
+        if self.resumed:
+            tell(f"Going on after {self.before:,} rows of an earlier attempt.")
 
     def run(self) -> None:
-        """Score what is left."""
+        """Score what is left, and leave whole files of it."""
+        if not self.place.journal.whole:
+            self.score_rest()
+            self.complete()
+        self.place.publish()
+
+    def score_rest(self) -> None:
         import pyarrow as pa
 
         pa.set_cpu_count(1)  # the pieces are what runs side by side
@@ -133,6 +145,14 @@ class Job:
             self.rejects.close()
             if self.out:
                 self.out.close()
+
+    def complete(self) -> None:
+        """Make every file whole that will be published, and say so in the journal."""
+        if self.to_parquet:
+            join_parquet(self.place.parts, self.place.partial)
+        join_parquet(self.place.sample, self.place.sampled)
+        self.place.journal.whole = True
+        self.place.note()
 
     def scored_in_order(self) -> Iterator[Scored]:
         journal = self.place.journal
@@ -163,13 +183,12 @@ class Job:
         if self.out:
             self.out.add(scored.csv)
             journal.out_bytes += len(scored.csv)
-        elif scored.rows:
+        else:
             write_part(self.place.parts, scored.piece.number, scored.table)
         text = self.rejects_text(scored)
         self.rejects.add(text)
         journal.rejects_bytes += len(text)
-        if scored.sample is not None and scored.sample.num_rows:
-            write_part(self.place.sample, scored.piece.number, scored.sample)
+        write_part(self.place.sample, scored.piece.number, scored.sample)
         journal.number, journal.start = scored.piece.number + 1, scored.piece.end
         journal.first = scored.piece.next_first
         journal.rows += scored.rows
@@ -227,23 +246,9 @@ class Job:
         )
 
 
-def finish(job: Job, source: str, out: Path, version: str, resumed: bool) -> Ended:
-    """Put the files in their places and say what was done."""
-    place, journal = job.place, job.place.journal
-    rejects = out.with_name(f"{out.stem}.rejects.csv") if journal.rejected else None
-    if job.to_parquet:
-        if journal.rows == 0 and not job.options.part:
-            raise DataCorrupt(f"No row of {source} could be scored.", why=most(journal.reasons), do=f"{place.rejects} lists them.")
-        if journal.rows:
-            join_parquet(place.parts, place.partial)
-    if rejects:
-        place.close(place.rejects, rejects)
-    if place.partial.exists():
-        place.close(place.partial, out)
-    sample = out.with_name(f".{out.name}.sample.parquet") if any(place.sample.glob("*.parquet")) else None
-    if sample:
-        join_parquet(place.sample, sample)
-    place.remove()
+def finish(job: Job, source: str, out: Path, version: str) -> Ended:
+    """What was done, for people."""
+    journal = job.place.journal
     rows, seconds = journal.rows + journal.rejected, time.monotonic() - job.started
     return Ended(
         input=source,
@@ -252,14 +257,14 @@ def finish(job: Job, source: str, out: Path, version: str, resumed: bool) -> End
         rows=rows,
         scored=journal.rows,
         rejected=journal.rejected,
-        rejects=str(rejects) if rejects else None,
+        rejects=str(rejects_of(out)) if journal.rejected else None,
         reasons=dict(list(journal.reasons.items())[:10]),
         results=journal.results,
         histogram=tuple(journal.histogram),
         seconds=round(seconds, 3),
         rows_per_second=round((rows - job.before) / max(seconds, 1e-9), 1),
-        resumed=resumed,
-        sample=str(sample) if sample else None,
+        resumed=job.resumed,
+        sample=str(sample_of(out)),
     )
 
 
@@ -280,16 +285,6 @@ def check_columns(source: Source, scorer: Scorer, name: str) -> None:
         raise SettingsError(f"{name} has a column {there[0]} already.", why="The scores would come under that name.", do="Rename it first.")
 
 
-def refuse_another_format(out: Path) -> None:
-    """Raises SettingsError for a name that promises another format than the ones written here."""
-    if out.suffix.lower() in (".xlsx", ".xls", ".ods", ".json", ".jsonl", ".gz", ".zip", ".feather", ".arrow", ".orc", ".avro"):
-        raise SettingsError(
-            f"{out.name} is not written.",
-            why=f"Scores are written as CSV or Parquet, not as {out.suffix.lstrip('.')}.",
-            do="Name a file that ends in .csv or .parquet with --out; spreadsheets open CSV.",
-        )
-
-
 def sampling_step(source: Source) -> int:
     """Every how many rows one is kept for the drift check: all of a small file, about SAMPLE_ROWS of a large one."""
     about = source.size if source.kind == "parquet" else source.size // 40  # a CSV row is rarely shorter
@@ -307,7 +302,3 @@ def refused(line: str, reason: str, others: str) -> CriticalFindings:
         why=f"With --strict no row may break the contract; {others}.",
         do="Correct the input, or leave out --strict: such rows then go to a file of their own.",
     )
-
-
-def most(reasons: dict[str, int]) -> str:
-    return "; ".join(f"{count:,} times: {reason}" for reason, count in list(reasons.items())[:3]) or "It holds no row."

@@ -11,17 +11,18 @@ import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from pushline.batch.job import Ended, Options, refused, score_batch
-from pushline.batch.output import join_parquet
-from pushline.batch.source import Source, line_ends
+from pushline.batch.output import join_parquet, rejects_of, sample_of, writing
+from pushline.batch.row_ends import end_of_header, rows_in
+from pushline.batch.source import HEAD_BYTES, Source
 from pushline.errors import TargetError
-from pushline.files import cannot_write, write_json
+from pushline.files import cannot_write, remove, whole_file, write_json
 
 ROWS = 200_000  # of a part: a second's work or so
 NAME = re.compile(r"(\d+)-to-(csv|parquet)")
@@ -55,9 +56,9 @@ def slices(source: Source, rows: int) -> Iterator[tuple[int, Any]]:
             for start in range(0, piece.batch.num_rows, rows):
                 yield piece.first + start, piece.batch.slice(start, rows)
             continue
-        header = getattr(source, "header", b"") + b"\n"
+        header, delimiter = getattr(source, "header", b"") + b"\n", getattr(source, "delimiter", ",")
         text = piece.text if piece.text.endswith(b"\n") else piece.text + b"\n"
-        bounds = [0, *(line_ends(text) + 1).tolist()]
+        bounds = [0, *rows_in(text, delimiter, whole=True).ends.tolist()]
         for start in range(0, len(bounds) - 1, rows):
             begin, end = bounds[start], bounds[min(start + rows, len(bounds) - 1)]
             yield piece.first + text.count(b"\n", 0, begin), header + text[begin:end]
@@ -71,7 +72,7 @@ def score_part(file: Path, model: Path, version: str, out: Path) -> None:
     if found is None:
         raise TargetError(f"{file.name} is not the name of a part.", do="Cut the input with `pushline score-batch --cluster`.")
     made = out / f"{found[1]}.{found[2]}"
-    options = Options(delimiter=read_contract(model).delimiter, workers=1, part=True)
+    options = Options(delimiter=read_contract(model).delimiter, workers=1)
     ended = score_batch(str(file), made, model, version, options=options, tell=lambda line: None)
     try:
         if ended.sample:
@@ -94,33 +95,24 @@ def put_together(folder: Path, number: int, source: Source, uri: str, out: Path,
         )
     rejected = sum(one.rejected for one in accounts.values())
     first = getattr(source, "first", 1)
-    partial, rejects = out.with_name(f".{out.name}.joining"), out.with_name(f".{out.stem}.rejects.joining")
-    try:
-        with rejects.open("wb") as stream:
-            for position, line in enumerate(all_rejects(folder, list(accounts), first, options.delimiter)):
-                if options.strict and position == 1:
-                    place, reason = next(csv.reader([line.decode()], delimiter=options.delimiter))[:2]
-                    raise refused(place, reason, f"{rejected:,} do")
-                stream.write(line)
-        if out.suffix == ".parquet":
-            join_parquet(folder, partial)
-        else:
-            with partial.open("wb") as stream:
-                for position, name in enumerate(accounts):
-                    append_csv(folder / f"{name}.csv", stream, with_header=position == 0)
-        sample = out.with_name(f".{out.name}.sample.parquet")
-        sampled = (folder / SAMPLES).is_dir()
-        if sampled:
-            join_parquet(folder / SAMPLES, sample)
-        if rejected:
-            rejects.replace(out.with_name(f"{out.stem}.rejects.csv"))
-        partial.replace(out)
-    except OSError as error:
-        raise cannot_write(out, error) from error
-    finally:
-        for file in (partial, rejects):
-            file.unlink(missing_ok=True)
-    return account_of(list(accounts.values()), uri, out, sample if sampled else None, seconds)
+    if options.strict and rejected:
+        line = next(islice(all_rejects(folder, list(accounts), first, options.delimiter), 1, None))
+        place, reason = next(csv.reader([line.decode()], delimiter=options.delimiter))[:2]
+        raise refused(place, reason, f"{rejected:,} do")
+    if rejected:
+        with whole_file(rejects_of(out)) as half, half.open("wb") as stream:
+            stream.writelines(all_rejects(folder, list(accounts), first, options.delimiter))
+    else:
+        with writing(rejects_of(out)):
+            remove(rejects_of(out))  # of other scores that stood here
+    join_parquet(folder / SAMPLES, sample_of(out))
+    if out.suffix == ".parquet":
+        join_parquet(folder, out)
+    else:
+        with whole_file(out) as half, half.open("wb") as stream:
+            for position, name in enumerate(accounts):
+                append_csv(folder / f"{name}.csv", stream, options.delimiter, with_header=position == 0)
+    return account_of(list(accounts.values()), uri, out, seconds)
 
 
 def all_rejects(folder: Path, names: list[str], first: int, delimiter: str) -> Iterator[bytes]:
@@ -131,7 +123,7 @@ def all_rejects(folder: Path, names: list[str], first: int, delimiter: str) -> I
         if not file.is_file():
             continue
         text = file.read_bytes()
-        bounds = [0, *(line_ends(text) + 1).tolist()]
+        bounds = [0, *rows_in(text, delimiter, whole=True).ends.tolist()]
         lines = [text[start:end] for start, end in pairwise(bounds)]
         yield from lines[: 0 if headed else 1]
         headed = True
@@ -140,17 +132,14 @@ def all_rejects(folder: Path, names: list[str], first: int, delimiter: str) -> I
             yield str(int(place) + int(name) - first).encode() + comma + rest
 
 
-def append_csv(file: Path, stream: Any, *, with_header: bool) -> None:
+def append_csv(file: Path, stream: Any, delimiter: str, *, with_header: bool) -> None:
     with file.open("rb") as part:
-        header = part.readline()
-        while header.count(b'"') % 2:
-            header += part.readline()
-        if with_header:
-            stream.write(header)
+        if not with_header:
+            part.seek(end_of_header(part.read(HEAD_BYTES), delimiter))
         shutil.copyfileobj(part, stream)
 
 
-def account_of(parts: list[Ended], uri: str, out: Path, sample: Path | None, seconds: float) -> Ended:
+def account_of(parts: list[Ended], uri: str, out: Path, seconds: float) -> Ended:
     """What all parts did, as one job says it."""
     scored, rejected = sum(one.scored for one in parts), sum(one.rejected for one in parts)
     reasons: dict[str, int] = {}
@@ -167,14 +156,14 @@ def account_of(parts: list[Ended], uri: str, out: Path, sample: Path | None, sec
         rows=scored + rejected,
         scored=scored,
         rejected=rejected,
-        rejects=str(out.with_name(f"{out.stem}.rejects.csv")) if rejected else None,
+        rejects=str(rejects_of(out)) if rejected else None,
         reasons=dict(sorted(reasons.items(), key=lambda each: -each[1])[:10]),
         results=results,
         histogram=tuple(sum(counts) for counts in zip(*(one.histogram for one in parts), strict=True)),
         seconds=round(seconds, 3),
         rows_per_second=round((scored + rejected) / max(seconds, 1e-9), 1),
         resumed=False,
-        sample=str(sample) if sample else None,
+        sample=str(sample_of(out)),
     )
 
 

@@ -5,19 +5,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from msgspec import Struct
 
-from pushline.batch.source import Piece, Source, line_ends
+from pushline.batch.cells import FALSE, TRUE, Mask, arrow_type, cast_cells, fit_cells
+from pushline.batch.row_ends import FEED, NOT_UTF8, RETURN, Positions, fault_of_text, is_strange, one_cell, rows_in
+from pushline.batch.source import Piece, Source
 from pushline.data.contract import Column, Contract
 from pushline.data.encoding import MISSING_CATEGORY, Encoding
+from pushline.data.findings import shown
 from pushline.serving.payload import bounds_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-WHOLE = r"^\s*[+-]?[0-9]+([.]0*)?\s*$"
-NUMBER = r"^\s*[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?\s*$"
-TRUE, FALSE = ["true", "True", "TRUE", "t", "1", "yes"], ["false", "False", "FALSE", "f", "0", "no"]
 Floats = np.ndarray[Any, np.dtype[np.float32]]
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class Rejects(Struct, kw_only=True):
@@ -25,7 +24,7 @@ class Rejects(Struct, kw_only=True):
 
     lines: list[int]
     reasons: list[str]
-    texts: list[bytes]  # as in the file; empty for Parquet
+    texts: list[bytes]  # as in the file, or all of it one cell where that is no CSV in UTF-8; empty for Parquet
 
 
 class Rows(Struct, kw_only=True):
@@ -34,7 +33,7 @@ class Rows(Struct, kw_only=True):
     matrix: Floats  # [rows, columns of the encoding]
     texts: Any  # pa.Array of the rows' own text; None for Parquet
     table: Any  # pa.Table: the rows' columns as they were read, of CSV only those that were asked for
-    columns: Any  # pa.Table: the columns the model takes, typed
+    sent: Any  # pa.Table: the columns the model takes, typed, of the rejected rows too; a cell that can't be read is empty
     rejects: Rejects
 
 
@@ -61,33 +60,66 @@ class Reader:
     def read_text(self, piece: Piece) -> Rows:
         import pyarrow as pa
 
-        ragged: dict[int, str] = {}
-        texts = texts_of(piece.text)
-        try:
-            table = self.parse(piece.text, self.types, ragged)
-            wrong: dict[str, Mask] = {}
-        except pa.ArrowInvalid:  # a cell is not of its column's type: read the text and look for it
-            ragged.clear()
-            strings: dict[str, Any] = dict.fromkeys(self.types, pa.string())
-            table, wrong = self.cast(self.parse(piece.text, strings, ragged))
-        fits = np.ones(len(texts), dtype=bool)
-        fits[list(ragged)] = False
-        blank = [row for row in ragged if not texts[row].as_py().strip()]
-        reasons = {row: reason for row, reason in ragged.items() if row not in blank}
-        numbers = np.flatnonzero(fits)
-        matrix, faults = self.encode(table, wrong)
-        reasons |= {int(numbers[row]): reason for row, reason in faults.items()}
-        good = np.ones(len(numbers), dtype=bool)
-        good[list(faults)] = False
-        starts = line_numbers(piece)
-        order = sorted(reasons)
+        found = rows_in(piece.text, self.delimiter, whole=True)
+        texts = texts_of(piece.text, found.ends)
+        faults = dict(found.faults)
+        text, rows, unwritable = self.sound(piece.text, texts, faults)
+        table, wrong, ragged = self.parsed(text)
+        for row, reason in ragged.items():
+            if texts[int(rows[row])].as_py().strip():  # a line of blanks is no row
+                faults.setdefault(int(rows[row]), reason)
+        rows = np.delete(rows, list(ragged))
+        matrix, in_cells = self.encode(table, wrong)
+        for row, reason in in_cells.items():
+            faults.setdefault(int(rows[row]), reason)
+        starts, order = line_numbers(piece, found.ends), sorted(faults)
         rejects = Rejects(
-            lines=[int(starts[row]) for row in order], reasons=[reasons[row] for row in order], texts=[texts[row].as_py() for row in order]
+            lines=[int(starts[row]) for row in order],
+            reasons=[faults[row] for row in order],
+            texts=[one_cell(texts[row].as_py()) if row in unwritable else texts[row].as_py() for row in order],
         )
-        if not good.all() or len(numbers) != len(texts):
-            texts = texts.take(pa.array(numbers[good]))
-            table, matrix = table.filter(pa.array(good)), matrix[good]
-        return Rows(matrix=matrix, texts=texts, table=table, columns=table.select(list(self.types)), rejects=rejects)
+        sent = table.select(list(self.types))
+        good = ~np.isin(rows, order)
+        if not good.all() or len(rows) != len(texts):
+            texts, table, matrix = texts.take(pa.array(rows[good])), table.filter(pa.array(good)), matrix[good]
+        return Rows(matrix=matrix, texts=texts, table=table, sent=sent, rejects=rejects)
+
+    def sound(self, text: bytes, texts: Any, faults: dict[int, str]) -> tuple[bytes, Positions, set[int]]:
+        """The text that can be parsed, the rows it holds, and those that can't be written as they stand; adds to the faults."""
+        import pyarrow.compute as pc
+
+        unwritable = set(faults)
+        held = np.ones(len(texts), dtype=bool)
+        if len(self.names) > 1:
+            held = np.asarray(pc.greater(pc.binary_length(texts), 0))
+        strange = {}
+        if is_strange(text):
+            for row, line in enumerate(texts.to_pylist()):
+                if reason := fault_of_text(line, self.delimiter):
+                    faults.setdefault(row, reason)
+                    unwritable.add(row)
+                    strange[row] = line.decode("utf-8", "replace").encode()
+        held[[row for row in faults if faults[row] != NOT_UTF8]] = False
+        rows = np.flatnonzero(held)
+        if len(rows) == len(texts) and not strange:
+            return text, rows, unwritable
+        return b"".join(strange.get(int(row), texts[int(row)].as_py()) + b"\n" for row in rows), rows, unwritable
+
+    def parsed(self, text: bytes) -> tuple["pa.Table", dict[str, Mask], dict[int, str]]:
+        """The rows of a text, for each column which cells are not of its type, and the rows of another number of fields."""
+        import pyarrow as pa
+
+        ragged: dict[int, str] = {}
+        if not text:
+            names = self.names if self.whole_table else tuple(self.types)
+            return pa.table({name: pa.array([], self.types.get(name, pa.string())) for name in names}), {}, ragged
+        if b"0x" not in text and b"0X" not in text:  # Arrow takes 0x20 for a whole number
+            try:
+                return self.parse(text, self.types, ragged), {}, ragged
+            except pa.ArrowInvalid:  # a cell is not of its column's type: read the text and look for it
+                ragged.clear()
+        strings: dict[str, Any] = dict.fromkeys(self.types, pa.string())
+        return *self.cast(self.parse(text, strings, ragged)), ragged
 
     def parse(self, text: bytes, types: dict[str, Any], ragged: dict[int, str]) -> "pa.Table":
         """The columns the model takes (or all), typed. Rows with too few or too many fields are left out and told."""
@@ -152,8 +184,8 @@ class Reader:
         order = sorted(faults)
         rejects = Rejects(lines=[piece.first + row for row in order], reasons=[faults[row] for row in order], texts=[])
         if order:
-            table, typed, matrix = table.filter(pa.array(good)), typed.filter(pa.array(good)), matrix[good]
-        return Rows(matrix=matrix, texts=None, table=table, columns=typed.select(list(self.types)), rejects=rejects)
+            table, matrix = table.filter(pa.array(good)), matrix[good]
+        return Rows(matrix=matrix, texts=None, table=table, sent=typed.select(list(self.types)), rejects=rejects)
 
     # Both
 
@@ -178,17 +210,9 @@ class Reader:
         if value is None:
             return f"{column.name} is missing"
         if column.is_text:
-            return f"{column.name} is {value!r}, which is not allowed"
+            return f"{column.name} is {shown([value])}, which is not allowed"
         low, high = bounds_of(column)
         return f"{column.name} is {value:g}; allowed is {low:g} to {high:g}"
-
-
-def arrow_type(column: Column) -> Any:
-    import pyarrow as pa
-
-    if column.type == "string":
-        return pa.dictionary(pa.int32(), pa.string())
-    return {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}[column.type]
 
 
 def encode_numbers(cells: Any, column: Column, into: Floats) -> Mask | None:
@@ -196,8 +220,9 @@ def encode_numbers(cells: Any, column: Column, into: Floats) -> Mask | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    values = np.asarray(cells.cast(pa.float64()).fill_null(float("nan")) if cells.null_count else cells)
-    into[:] = values
+    values = np.asarray(cells.cast(pa.float64(), safe=False).fill_null(float("nan")) if cells.null_count else cells)
+    with np.errstate(over="ignore"):  # what float32 does not hold is outside the bounds
+        into[:] = values
     low, high = bounds_of(column)
     least, most = pc.min_max(cells).values()
     if least.is_valid and least.as_py() >= low and most.as_py() <= high and not np.isnan(into.sum(dtype=np.float64)):
@@ -222,56 +247,15 @@ def encode_words(cells: Any, codes: Any, into: Floats) -> Mask | None:
     return strange[indices] if strange.any() else None
 
 
-def cast_cells(cells: Any, column: Column, kind: Any) -> tuple[Any, Any]:
-    """For cells of text: which are of the column's type (null where empty), and all of them typed, null where not."""
+def texts_of(text: bytes, behind: Positions) -> Any:
+    """The rows of a piece as an array of binary values, without their line ends; `behind`: where each ends."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if column.type == "string":
-        return pc.is_valid(cells), cells.dictionary_encode()
-    if column.type == "boolean":
-        true, false = (pc.is_in(cells, value_set=pa.array(words)) for words in (TRUE, FALSE))
-        fits = pc.or_(true, false)
-        return fits, pc.if_else(fits, true, None)
-    fits = pc.match_substring_regex(cells, WHOLE if column.type == "integer" else NUMBER)
-    numbers = pc.cast(pc.utf8_trim_whitespace(pc.if_else(fits, cells, None)), pa.float64())
-    if column.type == "integer":
-        inside = pc.fill_null(pc.less(pc.abs(numbers), 2.0**62), False)
-        return pc.and_(fits, inside), pc.cast(pc.if_else(inside, numbers, None), kind)
-    return fits, numbers
-
-
-def fit_cells(cells: Any, column: Column, kind: Any) -> tuple[Mask, Any]:
-    """For typed cells of a Parquet file: which fit the column's type, and all of them as that type, null where not."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    everything = np.ones(len(cells), dtype=bool)
-    is_text = pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)
-    if is_text:
-        fits, typed = cast_cells(cells.cast(pa.string()), column, kind)
-        return np.asarray(pc.fill_null(fits, True)), typed
-    if column.type == "string" or pa.types.is_boolean(cells.type) != (column.type == "boolean"):
-        return np.asarray(cells.is_null()), pa.nulls(len(cells), pa.string() if column.type == "string" else kind)
-    if column.type == "boolean":
-        return everything, cells
-    numbers = cells.cast(pa.float64())
-    if column.type == "integer" and not pa.types.is_integer(cells.type):
-        whole = np.asarray(pc.fill_null(pc.equal(pc.floor(numbers), numbers), True))
-        return whole, pc.cast(pc.if_else(pa.array(whole), numbers, None), kind)
-    return everything, cells.cast(kind) if column.type == "integer" else numbers
-
-
-def texts_of(text: bytes) -> Any:
-    """The lines of a piece as an array of binary values, without their ends."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    ends = line_ends(text)
-    if len(ends) == 0 or ends[-1] != len(text) - 1:
-        text, ends = text + b"\n", np.append(ends, len(text))
-    offsets = np.concatenate([[0], ends + 1])
-    returns = (np.frombuffer(text, dtype=np.uint8)[np.maximum(ends - 1, 0)] == 13) & (ends > offsets[:-1])
+    if text and not text.endswith(b"\n"):
+        text, behind = text + b"\n", np.append(behind[:-1], len(text) + 1)
+    offsets, ends = np.concatenate([[0], behind]), behind - 1
+    returns = (np.frombuffer(text, dtype=np.uint8)[np.maximum(ends - 1, 0)] == RETURN) & (ends > offsets[:-1])
     if returns.any() and not returns.all():  # some lines end in CRLF and some in LF
         lengths = ends - returns
         return pa.array([text[start:end] for start, end in zip(offsets[:-1], lengths, strict=True)], pa.binary())
@@ -279,11 +263,10 @@ def texts_of(text: bytes) -> Any:
     return pc.binary_slice(whole, 0, -2 if returns.any() else -1)
 
 
-def line_numbers(piece: Piece) -> Any:
+def line_numbers(piece: Piece, behind: Positions) -> Positions:
     """For each row of a piece the line of the file it begins in."""
-    ends = line_ends(piece.text)
-    starts = np.concatenate([[0], ends + 1])
+    starts = np.concatenate([[0], behind[:-1]])
     if b'"' not in piece.text:
-        return piece.first + np.arange(len(starts))
-    feeds = np.flatnonzero(np.frombuffer(piece.text, dtype=np.uint8) == 10)
-    return piece.first + np.searchsorted(feeds, starts)
+        return np.asarray(piece.first + np.arange(len(starts)))
+    feeds = np.flatnonzero(np.frombuffer(piece.text, dtype=np.uint8) == FEED)
+    return np.asarray(piece.first + np.searchsorted(feeds, starts))

@@ -28,14 +28,16 @@ class Scored(Struct, kw_only=True):
     rejects: Rejects
     histogram: Any  # of the probability that decides, BINS counts
     results: dict[str, int]
-    sample: Any = None  # pa.Table of some rows' columns, for drift
+    sample: Any  # pa.Table: the columns of some rows that were sent, for drift
 
 
 def score(reader: Reader, scorer: "Scorer", piece: Piece, *, delimiter: str, to_parquet: bool, sample_every: int) -> Scored:
     """Score one piece with the model that answers requests, so that a row gets the same answer here and there.
 
-    Every `sample_every`-th scored row's columns are kept for the drift check.
+    Every `sample_every`-th row's columns are kept for the drift check, also where the row was rejected.
     """
+    import pyarrow as pa
+
     read = reader.read(piece)
     probabilities = scorer.run(read.matrix) if len(read.matrix) else np.empty((0, len(scorer.classes)), dtype=np.float32)
     if scorer.binary:
@@ -52,7 +54,7 @@ def score(reader: Reader, scorer: "Scorer", piece: Piece, *, delimiter: str, to_
         rejects=read.rejects,
         histogram=np.histogram(deciding, bins=BINS, range=(0, 1))[0],
         results={name: int(count) for name, count in zip(scorer.classes, counts, strict=True)},
-        sample=read.columns.take(list(range(0, len(chosen), sample_every))) if len(chosen) else None,
+        sample=read.sent.take(pa.array(range(0, len(read.sent), sample_every), pa.int64())),
     )
     if to_parquet:
         scored.table = table_with(read.table, columns)

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 @click.command("score-batch")
 @click.argument("source", metavar="INPUT")
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Where the scores go: a CSV or Parquet file.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the scores go: a .csv or .parquet file on this machine. Rows without one go beside it, with line and reason.",
+)
 @click.option("--version", metavar="N", help="Model version; by default the champion.")
 @click.option("--strict", is_flag=True, help="Stop at the first row that breaks the contract, instead of setting such rows aside.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Cores to use; by default all.")
@@ -24,7 +29,11 @@ if TYPE_CHECKING:
 def score_batch(
     context: Context, source: str, out: Path, version: str | None, strict: bool, workers: int | None, cluster: bool, json: bool
 ) -> None:
-    """Score the rows of INPUT, a CSV or Parquet file or an address that fsspec knows. The same command again resumes."""
+    """Score the rows of INPUT, a CSV or Parquet file or an address that fsspec knows.
+
+    The same command again resumes, as long as the input is the same: a file by its content, an address by its beginning and by the
+    size, time and ETag that its server tells.
+    """
     from pushline.batch import job
     from pushline.batch.drift import drift_of_sample
     from pushline.results import as_json as text

@@ -188,19 +188,19 @@ def _take(seen: Scan, piece: bytes) -> None:
         seen.row_ends.add(piece)
     zeros = piece.count(0)
     seen.nul_bytes += zeros
-    valid = piece.isascii() or _is_utf8(piece)
+    valid = piece.isascii() or is_utf8(piece)
     if zeros or not valid:
         ends = b"\n" if feeds else b"\r"
         for number, line in enumerate(piece.split(ends), before + 1):
             if 0 in line and len(seen.nul_lines) < MOST_LINES:
                 seen.nul_lines.append(number)
-            if not valid and not line.isascii() and not _is_utf8(line):
+            if not valid and not line.isascii() and not is_utf8(line):
                 seen.invalid += 1
                 if len(seen.invalid_lines) < MOST_LINES:
                     seen.invalid_lines.append(number)
 
 
-def _is_utf8(piece: bytes) -> bool:
+def is_utf8(piece: bytes) -> bool:
     try:
         piece.decode("utf-8")
     except UnicodeDecodeError:
