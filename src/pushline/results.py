@@ -70,6 +70,7 @@ class Finding(Part, frozen=True, kw_only=True):
     expected: str = ""
     count: int = 0
     lines: tuple[int, ...] = ()
+    file: str = ""  # that the lines are in, where the table is of several files
 
 
 class Checked(Result, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 from typing import Any
 
-from pushline.data.findings import in_order
+from pushline.data.findings import in_order, renamed
 from pushline.data.root_causes import root_causes
 from pushline.results import Finding
 
@@ -53,3 +53,10 @@ def test_one_finding_of_many_is_as_severe_as_the_worst() -> None:
 def test_the_worst_comes_first_and_of_equals_the_most_basic() -> None:
     mixed = [finding(kind, "a") for kind in ("range", "my-rule", "type", "column-renamed")]
     assert ids(finding("duplicates", severity="warning"), *mixed) == ["column-renamed", "type", "range", "my-rule", "duplicates"]
+
+
+def test_equal_lines_of_different_files_have_no_cause_in_common() -> None:
+    apart = [renamed(finding("allowed", name, (7,)), f"{file}.csv") for name, file in zip("abcd", "xyxy", strict=True)]
+    assert ids(*apart) == ["allowed"] * 4
+    (found,) = root_causes([renamed(finding("allowed", name, (7,)), "x.csv") for name in "abcd"], ROWS)
+    assert (found.file, found.lines, found.message.count("x.csv")) == ("x.csv", (7,), 1)

@@ -87,5 +87,5 @@ def share(part: int, whole: int) -> str:
 
 
 def renamed(finding: Finding, file: str) -> Finding:
-    """The finding with the file's name in its message, for a table of several files."""
-    return msgspec.structs.replace(finding, message=f"{file}: {finding.message}")
+    """The finding with the file it is in, which its message begins with, for a table of several files."""
+    return msgspec.structs.replace(finding, file=file, message=f"{file}: {finding.message}")

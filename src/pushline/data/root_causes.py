@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from pushline.data.findings import DIFFERS, MOST_LINES, SEVERITIES, counted, shown
+import msgspec
+
+from pushline.data.findings import DIFFERS, MOST_LINES, SEVERITIES, counted, renamed, shown
 from pushline.results import Finding
 
 VALUES = ("type", "allowed", "range", "missing-values")
@@ -12,15 +14,22 @@ MOSTLY = 0.8  # of a finding's lines that it shares with others
 
 
 def root_causes(findings: Sequence[Finding], rows: int) -> list[Finding]:
-    """The findings without those that only follow from another one."""
+    """The findings without those that only follow from another one; equal lines of two files have nothing in common."""
+    files = dict.fromkeys(finding.file for finding in findings)
+    left = [cause for file in files for cause in causes_in(file, [finding for finding in findings if finding.file == file], rows)]
+    return [finding for finding in left if not follows(finding, left)]
+
+
+def causes_in(file: str, findings: Sequence[Finding], rows: int) -> list[Finding]:
+    """The findings of one file, those on the same lines as one."""
     values = [finding for finding in findings if finding.id in VALUES]
     wrong_in = Counter(line for finding in values for line in set(finding.lines))
     broken = {line for line, columns in wrong_in.items() if columns >= MANY}
     together = [f for f in values if f.lines and sum(line in broken for line in f.lines) >= MOSTLY * len(f.lines)]
-    left = list(findings)
-    if len(together) >= MANY:
-        left = [*(finding for finding in findings if finding not in together), one_cause(together, sorted(broken), rows)]
-    return [finding for finding in left if not follows(finding, left)]
+    if len(together) < MANY:
+        return list(findings)
+    cause = one_cause([msgspec.structs.replace(f, message=f.message.removeprefix(f"{file}: ")) for f in together], sorted(broken), rows)
+    return [*(finding for finding in findings if finding not in together), renamed(cause, file) if file else cause]
 
 
 def one_cause(together: Sequence[Finding], broken: Sequence[int], rows: int) -> Finding:
