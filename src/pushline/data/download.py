@@ -3,11 +3,12 @@
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from msgspec import Struct
 
@@ -122,19 +123,39 @@ def size_of(part: Path) -> int:
 
 
 def ask(url: str, terms: Terms, headers: dict[str, str]) -> "requests.Response":
-    """The answer of `url` with its body unread; every address on the way is held to the rule of `permit`."""
+    """The answer of `url` with its body unread; every address on the way is held to the terms.
+
+    A name is resolved once: the request goes to the very address that was judged, whatever the name's server says next.
+    """
     import requests
 
     with requests.Session() as session:
         for _ in range(REDIRECTS):
             permit(url, terms)
-            reach(session, url)
-            answer = session.get(url, headers=headers, stream=True, allow_redirects=False, timeout=(CONNECT_S, READ_S))
+            address = reach(session, url, terms)
+            parts = urlsplit(url)
+            there, direct = url, {}
+            if address and parts.scheme == "https":
+                there, direct = at_address(session, url, address), {"no_proxy": address}
+            known = {**headers, "Host": parts.netloc.rpartition("@")[2]}
+            answer = session.get(there, headers=known, proxies=direct, stream=True, allow_redirects=False, timeout=(CONNECT_S, READ_S))
             if not answer.is_redirect:
                 return answer
             answer.close()
             url = urljoin(url, answer.headers["Location"])
     raise DataUnavailable(f"{url} can't be reached.", why=f"It is behind more than {REDIRECTS} redirects.")
+
+
+def at_address(session: "requests.Session", url: str, address: str) -> str:
+    """`url` with the address in the place of its host, whose certificate the session asks for all the same."""
+    from requests.adapters import HTTPAdapter
+
+    parts = urlsplit(url)
+    where = f"[{address}]" if ":" in address else address
+    adapter = HTTPAdapter()
+    adapter.init_poolmanager(1, 1, server_hostname=parts.hostname, assert_hostname=parts.hostname)
+    session.mount("https://", adapter)
+    return urlunsplit(parts._replace(netloc=f"{where}:{parts.port}" if parts.port else where))
 
 
 def permit(url: str, terms: Terms) -> None:
@@ -144,18 +165,34 @@ def permit(url: str, terms: Terms) -> None:
     rule = "Data travels over https, or http on this machine alone." if terms.this_machine else "Only https sources are taken here."
     if parts.scheme != "https" and not (terms.this_machine and parts.scheme == "http" and is_loopback(host)):
         raise SettingsError(f"{url} is not a source to download from.", why=rule, do="Correct data.lock.")
-    if not terms.inside and (inner := inside_address(host, parts.port or 443)):
-        why = f"{host} is {inner}, an address that only this network reaches."
-        raise SettingsError(f"{url} is not a source to download from.", why=why, do="Correct data.lock.")
+    if not terms.inside and (is_loopback(host) or (is_address(host) and is_inside(host))):
+        raise inside(url, host)
 
 
-def inside_address(host: str, port: int) -> str:
-    """An address of the host that is not a public one; empty where all are, or none is known."""
+def inside(url: str, address: str) -> SettingsError:
+    return SettingsError(
+        f"{url} is not a source to download from.",
+        why=f"Its host is {address}, an address that only this network reaches.",
+        do="Correct data.lock.",
+    )
+
+
+def addresses_of(host: str, port: int) -> list[str]:
+    """What a name stands for now. Raises OSError where nothing is known."""
+    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def is_inside(address: str) -> bool:
+    """Whether only this machine or its network reaches an address."""
+    return not ip_address(address.split("%")[0]).is_global
+
+
+def is_address(host: str) -> bool:
     try:
-        addresses = [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    except OSError:
-        return ""  # what can't be resolved can't be reached either
-    return next((address for address in addresses if not ip_address(address.split("%")[0]).is_global), "")
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:
@@ -165,32 +202,55 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def reach(session: "requests.Session", url: str) -> None:
-    """Raises DataUnavailable within CONNECT_S seconds where the host, or the proxy before it, can't be reached.
+def reach(session: "requests.Session", url: str, terms: Terms) -> str:
+    """An address of the host that answers and that the terms allow; empty where a proxy stands before it.
 
-    A resolver without a network may think for a minute, and a host has several addresses that are tried one after the
-    other: the library's time limit covers neither, so a thread that may be left behind does the trying.
+    Raises SettingsError where the terms leave out any of its addresses, DataUnavailable where within CONNECT_S seconds none, or
+    not the proxy, can be reached. A resolver without a network may think for a minute, and a host has several addresses that are
+    tried one after the other: the library's time limit covers neither, so a thread that may be left behind does the trying.
     """
     import requests
 
     proxy = requests.utils.select_proxy(url, session.merge_environment_settings(url, {}, None, None, None)["proxies"])
-    parts = urlsplit(proxy or url)
-    where = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
-    outcome: list[str] = []
+    asked, parts = urlsplit(url), urlsplit(proxy or url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    inner: list[str] = []
+    outcome: list[tuple[str, str]] = []  # an address, or why there is none
 
     def try_it() -> None:
         try:
-            socket.create_connection(where, timeout=CONNECT_S).close()
-            outcome.append("")
+            addresses = judged = addresses_of(host, port)
+            if proxy:
+                judged = []
+                with suppress(OSError):  # a name that only the proxy can resolve
+                    judged = addresses_of(asked.hostname or "", asked.port or 443)
+            inner.extend(address for address in judged if not terms.inside and is_inside(address))
+            outcome.append(first_that_answers(() if inner else addresses, port))
         except OSError as error:
-            outcome.append(error.strerror or str(error))
+            outcome.append(("", error.strerror or str(error)))
 
     thread = threading.Thread(target=try_it, daemon=True)
     thread.start()
     thread.join(CONNECT_S)
-    why = outcome[0] if outcome else f"no answer within {CONNECT_S:g} s"
+    if inner:
+        raise inside(url, inner[0])
+    address, why = outcome[0] if outcome else ("", f"no answer within {CONNECT_S:g} s")
     if why:
         raise DataUnavailable(f"{parts.hostname} can't be reached.", why=f"{why[:1].upper()}{why[1:]}.")
+    return "" if proxy else address
+
+
+def first_that_answers(addresses: Iterable[str], port: int) -> tuple[str, str]:
+    """The first address that takes a connection, or why the last one did not."""
+    why = "it has no address"
+    for address in addresses:
+        try:
+            socket.create_connection((address, port), timeout=CONNECT_S).close()
+        except OSError as error:
+            why = error.strerror or str(error)
+        else:
+            return address, ""
+    return "", why
 
 
 class Bar:
