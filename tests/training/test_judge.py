@@ -9,6 +9,7 @@ import pytest
 from sklearn import metrics as reference
 
 from pushline.data.encoding import encode_frame
+from pushline.data.lock import DataLock, PinnedFile, Source, write_lock
 from pushline.data.version import table_of
 from pushline.errors import CriticalFindings, DataError, RegistryError
 from pushline.evaluation import load_evaluation
@@ -79,6 +80,23 @@ def test_a_file_that_the_version_learned_from_is_said_to_flatter_it(judged: Judg
     assert judged("learned", "2").learned_from
     assert any("flatter" in line for line in lines_of(judged("learned", "2")))
     assert not judged("new", "2").learned_from
+
+
+def test_rows_that_the_version_was_made_from_are_counted(judged: Judge, files: dict[str, Path], tmp_path: Path):
+    assert judged("new", "2").known_rows is None
+    assert any("is not known" in line for line in lines_of(judged("new", "2")))
+    table = table_of(files["learned"])
+    source = Source(sha256=table.sha256)
+    pinned = PinnedFile(name="learned.csv", version=table.version, rows=table.rows, columns=table.columns, sources=(source,))
+    write_lock(tmp_path / "data.lock", DataLock(files=(pinned,)))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "learned.csv").write_bytes(files["learned"].read_bytes())
+    assert judged("new", "2").known_rows == 0
+    files["some"] = tmp_path / "some.csv"
+    pd.concat([pd.read_csv(files["learned"]).head(700), pd.read_csv(files["new"])]).to_csv(files["some"], index=False)
+    seen = judged("some", "2")
+    assert (seen.rows, seen.known_rows, seen.learned_from) == (2200, 700, False)
+    assert any("700 of these 2,200 rows" in line for line in lines_of(seen))
 
 
 def test_rows_that_break_the_contract_are_counted_and_left_out(judged: Judge):

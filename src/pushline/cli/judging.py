@@ -14,11 +14,12 @@ from pushline.cli.context import Context, as_json, tell
 @click.pass_obj
 def evaluate(context: Context, file: Path, version: str | None, json: bool) -> None:
     """Measure a model version on any labelled file, CSV or Parquet."""
+    from pushline.cli.datasets import local_data
     from pushline.registry import open_store
     from pushline.results import as_json as text
     from pushline.training.judge import judge, lines_of
 
-    judged = judge(context.project, open_store(context.project, context.settings), file, version, tell=tell)
+    judged = judge(context.project, open_store(context.project, context.settings), file, version, tell=tell, local=local_data())
     click.echo(text(judged) if json else "\n".join(lines_of(judged)))
 
 

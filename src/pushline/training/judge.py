@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushline.data.contract import Contract
+from pushline.data.fetch import TABLES, Places
+from pushline.data.lock import load_lock
 from pushline.data.reading import read_file
+from pushline.data.table import TYPES, connect, literal, name_of
 from pushline.data.version import table_of as version_of_file
-from pushline.errors import CriticalFindings, DataCorrupt, DataError, RegistryError
+from pushline.errors import CriticalFindings, DataCorrupt, DataError, RegistryError, SettingsError
 from pushline.evaluation import Evaluation
 from pushline.files import cannot_write, content_hash, write_json
 from pushline.project import Project
@@ -42,15 +45,19 @@ class JudgedVersion(Part, frozen=True, kw_only=True):
     baseline: dict[str, float]
     threshold: float | None
     worthless: bool
-    learned_from: bool  # the model was trained on rows of this very file, so the figures flatter it
+    learned_from: bool  # the model was made from this very file, so the figures flatter it
+    known_rows: int | None  # of `rows`, also in the files it was made from; None where those are not on this machine
     evaluation: str  # JSON, pushline.evaluation.Evaluation
 
 
-def judge(project: Project, store: "ModelStore", file: Path, version: str | None, *, tell: Tell) -> JudgedVersion:
+def judge(
+    project: Project, store: "ModelStore", file: Path, version: str | None, *, tell: Tell, local: Path | None = None
+) -> JudgedVersion:
     """Evaluate a version (by default the champion) on the labelled `file`, CSV or Parquet; leaves build/evaluate/evaluation.json.
 
     Rows that break the contract the model was trained under are counted and left out. Raises CriticalFindings where the
     file can't be read as such a table, DataError where a class has no row, RegistryError for a version there is none of.
+    `local`: PUSHLINE_DATA, where the data that the version was made from may be.
     """
     found = store.version(version) if version else champion_of(store)
     folder = store.download(found.version)
@@ -66,12 +73,47 @@ def judge(project: Project, store: "ModelStore", file: Path, version: str | None
     seen = evaluate(model, judged, contract, scoring.encoding, threshold=scoring.threshold, metric=metric)
     place = project.build / PLACE / EVALUATION
     write_json(place, seen)
-    learned = known_version(file) in {scoring.data_version, *found.tags.get(FILES, "").split(",")} - {""}
-    return judged_version(found, file, seen, rejected_of(reasons), place, learned=learned)
+    versions = {scoring.data_version, *found.tags.get(FILES, "").split(",")} - {""}
+    known = known_rows(judged, contract, files_of(project, contract, versions, local))
+    learned = known_version(file, contract.delimiter) in versions
+    return judged_version(found, file, seen, rejected_of(reasons), place, learned=learned, known=known)
+
+
+def files_of(project: Project, contract: Contract, versions: set[str], local: Path | None) -> list[Path]:
+    """The pinned files of these data versions; none where one is not on this machine, for nothing is downloaded."""
+    try:
+        lock = load_lock(project.data_lock)
+        wanted = [pinned for pinned in lock.files if pinned.version in versions or lock.version in versions]
+        places = Places(project.state / "cache", local, contract.delimiter, lambda line: None, own=project.root / TABLES)
+        found = [places.committed(pinned) or places.cached(pinned) or places.at_hand(pinned) for pinned in wanted]
+    except (SettingsError, DataError):
+        return []
+    return [Path(data.path) for data in found if data] if all(found) else []
+
+
+def known_rows(judged: "pd.DataFrame", contract: Contract, files: list[Path]) -> int | None:
+    """How many rows these files hold too as a model sees them, label and all; None where there is no file to tell by."""
+    seen = (*contract.features(), contract.label)
+    numbers = [f"c{number}" for number in range(len(seen))]  # so that no column is called like one of ours
+    kinds = ["FLOAT" if column.type in ("integer", "number") else TYPES[column.type] for column in seen]
+    columns = ", ".join(
+        f"CAST({name_of(column.name)} AS {kind}) AS {number}" for column, kind, number in zip(seen, kinds, numbers, strict=True)
+    )
+    rows = ", ".join(f"CAST({number} AS {kind}) AS {number}" for kind, number in zip(kinds, numbers, strict=True))
+    same = " AND ".join(f"held.{number} IS NOT DISTINCT FROM known.{number}" for number in numbers)
+    with tempfile.TemporaryDirectory(prefix="pushline-evaluate-") as name, connect() as connection:
+        parts = [read_file(file, contract, Path(name), Path(name) / f"{at}.parquet").parts for at, file in enumerate(files)]
+        if not parts or None in parts:
+            return None
+        known = " UNION ALL ".join(f"SELECT {columns} FROM read_parquet({literal(str(part))})" for part in parts)  # noqa: S608 - quoted
+        connection.register("judged", judged[[column.name for column in seen]].set_axis(numbers, axis="columns"))
+        held = f"SELECT count(*) FROM (SELECT {rows} FROM judged) AS held"  # noqa: S608 - quoted
+        found = connection.execute(f"{held} SEMI JOIN ({known}) AS known ON {same}").fetchone()
+    return int(found[0]) if found else None
 
 
 def judged_version(
-    found: "ModelVersion", file: Path, seen: Evaluation, rejected: dict[str, int], place: Path, *, learned: bool
+    found: "ModelVersion", file: Path, seen: Evaluation, rejected: dict[str, int], place: Path, *, learned: bool, known: int | None
 ) -> JudgedVersion:
     return JudgedVersion(
         version=found.version,
@@ -85,14 +127,15 @@ def judged_version(
         threshold=seen.threshold,
         worthless=worthless(seen),
         learned_from=learned,
+        known_rows=known,
         evaluation=str(place),
     )
 
 
-def known_version(file: Path) -> str:
+def known_version(file: Path, delimiter: str) -> str:
     """The file's data version; empty for a file that has none."""
     try:
-        return version_of_file(file).version
+        return version_of_file(file, delimiter).version
     except DataCorrupt:
         return ""
 
@@ -154,7 +197,14 @@ def lines_of(judged: JudgedVersion) -> list[str]:
         lines.append(f"{NAMES.get(name, name)}: {one.value:.4f} ({one.low:.4f} to {one.high:.4f}){nothing}")
     lines += [f"left out, {count:,} rows: {reason}" for reason, count in judged.rejected.items()]
     if judged.learned_from:
-        lines.append("The model learned from rows of this very file: the figures flatter it.")
+        lines.append("The model was made from this very file: the figures flatter it.")
+    if judged.known_rows:
+        lines.append(
+            f"{judged.known_rows:,} of these {judged.rows:,} rows are in the data that version {judged.version} was made from: "
+            "where it was trained on them, the figures flatter it."
+        )
+    elif judged.known_rows is None and not judged.learned_from:
+        lines.append("Whether it was trained on some of these rows is not known: the data it was made from is not on this machine.")
     if judged.worthless:
         lines.append("This model can't be told from a score that knows nothing on these rows.")
     lines.append(f"evaluation: {judged.evaluation}")
