@@ -145,6 +145,37 @@ def test_a_lock_that_contradicts_the_bytes_it_pins_is_refused(server: FileServer
         get(place)
 
 
+@pytest.mark.parametrize("wrong", [{"rows": 999}, {"version": "0" * 16}, {"columns": ("a", "c")}])
+@pytest.mark.parametrize("where", ["cache", "at hand", "own folder", "at hand with other line ends"])
+def test_what_the_lock_says_is_held_against_the_bytes_wherever_they_are(
+    server: FileServer, place: Project, tmp_path: Path, wrong: dict[str, object], where: str
+) -> None:
+    pinned = pin(place, server.url("dos.csv"))
+    local = None
+    if where == "cache":
+        get(place)
+    else:
+        folder = place.root / "data" if where == "own folder" else tmp_path / "hand"
+        folder.mkdir()
+        (folder / "f.csv").write_bytes(UNIX if "line ends" in where else CONTENT)
+        local = None if where == "own folder" else folder
+    write_lock(place.data_lock, DataLock(files=(msgspec.structs.replace(pinned, **wrong),)))
+    for _ in range(2):
+        with pytest.raises(DataCorrupt):
+            get(place, local)
+    write_lock(place.data_lock, DataLock(files=(pinned,)))
+    assert get(place, local).rows == 1000
+
+
+def test_a_large_table_in_the_cache_is_hashed_and_not_read_again(
+    server: FileServer, place: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin(place, server.url("dos.csv"))
+    get(place)
+    monkeypatch.setattr("pushline.data.fetch.table_of", None)
+    assert get(place).files[0].origin == "cache"
+
+
 def test_without_a_source_the_error_names_both_ways_out(place: Project) -> None:
     pin(place, NOWHERE)
     with pytest.raises(DataUnavailable) as caught:

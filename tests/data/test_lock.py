@@ -3,7 +3,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pushline.data.lock import HEADER, DataLock, PinnedFile, Source, append_to_lock, load_lock, parse_lock, write_lock
+from pushline.data.lock import HEADER, DataLock, PinnedFile, Source, append_to_lock, load_lock, parse_lock, renew_lock, write_lock
 from pushline.data.version import table_of
 from pushline.errors import SettingsError
 
@@ -36,6 +36,89 @@ def test_an_added_file_leaves_the_rest_of_the_lock_as_people_wrote_it(tmp_path: 
     append_to_lock(file, msgspec.structs.replace(PINNED, name="second.csv"))
     assert "# a remark" in file.read_text()
     assert [pinned.name for pinned in load_lock(file).files] == ["first.csv", "second.csv"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "😀",
+        "שלום",
+        "x" * 300,
+        "a.b",
+        "=1+1",
+        'say "so"',
+        "back\\slash",
+        "tab\tand\nfeed",
+        "\x00",
+        "\x1f",
+        "\x7f",
+        "\x85",
+        "\u2028",
+        "#no",
+        "'",
+    ],
+)
+def test_a_column_of_any_name_is_pinned(tmp_path: Path, name: str) -> None:
+    lock = DataLock(files=(msgspec.structs.replace(PINNED, columns=("a", name)),))
+    write_lock(tmp_path / "data.lock", lock)
+    assert load_lock(tmp_path / "data.lock") == lock
+
+
+REMARKED = """\
+# ours
+schema = 1  # one
+
+# of the branches
+[[files]]
+name = "first.csv"  # the first
+version = "0000000000000000"
+rows = 2   # few
+columns = [
+  # what they pay
+  "a",  # in euros
+  "gone",  # left in spring
+]
+[[files.sources]]
+# asks for a key
+url = "https://example.com/first.csv"
+sha256 = "1111111111111111111111111111111111111111111111111111111111111111"
+[[files.sources]]  # a mirror
+sha256 = "2222222222222222222222222222222222222222222222222222222222222222"
+
+# of the head office
+[[files]]
+name = "second.csv"
+version = "3333333333333333"
+rows = 2
+columns = ["a", "gone"]
+sources = [{sha256 = "1111111111111111111111111111111111111111111111111111111111111111"}]  # by hand
+"""
+
+
+def test_a_renewed_file_keeps_what_people_wrote_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "data.lock"
+    file.write_text(REMARKED)
+    source = Source(url="https://example.com/first.csv", sha256="4" * 64)
+    moved = [
+        msgspec.structs.replace(pinned, version="5" * 16, rows=3, columns=("a", "b#"), sources=(source,))
+        for pinned in load_lock(file).files
+    ]
+    renew_lock(file, moved)
+    assert load_lock(file).files == tuple(moved)
+    remarks = [line.partition("#")[2].strip() for line in REMARKED.splitlines() if "#" in line]
+    text = file.read_text()
+    assert [remark for remark in remarks if f"# {remark}" not in text] == []
+    assert "rows = 3  # few\n" in text
+    assert '  # what they pay\n  "a",  # in euros\n' in text
+
+
+def test_a_lock_that_can_not_be_edited_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "data.lock"
+    file.write_text(REMARKED.replace("[[files]]", "[[ files ]]"))
+    before = file.read_bytes()
+    with pytest.raises(SettingsError, match="can't be edited"):
+        renew_lock(file, [msgspec.structs.replace(load_lock(file).files[0], rows=3)])
+    assert file.read_bytes() == before
 
 
 def test_several_files_have_a_version_of_their_own() -> None:

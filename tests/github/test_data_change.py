@@ -136,3 +136,30 @@ def test_one_issue_is_opened_updated_left_where_nothing_was_seen_and_closed_wher
     (issue,) = repository.state["issues"]
     assert (issue["title"], issue["state"]) == ("Worse", "closed")
     assert [comment["body"] for comment in repository.state["comments"]] == ["c"]
+
+
+@pytest.mark.slow
+def test_a_file_that_alone_gained_a_column_is_refused_and_the_lock_stays_as_people_wrote_it(repository: Repository) -> None:
+    import msgspec
+
+    from pushline.data.lock import DataLock, Source, load_lock, write_lock
+    from pushline.data.version import table_of
+
+    lock, (one,) = repository.project.data_lock, load_lock(repository.project.data_lock).files
+    repository.server.files["second.csv"] = repository.serve(2)
+    other = repository.project.root.parent / "second.csv"
+    other.write_bytes(repository.server.files["second.csv"])
+    seen, url = table_of(other), repository.server.url("second.csv")
+    two = msgspec.structs.replace(one, name="second.csv", version=seen.version, sources=(Source(url=url, sha256=seen.sha256),))
+    write_lock(lock, DataLock(files=(one, two)))
+    lock.write_text(lock.read_text(encoding="utf-8").replace("[[files]]", "# a remark\n[[files]]"), encoding="utf-8")
+    before, rows = lock.read_bytes(), repository.serve(3).splitlines()
+    repository.server.files["rows.csv"] = b"\n".join([rows[0] + b",new", *(row + b",1" for row in rows[1:])]) + b"\n"
+    ran = repository.command("data", "refresh")
+    assert (ran.code, "Traceback" in ran.err) == (1, False)
+    assert "They differ in new." in ran.err
+    assert lock.read_bytes() == before
+    repository.serve(3)
+    assert repository.command("data", "refresh").code == 0
+    assert lock.read_text(encoding="utf-8").count("# a remark") == 2
+    assert repository.command("data", "list").code == 0

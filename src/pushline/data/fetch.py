@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+from msgspec import Struct
+
 from pushline.data.contract import Contract, load_contract
 from pushline.data.download import TRUSTED, Terms, download
 from pushline.data.lock import DataLock, PinnedFile, load_lock
 from pushline.data.version import Table, table_of
 from pushline.errors import DataCorrupt, DataUnavailable
-from pushline.files import sha256_of
+from pushline.files import sha256_of, write_json
 from pushline.project import Project
 from pushline.results import DataFile, Fetched
 
@@ -16,6 +19,7 @@ Tell = Callable[[str], None]
 
 TABLES = "data"  # the folder of the repository for tables that may be in git
 SAMPLE = "generated-sample.csv"
+TABLE = "table.json"
 SAMPLE_SEED = 7
 WAYS_OUT = (
     "Set PUSHLINE_DATA to the file or its folder, or run again where the sources can be reached. "
@@ -87,7 +91,7 @@ class Places:
             if not file.is_file():
                 continue
             if sha256_of(file) == sha256:
-                return described(pinned, file, sha256, "cache")
+                return self.verified(pinned, file, sha256, "cache")
             self.tell(f"{file} is damaged and will be replaced")
             file.unlink()
         return None
@@ -100,7 +104,8 @@ class Places:
         sha256 = sha256_of(file)
         if sha256 not in pinned.hashes:  # a checkout may have given it other line ends
             refuse_other(pinned, file, table_of(file, self.delimiter))
-        return described(pinned, file.resolve(), sha256, f"{TABLES}/")
+            return described(pinned, file.resolve(), sha256, f"{TABLES}/")
+        return self.verified(pinned, file.resolve(), sha256, f"{TABLES}/")
 
     def at_hand(self, pinned: PinnedFile) -> DataFile | None:
         """The file from the place PUSHLINE_DATA names; another table there is refused, for somebody meant it to be used."""
@@ -115,7 +120,7 @@ class Places:
             return None
         sha256 = sha256_of(file)
         if sha256 in pinned.hashes:
-            return described(pinned, file.resolve(), sha256, "PUSHLINE_DATA")
+            return self.verified(pinned, file.resolve(), sha256, "PUSHLINE_DATA")
         if local.is_file() and file.name != pinned.name:
             self.astray = f"PUSHLINE_DATA names {local}, which is another table."
             return None  # perhaps another one of data.lock
@@ -136,8 +141,7 @@ class Places:
                 self.tell(f"{error.what} {error.why}")
                 problems.append(error)
                 continue
-            verify(pinned, table_of(file, self.delimiter))
-            return described(pinned, file, source.sha256, source.url)
+            return self.verified(pinned, file, source.sha256, source.url)
         corrupt = [problem for problem in problems if isinstance(problem, DataCorrupt)]
         if corrupt:
             raise corrupt[0]
@@ -147,6 +151,27 @@ class Places:
             why=f"{self.astray} {why}".strip(),
             do=WAYS_OUT.replace("Set PUSHLINE_DATA to", "Let PUSHLINE_DATA name") if self.astray else WAYS_OUT,
         )
+
+    def verified(self, pinned: PinnedFile, file: Path, sha256: str, origin: str) -> DataFile:
+        """A file with pinned bytes. Raises DataCorrupt where the lock says other things of them than what they hold."""
+        beside = place_of(self.cache, f"{pinned.name}.{TABLE}", sha256)
+        try:
+            known = msgspec.json.decode(beside.read_bytes(), type=Known)
+        except (OSError, msgspec.DecodeError):
+            known = None
+        if known is None or (known.table.sha256, known.delimiter) != (sha256, self.delimiter):
+            known = Known(table=table_of(file, self.delimiter), delimiter=self.delimiter)
+            if beside.parent == file.parent:
+                write_json(beside, known)
+        verify(pinned, known.table)
+        return described(pinned, file, sha256, origin)
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """What bytes in the cache were found to hold, kept beside them: reading a large table takes longer than hashing it."""
+
+    table: Table
+    delimiter: str
 
 
 def described(pinned: PinnedFile, file: Path, sha256: str, origin: str) -> DataFile:
@@ -159,13 +184,14 @@ def place_of(cache: Path, name: str, sha256: str) -> Path:
 
 
 def refuse_other(pinned: PinnedFile, file: Path, table: Table) -> None:
-    """Raises DataCorrupt for a file that holds another table than the one that is pinned under its name."""
+    """Raises DataCorrupt for a file that holds another table than the one that is pinned under its name, or that the lock says."""
     if table.version != pinned.version:
         raise DataCorrupt(
             f"{file} is not the {pinned.name} that data.lock pins.",
             why=f"It holds version {table.version} with {table.rows:,} rows; pinned is {pinned.version} with {pinned.rows:,}.",
             do="Restore the pinned file, or pin this one: `pushline data add FILE`, or `pushline adopt` for a table that has changed.",
         )
+    verify(pinned, table)
 
 
 def verify(pinned: PinnedFile, table: Table) -> None:

@@ -1,7 +1,9 @@
 """`data.lock`: which data the model is trained on. Moving it in a pull request is the decision to retrain."""
 
 import json
+import re
 import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +20,8 @@ HEADER = """\
 # other line ends. All files are read one after the other, in this order.
 schema = 1
 """
+
+CODE = re.compile(r"""(?:[^"'#]|"(?:[^"\\]|\\.)*"|'[^']*')*""")  # of a line, up to its comment
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
@@ -92,22 +96,79 @@ def parse_lock(text: str, name: str = "data.lock") -> DataLock:
 
 def write_lock(file: Path, lock: DataLock) -> None:
     """Write the whole lock, with its header."""
-    write_atomically(file, (HEADER + "".join(block_of(pinned) for pinned in lock.files)).encode())
+    write_text(file, HEADER + "".join(block_of(pinned) for pinned in lock.files), lock)
 
 
 def append_to_lock(file: Path, pinned: PinnedFile) -> None:
     """Add one file behind the others; what people wrote into the lock stays."""
-    text = file.read_text(encoding="utf-8").rstrip("\n") + "\n" + block_of(pinned)
-    parse_lock(text, file.name)
+    text = file.read_text(encoding="utf-8")
+    lock = parse_lock(text, file.name)
+    write_text(file, text.rstrip("\n") + "\n" + block_of(pinned), msgspec.structs.replace(lock, files=(*lock.files, pinned)))
+
+
+def renew_lock(file: Path, renewed: Sequence[PinnedFile]) -> None:
+    """Move files of the lock, told by their names, to other versions; what people wrote beside them stays."""
+    text = file.read_text(encoding="utf-8")
+    lock = parse_lock(text, file.name)
+    head, *blocks = re.split(r"(?m)^(?=[ \t]*\[\[files\]\])", text)
+    moved = {pinned.name: pinned for pinned in renewed}
+    files = tuple(moved.get(pinned.name, pinned) for pinned in lock.files)
+    for number, (before, after) in enumerate(zip(lock.files, files, strict=True)):
+        if before is not after and len(blocks) == len(files):
+            blocks[number] = renewed_block(blocks[number], after)
+    write_text(file, head + "".join(blocks), msgspec.structs.replace(lock, files=files))
+
+
+def renewed_block(block: str, pinned: PinnedFile) -> str:
+    """A file's new lines, each with the comments of the old line for the same thing; those of lines that are gone come last."""
+    said: dict[tuple[int, str], list[str]] = {}
+    behind: dict[tuple[int, str], str] = {}
+    above: list[str] = []
+    for key, code, comment in keyed(block):
+        if not code.strip():
+            above.append(code + comment)
+            continue
+        said[key], behind[key], above = above, comment, []
+    lines: list[str] = []
+    for key, code, _ in keyed(block_of(pinned).lstrip("\n")):
+        comment = behind.pop(key, "")
+        lines += [*said.pop(key, ()), f"{code.rstrip()}  {comment}" if comment else code]
+    left = [*(line for lines_above in said.values() for line in lines_above), *behind.values()]
+    return "\n".join([*lines, *filter(str.strip, left), *above]) + "\n"
+
+
+def keyed(block: str) -> Iterator[tuple[tuple[int, str], str, str]]:
+    """For each line what it is about (and in which source), what it says, and the comment on it."""
+    source = 0
+    for line in block.splitlines():
+        code = (CODE.match(line) or [""])[0]
+        source += "[[files.sources]]" in code
+        yield (source, code.split("=")[0].strip(" \t,")), code, line[len(code) :]
+
+
+def write_text(file: Path, text: str, lock: DataLock) -> None:
+    """Put a lock's text in its place. Raises SettingsError where it would be read as another lock, or as none."""
+    if parse_lock(text, file.name) != lock:
+        raise SettingsError(
+            f"{file.name} is written in a way that can't be edited here.",
+            why="What people wrote into it would be lost.",
+            do="Write its files as `pushline data add` does, one value a line, and run this again.",
+        )
     write_atomically(file, text.encode())
 
 
 def block_of(pinned: PinnedFile) -> str:
-    """One file as TOML. A JSON string of printable characters is a TOML string too."""
-    lines = ["", "[[files]]", f"name = {json.dumps(pinned.name)}", f"version = {json.dumps(pinned.version)}", f"rows = {pinned.rows}"]
-    lines += ["columns = [", *(f"  {json.dumps(column)}," for column in pinned.columns), "]"]
-    for source in pinned.sources:
-        lines += ["[[files.sources]]"]
-        lines += [f"url = {json.dumps(source.url)}"] if source.url else []
-        lines += [f"sha256 = {json.dumps(source.sha256)}"]
+    """One file as TOML."""
+    lines = ["", "[[files]]", f"name = {string(pinned.name)}", f"version = {string(pinned.version)}", f"rows = {pinned.rows}"]
+    lines += ["columns = [", *(f"  {string(column)}," for column in pinned.columns), "]", *map(source_block, pinned.sources)]
     return "\n".join(lines) + "\n"
+
+
+def source_block(source: Source) -> str:
+    url = [f"url = {string(source.url)}"] if source.url else []
+    return "\n".join(["[[files.sources]]", *url, f"sha256 = {string(source.sha256)}"])
+
+
+def string(text: str) -> str:
+    """A text in TOML: as in JSON, with every character that is not a control one as it is."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -11,10 +11,10 @@ from pushline.data.contract import Contract
 from pushline.data.download import TRUSTED, receive_all
 from pushline.data.drift import Drift, drift_of
 from pushline.data.fetch import place_of
-from pushline.data.lock import PinnedFile, Source, load_lock, write_lock
+from pushline.data.lock import DataLock, PinnedFile, Source, load_lock, renew_lock
 from pushline.data.profile import load_profile
 from pushline.data.version import table_of
-from pushline.errors import DataUnavailable
+from pushline.errors import DataUnavailable, GateClosed
 from pushline.files import scratch, sha256_of
 from pushline.project import Project
 from pushline.results import Finding, Part
@@ -52,8 +52,8 @@ class Refreshed(Part, frozen=True, kw_only=True):
 def refresh(project: Project, contract: Contract, *, tell: Tell, leave: Callable[["Refreshed"], None] = lambda seen: None) -> Refreshed:
     """Ask the sources of every pinned file, and move `data.lock` to what has changed there; `leave` writes that down before.
 
-    Raises DataUnavailable where no source of a file answers, CriticalFindings where the new data breaks the contract; the lock is
-    then as it was.
+    Raises DataUnavailable where no source of a file answers, CriticalFindings where the new data breaks the contract, GateClosed
+    where one file has other columns than the rest; the lock is then as it was.
     """
     lock = load_lock(project.data_lock)
     renewed: list[Renewed] = []
@@ -87,12 +87,24 @@ def refresh(project: Project, contract: Contract, *, tell: Tell, leave: Callable
             )
             keep(file, place_of(project.state / "cache", pinned.name, seen.sha256))
     after = msgspec.structs.replace(lock, files=tuple(files))
+    refuse_other_columns(after, renewed)
     unchanged = tuple(pinned.name for pinned, new in zip(lock.files, files, strict=True) if pinned is new)
     refreshed = Refreshed(before=lock.version, after=after.version, renewed=tuple(renewed), unchanged=unchanged)
     leave(refreshed)
     if renewed:
-        write_lock(project.data_lock, after)
+        renew_lock(project.data_lock, after.files)
     return refreshed
+
+
+def refuse_other_columns(lock: DataLock, renewed: list[Renewed]) -> None:
+    """Raises GateClosed where a file has gained or lost a column that the others have not."""
+    each = [set(file.columns) for file in lock.files]
+    if odd := set.union(*each) - set.intersection(*each):
+        raise GateClosed(
+            f"{', '.join(one.name for one in renewed)} can't be moved to what its source holds: the files would have different columns.",
+            why=f"They differ in {', '.join(sorted(odd)[:8])}. All files make one table.",
+            do="Nothing was changed. Have the sources give the same columns, or take the odd file out of data.lock.",
+        )
 
 
 def newest(pinned: PinnedFile, folder: Path, tell: Tell) -> tuple[Path | None, str]:
