@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct, field
 
 from pushline.errors import SettingsError
-from pushline.files import cannot_write, publish, remove, whole_file, write_json
+from pushline.files import cannot_write, move, remove, whole_file, write_json
 from pushline.locks import locked
 
 if TYPE_CHECKING:
@@ -106,9 +106,8 @@ class Workplace:
         for made, to in self.published(self.journal):
             with writing(to):
                 if made.exists():
-                    publish(made, to)
-        with writing(self.folder):
-            remove(self.folder)
+                    move(made, to)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextmanager

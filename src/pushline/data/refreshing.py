@@ -98,8 +98,8 @@ def refresh(project: Project, contract: Contract, *, tell: Tell, leave: Callable
 
 def refuse_other_columns(lock: DataLock, renewed: list[Renewed]) -> None:
     """Raises GateClosed where a file has gained or lost a column that the others have not."""
-    each = [set(file.columns) for file in lock.files]
-    if odd := set.union(*each) - set.intersection(*each):
+    each = [frozenset(file.columns) for file in lock.files]
+    if odd := frozenset[str]().union(*each) - each[0].intersection(*each):
         raise GateClosed(
             f"{', '.join(one.name for one in renewed)} can't be moved to what its source holds: the files would have different columns.",
             why=f"They differ in {', '.join(sorted(odd)[:8])}. All files make one table.",
