@@ -1,13 +1,15 @@
 """A command that is silent says that it works; one that speaks, or asks, is let be."""
 
+import contextlib
 import json
 import queue
 from pathlib import Path
 
+import click
 import pytest
 
-from pushline.cli import heartbeat
-from pushline.cli.heartbeat import beating, heard, hush, last_time
+from pushline.cli import heartbeat, pushline, sections
+from pushline.cli.heartbeat import WITHOUT, beating, heard, hush, last_time
 from pushline.cli.progress import Lines
 
 
@@ -60,3 +62,18 @@ def test_the_last_time_is_what_the_stage_left(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "result.json").write_text(json.dumps({"elapsed_s": 41.5}))
     assert last_time(tmp_path, "train") == 41.5
+
+
+def test_every_command_but_those_in_the_foreground_shows_that_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    def noted(name: str, expected_s: float | None) -> contextlib.AbstractContextManager[None]:
+        started.append(name)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(sections, "beating", noted)
+    for name in pushline.commands:
+        with click.Context(pushline, info_name="pushline") as context:
+            pushline.resolve_command(context, [name])
+            pushline.resolve_command(context, [name, "--help"])
+    assert started == [name for name in pushline.commands if name not in WITHOUT]

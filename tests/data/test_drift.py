@@ -80,9 +80,9 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_must_be_caught_is_caught(change: str, evidence: ModuleType, real_data: Path, contract: Contract, profile: Profile) -> None:
+def test_what_must_be_caught_is_caught(change: str, evidence: ModuleType, table_csv: Path, contract: Contract, profile: Profile) -> None:
     how, name = evidence.CAUGHT[change]
-    real = pd.read_csv(real_data)
+    real = pd.read_csv(table_csv)
     for seed in range(3):
         changed = evidence.shifted(real.sample(5000, random_state=seed), how, np.random.default_rng(seed))
         drift = seen(changed, contract, profile)
@@ -96,18 +96,18 @@ def test_the_list_of_changes_is_that_of_the_evidence(evidence: ModuleType) -> No
 
 @pytest.mark.parametrize("size", [250, 1000, 30_000])
 def test_resamples_of_the_same_data_do_not_drift(
-    size: int, evidence: ModuleType, real_data: Path, contract: Contract, profile: Profile
+    size: int, evidence: ModuleType, table_csv: Path, contract: Contract, profile: Profile
 ) -> None:
-    real = pd.read_csv(real_data)
+    real = pd.read_csv(table_csv)
     for seed in range(5):
         drift = seen(real.sample(size, replace=True, random_state=seed), contract, profile)
         assert drift.drifted == ()
         assert drift.verdict == ("too few rows" if size < ENOUGH else "stable")
 
 
-def resampled(real_data: Path, size: int, contract: Contract, profile: Profile) -> Iterator[Drift]:
+def resampled(table_csv: Path, size: int, contract: Contract, profile: Profile) -> Iterator[Drift]:
     """The drift of rows of the file, drawn with replacement 200 times; as Arrow, which DuckDB reads fastest."""
-    real = pa.Table.from_pandas(pd.read_csv(real_data))
+    real = pa.Table.from_pandas(pd.read_csv(table_csv))
     with duckdb.connect(config={"threads": 1}) as connection:
         for seed in range(200):
             connection.register("data", real.take(np.random.default_rng(seed).integers(0, len(real), size)))
@@ -116,14 +116,14 @@ def resampled(real_data: Path, size: int, contract: Contract, profile: Profile) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [250, 1000, 5000])
-def test_two_hundred_resamples_do_not_drift(size: int, real_data: Path, contract: Contract, profile: Profile) -> None:
-    for drift in resampled(real_data, size, contract, profile):
+def test_two_hundred_resamples_do_not_drift(size: int, table_csv: Path, contract: Contract, profile: Profile) -> None:
+    for drift in resampled(table_csv, size, contract, profile):
         assert all(each.statistic <= each.threshold for each in drift.columns if each.verdict != "time")  # type: ignore[operator]
 
 
 @pytest.mark.slow
-def test_thirty_thousand_rows_do_not_drift_either(real_data: Path, contract: Contract, profile: Profile) -> None:
-    assert {drift.verdict for drift in resampled(real_data, 30_000, contract, profile)} == {"stable"}
+def test_thirty_thousand_rows_do_not_drift_either(table_csv: Path, contract: Contract, profile: Profile) -> None:
+    assert {drift.verdict for drift in resampled(table_csv, 30_000, contract, profile)} == {"stable"}
 
 
 def test_a_column_that_tells_the_time_moves_on_without_an_alarm(rows: pd.DataFrame, contract: Contract, profile: Profile) -> None:

@@ -18,6 +18,7 @@ def test_the_notebook_is_kept_without_outputs(repo: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_every_cell_runs_and_the_model_answers(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import nbformat
     from nbclient import NotebookClient

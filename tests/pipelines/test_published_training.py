@@ -19,11 +19,11 @@ pytestmark = [pytest.mark.example, pytest.mark.slow]  # it needs as many rows as
 
 @pytest.mark.timeout(900)
 def test_a_published_training_registers_a_model_version_although_the_service_is_killed(
-    project: Project, real_data: Path, tmp_path: Path
+    project: Project, table_csv: Path, tmp_path: Path
 ) -> None:
     place = tmp_path / "data"
     place.mkdir()
-    pin_only(project, part_of(real_data, place / "some.csv", 0, 0.2))
+    pin_only(project, part_of(table_csv, place / "some.csv", 0, 0.2))
     revision = PublishedPipelines(project).publish("train")[0].git_revision
     service = Service(project, PUSHLINE_DATA=str(place)).start()
     run = service.begun("train", {"budget": "3", "seed": 11, "objective": "recall:0.7"})
@@ -47,10 +47,10 @@ def test_a_published_training_registers_a_model_version_although_the_service_is_
     assert store.download(version.version).is_dir()
 
 
-def test_a_published_preparation_works_on_the_pinned_data(project: Project, real_data: Path, tmp_path: Path) -> None:
+def test_a_published_preparation_works_on_the_pinned_data(project: Project, table_csv: Path, tmp_path: Path) -> None:
     place = tmp_path / "data"
     place.mkdir()
-    pin_only(project, part_of(real_data, place / "some.csv", 0, 0.05))
+    pin_only(project, part_of(table_csv, place / "some.csv", 0, 0.05))
     PublishedPipelines(project).publish("prepare")
     service = Service(project, PUSHLINE_DATA=str(place)).start()
     seen = service.ended(service.begun("prepare", {"holdout": 0.3}), 200)

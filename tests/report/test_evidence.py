@@ -139,6 +139,7 @@ def test_in_a_terminal_the_evidence_is_plain_lines_with_what_to_look_at_first(bu
     assert lines[2].startswith("warning: The data has 1 warning")
     assert any(line.split() == ["model", "version", "2", "3"] for line in lines)
     text = "\n".join(lines)
+    assert "challenger, lower end" not in text, "one figure has one interval"
     assert not re.search(r"\\[_*`]|\*\*|```|<br|^\|", text, re.MULTILINE), "no Markdown"
     assert "[!WARNING]" in evidence_summary(gathered(built))
     assert evidence_lines(gathered(built, version="1"))[-1] == "  of another run: its figures are in the registry"

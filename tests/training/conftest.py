@@ -24,7 +24,7 @@ def libraries_may_warn() -> Iterator[None]:
         yield
 
 
-class RealSplit:
+class ExampleSplit:
     """The pinned data, cleaned, split and encoded."""
 
     def __init__(self, contract: Contract, prepared: Prepared) -> None:
@@ -40,8 +40,8 @@ class RealSplit:
 
 
 @pytest.fixture(scope="session")
-def real_split(real_data: Path, repo: Path, tmp_path_factory: pytest.TempPathFactory) -> RealSplit:
+def example_split(table_csv: Path, repo: Path, tmp_path_factory: pytest.TempPathFactory) -> ExampleSplit:
     contract = load_contract(repo / "data_checks" / "contract.yml")
     table = tmp_path_factory.mktemp("table") / "table.parquet"
-    assert read_file(real_data, contract, table.parent, table).parts == table
-    return RealSplit(contract, prepare(table, contract, holdout=load_settings(repo, {}).training.holdout))
+    assert read_file(table_csv, contract, table.parent, table).parts == table
+    return ExampleSplit(contract, prepare(table, contract, holdout=load_settings(repo, {}).training.holdout))

@@ -8,7 +8,7 @@ from pushline.training.automl.worker import part_of
 from pushline.training.export import predict
 from pushline.training.graph import Calibration, matrix_graph
 from pushline.training.trees import below, round_down, trees_of
-from training.conftest import RealSplit
+from training.conftest import ExampleSplit
 from training.tables import odd_contract, odd_table
 
 EVERY = [
@@ -59,25 +59,27 @@ def test_the_graph_answers_as_the_library_with_missing_values_and_unseen_codes(a
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("algorithm", "parameters"), EVERY)
-def test_the_graph_answers_as_the_library_on_the_whole_hold_out(algorithm, parameters, real_split: RealSplit):
-    estimator = build(candidate_of(algorithm, parameters), seed=3, threads=1, kinds=real_split.kinds)
-    largest, flips = difference(estimator, real_split.matrix, real_split.labels, real_split.held_matrix, len(real_split.contract.classes))
+def test_the_graph_answers_as_the_library_on_the_whole_hold_out(algorithm, parameters, example_split: ExampleSplit):
+    estimator = build(candidate_of(algorithm, parameters), seed=3, threads=1, kinds=example_split.kinds)
+    largest, flips = difference(
+        estimator, example_split.matrix, example_split.labels, example_split.held_matrix, len(example_split.contract.classes)
+    )
     assert largest <= TOLERANCE
     assert flips == 0
 
 
 @pytest.mark.slow
-def test_a_vote_of_every_algorithm_answers_as_the_libraries_on_the_whole_hold_out(real_split: RealSplit):
-    natives, parts, classes = [], [], len(real_split.contract.classes)
+def test_a_vote_of_every_algorithm_answers_as_the_libraries_on_the_whole_hold_out(example_split: ExampleSplit):
+    natives, parts, classes = [], [], len(example_split.contract.classes)
     for algorithm in ALGORITHMS.values():
-        estimator = build(candidate_of(algorithm, algorithm.portfolio[0]), seed=3, threads=1, kinds=real_split.kinds)
-        estimator.fit(real_split.matrix, real_split.labels)
-        natives.append(estimator.predict_proba(real_split.held_matrix))
+        estimator = build(candidate_of(algorithm, algorithm.portfolio[0]), seed=3, threads=1, kinds=example_split.kinds)
+        estimator.fit(example_split.matrix, example_split.labels)
+        natives.append(estimator.predict_proba(example_split.held_matrix))
         parts.append(part_of(estimator, classes))
     weights = np.arange(1, len(parts) + 1) / sum(range(1, len(parts) + 1))
     native = sum(weight * one for weight, one in zip(weights, natives, strict=True))
-    graph = matrix_graph(parts, weights.tolist(), Calibration(), columns=real_split.matrix.shape[1], classes=classes)
-    served = predict(graph.SerializeToString(), real_split.held_matrix)
+    graph = matrix_graph(parts, weights.tolist(), Calibration(), columns=example_split.matrix.shape[1], classes=classes)
+    served = predict(graph.SerializeToString(), example_split.held_matrix)
     assert np.abs(native - served).max() <= TOLERANCE
     for threshold in (0.1, 0.2, 0.3, 0.5):
         assert np.array_equal(native[:, 1] >= threshold, served[:, 1] >= threshold)

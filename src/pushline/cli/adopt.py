@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pushline.cli.context import Context, as_json, tell
+from pushline.cli.heartbeat import hush
 from pushline.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def show_and_do(context: Context, wish: "Wish", *, in_git: bool, diff: bool, mak
         refuse_unsaved(project, plan)
         refuse_other_table(project, plan)
         if not make and asks and plan.changes:
+            hush()
             make = click.confirm("Make it so?", default=False)
         if make:
             with context.alone():
@@ -119,6 +121,7 @@ def with_answers(wish: "Wish", deciding: dict[str, str]) -> "Wish":
 
     for name, said in deciding.items():
         click.echo(said)
+        hush()
         before = click.confirm(f"Is {name} known before the outcome is?", default=False)
         field = "keep_suspect" if before else "known_after"
         wish = msgspec.structs.replace(wish, **{field: (*getattr(wish, field), name)})

@@ -171,12 +171,19 @@ def evidence_lines(gathered: Gathered) -> list[str]:
     rows = [("", "live now" if known.now else "nothing is live", "proposed"), *sides(known)]
     widths = [max(len(row[place]) for row in rows) for place in (0, 1)]
     lines += [f"  {name:<{widths[0]}}  {before:<{widths[1]}}  {after}".rstrip() for name, before, after in rows]
-    for heading, result in (("Comparison", gathered.registered), ("Model", gathered.trained), ("Data", gathered.checked)):
-        lines += [
-            "",
-            heading,
-            *(f"  {line}" for line in (lines_of(result) if result else ["of another run: its figures are in the registry"])),
-        ]
+    elsewhere = ["of another run: its figures are in the registry"]
+    compared = (
+        [f"{name}: {value}" for name, value in figures.evidence_rows(gathered.registered, gathered.trained)]
+        if gathered.registered
+        else elsewhere
+    )
+    parts = [("Comparison", compared)]
+    parts += [
+        (heading, lines_of(result) if result else elsewhere)
+        for heading, result in (("Model", gathered.trained), ("Data", gathered.checked))
+    ]
+    for heading, part in parts:
+        lines += ["", heading, *(f"  {line}" for line in part)]
     return lines
 
 
