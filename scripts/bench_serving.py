@@ -220,7 +220,7 @@ def mlflow(folder: Path) -> Iterator[str]:
 
 def plain_server(model: Path, port: int) -> int:
     """The same server with all that can be left out left out: no key, no request id, no metrics, no log."""
-    from pushline.serving.connection import Connection
+    from pushline.serving.exchange import Exchange
     from pushline.serving.keys import KeyRing
     from pushline.serving.metrics import Metrics
     from pushline.serving.serve import serve
@@ -228,7 +228,7 @@ def plain_server(model: Path, port: int) -> int:
 
     KeyRing.accepts = lambda self, header: True  # type: ignore[method-assign]
     Metrics.count = Metrics.scored = lambda self, *values: None  # type: ignore[method-assign,assignment]
-    Connection.request_id = lambda self: b"0"  # type: ignore[method-assign]
+    Exchange.request_id = lambda self: b"0"  # type: ignore[method-assign]
     settings = Serving(port=port, access_log=0.0)
     serve(model, settings, keys=Path(os.environ["BENCH_KEYS"]), log=Path(os.devnull), tell=lambda line: None)
     return 0

@@ -17,6 +17,7 @@ from pushline.serving.keys import KeyFile, make_keys
 
 READY_S = 30.0
 TOLD = ("Serving release ", "Ready after ", "Keeping a sample ", "{")  # without a log file, its lines are there too
+UNREACHABLE = "Retrying due to server request error"  # what the exporter says of an endpoint of telemetry that is not there
 FAULTS = ("crash", "stderr", "log")
 
 
@@ -103,7 +104,8 @@ class Service:
         if self.process.returncode:  # it was to fail, or was killed
             said = [line for line in said if "Traceback" in line]
         log = self.folder / "log.jsonl"
-        return said + [line for line in (whole_lines(log) if log.exists() else []) if json.loads(line)["event"] in FAULTS]
+        logged = [line for line in (whole_lines(log) if log.exists() else []) if json.loads(line)["event"] in FAULTS]
+        return said + [line for line in logged if UNREACHABLE not in line]
 
 
 def whole_lines(file: Path) -> list[str]:

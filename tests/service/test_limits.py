@@ -68,15 +68,87 @@ def test_a_body_that_trickles_is_cut_off(strict: Service) -> None:
 def test_more_clients_than_places_are_told_to_come_back(strict: Service) -> None:
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(strict.connect()) for _ in range(8)]
+        head = f"POST /score HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {strict.key}\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n"
         for connection in held:
-            connection.sendall(b"POST /score HTTP/1.1\r\n")
-        time.sleep(0.2)
-        answer = strict.raw(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n")
-        assert answer.status == 503
-        assert answer.headers["retry-after"] == "1"
-        assert answer.json["type"] == "urn:pushline:problem:overloaded"
-    time.sleep(0.3)
-    assert strict.raw(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n").status == 200
+            connection.sendall(head.encode())
+            assert connection.recv(100).startswith(b"HTTP/1.1 100")  # it has shown its key
+        for _ in range(40):
+            answer = strict.raw(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n")
+            assert answer.status == 503
+            assert answer.headers["retry-after"] == "1"
+            assert answer.json["type"] == "urn:pushline:problem:overloaded"
+    until_answered(strict)
+
+
+def until_answered(service: Service) -> None:
+    """Until a place is free again."""
+    until = time.monotonic() + 10
+    while service.raw(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n").status != 200:
+        assert time.monotonic() < until
+
+
+def test_strangers_that_hold_every_place_keep_nobody_out(strict: Service, row: dict[str, Any]) -> None:
+    body = json.dumps({"data": [row]}).encode()
+    one = f"POST /score HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {strict.key}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(strict.connect())
+        client.sendall(one)
+        assert Answer(received_of(client)).status == 200
+        for _ in range(40):
+            stranger = stack.enter_context(strict.connect())
+            stranger.sendall(b"POST /score HTTP/1.1\r\n")
+            assert strict.score([row]).status == 200  # of a client that comes
+        client.sendall(one)  # of one that was there before
+        assert Answer(received_of(client)).status == 200
+
+
+def test_clients_that_do_not_read_hold_no_more_than_their_places(strict: Service) -> None:
+    worker = psutil.Process(strict.worker)
+    descriptors, before = worker.num_fds(), worker.memory_info().rss
+    with contextlib.ExitStack() as stack:
+        for _ in range(40):
+            connection = stack.enter_context(strict.connect())
+            connection.settimeout(0.5)
+            with contextlib.suppress(TimeoutError, BrokenPipeError, ConnectionResetError):
+                connection.sendall(b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: t\r\n\r\n" * 20)
+            assert worker.num_fds() <= descriptors + 8 + 1
+        assert strict.raw(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n").status == 200
+        assert worker.memory_info().rss - before < 20_000_000
+
+
+def test_endless_trailers_are_cut_off_without_a_key(strict: Service) -> None:
+    start = b"POST /score HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+    with_key = start.replace(b"host: t", b"host: t\r\nauthorization: Bearer " + strict.key.encode())
+    for trailers in (b"x-trailer: 1\r\n" * 10_000, b"x: " + b"a" * 200_000):
+        assert strict.raw(start + trailers).status in (401, 431)  # whichever is known first
+        assert strict.raw(with_key + trailers).status == 431
+    with strict.connect() as connection, pytest.raises((BrokenPipeError, ConnectionResetError)):
+        connection.sendall(start + b"x-trailer: 1\r\n" * 5_000_000)
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x00" * 10, b"garbage " * 10_000, b"GET / HTTP/1.1\r\nhost: t\r\n\r\n" * 1_000], ids=["few", "many", "requests"]
+)
+def test_what_follows_a_refusal_is_dropped(strict: Service, garbage: bytes) -> None:
+    """It is refused once; what comes behind it, in the same packet or later, is no reason for another answer or a fault."""
+    with strict.connect() as connection:
+        connection.sendall(b"NONSENSE\r\n\r\n" + garbage)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(garbage)
+        assert read_all(connection).count(b"HTTP/1.1 ") <= 1
+    assert not strict.faults()
+
+
+def test_a_client_that_reads_none_of_its_answers_is_answered_no_more(strict: Service, row: dict[str, Any]) -> None:
+    """What it has asked waits, and is answered once it reads."""
+    body = json.dumps({"data": [row] * 500}).encode()
+    head = f"POST /score HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {strict.key}\r\ncontent-length: {len(body)}\r\n\r\n"
+    with strict.connect() as connection:
+        for _ in range(40):
+            connection.sendall(head.encode() + body)
+            connection.settimeout(10)
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n")
+        assert read_all(connection).count(b"HTTP/1.1 200 OK") == 41
 
 
 def test_idle_connections_give_way_to_new_ones(strict: Service) -> None:
@@ -130,3 +202,25 @@ def test_pipelined_scores_are_all_answered(strict: Service, row: dict[str, Any])
     with strict.connect() as connection:
         connection.sendall(one * 100 + b"GET /healthz HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n")
         assert read_all(connection).count(b"HTTP/1.1 200 OK") == 101
+
+
+def test_what_arrived_before_the_end_is_answered_in_its_order(strict: Service) -> None:
+    """Whole requests, then half of one and the end: no refusal overtakes an answer."""
+    with strict.connect() as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n" * 100 + b"GET /heal")
+        connection.shutdown(socket.SHUT_WR)
+        answers = read_all(connection).split(b"HTTP/1.1 ")[1:]
+    assert [one[:3] for one in answers[:100]] == [b"200"] * 100
+    assert [one[:3] for one in answers[100:]] in ([], [b"400"])
+
+
+def test_a_head_that_waits_for_its_turn_is_answered_once(strict: Service, row: dict[str, Any]) -> None:
+    body = json.dumps({"data": [row]}).encode()
+    head = f"POST /score HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {strict.key}\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    with strict.connect() as connection:
+        for _ in range(5):
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n" * 30 + head)
+            connection.sendall(body)
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n")
+        assert read_all(connection).count(b"HTTP/1.1 200 OK") == 156
+    assert not strict.faults()

@@ -182,3 +182,24 @@ def test_metrics_need_a_key_and_count(service: Service, row: dict[str, Any]) -> 
     before = rows()
     service.score([row] * 3)
     assert rows() == before + 3
+
+
+@pytest.mark.parametrize("kind", ["length", "chunks", "none"])
+def test_an_upgrade_is_ignored_and_the_connection_stays_usable(service: Service, two_customers: bytes, kind: str) -> None:
+    """JDK and Spring clients offer h2c with their first request."""
+    upgrade = "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"
+    key = f"authorization: Bearer {service.key}\r\n"
+    sent = {
+        "length": f"POST /score HTTP/1.1\r\nhost: t\r\n{key}{upgrade}content-length: {len(two_customers)}\r\n\r\n".encode() + two_customers,
+        "chunks": f"POST /score HTTP/1.1\r\nhost: t\r\n{key}{upgrade}transfer-encoding: chunked\r\n\r\n".encode()
+        + b"%x\r\n%b\r\n0\r\n\r\n" % (len(two_customers), two_customers),
+        "none": f"GET /healthz HTTP/1.1\r\nhost: t\r\n{upgrade}\r\n".encode(),
+    }[kind]
+    with service.connect() as connection:
+        for _ in range(3):
+            connection.sendall(sent)
+            answer = Answer(received_of(connection))
+            assert answer.status == 200
+            assert "connection" not in answer.headers
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n")
+        assert Answer(received_of(connection)).status == 200

@@ -97,15 +97,17 @@ def test_requests_and_counters_arrive(model: Path, tmp_path: Path, row: dict[str
         def of(kind: str) -> list[dict[str, Any]]:
             return [item["data"]["baseData"] | {"tags": item["tags"]} for item in sink.items if item["data"]["baseType"] == kind]
 
-        until(lambda: len([r for r in of("RequestData") if r["name"] == "POST /score"]) >= 2 and of("MetricData"))
+        def names() -> set[str]:
+            return {metric["name"] for data in of("MetricData") for metric in data["metrics"]}
+
+        until(lambda: len([r for r in of("RequestData") if r["name"] == "POST /score"]) >= 2 and "pushline.rows" in names())
         scored = next(r for r in of("RequestData") if r["properties"].get("pushline.request_id") == "mine")
         assert scored["responseCode"] == "200"
         assert scored["success"] is True
         assert scored["tags"]["ai.operation.id"] == trace
         refused = next(r for r in of("RequestData") if r["responseCode"] == "400")
         assert refused["properties"]["pushline.problem"] == "malformed-json"
-        names = {metric["name"] for data in of("MetricData") for metric in data["metrics"]}
-        assert {"pushline.requests", "pushline.rows"} <= names
+        assert {"pushline.requests", "pushline.rows"} <= names()
         assert service.key not in json.dumps(sink.items)
 
 

@@ -66,7 +66,7 @@ async def answer(control: Control, listener: socket.socket, announce: Callable[[
     loop.set_exception_handler(lambda _, told: control.fault(told.get("exception") or RuntimeError(told["message"])))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    server = await loop.create_server(lambda: Connection(control), sock=listener, backlog=128)  # type: ignore[arg-type]  # it answers as a Service
+    server = await loop.create_server(lambda: Connection(control), sock=listener, backlog=128)
     announce()
     while not stopped.is_set():
         for part in (control.tick, control.sweep):
@@ -80,7 +80,7 @@ async def answer(control: Control, listener: socket.socket, announce: Callable[[
             continue
     server.close()
     control.draining = True
-    for connection in tuple(control.connections):
+    for connection in control.places.all():
         connection.close()
     await asyncio.sleep(0)
 

@@ -77,10 +77,12 @@ def export(running: Running, place: Place, receiver: socket.socket) -> int:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.trace import set_tracer_provider
 
     said = {"service.name": "pushline", "service.version": running.version, "pushline.release": running.release}
     resource = Resource.create({**said, "service.instance.id": f"{socket.gethostname()}-{os.getpid()}"})
     tracers = TracerProvider(resource=resource)
+    set_tracer_provider(tracers)  # where the exporter looks for the resource
     every = int(os.environ.get("OTEL_BSP_SCHEDULE_DELAY") or SPANS_EVERY_MS)
     tracers.add_span_processor(BatchSpanProcessor(AzureMonitorTraceExporter(disable_offline_storage=True), schedule_delay_millis=every))
     every = int(os.environ.get("OTEL_METRIC_EXPORT_INTERVAL") or COUNTERS_EVERY_MS)

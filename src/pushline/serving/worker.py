@@ -68,7 +68,7 @@ async def serve(service: Service, place: Place) -> None:
     with contextlib.suppress(OSError):
         place.lifeline.send(b"closed\n")
     until = loop.time() + service.running.drain_s
-    while service.connections and loop.time() < until:
+    while len(service.places) and loop.time() < until:
         await asyncio.sleep(0.02)
     ticking.cancel()
     service.tick()
