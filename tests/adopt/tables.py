@@ -117,3 +117,28 @@ def not_ascii(folder: Path) -> Table:
 
 
 TABLES: tuple[Make, ...] = (three_classes, decimal_commas, orders, two_hundred_columns, not_ascii)
+
+
+ODD_NAMES = (
+    "place", "n", "label", "row", "rows", "v0", "c0", "p0", "x", "data", "number", "classes", "cell", "number_of", "select", "from",
+    "order by",
+    "yes", "on", "null", "true", "~", "-", "=1+1", "@SUM(A1)", "../../etc/passwd", "C:\\temp", 'quote " in it', "it's", "`tick`", "a.b",
+    "a,b;c|d",
+    "{brace} [x] (y)", "%s %d", "$HOME", "# not a comment", "a: b", "<script>alert(1)</script>", "emoji 😀", "שם עמודה", "اسم", "naïve",
+    "x" * 300,
+    "id", "index", "target", "__class__", "\\n", "\\u0041", "key=value&other", "class",
+)  # fmt: skip
+
+
+def odd_names(folder: Path) -> Table:
+    """Columns called like our own variables, SQL and YAML words, paths, formulas, in other scripts: a name is data."""
+    random = np.random.default_rng(12)
+    rows = 500
+    frame = pd.DataFrame({name: random.normal(size=rows).round(3) for name in ODD_NAMES[::2]})
+    for name in ODD_NAMES[1::2]:
+        frame[name] = np.array(["no", 'a "quote"', "on", "=2+2", "😀"], dtype=object)[random.integers(0, 5, rows)]
+    strength = frame[ODD_NAMES[0]] + frame[ODD_NAMES[2]] + (frame[ODD_NAMES[1]] == "on") + random.normal(size=rows) / 2
+    frame["outcome?"] = np.where(strength > np.quantile(strength, 0.6), "yes", "no")
+    file = folder / "odd names.csv"
+    frame.to_csv(file, index=False)
+    return Table(file, "outcome?")

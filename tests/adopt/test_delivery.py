@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adopt.tables import TABLES, Make, sixty_rows
+from adopt.tables import TABLES, Make, odd_names, sixty_rows
 from command import QUICK, Ran
 from pushline.data.contract import load_contract
 from pushline.project import Project
@@ -20,7 +20,7 @@ def adopt_and_deliver(make: Make, project: Project, folder: Path, run_pushline: 
     table = make(folder)
     adopted = run_pushline(project, "adopt", str(table.file), "--label", table.label, *table.options, "--apply")
     assert adopted.code == 0, adopted.err
-    table.file.unlink()  # fetch has to find it in the repository
+    table.file.unlink()  # fetch has to find it in the copy that this machine keeps
     ran = run_pushline(project, "run", "--budget", "2s", env=QUICK, timeout=280)
     try:
         assert ran.code == 0, ran.err
@@ -48,3 +48,13 @@ def test_a_table_of_sixty_rows_becomes_a_promoted_release(project: Project, tmp_
 @pytest.mark.parametrize("make", TABLES, ids=lambda make: make.__name__.replace("_", "-"))
 def test_a_table_of_any_kind_becomes_a_promoted_release(make: Make, project: Project, tmp_path: Path, run_pushline: Run) -> None:
     expect_promoted(project, adopt_and_deliver(make, project, tmp_path, run_pushline))
+
+
+@pytest.mark.slow
+def test_a_name_is_data_from_the_table_to_scores_by_file(project: Project, tmp_path: Path, run_pushline: Run) -> None:
+    expect_promoted(project, adopt_and_deliver(odd_names, project, tmp_path, run_pushline))
+    made = tmp_path / "more.csv"
+    assert run_pushline(project, "sample", "--rows", "40", "--out", str(made)).code == 0
+    batch = run_pushline(project, "score-batch", str(made), "--out", str(tmp_path / "scores.csv"), "--strict")
+    assert batch.code == 0, batch.err
+    assert len((tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()) == 41

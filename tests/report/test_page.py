@@ -220,7 +220,7 @@ def test_a_live_address_can_be_pressed_and_the_first_version_is_no_missing_champ
 
 
 def test_names_between_backticks_are_code_and_a_vote_takes_no_time_of_its_own(built: Project) -> None:
-    suspect = Suspect(column="month", reason="its value follows from `cons.price.idx`, which tells the time", evidence={})
+    suspect = Suspect(column="month", reason="its value follows from `rate.3m`, which tells the time", evidence={})
     write_json(built.build / "train" / "evaluation.json", msgspec.structs.replace(evaluation(), suspects=(suspect,)))
     trained = next(r for r in results(built.build) if isinstance(r, Trained))
     save(
@@ -228,7 +228,7 @@ def test_names_between_backticks_are_code_and_a_vote_takes_no_time_of_its_own(bu
         msgspec.structs.replace(trained, leaderboard=(Trial(name=VOTE, algorithm="Vote of 3 models", score=0.48, seconds=0.0),)),
     )
     html = page_of(built)
-    assert "follows from <code>cons.price.idx</code>, which" in html
+    assert "follows from <code>rate.3m</code>, which" in html
     assert "`" not in Seen(html.split('<section id="card">')[0]).text
     assert "0.00 s" not in html.split('<section id="search">')[1].split("</section>")[0]
 

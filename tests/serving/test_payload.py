@@ -186,3 +186,12 @@ def test_a_member_twice_is_found_even_where_another_may_be_absent() -> None:
     assert payload.quick(body) is None
     with pytest.raises(Problem, match="appears twice"):
         payload.careful(body)
+
+
+def test_names_that_no_struct_can_have_are_read_with_care() -> None:
+    name = 'a "b"\\\n'
+    contract = Contract(name="odd", positive="yes", columns=(Column(name=name, type="number"), CLOSED.label))
+    payload = Payload(contract, encoding_of(contract.features()), max_rows=5)
+    body = json.dumps({"data": [{name: 1.5}]}).encode()
+    assert payload.quick(body) is None
+    assert payload.careful(body) == [{name: 1.5}]

@@ -158,7 +158,7 @@ def grid_of(width: float) -> float:
     if width <= 0:
         return 0.0
     unit = 10.0 ** math.floor(math.log10(width / STEPS))
-    return max(step * unit for step in (1, 2, 5) if step * unit <= width / STEPS)
+    return max((step * unit for step in (1, 2, 5) if step * unit <= width / STEPS), default=unit)
 
 
 def values_of(counts: dict[str, Counts], order: Sequence[str]) -> dict[str, Counts]:

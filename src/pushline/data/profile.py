@@ -116,7 +116,8 @@ class Measured:
     def __init__(self, connection: "duckdb.DuckDBPyConnection", contract: Contract) -> None:
         self.connection = connection
         self.contract = contract
-        self.label = f"CAST({name_of(contract.label.name)} AS VARCHAR)"
+        listed = ", ".join(map(literal, contract.classes))
+        self.number = f"list_position([{listed}], CAST({name_of(contract.label.name)} AS VARCHAR)) - 1"  # of the row's class
         self.per_class = ", ".join(f"sum(CASE WHEN label = {n} THEN n ELSE 0 END)::BIGINT" for n in range(len(contract.classes)))
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -124,9 +125,7 @@ class Measured:
 
     def profile(self, data_version: str) -> Profile:
         classes = self.contract.classes
-        listed = ", ".join(f"({literal(name)}, {number})" for number, name in enumerate(classes))
-        self.connection.execute(f"CREATE TEMP TABLE classes AS SELECT * FROM (VALUES {listed}) AS c(name, number)")
-        counts = dict(self.query(f"SELECT number, count(*) FROM data JOIN classes ON name = {self.label} GROUP BY number"))
+        counts = dict(self.query(f"SELECT {self.number} AS class, count(*) FROM data WHERE {self.number} IS NOT NULL GROUP BY 1"))
         class_counts = tuple(int(counts.get(number, 0)) for number in range(len(classes)))
         if not all(class_counts):
             empty = classes[class_counts.index(0)]
@@ -151,7 +150,7 @@ class Measured:
 
     def column(self, column: Column) -> ColumnProfile:
         value = value_of(column)
-        counted = f"SELECT {value} AS v, number AS label, count(*) AS n FROM data JOIN classes ON name = {self.label} GROUP BY ALL"
+        counted = f"SELECT {value} AS v, {self.number} AS label, count(*) AS n FROM data WHERE {self.number} IS NOT NULL GROUP BY 1, 2"
         found = self.query(f"SELECT {self.per_class} FROM ({counted}) WHERE v IS NULL")
         seen = whole(found[0])
         missing = tuple(count if count >= FEW and sum(seen) >= SMALLEST else 0 for count in seen)
@@ -189,7 +188,7 @@ class Measured:
 
     def group(self, name: str, members: list[ColumnProfile]) -> GroupProfile:
         values = ", ".join(f"{value_of(self.contract.by_name[member.name])} AS v{n}" for n, member in enumerate(members))
-        source = f"(SELECT {values}, number AS label FROM data JOIN classes ON name = {self.label})"
+        source = f"(SELECT {values}, {self.number} AS label FROM data WHERE {self.number} IS NOT NULL)"
         joins, places = "", []
         for n, member in enumerate(members):
             joins += self.join_places(n, member)

@@ -48,7 +48,7 @@ class Payload:
         self.unused = tuple(column.name for column in contract.inputs if column.name not in self.names)
         self.allowed_names = frozenset(column.name for column in contract.inputs)
         self.faults_of_value = {column.name: checker(column) for column in self.columns}
-        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(self.request_type()).decode
+        self.decode = self.decoder()
         optional = [i for i, column in enumerate(self.columns) if column.optional]
         spare = range(len(self.names), len(self.names) + len(self.unused))
         self.members_a_row = len(self.names) - len(optional)
@@ -56,6 +56,16 @@ class Payload:
         self.missing = [(i, math.nan if self.columns[i].type in ("integer", "number") else MISSING_CATEGORY) for i in optional]
         self.open = [i for i, column in enumerate(self.columns) if column.is_text and not column.allowed]
         self.plain = not self.missing and not self.open  # a decoded row is the matrix's row as it is
+
+    def decoder(self) -> Callable[[bytes], Any]:
+        """The decoder of `request_type`; one that always fails where a column's name can't be a struct's field, so that all is careful."""
+        if any(sign in '"\\' or sign < " " for name in (*self.names, *self.unused) for sign in name):
+
+            def never(body: bytes) -> Any:
+                raise msgspec.DecodeError
+
+            return never
+        return msgspec.json.Decoder(self.request_type()).decode
 
     def request_type(self) -> type[Struct]:
         """`{"data": [row, …]}` with the matrix's columns first, in its order; what may be absent is then UNSET."""
