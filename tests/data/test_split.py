@@ -231,3 +231,13 @@ def test_no_other_edge_comes_closer_to_the_share(moments: list[int], share: floa
     edges = [int((values >= edge).sum()) for edge in set(moments)]
     assert rows == 0 or abs(int(held.sum()) - rows) == min(abs(count - rows) for count in edges)
     assert not held.any() or held.all() or values[held].min() > values[~held].max()
+
+
+@pytest.mark.parametrize("also", [True, False])
+def test_what_is_known_only_after_decides_no_side_unless_there_is_nothing_else(also: bool) -> None:
+    after = {"name": "z", "type": "number", "known": "after"}
+    columns = [*([{"name": "x", "type": "number"}] if also else []), after, LABEL]
+    contract = parse_contract({"name": "t", "positive": "y", "columns": columns})
+    rows = pd.DataFrame({"x": np.arange(400.0), "z": np.arange(400.0), "label": ["n", "y"] * 200})
+    moved = split_of(rows.assign(z=rows["z"] + 0.5), contract, 0.3) != split_of(rows, contract, 0.3)
+    assert moved.any() == (not also)
