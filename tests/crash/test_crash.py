@@ -157,7 +157,9 @@ def packing_again(project: Project) -> Scenario:
 
 def restoring(project: Project) -> Scenario:
     """The machine has a registry of two versions; the one of this delivery, with one version, takes its place."""
-    packing_again(project)
+    packed = forked(with_registry(project), ("registry", "pack"), clean_environment({"GITHUB_RUN_ID": "59"}), 240, None)
+    assert packed.code == 0, packed.err
+    with_registry(project, (BETTER,))
     bin_folder = project.root.parent / "bin"
     bin_folder.mkdir()
     (bin_folder / "gh").write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{FAKE_GH}" "$@"\n', encoding="utf-8")
@@ -230,7 +232,7 @@ def test_the_same_command_after_a_kill_ends_as_an_undisturbed_one(
     code, err, points = scenario.run("count", 0)
     assert code == 0, err
     expected = tree_of(place.root)
-    assert points
+    assert len(points) > 20, "it did what it is for"
     for number in some(len(points)):
         scenario.restore()
         assert scenario.run("kill", number)[0] == -signal.SIGKILL, points[number - 1]
