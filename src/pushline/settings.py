@@ -18,7 +18,7 @@ from pushline.errors import SettingsError
 
 PREFIX = "PUSHLINE_"
 # Variables that are not settings: where data lies, what a run was told, what tests use.
-NOT_SETTINGS = frozenset({"PUSHLINE_DATA", "PUSHLINE_DEBUG", "PUSHLINE_KEY"})
+NOT_SETTINGS = frozenset({"PUSHLINE_DATA", "PUSHLINE_DEBUG", "PUSHLINE_KEY", "PUSHLINE_URL"})
 
 Positive = Annotated[float, Meta(gt=0)]
 PositiveInt = Annotated[int, Meta(gt=0)]
