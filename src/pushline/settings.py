@@ -18,7 +18,7 @@ from pushline.errors import SettingsError
 
 PREFIX = "PUSHLINE_"
 # Variables that are not settings: where data lies, what a run was told, what tests use.
-NOT_SETTINGS = frozenset({"PUSHLINE_DATA", "PUSHLINE_DEBUG", "PUSHLINE_KEY", "PUSHLINE_URL"})
+NOT_SETTINGS = frozenset({"PUSHLINE_DATA", "PUSHLINE_DEBUG", "PUSHLINE_KEY", "PUSHLINE_KEYS", "PUSHLINE_URL"})
 
 Positive = Annotated[float, Meta(gt=0)]
 PositiveInt = Annotated[int, Meta(gt=0)]
@@ -110,13 +110,13 @@ class Azure(Settings, frozen=True, kw_only=True):
     resource_group: Annotated[str, Meta(description="resource group of the workspace")] = ""
     workspace: Annotated[str, Meta(description="Azure Machine Learning workspace")] = ""
     cluster: Annotated[str, Meta(description="compute cluster that trains; made where it is missing")] = "cpu-cluster"
-    vm_size: Annotated[str, Meta(description="of the cluster's nodes")] = "Standard_DS12_v2"
+    vm_size: Annotated[str, Meta(description="of the cluster's nodes")] = "Standard_D4s_v3"
     min_nodes: Annotated[int, Meta(ge=0, description="nodes that stay; 0 costs nothing between two trainings")] = 0
-    max_nodes: Annotated[PositiveInt, Meta(description="nodes at most")] = 5
+    max_nodes: Annotated[PositiveInt, Meta(description="nodes at most; our AutoML uses one, Azure's one for each trial at a time")] = 2
     engine: Annotated[
-        Literal["azure", "pushline"],
-        Meta(description="who searches for the model: Azure's AutoML, or the AutoML of the local target on the cluster"),
-    ] = "azure"
+        Literal["pushline", "azure"],
+        Meta(description="who searches for the model: the AutoML of the local target on the cluster, or Azure's"),
+    ] = "pushline"
     budget: Annotated[str, Meta(description="AutoML's time on the cluster: 30m, 1h, 3h")] = "1h"
     concurrent_trials: Annotated[PositiveInt, Meta(description="trials of Azure's AutoML at a time, at most the nodes")] = 5
     label: Annotated[str, Meta(description="DNS label of the live release; empty: the model's name")] = ""

@@ -40,6 +40,7 @@ def watch(delivery: Delivery) -> Watched:
     from pushline.data.watch import drift_of_recorded
     from pushline.github.actions import hosted
     from pushline.release.smoke import assertions_on, assertions_without_keys, passed
+    from pushline.release.stages import located
     from pushline.release.target import KeysWithheld
 
     target = delivery.target()
@@ -50,7 +51,8 @@ def watch(delivery: Delivery) -> Watched:
     if live is not None:
         delivery.tell(f"Asking {live.url}.")
         try:
-            seen = assertions_on(live.url, live.release, target.keys())
+            keys = target.keys()
+            seen = assertions_on(live.url, located(live.release, delivery.store()), keys)
         except KeysWithheld:
             seen, without_keys = assertions_without_keys(live.url), True
         except PushlineError as error:

@@ -35,7 +35,7 @@ def test_a_file_is_scored_on_the_cluster_in_parallel_jobs_as_it_is_here(
     said = json.loads(there.out)
     assert (said["scored"]["scored"], said["scored"]["rejected"]) == (998, 2)
     assert said["drift"]["verdict"]
-    [put] = azure.world.asked("PUT", r"/batchEndpoints/batch-model-batch/deployments/v1$")
+    [put] = azure.world.asked("PUT", r"/batchEndpoints/batch-model-batch-\w{6}/deployments/v1$")
     deployed = json.loads(put.body)["properties"]
     assert deployed["model"]["assetId"].endswith("/models/batch-model/versions/1")
     assert deployed["resources"]["instanceCount"] * deployed["maxConcurrencyPerInstance"] > 1
@@ -57,11 +57,11 @@ def test_a_batch_job_that_fails_shows_its_own_words_and_runs_again(
     again = command(*arguments, "--strict", client=TRAINING, **NAME)
     assert again.code == 1, again.err
     assert "line 8" in again.err
-    puts = len(azure.world.asked("POST", r"batch-model-batch\..*/jobs$"))
+    puts = len(azure.world.asked("POST", r"batch-model-batch-\w{6}\..*/jobs$"))
     tolerant = command(*arguments, client=TRAINING, **NAME)
     assert tolerant.code == 0, tolerant.err
     assert "Going on with batchjob-" in tolerant.err
-    assert len(azure.world.asked("POST", r"batch-model-batch\..*/jobs$")) == puts, "the job that had ended was used again"
+    assert len(azure.world.asked("POST", r"batch-model-batch-\w{6}\..*/jobs$")) == puts, "the job that had ended was used again"
 
 
 def test_the_cluster_is_of_the_aci_target_alone(rows: Path, command: Command, tmp_path: Path) -> None:

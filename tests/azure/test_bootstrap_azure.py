@@ -141,9 +141,17 @@ def test_the_clusters_limits_follow_the_settings_and_its_size_can_not(account: E
     assert changing(account) == []
 
 
-def test_an_identity_the_directory_does_not_know_yet_is_waited_for(account: Empty, bootstrap: Bootstrap) -> None:
-    late = {"error": {"code": "PrincipalNotFound", "message": "Principal does not exist in the directory."}}
-    account.world.fault("PUT", "roleAssignments", 400, content=late, times=2)
+def test_identities_and_roles_that_are_not_known_everywhere_yet_are_waited_for(account: Empty, bootstrap: Bootstrap) -> None:
+    ended = bootstrap(*NAMES, "--apply")
+    assert ended.code == 0, ended.err
+    late = [call for call in account.world.calls if call.method == "PUT" and "roleAssignments" in call.path and call.status == 400]
+    assert len(late) >= 4, "the stand-in knows new ones only after a while"
+    assert "still may not read a blob or a secret" in ended.err
+
+
+def test_a_vault_that_was_deleted_is_recovered(account: Empty, bootstrap: Bootstrap) -> None:
+    planned = bootstrap().out
+    account.world.deleted.add(next(line for line in planned.splitlines() if "Key Vault" in line).split()[-1])
     ended = bootstrap(*NAMES, "--apply")
     assert ended.code == 0, ended.err
 

@@ -38,6 +38,8 @@ def test_a_first_delivery_ends_with_a_live_release_that_was_smoked_and_loaded(fi
     assert load(build, LoadTested).passed
     assert all(assertion.passed for assertion in load(build, Promoted).assertions)
     assert load(build, Promoted).url.startswith(f"https://{NAME}.")
+    names = [load(build, Deployed).url.removeprefix("https://"), load(build, Promoted).url.removeprefix("https://")]
+    assert max(map(len, names)) <= 64, "a longer one can't be the common name of a certificate (RFC 5280, ub-common-name)"
 
 
 def test_tokens_that_live_three_seconds_are_enough_for_a_delivery_of_more_than_thirty(azure: Loopback, first: Delivery) -> None:
@@ -273,8 +275,8 @@ def test_no_process_shows_a_secret_that_it_was_not_given(azure: Loopback, first:
         "git": ("the runner's token", "a client secret"),  # Azure's client asks it for the revision, and hands on all variables
         "pushline.release.generator": ("an endpoint key",),
         # Secure variables of the container, for its processes alone.
-        "pushline serve": ("the connection to Application Insights",),
-        "pushline.serving": ("the connection to Application Insights",),
+        "pushline serve": ("the connection to Application Insights", "an endpoint key"),
+        "pushline.serving": ("the connection to Application Insights", "an endpoint key"),
     }
     assert telling(shown, secrets_of(azure), given) == []
 

@@ -131,11 +131,40 @@ def test_a_container_that_keeps_ending_is_told_at_once_with_its_last_words(azure
 
 
 def test_a_name_that_others_have_is_a_setting_to_change(azure: Loopback, candidate: Callable[..., Ended]) -> None:
-    azure.world.taken.add("fault-model-candidate")
+    azure.world.taken.add("fault-model-c")
     ended = candidate()
     assert ended.code == 2
     assert "is taken" in ended.err
     assert "label" in ended.err
+
+
+def test_a_quota_of_container_groups_names_the_settings(candidate: Callable[..., Ended]) -> None:
+    ended = candidate(PUSHLINE_AZURE__CPU="64")
+    assert ended.code == 4
+    assert "cpu or memory_gb" in ended.err
+
+
+def test_tasks_that_a_subscription_may_not_use_name_the_other_way(azure: Loopback, candidate: Callable[..., Ended], aci: Project) -> None:
+    file = aci.root / "requirements" / "base.txt"
+    file.write_text(file.read_text() + "# so that the image is another one\n")
+    content = {"error": {"code": "TasksOperationsNotAllowed", "message": "ACR Tasks requests are not permitted."}}
+    azure.world.fault("POST", "scheduleRun", 403, content=content)
+    ended = candidate()
+    assert ended.code == 4
+    assert 'image_builder = "docker"' in ended.err
+
+
+def test_keys_that_are_mounted_for_root_alone_still_reach_the_service(azure: Loopback, candidate: Callable[..., Ended]) -> None:
+    azure.world.behaviour["secrets for root"] = "yes"
+    ended = candidate()
+    assert ended.code == 0, ended.err
+
+
+def test_an_image_that_can_not_be_pulled_yet_is_tried_again(azure: Loopback, candidate: Callable[..., Ended]) -> None:
+    content = {"error": {"code": "InaccessibleImage", "message": "The image is not accessible."}}
+    azure.world.fault("PUT", GROUP, 400, content=content, times=2)
+    ended = candidate()
+    assert ended.code == 0, ended.err
 
 
 def test_a_token_that_is_refused_in_the_middle_is_told(azure: Loopback, candidate: Callable[..., Ended]) -> None:

@@ -15,7 +15,6 @@ NOT_FOR_TRAINING = [
     "Microsoft.KeyVault/vaults/write",
     "Microsoft.KeyVault/vaults/secrets/write",
     *(f"Microsoft.ContainerRegistry/registries/{verb}" for verb in ("push/write", "scheduleRun/action", "importImage/action")),
-    "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
     "Microsoft.Storage/storageAccounts/listKeys/action",
 ]
 NOT_FOR_ANYONE = [
@@ -46,3 +45,13 @@ def test_each_may_do_its_own() -> None:
     assert may(TRAINING, "Microsoft.MachineLearningServices/workspaces/jobs/write")
     assert may(RELEASE, "Microsoft.ContainerInstance/containerGroups/write")
     assert may(RELEASE, "Microsoft.KeyVault/vaults/secrets/getSecret/action")
+
+
+@pytest.mark.parametrize("action", ["Microsoft.Storage/storageAccounts/listKeys/action", "Microsoft.Storage/storageAccounts/write"])
+def test_release_has_the_key_of_no_account_but_that_of_the_certificates(action: str) -> None:
+    assert {role.scope for role in RELEASE if may((role,), action)} <= {"storage account of the certificates"}
+
+
+def test_no_identity_may_be_given_away_but_the_one_that_pulls_images() -> None:
+    action = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
+    assert {role.scope for role in (*TRAINING, *RELEASE) if may((role,), action)} == {"identity that pulls images"}

@@ -98,7 +98,7 @@ def test_azures_automl_gives_a_model_that_we_serve_and_its_trials(azure: Loopbac
     assert node["primary_metric"] == "average_precision_score_weighted"
     assert node["limits"] == {
         "enable_early_termination": True,
-        "max_concurrent_trials": 5,
+        "max_concurrent_trials": 2,
         "timeout_minutes": 20,
         "trial_timeout_minutes": 15,
     }
@@ -112,9 +112,18 @@ def test_azures_automl_gives_a_model_that_we_serve_and_its_trials(azure: Loopbac
     assert results.load(aci.build, Trained).git_revision == trained.git_revision
 
 
+@pytest.mark.parametrize("place", ["the node's output", "outputs/mlflow-model/model.onnx"])
+def test_the_onnx_model_is_found_wherever_azure_may_leave_it(azure: Loopback, aci: Project, command: Command, place: str) -> None:
+    checked(aci, f"00000000000000{'b4' if place.startswith('the') else 'b5'}")
+    azure.world.behaviour["onnx"] = place
+    ended = command("train", client=TRAINING, PUSHLINE_AZURE__ENGINE="azure", PUSHLINE_AZURE__BUDGET="20m")
+    assert ended.code == 0, ended.err
+    assert results.load(aci.build, Trained).algorithm.startswith("Azure AutoML: ")
+
+
 def test_a_model_without_onnx_stops_the_stage_and_names_the_setting(azure: Loopback, aci: Project, command: Command) -> None:
     checked(aci, "00000000000000b2")
-    azure.world.behaviour["no-onnx"] = "yes"
+    azure.world.behaviour["onnx"] = "nowhere"
     ended = command("train", client=TRAINING, PUSHLINE_AZURE__ENGINE="azure", PUSHLINE_AZURE__BUDGET="20m")
     assert ended.code == 4
     assert "engine = " in ended.err

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from pushline.azure.failures import asking
+from pushline.azure.failures import AGAIN, asking, help_for
 from pushline.errors import TargetError
 
 HOST = "https://management.azure.com"
@@ -119,7 +119,8 @@ class Arm:
                 return state
             if status in ("Failed", "Canceled"):
                 said = state.get("error", {})
-                raise TargetError(f"Azure failed while {what}.", why=f"It says {said.get('code')}: {said.get('message')}.")
+                why = f"It says {said.get('code')}: {said.get('message')}."
+                raise TargetError(f"Azure failed while {what}.", why=why, do=help_for(f"{what} {why}") or AGAIN)
             time.sleep(pause(answer))
         raise TargetError(f"Azure did not finish while {what}.", why=f"It had {OPERATION_S:g} s.", do="Run the same command again.")
 

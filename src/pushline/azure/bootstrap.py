@@ -13,14 +13,16 @@ from pushline.azure.account import PROVIDER_VERSION, State, as_a_person, registe
 from pushline.azure.arm import Arm
 from pushline.azure.cloud import IDENTITY_VERSION, name_of
 from pushline.azure.estate import AUTHORIZATION_VERSION, Grant, Resource
-from pushline.azure.roles import RELEASER
+from pushline.azure.roles import DATA_ROLES, RELEASER
 from pushline.errors import SettingsError, TargetError
 from pushline.files import write_json
 from pushline.settings import PushlineSettings
 
 RECORD = "azure.json"  # under .pushline: what `bootstrap github` makes variables of
 REGISTERING_S = 300.0
-KNOWN_S = 120.0  # until the directory knows an identity that was just made
+KNOWN_S = 600.0  # until the directory knows an identity or a role that was just made
+UNKNOWN = ("PrincipalNotFound", "RoleDefinitionDoesNotExist")
+DELETED = "deleted state"  # a vault keeps its name for 90 days after it was deleted
 BETWEEN_S = 2.0
 DOING = {"make": "making", "correct": "correcting", "give": "giving", "register": "registering"}
 
@@ -107,7 +109,7 @@ def apply(arm: Arm, plan: Plan, tell: Callable[[str], None]) -> None:
                 arm.act(provider, action, change.version, what=_doing(change.what))
                 _wait_registered(arm, provider)
             else:
-                arm.make(change.method, change.path, change.version, dict(change.body or {}), what=_doing(change.what))
+                _make(arm, change)
         tell(f"done: {change.what}")
     if plan.blocked:
         raise TargetError(plan.blocked[0], why="The rest is as it should be.")
@@ -163,6 +165,8 @@ def next_steps(facts: Connected) -> list[str]:
         '  target = "aci"',
         "  [tool.pushline.azure]",
         *(f'  {name} = "{getattr(facts, name)}"' for name in ("subscription", "resource_group", "workspace")),
+        "and for yourself, in the portal under Access control: " + " and ".join(f"{role.name} on the {role.scope}" for role in DATA_ROLES),
+        "(an Owner may give roles, and still may not read a blob or a secret). A role takes up to ten minutes to reach all of Azure.",
     ]
 
 
@@ -230,12 +234,24 @@ def _assign(arm: Arm, change: Change, grant: Grant) -> None:
         try:
             arm.make("PUT", f"{change.path}/{grant.name(principal)}", change.version, body, what=_doing(change.what))
         except TargetError as error:
-            # The directory learns of a new identity a little later than the resource manager.
-            if "PrincipalNotFound" not in error.why or time.monotonic() > until:
+            # The directory learns of a new identity, and each region of a new role, a little later than the resource manager.
+            if not any(code in error.why for code in UNKNOWN) or time.monotonic() > until:
                 raise
             time.sleep(BETWEEN_S)
         else:
             return
+
+
+def _make(arm: Arm, change: Change) -> None:
+    """Make or correct a resource. A vault that was deleted comes back as it was: its name is taken for as long as it could."""
+    body = dict(change.body or {})
+    try:
+        arm.make(change.method, change.path, change.version, body, what=_doing(change.what))
+    except TargetError as error:
+        if DELETED not in error.why or "/vaults/" not in change.path:
+            raise
+        recovered = {**body, "properties": {**body["properties"], "createMode": "recover"}}
+        arm.make(change.method, change.path, change.version, recovered, what=_doing(change.what))
 
 
 def _doing(what: str) -> str:

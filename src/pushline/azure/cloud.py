@@ -1,8 +1,10 @@
 """One workspace of Azure: its clients, made when first asked for, and what it knows about its surroundings."""
 
 import contextlib
+import hashlib
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from functools import cached_property
@@ -110,6 +112,11 @@ class Cloud:
         resource = said if said.startswith("/") else self.id_of("Microsoft.ManagedIdentity", "userAssignedIdentities", said)
         return str(self.arm.read(resource, IDENTITY_VERSION, what=f"reading the identity {name_of(resource)} that pulls images")["id"])
 
+    @property
+    def certificates(self) -> str:
+        """The ARM id of the storage account whose one share keeps the certificates of the endpoints."""
+        return self.id_of("Microsoft.Storage", "storageAccounts", f"{stem_of(self.workspace_id)}tls")
+
     @cached_property
     def login_server(self) -> str:
         told = self.arm.read(self.facts.registry, REGISTRY_VERSION, what="reading the workspace's container registry")
@@ -136,8 +143,8 @@ class Cloud:
         answer = self.arm.act(self.analytics[1], "sharedKeys", "2020-08-01", what="asking for the key of Log Analytics")
         return str(answer["primarySharedKey"])
 
-    def storage_key(self) -> str:
-        answer = self.arm.act(self.facts.storage, "listKeys", STORAGE_VERSION, what="asking for the key of the storage account")
+    def certificates_key(self) -> str:
+        answer = self.arm.act(self.certificates, "listKeys", STORAGE_VERSION, what="asking for the key of the account of the certificates")
         return str(answer["keys"][0]["value"])
 
     def container(self, datastore: str) -> Any:
@@ -149,6 +156,12 @@ class Cloud:
         found = told["properties"]
         address = f"{found.get('protocol') or 'https'}://{found['accountName']}.blob.{found.get('endpoint') or 'core.windows.net'}"
         return ContainerClient(address, found["containerName"], credential=self.credential, **PATIENCE)
+
+
+def stem_of(workspace: str) -> str:
+    """A name that no one else on Azure has, of a workspace's id: letters and digits, at most 20."""
+    own = re.sub(r"[^a-z0-9]", "", name_of(workspace).lower())[:11] or "pushline"
+    return f"{own}{hashlib.sha256(workspace.lower().encode()).hexdigest()[:9]}"
 
 
 def name_of(resource: str) -> str:

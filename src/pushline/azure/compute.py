@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from pushline.azure.cloud import Cloud, quietly
+from pushline.azure.cloud import WORKSPACE_VERSION, Cloud, quietly
 from pushline.azure.failures import asking, first_line
 from pushline.errors import TargetError
 
@@ -17,7 +17,7 @@ def ensure_cluster(cloud: Cloud, tell: Tell) -> None:
     from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
     with quietly():
-        from azure.ai.ml.entities import AmlCompute
+        from azure.ai.ml.entities import AmlCompute, IdentityConfiguration, ManagedIdentityConfiguration
     wanted = cloud.settings
     with asking(f"looking for the cluster {wanted.cluster}"), quietly():
         try:
@@ -34,6 +34,12 @@ def ensure_cluster(cloud: Cloud, tell: Tell) -> None:
                 why="The size of a cluster can't change.",
                 do="Name another `cluster` in [tool.pushline.azure], or delete that one.",
             )
+        tell(f"Setting the cluster {wanted.cluster} to {wanted.min_nodes} to {wanted.max_nodes} nodes.")
+        scale = {"scaleSettings": {"minNodeCount": wanted.min_nodes, "maxNodeCount": wanted.max_nodes}}
+        place = f"{cloud.workspace_id}/computes/{wanted.cluster}"
+        body = {"properties": {"properties": scale}}  # nothing else, so that what it has, such as its identity, stays
+        cloud.arm.make("PATCH", place, WORKSPACE_VERSION, body, what=f"setting the nodes of the cluster {wanted.cluster}")
+        return
     tell(f"Making the cluster {wanted.cluster}: {wanted.min_nodes} to {wanted.max_nodes} nodes of {wanted.vm_size}.")
     cluster = AmlCompute(
         name=wanted.cluster,
@@ -41,6 +47,9 @@ def ensure_cluster(cloud: Cloud, tell: Tell) -> None:
         min_instances=wanted.min_nodes,
         max_instances=wanted.max_nodes,
         idle_time_before_scale_down=IDLE_S,
+        identity=IdentityConfiguration(  # without it the nodes can't pull the training's image: the registry has no admin user
+            type="user_assigned", user_assigned_identities=[ManagedIdentityConfiguration(resource_id=cloud.pull_identity)]
+        ),
     )
     with asking(f"making the cluster {wanted.cluster}"), quietly():
         try:

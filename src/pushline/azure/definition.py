@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from pushline.release.target import Keys
 from pushline.results import Release
+from pushline.serving.keys import HANDED
 from pushline.settings import Serving
 
 SCORING, SIDECAR = "scoring", "sidecar"
@@ -125,6 +126,8 @@ def scoring(definition: Definition, secrets: Secrets) -> Any:
     command += ["--host", "0.0.0.0", "--port", str(PORT), "--workers", str(definition.workers)]  # noqa: S104 - see above
     command += ["--keys", f"{KEYS_AT}/keys.json"]
     variables = [models.EnvironmentVariable(name=name, value=value) for name, value in sorted(definition.serving.items())]
+    # Whether the user of the image may read a mounted secret is not documented; where it may not, this is what it reads.
+    variables.append(models.EnvironmentVariable(name=HANDED, secure_value=keys_of(secrets)))
     if definition.telemetry and secrets.connection:
         variables.append(models.EnvironmentVariable(name="APPLICATIONINSIGHTS_CONNECTION_STRING", secure_value=secrets.connection))
     return models.Container(
@@ -142,7 +145,7 @@ def scoring(definition: Definition, secrets: Secrets) -> Any:
 
 def serving_variables(serving: Serving) -> dict[str, str]:
     """The settings by which a release answers, as the container reads them; where it listens is not theirs to say."""
-    own, usual = ("host", "port", "workers"), Serving()
+    own, usual = ("host", "port", "workers", "record"), Serving()  # rows that a container records would end with it, and nobody reads them
     differing = [name for name in serving.__struct_fields__ if name not in own and getattr(serving, name) != getattr(usual, name)]
     return {f"PUSHLINE_SERVING__{name.upper()}": str(getattr(serving, name)) for name in differing}
 
@@ -172,15 +175,18 @@ def sidecar(definition: Definition) -> Any:
     )
 
 
+def keys_of(secrets: Secrets) -> str:
+    return msgspec.json.encode({"primary": secrets.keys.primary, "secondary": secrets.keys.secondary}).decode()
+
+
 def volumes(definition: Definition, secrets: Secrets) -> list[Any]:
     from azure.mgmt.containerinstance import models
 
-    keys = msgspec.json.encode({"primary": secrets.keys.primary, "secondary": secrets.keys.secondary})
     share = models.AzureFileVolume(
         share_name=SHARE, storage_account_name=definition.storage_account, storage_account_key=secrets.storage_key
     )
     return [
-        models.Volume(name="keys", secret={"keys.json": base64.b64encode(keys).decode()}),
+        models.Volume(name="keys", secret={"keys.json": base64.b64encode(keys_of(secrets).encode()).decode()}),
         models.Volume(name="caddyfile", secret={"Caddyfile": base64.b64encode(caddyfile().encode()).decode()}),
         models.Volume(name="certificates", azure_file=share),
     ]

@@ -14,7 +14,7 @@ from pushline.azure.cloud import Cloud
 from pushline.azure.credential import ENDPOINT, assertion, credential
 from pushline.azure.failures import asking
 from pushline.azure.packages import needs_azure
-from pushline.azure.roles import RELEASER, Role
+from pushline.azure.roles import CERTIFICATES, PULLER, RELEASER, Role
 from pushline.settings import PushlineSettings
 
 
@@ -69,6 +69,8 @@ def roles_lacking(settings: PushlineSettings, environment: str) -> Iterator[str]
         "workspace": cloud.facts.id,
         "storage account of the workspace": cloud.facts.storage,
         "Key Vault of the workspace": cloud.facts.vault,
+        CERTIFICATES.scope: cloud.certificates,
+        PULLER.scope: cloud.pull_identity,
     }
     held: dict[str, list[dict[str, Any]]] = {}
     for role in wanted:
@@ -96,4 +98,6 @@ def covered(role: Role, held: list[dict[str, Any]]) -> bool:
 
 
 def matched(action: str, patterns: list[str]) -> bool:
-    return any(fnmatch.fnmatchcase(action.lower(), str(pattern).lower()) for pattern in patterns)
+    """Whether an action is among the patterns of a role; between two slashes a star stands for nothing, too."""
+    both = [form.lower() for pattern in patterns for form in (str(pattern), str(pattern).replace("/*/", "/"))]
+    return any(fnmatch.fnmatchcase(action.lower(), pattern) for pattern in both)

@@ -1,7 +1,5 @@
 """What the aci target stands on, each resource as the resource manager takes it: how it is made, and what it must have."""
 
-import hashlib
-import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -89,7 +87,7 @@ def estate(settings: PushlineSettings, *, region: str, tenant: str, prefix: str,
     """
     azure = settings.azure
     group, workspace = group_of(azure), workspace_of(azure)
-    stem = _stem(workspace)
+    stem = cloud.stem_of(workspace)
 
     def at(provider: str, name: str, linked: str = "") -> str:
         return str(standing.get(linked) or f"{group}/providers/{provider}/{name}")
@@ -107,6 +105,7 @@ def estate(settings: PushlineSettings, *, region: str, tenant: str, prefix: str,
             what=f"resource group {azure.resource_group}", id=group, version=GROUP_VERSION, body={"location": region, "properties": {}}
         ),
         *_parts(parts, analytics, region, tenant),
+        _certificates(f"{group}/providers/Microsoft.Storage/storageAccounts/{stem}tls", region),
         _workspace(workspace, parts, region),
     ]
     named = [workspace, *parts.values()]
@@ -134,18 +133,12 @@ def releaser_name(settings: Azure) -> str:
     return f"{roles.RELEASER.name} of {settings.workspace} in {settings.resource_group}"
 
 
-def _stem(workspace: str) -> str:
-    """A name that no one else on Azure has: letters and digits, at most 20."""
-    own = re.sub(r"[^a-z0-9]", "", cloud.name_of(workspace).lower())[:11] or "pushline"
-    return f"{own}{hashlib.sha256(workspace.lower().encode()).hexdigest()[:9]}"
-
-
 def _parts(parts: Mapping[str, str], analytics: str, region: str, tenant: str) -> list[Resource]:
     name_of = cloud.name_of
     logs = {"location": region, "properties": {"sku": {"name": "PerGB2018"}, "retentionInDays": 30}}
     behind = {"WorkspaceResourceId": analytics}
     insights = {"location": region, "kind": "web", "properties": {"Application_Type": "web", **behind}}
-    keys = {"allowSharedKeyAccess": True}  # a container group mounts a file share in no other way
+    keys = {"allowSharedKeyAccess": True}  # the workspace's own datastores use them
     storage = {"allowBlobPublicAccess": False, "minimumTlsVersion": "TLS1_2", "supportsHttpsTrafficOnly": True, **keys}
     by_role = {"enableRbacAuthorization": True}
     vault = {"tenantId": tenant, "sku": {"family": "A", "name": "standard"}, "enableSoftDelete": True, **by_role}
@@ -180,6 +173,19 @@ def _parts(parts: Mapping[str, str], analytics: str, region: str, tenant: str) -
             body={"location": region, "sku": {"name": "Basic"}, "properties": {"adminUserEnabled": False}},
         ),
     ]
+
+
+def _certificates(resource: str, region: str) -> Resource:
+    """An account of its own for the certificates: who releases lists its key, and must not get at data or models by it."""
+    keys = {"allowSharedKeyAccess": True}  # a container group mounts a file share in no other way
+    properties = {"allowBlobPublicAccess": False, "minimumTlsVersion": "TLS1_2", "supportsHttpsTrafficOnly": True, **keys}
+    return Resource(
+        what=f"storage account {cloud.name_of(resource)} (certificates)",
+        id=resource,
+        version=cloud.STORAGE_VERSION,
+        body={"location": region, "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": properties},
+        must={"properties": keys},
+    )
 
 
 def _workspace(workspace: str, parts: Mapping[str, str], region: str) -> Resource:
@@ -259,6 +265,8 @@ def _grants(made: Estate, pull: str, ids: Mapping[str, str]) -> list[Grant]:
         "storage account of the workspace": ids["storageAccount"],
         "Key Vault of the workspace": ids["keyVault"],
         PULL.scope: ids["containerRegistry"],
+        roles.CERTIFICATES.scope: f"{made.group}/providers/Microsoft.Storage/storageAccounts/{cloud.stem_of(made.workspace)}tls",
+        roles.PULLER.scope: pull,
     }
     held = [(made.identity(name), role) for name, (_, all_roles) in ACTING.items() for role in all_roles]
     return [

@@ -9,7 +9,27 @@ from typing import Any
 
 from pushline.errors import PushlineError, SettingsError, TargetError
 
+NEW_RIGHTS = "A role or trust that was given in the last ten minutes may not have reached every part of Azure yet: then run it again."
 AGAIN = "Run the same command again; it goes on where it stopped."
+# What Azure says, and what helps there. The first that fits counts.
+HELPS = (
+    (
+        "TasksOperationsNotAllowed",
+        'This subscription may not use the registry\'s tasks (those on credit may not). Set image_builder = "docker" in '
+        "[tool.pushline.azure] and deploy where an engine runs, such as on GitHub's hosted runners.",
+    ),
+    (
+        "toomanyrequests",
+        "Docker Hub limits who asks without a name. Wait an hour, or set DOCKERHUB_USERNAME and DOCKERHUB_TOKEN, or push the image into "
+        "the workspace's registry and name it there as `sidecar` in [tool.pushline.azure].",
+    ),
+    (
+        "container group.*quota|quota.*container group|ContainerGroupQuotaReached",
+        "Lower cpu or memory_gb in [tool.pushline.azure] (the candidate needs as much beside the live release), run `pushline discard`, "
+        "or ask for more cores of Container Instances in the portal.",
+    ),
+    ("soft.?deleted workspace", "Delete the workspace for good in the portal (Recently deleted), or name another one. " + AGAIN),
+)
 BUSY = frozenset({429, 500, 502, 503, 504})
 
 
@@ -62,7 +82,7 @@ def not_let_in(what: str, error: Any) -> PushlineError:
     if "AADSTS700213" in text or subject:
         do = (
             f"Add a federated credential to the identity {client}: issuer https://token.actions.githubusercontent.com, "
-            f"audience api://AzureADTokenExchange, subject {subject[1] if subject else 'of this job'}."
+            f"audience api://AzureADTokenExchange, subject {subject[1] if subject else 'of this job'}. {NEW_RIGHTS}"
         )
     elif "AADSTS700016" in text:
         do = f"Set AZURE_CLIENT_ID to an identity of the tenant {tenant}; it is {client!r}."
@@ -81,9 +101,12 @@ def refused(what: str, error: Any) -> PushlineError:
     """The service answered with a no."""
     status, code = error.status_code, code_of(error)
     why = f"Azure says {code or f'status {status}'}: {message_of(error)}"
+    known = help_for(f"{what} {code} {error}")
+    if known:
+        return TargetError(f"Azure refused while {what}.", why=why, do=known)
     if status == 403:
-        action = re.search(r"action '([^']+)'", str(error))
-        do = f"Give the identity a role that has {action[1] if action else 'this right'}; docs/azure.md lists the roles."
+        action = re.search(r"action:? '([^']+)'", str(error), re.IGNORECASE)  # Key Vault spells it in its own way
+        do = f"Give the identity a role that has {action[1] if action else 'this right'}; docs/azure.md lists the roles. {NEW_RIGHTS}"
         return TargetError(f"Azure refused while {what}.", why=why, do=do)
     if status == 404 and code in ("ResourceGroupNotFound", "SubscriptionNotFound", "ResourceNotFound") and "workspace" in what:
         do = "Correct subscription, resource_group and workspace in [tool.pushline.azure], or PUSHLINE_AZURE__WORKSPACE and its like."
@@ -91,6 +114,11 @@ def refused(what: str, error: Any) -> PushlineError:
     if status in BUSY:
         return TargetError(f"Azure is busy or broken: it gave up on us while {what}.", why=why, do=f"Wait a little. {AGAIN}")
     return TargetError(f"Azure refused while {what}.", why=why, do=f"Correct what it names. {AGAIN}")
+
+
+def help_for(said: str) -> str:
+    """What to do about something that Azure says in one way only; nothing where that is not known."""
+    return next((do for mark, do in HELPS if re.search(mark, said, re.IGNORECASE | re.DOTALL)), "")
 
 
 def code_of(error: Any) -> str:

@@ -16,6 +16,7 @@ from pushline.release.target import Tell
 
 API = "2023-05-01"
 LOOK_S = 2.0
+SETTLE_S = 300.0  # a role that was just given takes minutes to reach those who pull an image
 TRANSITIONING = frozenset({"ContainerGroupTransitioning", "ContainerGroupDeploymentNotReady", "OperationInProgress", "Conflict"})
 CRASHED = 2  # restarts after which a container is held to be crash-looping
 T = TypeVar("T")
@@ -75,9 +76,7 @@ class Groups:
         body = group_of(definition, secrets)
         with asking(f"putting the container group {definition.name}"):
             poller = self._persist(
-                lambda: self.client.container_groups.begin_create_or_update(self.resource_group, definition.name, body),
-                until,
-                definition,
+                lambda: self.client.container_groups.begin_create_or_update(self.resource_group, definition.name, body), until, definition
             )
             while not poller.done():
                 if time.monotonic() > until:
@@ -97,17 +96,20 @@ class Groups:
                 raise TargetError(f"The container group {definition.name} was put, but Azure does not show it.", do=AGAIN)
             time.sleep(LOOK_S)
 
-    def _persist(self, call: Callable[[], T], until: float, definition: Definition) -> T:
-        """Call until the service has no other operation on the group under way."""
+    def _persist(self, call: Callable[[], T], until: float, definition: Definition | None = None) -> T:
+        """Call until the service has no other operation on the group under way, and knows rights and images that are new."""
         from azure.core.exceptions import HttpResponseError
 
+        settled = time.monotonic() + SETTLE_S
         while True:
             try:
                 return call()
             except HttpResponseError as error:
-                if code_of(error) == "DnsNameLabelNotAvailable":
+                if definition is not None and code_of(error) == "DnsNameLabelNotAvailable":
                     raise label_taken(definition, error) from error
-                if error.status_code != 409 or code_of(error) not in TRANSITIONING or time.monotonic() > until:
+                busy = error.status_code == 409 and code_of(error) in TRANSITIONING
+                unsettled = code_of(error) == "InaccessibleImage" and time.monotonic() < settled
+                if not (busy or unsettled) or time.monotonic() > until:
                     raise
                 time.sleep(LOOK_S)
 
@@ -171,11 +173,15 @@ class Groups:
 
         if self.find(name) is None:
             return False
+        until = time.monotonic() + self.start_within_s
         with asking(f"deleting the container group {name}"):
             try:
-                self.client.container_groups.begin_delete(self.resource_group, name).wait(self.start_within_s)
+                poller = self._persist(lambda: self.client.container_groups.begin_delete(self.resource_group, name), until)
+                poller.wait(max(LOOK_S, until - time.monotonic()))
             except ResourceNotFoundError:
                 return False
+        if not poller.done():
+            raise TargetError(f"The container group {name} is still being deleted after {self.start_within_s:g} s.", do=AGAIN)
         return True
 
     def stop(self, name: str) -> bool:
@@ -183,7 +189,8 @@ class Groups:
         if self.find(name) is None:
             return False
         with asking(f"stopping the container group {name}"):
-            self.client.container_groups.stop(self.resource_group, name)
+            until = time.monotonic() + self.start_within_s
+            self._persist(lambda: self.client.container_groups.stop(self.resource_group, name), until)
         return True
 
 

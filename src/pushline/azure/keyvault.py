@@ -57,13 +57,10 @@ class VaultKeys:
         return Keys(primary=held.primary, secondary=held.secondary)
 
     def read_or_make(self) -> Keys:
-        return self.read() or self._write(Keys(primary=new_key(), secondary=new_key()))
+        return self.read() or self.write(Keys(primary=new_key(), secondary=new_key()))
 
-    def rotated(self) -> Keys:
-        """A fresh primary key; the one before is the secondary now."""
-        return self._write(Keys(primary=new_key(), secondary=self.read_or_make().primary))
-
-    def _write(self, keys: Keys) -> Keys:
+    def write(self, keys: Keys) -> Keys:
+        """The keys as the secret's newest version."""
         text = msgspec.json.encode(KeyFile(primary=keys.primary, secondary=keys.secondary)).decode()
         with asking("writing the endpoint's keys to Key Vault"):
             self._client().set_secret(self.name, text, content_type="application/json")

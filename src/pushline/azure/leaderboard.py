@@ -1,4 +1,4 @@
-"""The trials of Azure's AutoML, read from the workspace's MLflow: what its node itself does not leave."""
+"""What the node of Azure's AutoML itself does not leave: its trials, and its model as ONNX."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -8,12 +8,32 @@ import msgspec
 from pushline.azure.cloud import Cloud
 from pushline.azure.failures import asking
 from pushline.azure.store import WorkspaceStore
-from pushline.files import write_json
+from pushline.files import write_atomically, write_json
 from pushline.results import Trial
+from pushline.serving.model_folder import PORTABLE
 from pushline.training.best_model import AUTOML, LEADERBOARD, BestModel
 
 SCORES = ("average_precision_score_weighted", "AUC_weighted", "accuracy")
 MOST = 1000
+BEST_CHILD = "automl_best_child_run_id"
+
+
+def model_of(cloud: Cloud, name: str, run: str, folder: Path) -> Path:
+    """`folder`, the output of AutoML's node, with the ONNX model in it wherever Azure left that.
+
+    By what is documented it lies in the node's output, or among the files of the best trial: as `outputs/model.onnx`, or below
+    `outputs/mlflow-model/`. Where it is nowhere, the step that needs it says so.
+    """
+    if any(folder.rglob(PORTABLE)):
+        return folder
+    with asking("looking for the model of the best trial"):
+        tags = WorkspaceStore(cloud, name, downloads=Path()).client.get_run(run).data.tags
+        box = cloud.container("workspaceartifactstore")
+        place = f"ExperimentRun/dcid.{tags.get(BEST_CHILD, '')}/outputs/"
+        found = [blob.name for blob in box.list_blobs(name_starts_with=place) if blob.name.endswith(f"/{PORTABLE}")]
+        if found:
+            write_atomically(folder / PORTABLE, box.download_blob(min(found, key=len)).readall())
+    return folder
 
 
 def completed(cloud: Cloud, name: str, folder: Path, run: str) -> Path:

@@ -73,6 +73,23 @@ def azures_automl(node: dict[str, Any], settings: Azure, metric: str, budget: st
     return {**node, "primary_metric": PRIMARY[metric], "limits": limits, "training": training}
 
 
+def cut_at_search(document: dict[str, Any]) -> list[str]:
+    """Take out of a document the steps that read what its AutoML node leaves, and return their names in order.
+
+    Where Azure's AutoML leaves its ONNX model is documented in more than one way, so these steps run where it can be looked for.
+    """
+    jobs = document["jobs"]
+    later = [key for key, node in jobs.items() if node.get("type") == "automl"]
+    search = later[0]
+    for key, node in jobs.items():
+        if key not in later and any(f"parent.jobs.{before}.outputs" in str(node) for before in later):
+            later.append(key)
+    for key in later[1:]:
+        for bound in jobs.pop(key).get("outputs", {}).values():
+            document["outputs"].pop(str(bound).strip("${} ").removeprefix("parent.outputs."), None)
+    return [key for key in later if key != search]
+
+
 def our_automl(file: Path, key: str) -> dict[str, Any]:
     """Our AutoML's component in the place of the node, bound as the local runner binds it; the budget alone limits its time."""
     from pushline.pipelines.definition import JobOutput, ParentInput, load_pipeline

@@ -3,6 +3,7 @@
 Whoever has a token for https://ml.azure.com starts a run with one POST to the endpoint's address; there are no keys.
 """
 
+import hashlib
 import io
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +11,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from pushline.azure.cloud import Cloud, quietly
 from pushline.azure.compute import ensure_cluster
@@ -32,6 +35,7 @@ Tell = Callable[[str], None]
 MODEL = "mlflow_model"
 CONTENT, FILES = "pushline-content", "pushline-file-"
 LONGEST = 32  # characters of an endpoint's name
+OWN = 6  # of them that are this workspace's alone: the names of a region's endpoints are shared by everyone
 STATES = {"Completed": "succeeded", "Failed": "failed", "NotResponding": "failed", "Canceled": "cancelled"}
 
 
@@ -43,9 +47,12 @@ class AzurePipelines:
         self.settings = settings
         self.defaults = defaults
         self.cloud = Cloud(settings.azure)
+        self.started: dict[str, Run] = {}
 
     def endpoint_of(self, name: str) -> str:
-        return f"{self.settings.model_name}-{name}"[:LONGEST].rstrip("-")
+        """The name of a pipeline's endpoint, the same for everyone who uses this workspace."""
+        own = hashlib.sha256(self.cloud.workspace_id.lower().encode()).hexdigest()[:OWN]
+        return f"{f'{self.settings.model_name}-{name}'[: LONGEST - OWN - 1].rstrip('-')}-{own}"
 
     def file_of(self, name: str) -> Path:
         file = self.project.pipelines / f"{name}.yml"
@@ -161,7 +168,7 @@ class AzurePipelines:
         """One POST to the endpoint; files and the newest data are there already."""
         endpoint = self.endpoint_of(name)
         known = self.deployments(endpoint)
-        number = version if version is not None else max(known, default=0)
+        number = version if version is not None else self.default_of(endpoint, known)
         if number not in known:
             told = f"Published: {', '.join(map(str, sorted(known)))}." if known else "None is published."
             raise SettingsError(f"There is no version {number or ''} of {name}.", why=told, do=f"Publish with `pushline publish {name}`.")
@@ -186,7 +193,17 @@ class AzurePipelines:
                 given.setdefault("data", Input(type="mltable", path=self.data()))
             given |= {key: Input(type=kind, path=self.champion()) for key, kind in kinds.items() if kind == MODEL and key not in given}
             job = self.cloud.ml.batch_endpoints.invoke(endpoint_name=endpoint, deployment_name=f"v{number}", inputs=given)
-        return Run(id=job.name, pipeline=name, version=number, inputs=dict(inputs), started_at=datetime.now(UTC), state="running")
+        started = Run(id=job.name, pipeline=name, version=number, inputs=dict(inputs), started_at=datetime.now(UTC), state="running")
+        self.started[started.id] = started
+        return started
+
+    def default_of(self, endpoint: str, known: Mapping[int, Any]) -> int:
+        """The version that is started where none is named: what the endpoint says, also where someone chose it in the studio."""
+        if not known:
+            return 0
+        with asking(f"looking at the endpoint {endpoint}"), quietly():
+            said = str(getattr(self.cloud.ml.batch_endpoints.get(endpoint).defaults, "deployment_name", "") or "")
+        return next((number for number, each in known.items() if each.name == said), max(known))
 
     def champion(self) -> str:
         """The folder of the model that a pipeline gets where the caller names none.
@@ -222,15 +239,11 @@ class AzurePipelines:
         status = spoken(job.status)
         error = RunError(what=f"It ended as {status.lower()}.", why="", do=f"Look at {job.studio_url}.") if status in ENDED else None
         state: Any = STATES.get(status, "running")
-        return Run(
-            id=run,
-            pipeline=str(job.tags.get("pushline-pipeline", job.display_name or "")),
-            version=0,
-            inputs={},
-            started_at=datetime.now(UTC),
-            state=state,
-            error=None if state == "succeeded" else error,
-        )
+        told = None if state == "succeeded" else error
+        if run in self.started:
+            return msgspec.structs.replace(self.started[run], state=state, error=told)
+        pipeline = str(job.tags.get("pushline-pipeline", job.display_name or ""))
+        return Run(id=run, pipeline=pipeline, version=0, inputs={}, started_at=datetime.now(UTC), state=state, error=told)
 
     def cancel(self, run: str) -> Run:
         with asking(f"cancelling {run}"), quietly():

@@ -1,5 +1,6 @@
 """The workspace's container registry: what digest a tag has, images brought from elsewhere, images built."""
 
+import os
 import time
 import urllib.parse
 from typing import Any
@@ -78,15 +79,15 @@ class ContainerRegistry:
         return PipelineClient(f"https://{self.server}", **PATIENCE)
 
     def copied(self, image: str, tell: Tell) -> str:
-        """`server/repository@digest` of a public image such as docker.io/library/caddy:2.11, copied here once."""
+        """`server/repository@digest` of a public image such as docker.io/library/caddy:2.11, copied here once, or of one that is here."""
         source, _, tag = image.rpartition(":")
         host, _, path = source.partition("/")
-        repository = name_of(path)
+        repository = path if host == self.server else name_of(path)
         digest = self.digest_of(repository, tag)
-        if digest is None:
+        if digest is None and host != self.server:
             tell(f"Copying {image} into {self.server}.")
             body = {
-                "source": {"registryUri": host, "sourceImage": f"{path}:{tag}"},
+                "source": {"registryUri": host, "sourceImage": f"{path}:{tag}", **credentials()},
                 "targetTags": [f"{repository}:{tag}"],
                 "mode": "NoForce",
             }
@@ -95,8 +96,8 @@ class ContainerRegistry:
         if digest is None:
             raise TargetError(
                 f"The image {image} is not in {self.server}.",
-                why="It was copied, and still the registry does not know it.",
-                do="Run the same command again, or copy it by hand.",
+                why="The registry does not know it.",
+                do="Run the same command again, or push it there by hand.",
             )
         return f"{self.server}/{repository}@{digest}"
 
@@ -145,3 +146,9 @@ class ContainerRegistry:
             why=f"The build {name_of(run)} ended as {status}. It said: {last}",
             do='Correct the Dockerfile, or build with an engine here (image_builder = "docker").',
         )
+
+
+def credentials() -> dict[str, dict[str, str]]:
+    """Who asks Docker Hub for an image, where the variables that its own actions use say so: it limits those without a name."""
+    user, token = os.environ.get("DOCKERHUB_USERNAME", ""), os.environ.get("DOCKERHUB_TOKEN", "")
+    return {"credentials": {"username": user, "password": token}} if user and token else {}

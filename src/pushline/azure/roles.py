@@ -52,14 +52,23 @@ RELEASER = Role(
         f"{ACR}/importImage/action",
         f"{ACR}/pull/read",
         f"{ACR}/push/write",
-        "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
         "Microsoft.OperationalInsights/workspaces/sharedKeys/action",
-        "Microsoft.Storage/storageAccounts/listKeys/action",
-        "Microsoft.Storage/storageAccounts/fileServices/shares/write",
         f"{ML}/models/*",
         f"{ML}/experiments/*",
     ),
-    reason="container groups, the image they run, the certificate share, the champion's tag",
+    reason="container groups, the image they run, the champion's tag",
+)
+CERTIFICATES = Role(
+    name="Storage Account Contributor",
+    scope="storage account of the certificates",
+    actions=("Microsoft.Storage/storageAccounts/*",),
+    reason="the share that keeps certificates: a container group mounts it with this account's key, and nothing else lies there",
+)
+PULLER = Role(
+    name="Managed Identity Operator",
+    scope="identity that pulls images",
+    actions=("Microsoft.ManagedIdentity/userAssignedIdentities/*/read", "Microsoft.ManagedIdentity/userAssignedIdentities/*/assign/action"),
+    reason="let nodes and container groups pull their image",
 )
 SECRETS = Role(
     name="Key Vault Secrets Officer",
@@ -72,5 +81,6 @@ LOGS = Role(
     reason="`pushline logs`",
 )  # fmt: skip
 
-TRAINING = (READER, BLOBS, DATA_SCIENTIST, COMPUTE)
-RELEASE = (READER, BLOBS, RELEASER, SECRETS, LOGS)
+DATA_ROLES = (BLOBS, SECRETS)  # what no role over resources brings with it, an Owner's neither
+TRAINING = (READER, BLOBS, DATA_SCIENTIST, COMPUTE, PULLER)
+RELEASE = (READER, BLOBS, RELEASER, CERTIFICATES, PULLER, SECRETS, LOGS)

@@ -3,7 +3,7 @@
 The groups themselves say what runs; the record says what was, and how to put it back.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -29,13 +29,41 @@ class Slot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.definition.release
 
 
-class State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The slots, and the definitions that were live before, newest last."""
+Command = Literal["promote", "rollback", "deploy --same"]
+
+
+class Planned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A change of the live group, written down before it is made: a command may end at any call."""
+
+    command: Command
+    definition: Definition
+    history: tuple[Definition, ...]
+
+
+class State(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The slots, and the definitions that were live before, newest last. What other versions write beside it stays."""
 
     live: Slot | None = None
     candidate: Slot | None = None
     history: tuple[Definition, ...] = ()
+    planned: Planned | None = None
+    stopped: bool = False  # by `pushline stop`
     sites: dict[str, str] = {}  # names the service gave, by scope and label: they stay, so they need not be asked for twice
+
+
+def as_it_is(state: State, running: str, site: str) -> State:
+    """The state with a planned change taken as made where the live group's tags say that it was, else as not made.
+
+    `running` is the hash of the definition that the live group says it was put with, `site` the name that it has.
+    """
+    planned = state.planned
+    if planned is None:
+        return state
+    if running != planned.definition.hash:
+        return msgspec.structs.replace(state, planned=None)
+    live = Slot(definition=msgspec.structs.replace(planned.definition, site=site), url=f"https://{site}")
+    unknown = planned if planned.command == "rollback" else None  # the registry may not know of it yet
+    return msgspec.structs.replace(state, live=live, history=planned.history, planned=unknown)
 
 
 class Record:
@@ -44,7 +72,9 @@ class Record:
     def __init__(self, cloud: Cloud, label: str) -> None:
         self.cloud = cloud
         self.name = f"pushline/{label}/target.json"
+        self.was = State()  # as it was read, or written, last
         self.mark: str | None = None
+        self._beside: dict[str, Any] = {}
         self._box: Any = None
 
     def _blob(self) -> Any:
@@ -60,15 +90,17 @@ class Record:
                 found = self._blob().download_blob()
                 content, self.mark = found.readall(), found.properties.etag
             except ResourceNotFoundError:
-                self.mark = None
-                return State()
+                self.mark, self.was = None, State()
+                return self.was
         try:
-            return msgspec.json.decode(content, type=State)
+            self.was = msgspec.json.decode(content, type=State)
+            self._beside = {key: value for key, value in msgspec.json.decode(content).items() if key not in State.__struct_fields__}
+            return self.was
         except msgspec.DecodeError as error:
             raise TargetError(
                 f"What the target remembers can't be understood ({STORE}/{self.name}).",
                 why=f"{error}.",
-                do="Restore an earlier version of that blob, or delete it to begin anew.",
+                do="A newer version of Pushline may have written it: use that one. Else restore an earlier version of the blob.",
             ) from error
 
     def write(self, state: State) -> None:
@@ -82,10 +114,12 @@ class Record:
             same = {"overwrite": True, "etag": self.mark, "match_condition": MatchConditions.IfNotModified}
         with asking("writing what the target remembers"):
             try:
-                self.mark = self._blob().upload_blob(msgspec.json.encode(state), **same)["etag"]
+                content = msgspec.json.encode({**self._beside, **msgspec.to_builtins(state)})
+                self.mark = self._blob().upload_blob(content, **same)["etag"]
             except (ResourceModifiedError, ResourceExistsError) as error:
                 raise TargetError(
                     "Another command has changed the target in between.",
                     why=f"The record {self.name} is not the one that was read.",
                     do="Look at `pushline status`, then run this command again if it is still wanted.",
                 ) from error
+        self.was = state

@@ -8,25 +8,29 @@ import time
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import TypeGuard
 
 import msgspec
 
 from pushline.azure import logs
 from pushline.azure.cloud import STORAGE_VERSION, Cloud, name_of
-from pushline.azure.definition import SHARE, Definition, Secrets, label_fault, serving_variables
+from pushline.azure.definition import SHARE, TAG, Definition, Secrets, label_fault, serving_variables
 from pushline.azure.groups import Groups
 from pushline.azure.image import scoring_image
 from pushline.azure.keyvault import VaultKeys
 from pushline.azure.registry import ContainerRegistry
-from pushline.azure.state import Record, Slot, State
+from pushline.azure.state import Command, Planned, Record, Slot, State, as_it_is
 from pushline.errors import SettingsError, TargetError
 from pushline.project import Project
+from pushline.release.asking import Client
 from pushline.release.folders import check_whole
 from pushline.release.target import Endpoint, Keys, Known, LogEntry, Status, Tell
 from pushline.results import Release
+from pushline.serving.keys import new_key
 from pushline.settings import PushlineSettings, seconds
 
 CANDIDATE = "-candidate"
+BESIDE = "-c"  # in its DNS label: a certificate's common name ends at 64 characters, and Azure adds some forty
 
 
 class AciTarget:
@@ -69,22 +73,38 @@ class AciTarget:
         return self.vault.place
 
     def rotate_keys(self, tell: Tell) -> Keys:
-        """A fresh primary key. The live group must be put again with it, and does not answer meanwhile: the time is told."""
-        state = self.record.read()
-        keys = self.vault.rotated()
-        if state.live is not None:
+        """A fresh primary key. What runs is put again with it, and does not answer meanwhile: the time is told.
+
+        The groups take the new pair before Key Vault does, so at every moment they accept the primary that Key Vault names. Where a
+        group does not take that one, an earlier rotation ended half way: it is completed, and no further key is made.
+        """
+        state, keys = self._state(), self.vault.read_or_make()
+        running = [slot for slot in (state.candidate, state.live) if slot is not None and self._runs(slot)]
+        behind = [slot for slot in running if Client(slot.url).score([{}], keys.primary).status == 401]
+        self.record.write(self.record.was)  # of two commands at once, one is refused
+        if behind:
+            tell("An earlier rotation ended half way; it is completed now.")
+            fresh, put = keys, behind
+        else:
+            fresh, put = Keys(primary=new_key(), secondary=keys.primary), running
+        for slot in put:
             started = time.monotonic()
-            self.groups.put(state.live.definition, self.secrets(state.live.definition), tell)
-            tell(f"The live release took {time.monotonic() - started:.0f} s to come back with its new keys.")
-        return keys
+            self.groups.put(slot.definition, self.secrets(slot.definition, fresh), tell)
+            tell(f"{slot.definition.name} took {time.monotonic() - started:.0f} s to come back with its new keys.")
+        self.record.write(self.record.was)
+        return fresh if behind else self.vault.write(fresh)
+
+    def _runs(self, slot: Slot) -> bool:
+        standing = self.groups.find(slot.definition.name)
+        return standing is not None and (standing.instance_view is None or standing.instance_view.state != "Stopped")
 
     # The way up
 
     def deploy_candidate(self, release: Release, tell: Tell) -> Endpoint:
         """Start the release in the candidate's group; one that does not come up is removed again."""
         check_whole(Path(release.model))
-        state = self.record.read()
-        definition = self.definition_of(release, state.sites.get(self.mark_of(self.label + CANDIDATE), ""), tell)
+        state = self._state()
+        definition = self.definition_of(release, state.sites.get(self.mark_of(self.label + BESIDE), ""), tell)
         standing = self.groups.find(definition.name)
         tags = (standing.tags or {}) if standing is not None else {}
         known = state.candidate is not None and state.candidate.definition.hash == definition.hash
@@ -94,7 +114,7 @@ class AciTarget:
         try:
             slot = self._put(definition, tell)
         except BaseException:
-            self.groups.remove(definition.name)
+            self._removed(definition.name, tell)
             raise
         self.record.write(msgspec.structs.replace(state, candidate=slot, sites=self._sites(state, slot)))
         return Endpoint(release=release, url=slot.url)
@@ -105,7 +125,7 @@ class AciTarget:
         image = scoring_image(self.project, release, registry, self.azure.image_builder, tell)
         return Definition(
             name=self.label + CANDIDATE,
-            label=self.label + CANDIDATE,
+            label=self.label + BESIDE,
             scope=self.azure.label_scope,
             site=site,
             region=self.cloud.facts.region,
@@ -118,18 +138,25 @@ class AciTarget:
             serving=serving_variables(self.settings.serving),
             tls=self.azure.tls,
             telemetry=self.azure.telemetry and bool(self.cloud.facts.insights),
-            storage_account=name_of(self.cloud.facts.storage),
+            storage_account=name_of(self.cloud.certificates),
             analytics=self.cloud.analytics[0] if self.cloud.facts.insights else "",
             release=msgspec.structs.replace(release, model=""),
         )
 
-    def secrets(self, definition: Definition) -> Secrets:
+    def _removed(self, name: str, tell: Tell) -> None:
+        """Remove a group after something has failed: what that was is told, not that this failed too."""
+        try:
+            self.groups.remove(name)
+        except TargetError as error:
+            tell(f"{name} could not be removed and still costs: {error.why or error.what} `pushline discard` tries again.")
+
+    def secrets(self, definition: Definition, keys: Keys | None = None) -> Secrets:
         """What a PUT of the definition must bring again."""
         return Secrets(
-            keys=self.keys(),
+            keys=keys or self.keys(),
             connection=str(self.cloud.insights["ConnectionString"]) if definition.telemetry else "",
             analytics_key=self.cloud.analytics_key() if definition.analytics else "",
-            storage_key=self.cloud.storage_key(),
+            storage_key=self.cloud.certificates_key(),
         )
 
     def mark_of(self, label: str) -> str:
@@ -137,13 +164,21 @@ class AciTarget:
 
     def _put(self, definition: Definition, tell: Tell) -> Slot:
         what = "making the share that keeps certificates"
-        share = f"{self.cloud.facts.storage}/fileServices/default/shares/{SHARE}"
+        share = f"{self.cloud.certificates}/fileServices/default/shares/{SHARE}"
         self.cloud.arm.put(share, STORAGE_VERSION, {"properties": {}}, what=what)
         site = self.groups.put(definition, self.secrets(definition), tell)
         return Slot(definition=msgspec.structs.replace(definition, site=site), url=f"https://{site}")
 
-    def promote(self, candidate: Endpoint, tell: Tell) -> Endpoint:
+    def _state(self) -> State:
+        """What is remembered, held against what the live group says of itself where a command was cut off."""
         state = self.record.read()
+        standing = self.groups.find(self.label) if state.planned is not None else None
+        if standing is None or standing.ip_address is None:
+            return msgspec.structs.replace(state, planned=None)
+        return as_it_is(state, (standing.tags or {}).get(f"{TAG}definition", ""), str(standing.ip_address.fqdn))
+
+    def promote(self, candidate: Endpoint, tell: Tell) -> Endpoint:
+        state = self._state()
         slot = state.candidate
         if slot is None or (slot.release.id, slot.url) != (candidate.release.id, candidate.url):
             raise TargetError(
@@ -152,64 +187,103 @@ class AciTarget:
                 do="Deploy it again with `pushline deploy`, then `pushline smoke` and `pushline load-test`.",
             )
         before = state.live.definition if state.live else None
-        live = self._put_live(state, slot.definition, tell)
-        history = state.history if before is None or before.hash == slot.definition.hash else (*state.history, before)
-        self.record.write(State(live=live, history=history, sites=self._sites(state, live)))
+        same = before is not None and before.hash == slot.definition.hash
+        history = state.history if before is None or same else (*state.history, before)
+        if same and self.record.was.planned is None and self._stands(state.live):
+            tell(f"{slot.release.id} is on the live name already.")
+            live = state.live
+        else:
+            state, live = self._put_live(state, "promote", slot.definition, history, tell)
         self.groups.remove(slot.definition.name)
+        self.record.write(msgspec.structs.replace(state, candidate=None))
         return Endpoint(release=candidate.release, url=live.url)
 
     def _sites(self, state: State, slot: Slot) -> dict[str, str]:
         return {**state.sites, f"{slot.definition.scope}/{slot.definition.label}": slot.definition.site}
 
-    def _put_live(self, state: State, definition: Definition, tell: Tell) -> Slot:
-        """The definition on the live name; where it does not come up there, the one before is put back."""
+    def _put_live(
+        self, state: State, command: Command, definition: Definition, history: tuple[Definition, ...], tell: Tell
+    ) -> tuple[State, Slot]:
+        """The definition on the live name, `history` behind it: the state as it was written, and its live slot.
+
+        What is to be done is written before it is done, so that whoever comes after a kill knows which of the two is live. Where the
+        definition does not come up, the one before is put back.
+        """
         site = state.sites.get(self.mark_of(self.label), "")
-        wanted = msgspec.structs.replace(definition, name=self.label, label=self.label, scope=self.azure.label_scope, site=site)
+        wanted = msgspec.structs.replace(
+            definition,
+            name=self.label,
+            label=self.label,
+            scope=self.azure.label_scope,
+            site=site,
+            storage_account=name_of(self.cloud.certificates),  # a release of before may have had the workspace's
+        )
+        made_before = state.live is not None and state.live.definition.hash == wanted.hash  # such as by a command that was cut off
+        before = msgspec.structs.replace(self.record.was if made_before else state, planned=None)
+        planned = Planned(command=command, definition=wanted, history=history)
+        self.record.write(msgspec.structs.replace(before, planned=planned))
         started = time.monotonic()
         try:
-            slot = self._put(wanted, tell)
+            live = self._put(wanted, tell)
         except BaseException:
-            if state.live is None:
-                self.groups.remove(wanted.name)
-            else:
-                tell(f"Putting {state.live.release.id} back on the live name.")
-                self._put(state.live.definition, tell)
+            self._put_back(wanted, before.live, tell)
+            self.record.write(before)
             raise
-        tell(f"{slot.url} answers as {slot.release.id} after {time.monotonic() - started:.0f} s.")
-        return slot
+        tell(f"{live.url} answers as {live.release.id} after {time.monotonic() - started:.0f} s.")
+        made = msgspec.structs.replace(state, live=live, history=history, sites=self._sites(state, live), stopped=False)
+        made = msgspec.structs.replace(made, planned=planned if command == "rollback" else None)  # until the registry knows, too
+        self.record.write(made)
+        return made, live
+
+    def _put_back(self, wanted: Definition, back: Slot | None, tell: Tell) -> None:
+        if back is None:
+            self._removed(wanted.name, tell)
+        else:
+            tell(f"Putting {back.release.id} back on the live name.")
+            self._put(back.definition, tell)
 
     # The way back
 
     def roll_back(self, tell: Tell, known: Known | None = None) -> Endpoint:
-        state = self.record.read()
-        if not state.history:
+        state = self._state()
+        was, planned = self.record.was, state.planned
+        if (
+            planned is not None
+            and was.live is not None
+            and was.live.definition.hash == planned.definition.hash
+            and self._stands(state.live)
+        ):
+            tell(f"A rollback to {planned.definition.release.id} was cut off behind its switch; it is completed.")
+            live = state.live
+        elif planned is not None:
+            state, live = self._put_live(state, "rollback", planned.definition, planned.history, tell)
+        elif state.history:
+            state, live = self._put_live(state, "rollback", state.history[-1], state.history[:-1], tell)
+        else:
             raise TargetError(
                 "There is no previous release to roll back to.",
                 why="No release was promoted before the live one." if state.live else "No release was ever promoted here.",
                 do="`pushline deploy --version N` takes any accepted version back through smoke and load-test.",
             )
-        live = self._return_to(state, tell)
         if known is not None:
             known(live.release)
-        return live
+        self.record.write(msgspec.structs.replace(state, planned=None))
+        return Endpoint(release=live.release, url=live.url)
 
     def withdraw(self, tell: Tell) -> Endpoint | None:
-        state = self.record.read()
+        state = self._state()
         if state.history:
-            return self._return_to(state, tell)
+            state, live = self._put_live(state, "rollback", state.history[-1], state.history[:-1], tell)
+            self.record.write(msgspec.structs.replace(state, planned=None))
+            return Endpoint(release=live.release, url=live.url)
         if state.live is not None:
             self.groups.remove(state.live.definition.name)
         self.record.write(msgspec.structs.replace(state, live=None))
         return None
 
-    def _return_to(self, state: State, tell: Tell) -> Endpoint:
-        live = self._put_live(state, state.history[-1], tell)
-        self.record.write(msgspec.structs.replace(state, live=live, history=state.history[:-1]))
-        return Endpoint(release=live.release, url=live.url)
-
     def put_again(self, tell: Tell) -> Endpoint:
         """The live release again with the settings of today, such as telemetry on or off; its image stays."""
-        state = self.record.read()
+        state = self._state()
         if state.live is None:
             raise TargetError("No release is live, so none can be put again.", do="Deliver one with `pushline run`.")
         definition = msgspec.structs.replace(
@@ -221,12 +295,11 @@ class AciTarget:
             tls=self.azure.tls,
             telemetry=self.azure.telemetry and bool(self.cloud.facts.insights),
         )
-        live = self._put_live(state, definition, tell)
-        self.record.write(msgspec.structs.replace(state, live=live))
+        _, live = self._put_live(state, "deploy --same", definition, state.history, tell)
         return Endpoint(release=live.release, url=live.url)
 
     def discard(self, tell: Tell) -> bool:
-        state = self.record.read()
+        state = self._state()
         was = self.groups.remove(self.label + CANDIDATE)
         if state.candidate is not None:
             self.record.write(msgspec.structs.replace(state, candidate=None))
@@ -235,38 +308,56 @@ class AciTarget:
     def stop(self, tell: Tell) -> bool:
         """Stop the live group and remove the candidate. A stopped group costs nothing; the next promotion makes it anew."""
         was = self.discard(tell)
-        return self.groups.stop(self.label) or was
+        was = self.groups.stop(self.label) or was
+        self.record.write(msgspec.structs.replace(self._state(), stopped=True))
+        return was
 
     # Looking
 
     def status(self) -> Status:
-        state = self.record.read()
-        notes: list[str] = []
-        live = self._endpoint(state.live, notes)
+        state, notes = self._state(), []
+        planned = self.record.was.planned
+        made = planned is not None and state.live is not None and state.live.definition.hash == planned.definition.hash
+        if planned is not None:
+            notes.append(f"A {planned.command} to {planned.definition.release.id} was cut off; the same command again ends it.")
+        live = self._endpoint(state.live, notes, stopped=state.stopped)
         candidate = self._endpoint(state.candidate, notes)
         if state.candidate is None and self.groups.find(self.label + CANDIDATE) is not None:
             notes.append(f"{self.label + CANDIDATE} stands although no candidate is remembered; `pushline discard` removes it.")
-        previous = state.history[-1].release if state.history else None
-        return Status(target=self.name, live=live, candidate=candidate, previous=previous, notes=tuple(notes))
+        return Status(
+            target=self.name,
+            live=live,
+            candidate=candidate,
+            previous=state.history[-1].release if state.history else None,
+            notes=tuple(notes),
+            unfinished=planned.command if planned is not None and made else "",
+        )
 
-    def _endpoint(self, slot: Slot | None, notes: list[str]) -> Endpoint | None:
+    def _endpoint(self, slot: Slot | None, notes: list[str], *, stopped: bool = False) -> Endpoint | None:
+        """What a slot is found as. One that should answer and can't is not ready; only what we stopped ourselves is none."""
         if slot is None:
             return None
         name = slot.definition.name
         standing = self.groups.find(name)
         if standing is None:
             notes.append(f"{name} is remembered as {slot.release.id}, but there is no such container group any more.")
-            return None
+            return Endpoint(release=slot.release, url=slot.url, ready=False)
         runs = standing.instance_view.state if standing.instance_view else "unknown"
         if runs == "Stopped":
-            notes.append(f"The release {slot.release.id} was stopped.")
-            return None
+            notes.append(f"The release {slot.release.id} was stopped{'' if stopped else ', and not by `pushline stop`'}.")
+            return None if stopped else Endpoint(release=slot.release, url=slot.url, ready=False)
         fault = self.groups.fault_of(name)
         if fault:
             notes.append(f"{name}: {fault}.")
         if (standing.tags or {}) != slot.definition.tags:
             notes.append(f"{name} is not as it was put: someone else has changed it.")
         return Endpoint(release=slot.release, url=slot.url, ready=runs == "Running" and not fault)
+
+    def _stands(self, slot: Slot | None) -> TypeGuard[Slot]:
+        """Whether a slot's group is there as it was put, and runs."""
+        notes: list[str] = []
+        endpoint = self._endpoint(slot, notes)
+        return endpoint is not None and endpoint.ready and not notes
 
     def logs(self, *, since: float | None, errors: bool, follow: bool) -> Iterator[LogEntry]:
         return logs.entries(self.cloud, self.groups, self.label, since=since, errors=errors, follow=follow)

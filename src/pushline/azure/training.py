@@ -16,20 +16,22 @@ from pushline.azure import leaderboard
 from pushline.azure.cloud import Cloud, quietly
 from pushline.azure.compute import ensure_cluster
 from pushline.azure.failures import asking, first_line
-from pushline.azure.pipeline import BEST_MODEL, STORE, document_of, load, place_of
+from pushline.azure.pipeline import BEST_MODEL, HELD_BACK, STORE, cut_at_search, document_of, load, place_of
 from pushline.azure.table import data_asset
 from pushline.errors import SettingsError, StepFailed, TargetError
 from pushline.files import whole_folder
-from pushline.pipelines.fingerprint import training_fingerprint
-from pushline.pipelines.runner import Ran, Step
+from pushline.pipelines.definition import load_pipeline
+from pushline.pipelines.fingerprint import packages_hash, training_fingerprint
+from pushline.pipelines.runner import Ran, Step, given_inputs, run_job
 from pushline.project import Project
 from pushline.results import Scalar
-from pushline.settings import PushlineSettings
+from pushline.settings import PushlineSettings, seconds
 
 Tell = Callable[[str], None]
 ENDED = frozenset({"Completed", "Failed", "Canceled", "NotResponding"})
 FIRST_LOOK_S, LAST_LOOK_S = 1.0, 15.0
 CANCEL_S = 120.0
+BESIDE_BUDGET_S = 3 * 3600.0  # for the image, the nodes and the steps around the search
 LAST_LINES = 8
 ATTEMPTS = 50
 LARGE = frozenset({"train.parquet", "held_back.parquet", "rejects.parquet"})  # stay on Azure
@@ -41,6 +43,7 @@ class Found(Struct, frozen=True):
     name: str
     status: str
     studio: str
+    revision: str = "unknown"  # of the commit that started it
 
 
 class AzureTraining:
@@ -85,7 +88,7 @@ class AzureTraining:
                 job = self.cloud.ml.jobs.get(name)
             except ResourceNotFoundError:
                 return None
-        return Found(name, spoken(job.status), str(job.studio_url or ""))
+        return Found(name, spoken(job.status), str(job.studio_url or ""), str((job.tags or {}).get("git_revision", "unknown")))
 
     def run(self, out: Path, tell: Tell, *, attach: bool = False) -> Ran:
         """Submit, or go on with, the run; wait for its end; bring its outputs below `out`.
@@ -115,6 +118,8 @@ class AzureTraining:
             raise SettingsError("There is no table to train on.", do="Run `pushline check-data` first.")
         asset = data_asset(self.cloud, f"{self.settings.model_name}-table", version, data, tell)
         document = document_of(self.file, self.settings.azure, {**self.inputs, "data": asset}, name)
+        if self.settings.azure.engine == "azure":
+            cut_at_search(document)
         tags = {"git_revision": str(self.inputs["git_revision"]), "data_version": version, "fingerprint": self.mark}
         job = load(document, self.file, experiment=self.settings.model_name, tags=tags)
         with asking("checking the job before it is submitted"), quietly():
@@ -128,13 +133,23 @@ class AzureTraining:
         return Found(made.name, spoken(made.status or "NotStarted"), str(made.studio_url or ""))
 
     def follow(self, job: Found, tell: Tell) -> Found:
-        """Tell what each step does until the job has ended. Interrupting leaves the job running."""
+        """Tell what each step does until the job has ended. Interrupting leaves the job running.
+
+        Raises TargetError where it takes hours more than its budget: an image may be built, or nodes be waited for, without end.
+        """
         told: dict[str, str] = {}
+        until = time.monotonic() + seconds(str(self.inputs["budget"])) + BESIDE_BUDGET_S
         pause = FIRST_LOOK_S
         try:
             while job.status not in ENDED:
                 time.sleep(pause)
                 pause = min(pause * 1.3, LAST_LOOK_S)
+                if time.monotonic() > until:
+                    raise TargetError(
+                        f"{job.name} has not ended {BESIDE_BUDGET_S / 3600:g} h after its budget; it is {job.status.lower()}.",
+                        why="An image that is built or nodes that can't be had hold it up.",
+                        do=f"Look at {job.studio}. `pushline train --attach` follows it again, `pushline train --cancel` ends it.",
+                    )
                 job = self.find(job.name) or job
                 for step in self.children(job.name):
                     state = spoken(step.status)
@@ -194,13 +209,12 @@ class AzureTraining:
     def collect(self, job: Found, out: Path, tell: Tell) -> Ran:
         """The job's outputs on this machine; what a step left that no stage reads stays on Azure."""
         home = out / job.name
+        if self.settings.azure.engine == "azure":
+            return self.concluded(job, home, tell)
         outputs: dict[str, Path] = {}
         for output in ("prepared", "model", "evaluation", BEST_MODEL):
             outputs[output] = self.brought(job.name, output, home / output)
         tell(f"Brought the outputs of {job.name} to {home}.")
-        adopted = outputs["evaluation"] / BEST_MODEL
-        if adopted.is_dir():
-            outputs[BEST_MODEL] = leaderboard.completed(self.cloud, self.settings.model_name, adopted, self.automl_run(job.name))
         steps = tuple(
             Step(
                 name=step.display_name,
@@ -213,19 +227,44 @@ class AzureTraining:
         )
         return Ran(outputs=outputs, steps=steps)
 
+    def concluded(self, job: Found, home: Path, tell: Tell) -> Ran:
+        """The steps after a search of Azure's AutoML, on this machine: its model is looked for wherever Azure may have left it."""
+        document = document_of(self.file, self.settings.azure, {**self.inputs, "data": ""}, job.name)
+        pipeline, later, run = load_pipeline(self.file), cut_at_search(document), self.automl_run(job.name)
+        outputs = {
+            "prepared": self.brought(job.name, "prepared", home / "prepared", whole=True),
+            BEST_MODEL: leaderboard.model_of(
+                self.cloud, self.settings.model_name, run, self.brought(job.name, BEST_MODEL, home / BEST_MODEL)
+            ),
+        }
+        tell(f"Brought the outputs of {job.name} to {home}.")
+        given = given_inputs(pipeline, {**self.inputs, "held_back": HELD_BACK, "git_revision": job.revision})
+        done = {
+            name: Step(name=name, reused=False, seconds=0.0, log=home / f"{name}.log", outputs=dict(outputs))
+            for name in pipeline.jobs
+            if name not in later
+        }
+        for name in later:
+            done[name] = run_job(pipeline, pipeline.jobs[name], given, done, home, packages_hash(), tell)
+            outputs |= {to: done[name].outputs[output] for output, to in pipeline.jobs[name].outputs.items() if to}
+        adopted = outputs["evaluation"] / BEST_MODEL
+        outputs[BEST_MODEL] = leaderboard.completed(self.cloud, self.settings.model_name, adopted, run)
+        search = Step(name="automl", reused=False, seconds=0.0, log=home / "automl.log", outputs={BEST_MODEL: outputs[BEST_MODEL]})
+        return Ran(outputs=outputs, steps=(search, *(done[name] for name in later)))
+
     def automl_run(self, job: str) -> str:
         """The run of the AutoML node, below which its trials are."""
         return next((str(step.name) for step in self.children(job) if step.display_name == "automl"), "")
 
-    def brought(self, job: str, output: str, to: Path) -> Path:
-        """A folder of the default store, put here once and whole."""
+    def brought(self, job: str, output: str, to: Path, *, whole: bool = False) -> Path:
+        """A folder of the default store, put here once; without its large tables unless it is wanted `whole`."""
         if to.is_dir():
             return to
         prefix = place_of(job, output) + "/"
         with whole_folder(to) as half:
             with asking(f"bringing the output {output} of {job}"):
                 box = self.cloud.container(STORE)
-                names = [blob.name for blob in box.list_blobs(name_starts_with=prefix) if Path(blob.name).name not in LARGE]
+                names = [blob.name for blob in box.list_blobs(name_starts_with=prefix) if whole or Path(blob.name).name not in LARGE]
                 for name in names:
                     file = half / name.removeprefix(prefix)
                     file.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from pushline.cli.context import Context, alone, as_json
 if TYPE_CHECKING:
     from pushline.project import Project
     from pushline.run import Ran
+    from pushline.settings import PushlineSettings
 
 
 @click.command("run")
@@ -48,14 +49,15 @@ def run(context: Context, sample_if_offline: bool, sample: bool, budget: str | N
             click.echo(text(ran))
         else:
             print_table(ran)
-            for line in next_steps(context.project, ran, context.settings.serving.port):
+            for line in next_steps(context.project, ran, context.settings):
                 click.echo(line)
             for caution in ran.cautions:  # last, where nobody overlooks them
                 click.secho(f"warning: {caution}", fg="yellow")
 
 
-def next_steps(project: "Project", ran: "Ran", port: int) -> list[str]:
+def next_steps(project: "Project", ran: "Ran", settings: "PushlineSettings") -> list[str]:
     """Where to look next."""
+    port = settings.serving.port if settings.target == "local" else 0
     registry = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{near(project.state / 'mlflow.db')}"
     steps = [("report", near(Path(ran.report)))] if ran.report else []
     if ran.promoted:
@@ -66,7 +68,8 @@ def next_steps(project: "Project", ran: "Ran", port: int) -> list[str]:
             ("score", "pushline score examples/two-rows.json"),
             ("serve", "make serve (the champion in the foreground)"),
         ]
-    steps.append(("experiments", f"mlflow ui --backend-store-uri {registry}"))
+    workspace = f"the workspace {settings.azure.workspace} in https://ml.azure.com"
+    steps.append(("experiments", f"mlflow ui --backend-store-uri {registry}" if settings.target == "local" else workspace))
     return ["", *(f"{name:<12} {what}" for name, what in steps)]
 
 

@@ -7,7 +7,7 @@ import click
 from pushline.cli.context import Context, as_json, tell
 
 folder = click.Path(path_type=Path, file_okay=False)
-file = click.Path(path_type=Path, dir_okay=False)
+file = click.Path(path_type=Path, dir_okay=False, readable=False)  # what can't be read is told by who reads it
 
 
 @click.command("serve")

@@ -79,7 +79,7 @@ def run_pipeline(
         packages = packages_hash()
         steps: dict[str, Step] = {}
         for job in pipeline.jobs.values():
-            steps[job.name] = _step(pipeline, job, given, steps, out, packages, tell)
+            steps[job.name] = run_job(pipeline, job, given, steps, out, packages, tell)
     outputs = {to: steps[job.name].outputs[name] for job in pipeline.jobs.values() for name, to in job.outputs.items() if to}
     return Ran(outputs=outputs, steps=tuple(steps.values()))
 
@@ -130,9 +130,10 @@ def alone_in(out: Path) -> Iterator[None]:
         yield
 
 
-def _step(
+def run_job(
     pipeline: Pipeline, job: Job, given: Mapping[str, Scalar | Path], done: Mapping[str, Step], out: Path, packages: str, tell: Tell
 ) -> Step:
+    """Run one job of a pipeline below `out`, or use again what it left there; `done` are the steps before it."""
     values = _values(job, given, done)
     mark = fingerprint(
         {

@@ -26,6 +26,7 @@ from pushline.locks import locked
 from pushline.registry.store import CROWNED, ModelVersion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+FORMER = "former"  # where roles are tags: not every backend takes an empty one
 MODEL_FOLDER = "model"
 CONTENT = "pushline.content"  # sha256 of the model folder as it was logged
 WAIT_S = 60.0  # to make a new registry's tables
@@ -113,6 +114,7 @@ class MlflowStore:
     ) -> str:
         client = self.client
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+        from mlflow.exceptions import MlflowException
 
         digest = content_hash(model)
         now = int(time.time() * 1000)
@@ -131,7 +133,7 @@ class MlflowStore:
                     source_type="local",
                     source=msgspec.json.encode({"uri": dataset["source"], "version": dataset["version"]}).decode(),
                 )
-                with suppress(NotImplementedError):  # a backend without data sets has the version among the tags
+                with suppress(NotImplementedError, MlflowException):  # a backend without data sets has the version among the tags
                     client.log_inputs(run.run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
                 client.log_artifacts(run.run_id, str(model), MODEL_FOLDER)
                 for folder, path in artifacts.items():
@@ -165,6 +167,7 @@ class MlflowStore:
 
     def register(self, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
         client = self.client
+        tags = {key: value for key, value in tags.items() if value}  # not every backend takes an empty one
         with self._asked("make a model version"):
             run = client.get_run(run_id)
             for version in self._search():
@@ -178,7 +181,7 @@ class MlflowStore:
                 self.name,
                 source=f"{run.info.artifact_uri}/{MODEL_FOLDER}",
                 run_id=run_id,
-                tags={**tags, CONTENT: run.data.tags.get(CONTENT, "")},
+                tags={**tags, CONTENT: run.data.tags[CONTENT]} if CONTENT in run.data.tags else tags,
             )
             self._give(CHALLENGER, str(made.version))
         return self.version(str(made.version))
@@ -196,10 +199,10 @@ class MlflowStore:
         if self.aliases:
             self.client.set_registered_model_alias(self.name, role, version)
             return
+        self.client.set_model_version_tag(self.name, version, "role", role)  # first: cut off here, there are two and never none
         for other in self._search():
             if other.tags.get("role") == role and str(other.version) != version:
-                self.client.set_model_version_tag(self.name, other.version, "role", "")
-        self.client.set_model_version_tag(self.name, version, "role", role)
+                self.client.set_model_version_tag(self.name, other.version, "role", FORMER)
 
     def champion(self) -> ModelVersion | None:
         return self._holder(CHAMPION)
@@ -254,7 +257,8 @@ class MlflowStore:
         if not found:
             return {}
         if not self.aliases:
-            return {str(version.version): version.tags.get("role", "") for version in found}
+            said = {str(version.version): version.tags.get("role", "") for version in found}
+            return {version: role for version, role in said.items() if role in (CHAMPION, CHALLENGER)}
         aliases = self.client.get_registered_model(self.name).aliases
         return {str(aliases[role]): role for role in (CHALLENGER, CHAMPION) if role in aliases}
 

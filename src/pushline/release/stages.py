@@ -1,7 +1,7 @@
 """The stages from an accepted model version to a live release, on any target."""
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from pushline.errors import NotAccepted, SmokeFailed, TargetError
 from pushline.project import Project
@@ -75,9 +75,10 @@ def promote(deployed: Deployed, smoked: Smoked, tested: LoadTested, store: Model
     """
     check_evidence(deployed, smoked, tested)
     before = target.status()
-    same = before.live is not None and before.live.release.id == deployed.release.id
-    if same and before.live is not None and before.candidate is None:
-        live = before.live
+    there = before.live is not None and before.live.release.id == deployed.release.id
+    same = there and not before.unfinished
+    if there and before.live is not None and before.live.ready and before.candidate is None:
+        live = Endpoint(release=deployed.release, url=before.live.url)
     else:
         live = target.promote(Endpoint(release=deployed.release, url=deployed.url), tell)
     try:
@@ -109,6 +110,11 @@ def roll_back(store: ModelStore, target: Target, *, to: str = "", tell: Tell) ->
     return target.roll_back(tell, lambda release: store.crown(release.model_version))
 
 
+def located(release: Release, store: ModelStore) -> Release:
+    """The release with its model folder: a target that keeps none on this machine leaves it open, and the registry has it."""
+    return release if release.model else replace(release, model=str(store.download(release.model_version)))
+
+
 class RollBackPlan(Struct, frozen=True, kw_only=True):
     """What a rollback would do: ids of releases, and their model versions."""
 
@@ -122,15 +128,16 @@ class RollBackPlan(Struct, frozen=True, kw_only=True):
 def plan_of_roll_back(target: Target, store: ModelStore) -> RollBackPlan:
     """Which release a rollback would bring back. Raises TargetError where there is none."""
     found = target.status()
-    if found.previous is None:
+    back = found.live.release if found.live is not None and found.unfinished == "rollback" else found.previous
+    if back is None:
         raise TargetError("There is no previous release to roll back to.", why=f"{found.target} remembers none.", do=AGAIN)
     champion = None if found.live else store.champion()
     return RollBackPlan(
         target=found.target,
         live=found.live.release.id if found.live else None,
         live_version=found.live.release.model_version if found.live else champion.version if champion else "",
-        previous=found.previous.id,
-        previous_version=found.previous.model_version,
+        previous=back.id,
+        previous_version=back.model_version,
     )
 
 

@@ -47,6 +47,7 @@ class Status(Struct, frozen=True, kw_only=True):
     candidate: Endpoint | None
     previous: Release | None
     notes: tuple[str, ...] = ()  # such as: a stale record was found and cleared
+    unfinished: str = ""  # the command that was cut off after it changed what is live: the same again ends it
 
 
 class LogEntry(Struct, frozen=True, kw_only=True):

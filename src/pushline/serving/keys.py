@@ -12,6 +12,7 @@ from pushline.errors import SettingsError
 from pushline.files import write_json
 
 SHORTEST = 16
+HANDED = "PUSHLINE_KEYS"  # for a container whose platform may mount secrets for root alone
 
 
 class KeyFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,18 +38,21 @@ def make_keys(file: Path) -> KeyFile:
 
 
 def read_keys(file: Path) -> KeyFile:
-    """The keys in `file`. Raises SettingsError, which never quotes them."""
+    """The keys in `file`, or in the variable PUSHLINE_KEYS where that file can't be read. Raises SettingsError, which never quotes them."""
+    state = None
     try:
-        state = file.stat()
         content = file.read_bytes()
+        state = file.stat()
     except OSError as error:
-        raise SettingsError(
-            f"The keys {file} can't be read.",
-            why=f"The system says: {error.strerror}.",
-            do="Name a file with --keys that holds a primary and a secondary key.",
-        ) from error
+        content = os.environ.get(HANDED, "").encode()
+        if not content:
+            raise SettingsError(
+                f"The keys {file} can't be read.",
+                why=f"The system says: {error.strerror}.",
+                do="Name a file with --keys that holds a primary and a secondary key.",
+            ) from error
     # A file that someone else provides (a mounted secret) has the rights its provider gave it.
-    if state.st_uid == os.geteuid() and state.st_mode & 0o077:
+    if state is not None and state.st_uid == os.geteuid() and state.st_mode & 0o077:
         raise SettingsError(
             f"Others can read the keys {file}.", why=f"Its mode is {state.st_mode & 0o777:04o}.", do=f"Run `chmod 600 {file}`."
         )

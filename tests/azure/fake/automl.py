@@ -27,11 +27,18 @@ def stand_in(world: "World", job: "Running", node: "Node", definition: dict[str,
 
 
 def as_azure_leaves_it(world: "World", job: "Running", node: "Node") -> None:
-    """Its trials become runs of the workspace's MLflow. Without ONNX-compatible models there is no model.onnx."""
+    """Its trials become runs of the workspace's MLflow, and the best one's files hold the model as ONNX where that was asked for.
+
+    The node's output is an MLflow model without it. By the documentation of AutoML's ONNX models and of its best child run the file is
+    `outputs/model.onnx` there, beside `outputs/mlflow-model/`; `behaviour["onnx"]` names another place that was reported.
+    """
     from fake import tracking
 
     folder = node.outputs["best_model"]
     trials = json.loads((folder.parent / "trials.json").read_text())
-    if not job.properties["jobs"][node.name]["training"].get("enable_onnx_compatible_models") or "no-onnx" in world.behaviour:
+    place = world.behaviour.get("onnx", "outputs/model.onnx")
+    if not job.properties["jobs"][node.name]["training"].get("enable_onnx_compatible_models"):
+        place = "nowhere"
+    tracking.record_trials(world, job, node, trials, folder / "model.onnx", place)
+    if place != "the node's output":
         (folder / "model.onnx").unlink()
-    tracking.record_trials(world, job, node, trials, folder / "model.onnx")

@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 from fake.assets import WORKSPACE
-from fake.resources import ARM, accepted, authorize, check, get, put
+from fake.resources import ARM, accepted, authorize, authorize_assigning, check, get, put
 from fake.wire import Refusal, Request, Response, route
 
 if TYPE_CHECKING:
     from fake.world import World
 
-SIZES = {"standard_ds12_v2": 4, "standard_ds3_v2": 4, "standard_d2_v3": 2}
+SIZES = {"standard_d4s_v3": 4, "standard_ds12_v2": 4, "standard_ds3_v2": 4, "standard_d2_v3": 2}
 QUOTA = 24  # cores
 
 
@@ -22,6 +22,7 @@ def read(world: "World", request: Request, **_: str) -> Response:
 @route("PUT", ARM, WORKSPACE + "/computes/{name}")
 def write(world: "World", request: Request, name: str, **_: str) -> Response:
     authorize(world, request)
+    authorize_assigning(world, request)
     check(world, request)
     body = request.json
     wanted = body["properties"]["properties"]

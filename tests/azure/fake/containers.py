@@ -40,6 +40,7 @@ class Group:
         self.ports: dict[int, int] = {}
         self.settled = threading.Event()
         self.stopped = False
+        self.light = world.light
         self.volumes = {volume["name"]: self.volume(volume) for volume in body["properties"].get("volumes") or []}
 
     @property
@@ -56,6 +57,10 @@ class Group:
         folder = self.folder / "volumes" / volume["name"]
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in (volume.get("secret") or {}).items():
+            if "secrets for root" in self.world.behaviour and name == "keys.json":
+                # The mode of mounted secrets is not documented: here the image's user can't read it, as little as a file that is not there.
+                (folder / name).symlink_to(folder / "nowhere")
+                continue
             (folder / name).write_bytes(base64.b64decode(content))
             (folder / name).chmod(0o600)
         return folder
@@ -63,6 +68,10 @@ class Group:
     def start(self) -> None:
         """Start all containers and wait until their ports answer."""
         self.stopped = False
+        if self.light and not self.behaviour:
+            self.state, self.provisioning = "Running", "Succeeded"
+            self.settled.set()
+            return
         if self.behaviour == "pending":
             self.event("Pulling", "pulling image")
             return
@@ -153,6 +162,8 @@ class Group:
         if self.behaviour == "pending":
             return {"restartCount": 0, "currentState": {"state": "Waiting", "detailStatus": "Pulling"}, "events": self.events}
         process = self.processes.get(container)
+        if self.light and not self.behaviour:
+            return {"restartCount": 0, "currentState": {"state": "Running", "detailStatus": ""}, "events": self.events}
         if self.behaviour == "crash" or (process is not None and process.poll() is not None):
             code = 1 if process is None else process.returncode
             before = {"state": "Terminated", "exitCode": code, "detailStatus": "Error"}
@@ -160,6 +171,16 @@ class Group:
             return {"restartCount": 3, "currentState": waiting, "previousState": before, "events": self.events}
         state = "Running" if process is not None else "Waiting"
         return {"restartCount": 0, "currentState": {"state": state, "detailStatus": ""}, "events": self.events}
+
+    @property
+    def keys(self) -> set[str]:
+        """The keys that its service accepts."""
+        return set(json.loads((self.volumes["keys"] / "keys.json").read_text()).values())
+
+    @property
+    def release(self) -> str:
+        command = self.containers[0]["command"]
+        return str(command[command.index("--release") + 1])
 
     def log_of(self, container: str) -> str:
         if self.behaviour == "crash":

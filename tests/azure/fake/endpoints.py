@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 ENDPOINT = WORKSPACE + "/batchEndpoints/{name}"
 DEPLOYMENT = ENDPOINT + "/deployments/{deployment}"
 INVOCATION = "{name}." + f"{REGION}.inference.ml.azure.com"
+# Endpoints' names are unique in a region (learn.microsoft.com, "Deploy models for scoring in batch endpoints"), and other users of the
+# template have the plain ones.
+OF_OTHERS = ("-train", "-batch", "-score-batch", "-prepare")
 SCHEDULE = WORKSPACE + "/schedules/{name}"
 
 
@@ -30,6 +33,8 @@ def writable(path: str, extras: Any) -> None:
         authorize(world, request)
         check(world, request)
         known = request.path.lower() in world.resources
+        if path == ENDPOINT and not known and found["name"].endswith(OF_OTHERS):
+            raise Refusal(409, "UserError", f"The endpoint name {found['name']} is already in use in {REGION}.")
         made = put(world, request.path, {**request.json, "systemData": CREATED}, provisioningState="Succeeded", **extras(found))
         return accepted(world, request, world.begin(lambda: ("Succeeded", made)), status=200 if known else 201, content=made)
 

@@ -6,12 +6,14 @@ from fake import world as names
 from fake.resources import ARM, authorize, check, get, plain, put
 from fake.wire import Request, Response, route
 from fake.world import SUBSCRIPTION, arm
+from pushline.azure.cloud import stem_of
 
 if TYPE_CHECKING:
     from fake.world import World
 
 INSIGHTS = arm("Microsoft.Insights", "components", "bank-insights")
 ANALYTICS = arm("Microsoft.OperationalInsights", "workspaces", "bank-logs")
+CERTIFICATES = arm("Microsoft.Storage", "storageAccounts", f"{stem_of(names.WORKSPACE_ID)}tls")
 STORAGE = arm("Microsoft.Storage", "storageAccounts", names.STORAGE)
 VAULT = arm("Microsoft.KeyVault", "vaults", names.VAULT)
 REGISTRY = arm("Microsoft.ContainerRegistry", "registries", names.REGISTRY)
@@ -53,6 +55,7 @@ def build(world: "World") -> None:
     put(world, INSIGHTS, here, ConnectionString=CONNECTION, WorkspaceResourceId=ANALYTICS, AppId="app-id", provisioningState="Succeeded")
     put(world, ANALYTICS, here, customerId=CUSTOMER, provisioningState="Succeeded")
     put(world, STORAGE, here, provisioningState="Succeeded", allowSharedKeyAccess=True)
+    put(world, CERTIFICATES, here, provisioningState="Succeeded", allowSharedKeyAccess=True)
     put(world, VAULT, here, vaultUri=f"https://{names.VAULT}.vault.azure.net/", enableRbacAuthorization=True, tenantId=names.TENANT)
     put(world, REGISTRY, here, loginServer=f"{names.REGISTRY}.azurecr.io", provisioningState="Succeeded", adminUserEnabled=False)
     put(world, IDENTITY, here, clientId="99999999-0000-0000-0000-000000000001", principalId="p", tenantId=names.TENANT)

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from fake import containers
-from fake.resources import ARM, GROUP_PATH, accepted, authorize, check, children, get, put
+from fake.resources import ARM, GROUP_PATH, accepted, authorize, authorize_assigning, check, children, get, put
 from fake.wire import Refusal, Request, Response, route
 from fake.world import REGION, SUFFIX, TENANT
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 GROUPS = GROUP_PATH + "/providers/Microsoft.ContainerInstance/containerGroups"
 ONE = GROUPS + "/{name}"
+CORES = 10  # learn.microsoft.com, "Service quotas and region limits for Azure Container Instances"; here of one group
 FIXED = ("osType", "restartPolicy", "subnetIds", "zones")  # a change needs delete and create
 SECRET = ("secureValue", "workspaceKey", "storageAccountKey", "password", "secret")
 
@@ -38,12 +39,13 @@ def read(world: "World", request: Request, **_: str) -> Response:
 @route("PUT", ARM, ONE)
 def write(world: "World", request: Request, name: str, **_: str) -> Response:
     authorize(world, request)
+    authorize_assigning(world, request)
     check(world, request)
     body = request.json
     key = request.path.lower()
     old = world.groups.get(key)
-    if old is not None and old.state in ("Pending", "Creating") and not old.settled.is_set() and name not in world.behaviour:
-        raise Refusal(409, "ContainerGroupTransitioning", f"The container group '{name}' is still transitioning, please retry later.")
+    if old is not None:
+        refuse_while_transitioning(world, name, old)
     refuse_what_the_service_refuses(world, name, body, old)
     if old is not None:
         old.stop()
@@ -77,6 +79,10 @@ def refuse_what_the_service_refuses(world: "World", name: str, body: dict[str, A
             raise Refusal(
                 400, "InaccessibleImage", f"The image '{image}' in container group '{name}' is not accessible. Please check the image."
             )
+    cores = sum(container["properties"]["resources"]["requests"]["cpu"] for container in wanted["containers"])
+    if cores > CORES:
+        message = f"Resource type 'Microsoft.ContainerInstance/containerGroups' container group quota 'StandardCores' exceeded: {CORES}."
+        raise Refusal(409, "ContainerGroupQuotaReached", message)
     label = wanted["ipAddress"].get("dnsNameLabel", "")
     if label in world.taken:
         raise Refusal(409, "DnsNameLabelNotAvailable", f"The DNS name label '{label}' is not available in region '{REGION}'.")
@@ -106,15 +112,23 @@ def fqdn_of(world: "World", name: str, body: dict[str, Any]) -> str:
 
 @route("DELETE", ARM, ONE)
 def delete(world: "World", request: Request, name: str, **_: str) -> Response:
+    """Accepted, and done a while later, as containerInstance.json of 2023-05-01 says (200, 202 or 204); refused while it transitions."""
     authorize(world, request)
-    group = world.groups.pop(request.path.lower(), None)
+    group = world.groups.get(request.path.lower())
     if group is None:
         return Response(204)
+    refuse_while_transitioning(world, name, group)
+    world.groups.pop(request.path.lower())
     shown_last = shown(world, get(world, request.path))
     group.stop()
     world.hosts.discard(group.fqdn)
     world.resources.pop(request.path.lower(), None)
-    return Response(200, shown_last)
+    return accepted(world, request, world.begin(lambda: ("Succeeded", shown_last)), content=shown_last)
+
+
+def refuse_while_transitioning(world: "World", name: str, group: Any) -> None:
+    if group.state in ("Pending", "Creating") and not group.settled.is_set() and name not in world.behaviour:
+        raise Refusal(409, "ContainerGroupTransitioning", f"The container group '{name}' is still transitioning, please retry later.")
 
 
 @route("POST", ARM, ONE + "/{verb}")
@@ -123,6 +137,7 @@ def act(world: "World", request: Request, name: str, verb: str, **_: str) -> Res
     group = world.groups.get(request.path.rpartition("/")[0].lower())
     if group is None:
         raise Refusal(404, "ResourceNotFound", f"The container group {name} was not found.")
+    refuse_while_transitioning(world, name, group)
     if verb == "stop":
         group.stop()
         return Response(204)
@@ -159,3 +174,15 @@ def without_secrets(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: without_secrets(inner) for name, inner in value.items() if name not in SECRET or (name == "secret" and inner is None)}
     return [without_secrets(inner) for inner in value] if isinstance(value, list) else value
+
+
+@route("ANY", "{name}.{hash}." + f"{REGION}.{SUFFIX}", "/{path...}", token=False)
+def played(world: "World", request: Request, path: str, **_: str) -> Response:
+    """The service of a group that is only played: it knows its keys and its release, and scores nothing."""
+    [group] = [each for each in world.groups.values() if each.fqdn == request.host]
+    headers = {"x-release": group.release}
+    if path == "readyz":
+        return Response(200, None, headers)
+    if request.headers.get("authorization", "").removeprefix("Bearer ") not in group.keys:
+        return Response(401, None, headers)
+    return Response(422, None, headers)

@@ -33,6 +33,7 @@ ADDED: dict[str, Any] = {
     "Microsoft.ContainerRegistry/registries": lambda name: {"loginServer": f"{name}.azurecr.io"},
     "Microsoft.MachineLearningServices/workspaces": lambda name: {"mlFlowTrackingUri": f"azureml://{HISTORY}/mlflow/v1.0/{name}"},
 }
+LAG = 2  # questions until something new is known everywhere
 UNPUBLISHED = ("Microsoft.Insights/components",)  # Microsoft's archive holds no schema of it at any version
 WORLDWIDE = ("Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults", "Microsoft.ContainerRegistry/registries")
 
@@ -90,6 +91,10 @@ def makeable(path: str) -> None:
             check(world, request)
         if f"{provider}/{kind}" in WORLDWIDE and own in world.taken:
             raise Refusal(409, "NameAlreadyTaken", f"The name {own} is already taken by someone else.")
+        if own in world.deleted and request.json["properties"].get("createMode") != "recover":
+            # learn.microsoft.com, "Azure Key Vault recovery management": the name stays taken until the vault is purged or recovered.
+            message = f"A vault with the same name {own} already exists in deleted state. You need to either recover or purge it."
+            raise Refusal(409, "ConflictError", message)
         known = request.path.lower() in world.resources
         made = put(world, request.path, request.json, provisioningState="Creating", **ADDED.get(f"{provider}/{kind}", lambda _: {})(own))
 
@@ -140,6 +145,7 @@ def make_identity(world: "World", request: Request, name: str, **_: str) -> Resp
     check(world, request)
     ids = {kind: str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}{request.path}")) for kind in ("clientId", "principalId")}
     world.directory.applications[ids["clientId"]] = Application(ids["clientId"], name)
+    world.unsettled[ids["principalId"]] = LAG
     return Response(201, put(world, request.path, request.json, tenantId=TENANT, **ids))
 
 
@@ -188,6 +194,8 @@ def make_role(world: "World", request: Request, subscription: str, group: str, n
     scope = request.path.partition(AUTHORIZATION)[0]
     if scope not in request.json["properties"]["assignableScopes"]:
         raise Refusal(400, "RoleDefinitionScopeInvalid", f"The role can't be made at {scope}.")
+    if request.path.lower() not in world.resources:
+        world.unsettled[name.lower()] = LAG
     return Response(201, put(world, request.path, request.json))
 
 
@@ -205,8 +213,10 @@ def assign(world: "World", request: Request, scope: str, name: str) -> Response:
     check(world, request)
     body = request.json["properties"]
     known = [each for each in world.resources.values() if each.get("properties", {}).get("principalId") == body["principalId"]]
-    if not known:
+    if not known or unsettled(world, body["principalId"]):
         raise Refusal(400, "PrincipalNotFound", f"Principal {body['principalId']} does not exist in the directory {TENANT}.")
+    if unsettled(world, body["roleDefinitionId"].rpartition("/")[2].lower()):
+        raise Refusal(400, "RoleDefinitionDoesNotExist", f"The role {body['roleDefinitionId']} does not exist.")
     made = put(world, request.path, request.json, scope=request.path.partition(AUTHORIZATION)[0])
     client = known[0]["properties"]["clientId"]
     world.rights[client] = (*world.rights.get(client, ()), role_called(world, body["roleDefinitionId"]))
@@ -224,6 +234,16 @@ def permissions(world: "World", request: Request, scope: str) -> Response:
     """What the caller may do; of the real one's answer the scope alone is left out."""
     held = world.rights.get(request.identity, ())
     return Response(200, {"value": [{"actions": list(role.actions), "notActions": list(role.excepted)} for role in held]})
+
+
+def unsettled(world: "World", name: str) -> bool:
+    """Whether something new has not reached this part of Azure yet: each question is a tick of its clock.
+
+    learn.microsoft.com, "Troubleshoot Azure RBAC": changes take up to ten minutes, and a new principal or role may not be found.
+    """
+    left = world.unsettled.get(name, 0)
+    world.unsettled[name] = max(0, left - 1)
+    return left > 0
 
 
 def role_called(world: "World", identifier: str) -> Role:

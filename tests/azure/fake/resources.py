@@ -18,7 +18,7 @@ SOON = {"x-ms-retry-after-ms": "100"}
 def authorize(world: "World", request: Request) -> None:
     """Refuse what the caller's roles do not allow: the action is read off the path, as the resource manager does."""
     action = action_of(request)
-    if not permitted(world, request.identity, action):
+    if not permitted(world, request.identity, action, request.path):
         raise Refusal(
             403,
             "AuthorizationFailed",
@@ -35,13 +35,38 @@ def authorize_data(world: "World", request: Request, action: str, what: str) -> 
         raise Refusal(403, "AuthorizationFailed", message)
 
 
-def permitted(world: "World", identity: str, action: str) -> bool:
-    """Whether one of the identity's roles has the action and does not except it."""
-    return any(matches(action, role.actions) and not matches(action, role.excepted) for role in world.rights.get(identity, ()))
+def authorize_assigning(world: "World", request: Request) -> None:
+    """Refuse a body with identities that the caller may not give away: the resource manager asks for that right on each of them.
+
+    learn.microsoft.com, "Troubleshoot Azure RBAC", LinkedAuthorizationFailed.
+    """
+    for identity in (request.json.get("identity") or {}).get("userAssignedIdentities") or {}:
+        action = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
+        if not permitted(world, request.identity, action, identity):
+            message = (
+                f"The client '{request.identity}' does not have permission to perform action '{action}' on the linked scope {identity}."
+            )
+            raise Refusal(403, "LinkedAuthorizationFailed", message)
+
+
+def permitted(world: "World", identity: str, action: str, place: str = "") -> bool:
+    """Whether one of the identity's roles has the action, does not except it, and is held there."""
+    return any(
+        matches(action, role.actions) and not matches(action, role.excepted) and is_held_at(world, role, place)
+        for role in world.rights.get(identity, ())
+    )
+
+
+def is_held_at(world: "World", role: Any, place: str) -> bool:
+    """Roles on one small resource count there alone; of the others the scope is left out here."""
+    kind = {"storage account of the certificates": "tls", "identity that pulls images": "-pull"}.get(role.scope, "")
+    return not kind or any(part.endswith(kind) for part in place.lower().split("/"))
 
 
 def matches(action: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch.fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
+    """Between two slashes a star stands for nothing, too: Managed Identity Operator has `userAssignedIdentities/*/assign/action`."""
+    both = [form for pattern in patterns for form in (pattern, pattern.replace("/*/", "/"))]
+    return any(fnmatch.fnmatchcase(action.lower(), pattern.lower()) for pattern in both)
 
 
 def action_of(request: Request) -> str:

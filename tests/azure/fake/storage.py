@@ -56,7 +56,7 @@ class Blobs:
             preexec_fn=end_with_us,  # noqa: PLW1509 - started before any thread of ours
         )  # fmt: skip
 
-    def wait(self, seconds: float = 30) -> None:
+    def wait(self, seconds: float = 120) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             try:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PLACE = re.compile(rb'(/experiments/[^/"]+)/([0-9a-f]{32})/artifacts')  # Azure's own addresses have /runs/ between
 UNKNOWN = ("logged-models", "traces")
+# Azure's MLflow is of an older protocol: calls that came later end in a 404 of its own shape (azure-sdk-for-python issue 44896).
+LATER = ("runs/log-inputs", "runs/outputs")
 RUNS = "/history/v1.0" + SCOPE + "/experiments/{experiment}/runs/{run}/artifacts"
 
 
@@ -96,13 +98,27 @@ def mlflow(world: "World", request: Request, rest: str, **_: str) -> Response:
     """Pass on what Azure's MLflow knows; what it does not gets the empty 404 that was reported of it."""
     if rest.startswith(UNKNOWN) or "/alias" in rest:
         return Response(404, b"")
+    if rest.startswith(LATER):
+        raise Refusal(404, "NotFound", f"No HTTP resource was found that matches the request URI '{request.path}'.")
+    if rest.startswith("model-versions/") and request.method != "GET":
+        refuse_empty_tags(request.json)
     kind = "models" if rest.startswith(("registered-models", "model-versions")) else "experiments/runs"
     reads = request.method == "GET" or rest.rpartition("/")[2].startswith(("search", "get-"))
     authorize_data(world, request, f"{kind}/{'read' if reads else 'write'}", rest)
     target = re.sub(r"^.*?(/api/2\.0/mlflow/)", r"\1", request.target)
+    for run, own in world.run_ids.items():  # Azure's MLflow knows the run of a node by the node's own name
+        target = target.replace(f"run_id={run}", f"run_id={own}")
     answer = of(world).ask(request.method, target, request.body, {})
     answer.content = PLACE.sub(rb"\1/runs/\2/artifacts", answer.content)
     return answer
+
+
+def refuse_empty_tags(body: dict[str, Any]) -> None:
+    """The tags of a model version are those of an asset of the workspace, whose values may not be empty: an expert's reading of the
+    resource manager's rules for tags, so the stricter of two possibilities.
+    """
+    if any(not each.get("value") for each in [*(body.get("tags") or []), *([body] if "key" in body else [])]):
+        raise Refusal(400, "INVALID_PARAMETER_VALUE", "The value of a tag may not be empty.")
 
 
 @route("GET", HISTORY, RUNS)
@@ -140,8 +156,8 @@ def link(world: "World", run: str, path: str) -> str:
     return f"https://{STORAGE}.blob.core.windows.net/{ARTIFACTS}/{folder_of(run)}{path}?{storage.sas(world)}"
 
 
-def record_trials(world: "World", job: Running, node: Node, trials: list[dict[str, Any]], model: Path) -> None:
-    """The runs that AutoML leaves: a parent for the node, a child per trial with its score, the best one's model.onnx."""
+def record_trials(world: "World", job: Running, node: Node, trials: list[dict[str, Any]], model: Path, place: str) -> None:
+    """The runs that AutoML leaves: a parent for the node, a child per trial with its score, the best one's model."""
     server = of(world)
     experiment = experiment_of(server, job.properties["experimentName"])
     best, first = "", -1.0
@@ -155,9 +171,10 @@ def record_trials(world: "World", job: Running, node: Node, trials: list[dict[st
             if trial["score"] > first:
                 best, first = run, trial["score"]
         server.call("POST", "runs/update", run_id=run, status="FINISHED", end_time=int(datetime.now(UTC).timestamp() * 1000))
-    if best and model.is_file():
-        storage.keep(world, ARTIFACTS, folder_of(best) + "outputs/model.onnx", model)
+    if best and place.startswith("outputs/"):
+        storage.keep(world, ARTIFACTS, folder_of(best) + place, model)
     parent = create_run(server, experiment, [{"key": "azureml.run", "value": node.run}, {"key": "automl_best_child_run_id", "value": best}])
+    world.run_ids[node.run] = parent
     server.call("POST", "runs/update", run_id=parent, status="FINISHED", end_time=int(datetime.now(UTC).timestamp() * 1000))
 
 

@@ -101,6 +101,7 @@ class World:
         self.services: dict[str, Any] = {}  # what runs beside this process
         self.reach: dict[str, str] = {}  # the variables by which a program's HTTPS comes here
         self.jobs: dict[str, Any] = {}
+        self.run_ids: dict[str, str] = {}  # of the MLflow server, by the name of a job's node
         self.cold = False  # whether the steps of a job start an interpreter of their own
         self.sabotage: dict[str, str] = {}  # shell commands that run instead of a pipeline's node
         self.images: dict[str, Path] = {}  # build contexts of images, by digest
@@ -110,7 +111,10 @@ class World:
         self.groups: dict[str, Any] = {}  # container groups as they run
         self.telemetry: list[dict[str, Any]] = []  # rows of the workspace's Log Analytics
         self.behaviour: dict[str, str] = {}  # of container groups: `pending` or `crash`
+        self.light = False  # whether a group's service is played here instead of started
         self.taken: set[str] = set()  # DNS labels that others have
+        self.deleted: set[str] = set()  # names of vaults that were deleted and could be recovered
+        self.unsettled: dict[str, int] = {}  # identities and roles that are too new, and for how many questions
         self.vault: dict[str, list[dict[str, Any]]] = {}  # versions of each secret
         self._numbers = itertools.count(1)
 
@@ -123,6 +127,7 @@ class World:
         self.sabotage.clear()
         self.behaviour.clear()
         self.taken.clear()
+        self.light = False
         self.directory.subject = ""
         self.directory.lifetime, self.directory.assertion_lifetime, self.directory.revoked_before = 3600.0, 300.0, 0.0
 
@@ -132,6 +137,8 @@ class World:
             return None
         with self.lock:
             found = [group for group in self.groups.values() if group.fqdn == host]
+        if found and found[0].light and found[0].state == "Running":
+            return None  # answered here
         return found[0].ports.get(int(port), 0) if found else 0
 
     def number(self) -> int:
