@@ -64,14 +64,14 @@ def test_an_increment_is_decided_on_old_and_new_rows_and_a_poisoned_one_is_not_a
     place = tmp_path / "data"
     place.mkdir()
     growing = Growing(project, place, run_pushline)
-    pin_only(project, part_of(real_data, place / "first.csv", 0, 0.6))
+    pin_only(project, part_of(real_data, place / "first.csv", 0, 0.4))
     growing.commit("the first rows")
     first = growing.retrained()
     assert first["decision"]["accept"], first["decision"]
     growing.store.crown(first["version"])
 
-    added = growing.add(part_of(real_data, place / "poisoned.csv", 0.6, 0.8, flip=True))
-    assert added.code == 0, added.err  # every cell is sound by itself: only labelled evaluation can tell
+    added = growing.add(part_of(real_data, place / "poisoned.csv", 0.4, 0.8, wrong=True))
+    assert added.code == 0, added.err  # every cell is sound, and so are the shares: only labelled evaluation can tell
     growing.commit("rows whose labels are wrong")
     poisoned = growing.retrained()
     growing.tells_of(poisoned, before=first)
@@ -81,8 +81,8 @@ def test_an_increment_is_decided_on_old_and_new_rows_and_a_poisoned_one_is_not_a
 
     git("revert", "--no-edit", "HEAD", cwd=project.root)  # how data goes back
     before = first
-    for name, start in (("second", 0.6), ("third", 0.8)):
-        added = growing.add(part_of(real_data, place / f"{name}.csv", start, start + 0.2))
+    for name, start in (("second", 0.4), ("third", 0.7)):
+        added = growing.add(part_of(real_data, place / f"{name}.csv", start, start + 0.3))
         assert added.code == 0, added.err
         assert "(threshold " in added.out  # what moved, column by column
         growing.commit(f"the {name} rows")
