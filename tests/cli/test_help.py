@@ -75,8 +75,9 @@ def test_the_readme_fits_two_screens(repo: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_a_terminal_of_another_alphabet_gets_no_traceback(project: Project, run_pushline: Callable[..., Ran], encoding: str) -> None:
-    ended = run_pushline(project, "run", "--from", "smoke", env={"PYTHONIOENCODING": encoding})
-    assert ended.code == 2
+    nowhere = {"PUSHLINE_DATA": "", "HTTPS_PROXY": "http://127.0.0.1:9"}
+    ended = run_pushline(project, "run", env={**nowhere, "PYTHONIOENCODING": encoding})
+    assert ended.code != 0
     assert "Traceback" not in ended.err
     assert "not run" in ended.out
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pushline.data.contract import parse_contract
 from pushline.data.drift import drift_of
-from pushline.data.histogram import SMALLEST
+from pushline.data.histogram import FEW, SMALLEST
 from pushline.data.profile import Profile, load_profile, profile_of, write_profile
 from pushline.data.sample import sample_rows
 from pushline.data.split import split_of
@@ -66,7 +66,8 @@ def test_a_profile_counts_every_row_and_shows_none(tmp_path: Path, rows: list[tu
     made = frame(rows, times)
     profile = profiled(made, tmp_path)
     for column in profile.columns:
-        assert sum(map(sum, column.counts)) + sum(column.missing) == len(made)
+        told = sum(map(sum, column.counts)) + sum(column.missing)
+        assert 0 <= len(made) - told < SMALLEST + FEW * len(profile.classes)  # left out: too few with a value, or of a class
         sizes = [sum(cell) for cell in zip(*column.counts, strict=True)]
         assert len(sizes) <= 1 or min(sizes) >= SMALLEST
     for group in profile.groups:

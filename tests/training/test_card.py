@@ -85,7 +85,7 @@ def test_a_search_that_a_clock_ended_is_said_not_to_repeat_to_the_digit(binary: 
 
 def test_what_the_time_did_not_allow_is_said(binary: Judged):
     card = card_with(binary, learned_share=0.075, judged_folds=1)
-    assert "800, of which the time allowed 7.5%" in section(card, "Data")
+    assert "800, of which the time allowed 60 (7.5%)" in section(card, "Data")
     assert "on 1 of 3 folds" in section(card, "What it was compared with")
 
 

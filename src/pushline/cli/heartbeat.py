@@ -1,7 +1,8 @@
-"""A sign of life: what is silent for two seconds says that it works, and every ten seconds how long it has."""
+"""A sign of life: what is silent for two seconds (ten in a log) says that it works, and every ten seconds how long it has."""
 
 import contextlib
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ class Heartbeat:
         self.last = time.monotonic()
 
     def beat(self) -> None:
-        wait = FIRST_S
+        wait = FIRST_S if sys.stderr.isatty() else EVERY_S  # a log is not read while it is written
         while not self.ended.wait(max(self.last + wait - time.monotonic(), 0.05)):
             if time.monotonic() - self.last >= wait:
                 self.say(self.words(time.monotonic() - self.started))

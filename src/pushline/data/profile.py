@@ -163,6 +163,7 @@ class Measured:
             per_class = with_few_missing(by_class(list(kept.values()), len(self.contract.classes)), seen, missing)
             return ColumnProfile(name=column.name, kind="category", values=tuple(kept), counts=per_class, missing=missing)
         values = self.numbers(counted)
+        values = values if sum(value.rows for value in values) >= SMALLEST else []
         digits = decimals_of([edge for value in values for edge in (value.low, value.high)])
         cells, decimals = rounded(on_grid(coarsened(ranges_of(values)), values), digits) if values else ([], 0)
         return ColumnProfile(
