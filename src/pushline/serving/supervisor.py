@@ -81,11 +81,22 @@ class Supervisor:
             if self.control is not None and self.control_path is not None:
                 self.control_path.unlink(missing_ok=True)
             self.event("info", "stopped", seconds=round(time.monotonic() - self.started, 1))
+            signal.set_wakeup_fd(-1)
+            self.close(waker, woken)
         if self.fault is not None:
             raise self.fault
 
     def watch(self, what: Any, then: Callable[[], None]) -> None:
         self.selector.register(what, selectors.EVENT_READ, then)
+
+    def close(self, *ends: socket.socket) -> None:
+        """Let go of every descriptor that is its own."""
+        self.selector.close()
+        callers = [caller.connection for caller in self.callers]
+        lifelines = [process.lifeline for process in self.generation.processes]
+        for end in (*ends, *callers, *lifelines, self.listener, *([self.control] if self.control else [])):
+            end.close()
+        self.generation.close()
 
     def kill(self) -> None:
         for process in self.generation.processes:

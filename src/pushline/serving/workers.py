@@ -83,6 +83,10 @@ class Generation:
         self.sender: Worker | None = None
         self.sender_not_before = 0.0
 
+    def close(self) -> None:
+        for end in (self.stderr, self.to_stderr, *(self.channel or ())):
+            end.close()
+
     @property
     def processes(self) -> list[Worker]:
         return [*self.workers, self.sender] if self.sender else list(self.workers)
