@@ -44,7 +44,7 @@ def main() -> None:
     python, uv = str(VENV / "bin" / "python"), str(VENV / "bin" / "uv")
     started, total = time.monotonic(), pins()
     print(f"setup: .venv with some {total} packages, exactly those of {LOCKS[0]}; minutes the first time, most of it downloads", flush=True)
-    venv.create(VENV, with_pip=True)
+    venv.create(VENV, with_pip=True, symlinks=True)  # as `python -m venv` makes it: a copy may miss its libraries
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", LOCKS[1]]
     run("1 of 3, the installer", *pip)
     quiet = [] if sys.stderr.isatty() else ["--quiet"]
