@@ -57,3 +57,14 @@ def test_a_file_that_holds_no_two_keys_is_refused_without_quoting_it(tmp_path: P
         read_keys(tmp_path / "keys.json")
     assert "a-key-of-enough-length" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_the_variable_stands_in_for_a_file_that_can_not_be_read_and_for_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounted = make_keys(tmp_path / "mounted.json")
+    handed = make_keys(tmp_path / "handed.json")
+    monkeypatch.setenv("PUSHLINE_KEYS", (tmp_path / "handed.json").read_text())
+    assert read_keys(tmp_path / "mounted.json") == mounted
+    assert read_keys(tmp_path / "missing.json") == handed
+    write_atomically(tmp_path / "mounted.json", b"{", mode=0o600)
+    with pytest.raises(SettingsError):
+        read_keys(tmp_path / "mounted.json")
