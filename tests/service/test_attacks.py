@@ -110,7 +110,9 @@ def test_a_client_does_not_notice_an_attack(attacked: Service, row: dict[str, An
         while worker.num_fds() < descriptors + PLACES // 4 and time.monotonic() < until:
             time.sleep(0.02)  # until the attackers are there
         answered, p99_ms = client.run(SECONDS)
-        most = worker.num_fds()
+        # More may be accepted for one turn of the loop; what is held is the fewest of several looks.
+        looks = [(client.ask(), worker.num_fds()) for _ in range(5)]
+        most = min(held for _, held in looks)
     after, after_mb = settled(worker, descriptors)
     if "ATTACK_FIGURES" in os.environ:
         with Path(os.environ["ATTACK_FIGURES"]).open("a") as figures:
@@ -119,6 +121,7 @@ def test_a_client_does_not_notice_an_attack(attacked: Service, row: dict[str, An
     client.close()
     assert answered >= 0.99
     assert not LONG or p99_ms <= max(2 * alone_ms, FLOOR_MS)
+    assert most < descriptors + ATTACKERS  # not all of them had a place
     assert after <= descriptors
     assert after_mb < before_mb + 40
     assert not attacked.faults()
