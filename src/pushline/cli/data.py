@@ -24,7 +24,7 @@ def fetch(context: Context, sample_if_offline: bool, sample: bool, untrusted: bo
 
 
 @click.command("check-data")
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path, readable=False))  # the reader says it in our words
 @as_json
 @click.option("--markdown", is_flag=True, help="Print the result as Markdown, as in build/check-data/summary.md.")
 @click.option("--annotations", is_flag=True, help="Also print the findings as annotations for GitHub, where a pull request shows them.")
