@@ -108,9 +108,12 @@ def delivered(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     run_cli(project, "stop", env=QUICK)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One Chromium for all that look at pages; tests that need it skip where there is none."""
+    """One Chromium for a file of tests that look at pages, which skip where there is none.
+
+    Playwright keeps an event loop running in the thread that began it, which other files' tests must not meet.
+    """
     found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
     if found is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")

@@ -51,5 +51,5 @@ def test_the_docs_page_is_dark_where_the_reader_wants_it_dark(service: Service, 
     page.wait_for_selector(".opblock-post")
     dark = page.evaluate(background)
     page.emulate_media(color_scheme="light")
-    page.wait_for_function("!document.documentElement.classList.contains('dark-mode')")
+    page.wait_for_selector("html:not(.dark-mode)")
     assert dark != page.evaluate(background)
