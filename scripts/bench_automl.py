@@ -45,8 +45,8 @@ class Split:
         from sklearn.model_selection import train_test_split
 
         from pushline.data.contract import load_contract
-        from pushline.data.encoding import encode_frame, encoding_of
-        from pushline.data.labels import class_codes
+        from pushline.data.contract.encoding import encode_frame, encoding_of
+        from pushline.data.contract.labels import class_codes
 
         self.contract = load_contract(REPO / "data_checks" / "contract.yml")
         frame = pd.read_csv(file, keep_default_na=False)
@@ -71,7 +71,7 @@ class Split:
 
 def ours(seconds: float) -> Callable[[Split, int], dict[str, Any]]:
     def run(split: Split, seed: int) -> dict[str, Any]:
-        from pushline.data.encoding import encode_rows
+        from pushline.data.contract.encoding import encode_rows
         from pushline.results import VOTE
         from pushline.training.automl.limits import SearchSettings
         from pushline.training.export import predictor

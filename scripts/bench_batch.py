@@ -49,7 +49,7 @@ def make_rows(file: Path, rows: int) -> None:
     """Generated rows, BLOCK of them distinct, repeated to the size."""
     from pushline.data.contract import load_contract
     from pushline.data.profile import load_profile
-    from pushline.data.sample import sample_rows
+    from pushline.data.profile.sample import sample_rows
 
     contract = load_contract(ROOT / "data_checks" / "contract.yml")
     block = sample_rows(load_profile(ROOT / "data_checks" / "profile.json"), contract, min(rows, BLOCK), seed=11)

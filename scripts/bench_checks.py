@@ -52,7 +52,7 @@ def make_csv(file: Path, rows: int) -> None:
     """A sound table of generated rows, none of them equal."""
     from pushline.data.contract import load_contract
     from pushline.data.profile import load_profile
-    from pushline.data.sample import sample_rows
+    from pushline.data.profile.sample import sample_rows
 
     contract = load_contract(ROOT / "data_checks" / "contract.yml")
     block = sample_rows(load_profile(ROOT / "data_checks" / "profile.json"), contract, BLOCK, seed=1).drop_duplicates()
@@ -88,9 +88,9 @@ def gx_on_pandas(file: str) -> int:
     """The same expectations on pandas, as most people run Great Expectations; rules as pandas row conditions are left out."""
     import pandas as pd
 
+    from pushline.data.checks.suite import checks_of
+    from pushline.data.checks.validate import great_expectations, quiet_context
     from pushline.data.contract import load_contract
-    from pushline.data.suite import checks_of
-    from pushline.data.validate import great_expectations, quiet_context
 
     gx = great_expectations()
     contract = load_contract(ROOT / "data_checks" / "contract.yml")
@@ -106,8 +106,8 @@ def by_hand(file: str) -> int:
     import duckdb
 
     from pushline.data.contract import load_contract
+    from pushline.data.files.table import TYPES, literal, name_of
     from pushline.data.rules import broken, load_rules, valid_values
-    from pushline.data.table import TYPES, literal, name_of
 
     contract = load_contract(ROOT / "data_checks" / "contract.yml")
     wrong = [f"sum(CASE WHEN {name_of(c.name)} IS NULL THEN 1 ELSE 0 END)" for c in contract.columns]

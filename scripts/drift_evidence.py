@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from pushline.data.contract import Contract, load_contract
-from pushline.data.drift import Drift, drift_of_view
 from pushline.data.profile import Profile, load_profile, profile_of
+from pushline.data.profile.drift import Drift, drift_of_view
 
 SIZES = (250, 500, 1000, 2500, 5000, 10_000, 30_000)
 Change = Callable[[pd.DataFrame, np.random.Generator], Any]

@@ -29,7 +29,7 @@ def fit_fixed(root: Path) -> Fixed:
     from sklearn.preprocessing import OrdinalEncoder
 
     from pushline.data.contract import load_contract
-    from pushline.data.encoding import encoding_of
+    from pushline.data.contract.encoding import encoding_of
 
     contract = load_contract(root / "data_checks" / "contract.yml")
     words = [column for column in contract.features() if column.type == "string"]
@@ -51,7 +51,7 @@ def table(root: Path, contract: Any) -> Any:
     import pandas as pd
 
     from pushline.data.profile import load_profile
-    from pushline.data.sample import sample_rows
+    from pushline.data.profile.sample import sample_rows
 
     said = os.environ.get("PUSHLINE_DATA")
     files = sorted(Path(said).glob("*.csv")) if said and Path(said).is_dir() else [Path(said)] if said else []

@@ -100,7 +100,7 @@ def rule_keys() -> str:
 
 
 def finding_kinds() -> str:
-    from pushline.data.findings import KINDS
+    from pushline.data.checks.findings import KINDS
 
     return table(["id", "what it says"], [[f"`{name}`", meaning] for name, meaning in KINDS.items()])
 
@@ -268,7 +268,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 
 def contract_schema() -> bytes:
-    from pushline.data.schema import schema_file
+    from pushline.data.contract.schema import schema_file
 
     return schema_file()
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "build" / "mutation"
 MODULES = {
     "registry/decision": ("tests/registry/test_decision.py", "tests/registry/test_measures.py"),
-    "data/split": ("tests/data/test_split.py",),
+    "data/contract/split": ("tests/data/contract/test_split.py",),
     "training/prepare": ("tests/training/test_prepare.py",),
     "batch/job": ("tests/batch",),
     "serving/connection": ("tests/serving", "tests/service/test_hostile.py", "tests/service/test_limits.py"),

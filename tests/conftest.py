@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from command import QUICK, Ran, run_cli
-from pushline.data.lock import load_lock
+from pushline.data.sources.lock import load_lock
 from pushline.project import Project
 from working_copy import REPO, copy_project, find_real_data, pinned_name
 

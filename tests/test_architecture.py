@@ -37,7 +37,7 @@ HEAVY = {
     "onnxruntime", "pandas", "pyarrow", "requests", "rich", "skl2onnx", "sklearn", "sqlalchemy", "xgboost",
 }  # fmt: skip
 # Modules that are themselves imported only where they are needed: a worker process, a subclass of a heavy package's class.
-NOTHING_ELSE = {"serving/scorer.py", "serving/worker.py", "data/duckdb_dialect.py"}
+NOTHING_ELSE = {"serving/scorer.py", "serving/worker.py", "data/checks/duckdb_dialect.py"}
 # Words of the language that are also columns of the example: alone they say nothing, two together in one literal do.
 ALSO_WORDS = {"age", "campaign", "contact", "default", "duration", "education", "housing", "job", "loan", "month", "previous", "y"}
 

@@ -8,9 +8,9 @@ import pytest
 
 from command import QUICK, Ran
 from pushline.data.contract import load_contract
-from pushline.data.lock import load_lock
 from pushline.data.profile import load_profile
 from pushline.data.rules import load_rules
+from pushline.data.sources.lock import load_lock
 from pushline.project import Project
 from pushline.results import Checked, LoadTested, Promoted, Registered, Smoked, load
 from pushline.settings import load_settings

@@ -46,7 +46,7 @@ HEAVY = (
     "pyarrow.dataset",
     "pyarrow.parquet",
     "pushline.cli",
-    "pushline.data.check",
+    "pushline.data.checks.check_data",
     "pushline.delivery",
 )
 FOR_STEPS = ("flaml", "lightgbm", "sklearn.ensemble", "pushline.training.conclude", "pushline.training.find")  # once there is a step

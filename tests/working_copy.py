@@ -8,8 +8,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from pushline.data.fetch import TABLES
-from pushline.data.lock import load_lock
+from pushline.data.sources.fetch import TABLES
+from pushline.data.sources.lock import load_lock
 from pushline.project import Project
 
 REPO = Path(__file__).resolve().parent.parent

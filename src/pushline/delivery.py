@@ -66,8 +66,8 @@ class Delivery:
         return open_target(self.project, self.settings, tied_to=self.tied_to)
 
     def fetch(self, *, sample_if_offline: bool = False, sample: bool = False, untrusted: bool = False) -> Fetched:
-        from pushline.data.download import TRUSTED, UNTRUSTED
-        from pushline.data.fetch import fetch
+        from pushline.data.sources.download import TRUSTED, UNTRUSTED
+        from pushline.data.sources.fetch import fetch
 
         said = os.environ.get("PUSHLINE_DATA")
         local, terms = Path(said) if said else None, UNTRUSTED if untrusted else TRUSTED
@@ -91,7 +91,7 @@ class Delivery:
         return f"version {champion.version}, the champion, learned from real rows, and a model of generated rows never replaces it"
 
     def check_data(self, *, file: Path | None = None, data_docs: bool = False) -> Checked:
-        from pushline.data.check import check_data
+        from pushline.data.checks.check_data import check_data
 
         fetched = None if file else load(self.build, Fetched)
         return check_data(self.project, self.contract(), file=file, fetched=fetched, tell=self.tell, data_docs=data_docs)
@@ -111,7 +111,7 @@ class Delivery:
 
     def with_table(self, checked: Checked) -> Checked:
         """`checked` on a machine that has not its table: read from the same bytes, or checked anew where the pinned data moved since."""
-        from pushline.data.check import read_again
+        from pushline.data.checks.check_data import read_again
 
         self.tell("reading the pinned data again: the table holds rows, which stay on the machine that checked them")
         fetched = load(self.build, Fetched)
@@ -165,7 +165,7 @@ class Delivery:
 
     def typed_table(self, trained: Trained, fetched: Fetched) -> Path:
         """The typed table of the run's data: what check-data left, or made again where it is not on this machine."""
-        from pushline.data.check import read_again
+        from pushline.data.checks.check_data import read_again
         from pushline.serving.model_folder import read_contract
 
         checked = maybe(self.build, Checked)

@@ -23,7 +23,7 @@ def check(delivery: Delivery, stage: str, coming: Collection[str] = (), **option
 
 
 def fetch(delivery: Delivery, left_by: Any, **options: Any) -> None:
-    from pushline.data.lock import load_lock
+    from pushline.data.sources.lock import load_lock
 
     load_lock(delivery.project.data_lock)
     delivery.contract()

@@ -8,13 +8,13 @@ import msgspec
 
 from pushline.delivery import Delivery, execute, refusal_of
 from pushline.errors import SettingsError
-from pushline.pipelines.definition import DataInput, load_pipeline
-from pushline.pipelines.published import from_check_data
+from pushline.pipelines.runner.definition import DataInput, load_pipeline
+from pushline.pipelines.service.published import from_check_data
 from pushline.results import Checked, Registered, Scalar, Trained
 from pushline.settings import PushlineSettings
 
 if TYPE_CHECKING:
-    from pushline.pipelines.work import Work
+    from pushline.pipelines.service.work import Work
 
 TRAIN = "train"
 
@@ -43,7 +43,7 @@ def run_published(work: "Work", settings: PushlineSettings) -> None:
         outputs = {"model": Path(trained.model), "evaluation": Path(trained.evaluation), "card": Path(trained.card)}
         work.done(outputs, result_of(trained, registered, checked))
         return
-    from pushline.pipelines.runner import run_pipeline
+    from pushline.pipelines.runner.runner import run_pipeline
 
     file = project.pipelines / f"{request.pipeline}.yml"
     pipeline = load_pipeline(file)

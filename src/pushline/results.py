@@ -134,7 +134,7 @@ class Trained(Result, frozen=True, kw_only=True):
     contract_hash: str
     git_revision: str
     generated_sample: bool = False
-    split: str = ""  # pushline.data.split.split_id: how the hold-out was chosen
+    split: str = ""  # pushline.data.contract.split.split_id: how the hold-out was chosen
     held_out: float = 0.0  # its share of the rows
     held_from: str = ""  # where the newest rows are held out: the moment of the oldest of them
     estimates: str = ""  # what figures on it are figures for

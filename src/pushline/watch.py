@@ -37,7 +37,7 @@ def watch(delivery: Delivery) -> Watched:
 
     On Azure the identity that watches on a schedule waits for nobody's approval, so it can't read the keys: it asks what needs none.
     """
-    from pushline.data.watch import drift_of_recorded
+    from pushline.data.profile.watch import drift_of_recorded
     from pushline.github.actions import hosted
     from pushline.release.smoke import assertions_on, assertions_without_keys, passed
     from pushline.release.stages import located

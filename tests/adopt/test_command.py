@@ -19,8 +19,8 @@ from pushline.adopt import applied
 from pushline.adopt.drafting import Wish
 from pushline.adopt.plan import carry_out, plan_adoption, scratch_of
 from pushline.data.contract import load_contract
-from pushline.data.fetch import fetch
 from pushline.data.rules import load_rules
+from pushline.data.sources.fetch import fetch
 from pushline.project import Project
 from test_architecture import ALSO_WORDS
 from working_copy import copy_project, tracked_files

@@ -21,8 +21,8 @@ from command import Ran, clean_environment, cold, run_cli
 from models_made import make_model
 from pushline.cli import main
 from pushline.data.contract import load_contract
-from pushline.data.lock import DataLock, PinnedFile, Source, write_lock
-from pushline.data.version import table_of
+from pushline.data.files.version import table_of
+from pushline.data.sources.lock import DataLock, PinnedFile, Source, write_lock
 from pushline.files import sha256_of
 from pushline.project import Project
 from pushline.registry import open_store

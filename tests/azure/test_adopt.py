@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from pushline.data.contract import load_contract
-from pushline.data.encoding import encode_frame
+from pushline.data.contract.encoding import encode_frame
 from pushline.data.profile import load_profile
-from pushline.data.sample import sample_rows
+from pushline.data.profile.sample import sample_rows
 from pushline.errors import ModelUnreadable
 from pushline.project import Project
 from pushline.training.adopt import adopt, is_foreign, rows_held_back

@@ -8,7 +8,7 @@ from fake.loopback import TRAINING, Loopback
 from test_training_azure import checked
 
 from conftest import Command, registered
-from pushline.data.lock import load_lock
+from pushline.data.sources.lock import load_lock
 from pushline.project import Project
 from pushline.settings import load_settings
 from working_copy import REPO

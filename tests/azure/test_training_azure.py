@@ -22,7 +22,7 @@ def checked(project: Project, rows: str) -> None:
 
     from pushline.data.contract import load_contract
     from pushline.data.profile import load_profile
-    from pushline.data.sample import sample_rows
+    from pushline.data.profile.sample import sample_rows
 
     table = project.build / "check-data" / "table.parquet"
     table.parent.mkdir(parents=True)

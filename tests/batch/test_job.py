@@ -341,7 +341,7 @@ def test_memory_stays_the_same_whatever_the_size(lines: list[str], tmp_path: Pat
 
 def test_the_matrix_is_the_one_that_training_makes(table: Path, model_folder: Path, service: Scorer) -> None:
     from pushline.batch.rows import Reader
-    from pushline.data.encoding import encode_frame
+    from pushline.data.contract.encoding import encode_frame
 
     source = open_source(str(table), ",")
     reader = Reader(source, service.contract, service.scoring.encoding, ",", whole_table=False)

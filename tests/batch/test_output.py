@@ -15,7 +15,7 @@ from pushline.batch.job import Ended, Options, score_batch
 from pushline.batch.source import open_source
 from pushline.data.contract import load_contract
 from pushline.data.profile import load_profile
-from pushline.data.sample import sample_rows
+from pushline.data.profile.sample import sample_rows
 from pushline.errors import Busy, SettingsError, TargetError
 from pushline.locks import locked
 from pushline.project import Project

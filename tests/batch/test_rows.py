@@ -16,7 +16,7 @@ import pytest
 from pushline.batch.job import Ended, Options, score_batch
 from pushline.data.contract import load_contract
 from pushline.data.profile import load_profile
-from pushline.data.sample import sample_rows
+from pushline.data.profile.sample import sample_rows
 from pushline.project import Project
 
 pytestmark = pytest.mark.example  # it spoils columns that it knows

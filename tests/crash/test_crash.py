@@ -23,10 +23,10 @@ import pytest
 from command import QUICK, clean_environment, forked
 from data.file_server import FileServer, file_server
 from pushline.data.contract import load_contract
-from pushline.data.lock import DataLock, PinnedFile, Source, load_lock, write_lock
+from pushline.data.files.version import table_of
 from pushline.data.profile import load_profile
-from pushline.data.sample import sample_rows, write_sample
-from pushline.data.version import table_of
+from pushline.data.profile.sample import sample_rows, write_sample
+from pushline.data.sources.lock import DataLock, PinnedFile, Source, load_lock, write_lock
 from pushline.project import Project
 from pushline.registry import open_store
 from pushline.release.asking import Client

@@ -15,7 +15,7 @@ import pytest
 
 from command import QUICK, Ran
 from github.test_bootstrap import FAKE, FRESH
-from pushline.data.fetch import TABLES
+from pushline.data.sources.fetch import TABLES
 from pushline.project import Project
 
 Doctor = Callable[..., tuple[Ran, dict[str, list[dict[str, Any]]]]]

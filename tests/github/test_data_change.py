@@ -59,8 +59,8 @@ class Repository:
 
 @pytest.fixture
 def repository(tmp_path: Path, run_pushline: Callable[..., Ran], project: Project) -> Iterator[Repository]:
-    from pushline.data.lock import DataLock, PinnedFile, Source, write_lock
-    from pushline.data.version import table_of
+    from pushline.data.files.version import table_of
+    from pushline.data.sources.lock import DataLock, PinnedFile, Source, write_lock
 
     with file_server() as server:
         made = Repository(tmp_path, run_pushline, project, server)
@@ -142,8 +142,8 @@ def test_one_issue_is_opened_updated_left_where_nothing_was_seen_and_closed_wher
 def test_a_file_that_alone_gained_a_column_is_refused_and_the_lock_stays_as_people_wrote_it(repository: Repository) -> None:
     import msgspec
 
-    from pushline.data.lock import DataLock, Source, load_lock, write_lock
-    from pushline.data.version import table_of
+    from pushline.data.files.version import table_of
+    from pushline.data.sources.lock import DataLock, Source, load_lock, write_lock
 
     lock, (one,) = repository.project.data_lock, load_lock(repository.project.data_lock).files
     repository.server.files["second.csv"] = repository.serve(2)

@@ -3,8 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
-from pushline.data.lock import DataLock, PinnedFile, Source, write_lock
-from pushline.data.version import table_of
+from pushline.data.files.version import table_of
+from pushline.data.sources.lock import DataLock, PinnedFile, Source, write_lock
 from pushline.files import sha256_of
 from pushline.project import Project
 

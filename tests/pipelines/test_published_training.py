@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.growing import part_of, pin_only
-from pipelines.service import Service, wait_until
-from pushline.pipelines.published import PublishedPipelines
+from pipelines.service.service_process import Service, wait_until
+from pushline.pipelines.service.published import PublishedPipelines
 from pushline.project import Project
 from pushline.registry import open_store
 from pushline.settings import load_settings

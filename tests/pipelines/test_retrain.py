@@ -9,7 +9,7 @@ import pytest
 
 from command import Ran
 from pipelines.growing import part_of, pin_only
-from pushline.data.lock import load_lock
+from pushline.data.sources.lock import load_lock
 from pushline.project import Project
 from pushline.registry import open_store
 from pushline.registry.store import ModelStore

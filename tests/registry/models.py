@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from pushline.data.contract import Contract, parse_contract
-from pushline.data.encoding import encode_frame, encoding_of
-from pushline.data.split import split_id
+from pushline.data.contract.encoding import encode_frame, encoding_of
+from pushline.data.contract.split import split_id
 from pushline.registry.mlflow_store import quietly
 from pushline.results import Interval, Trained
 from pushline.training.export import Origin, write_model_folder

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pushline.data.contract import parse_contract
-from pushline.data.split import split_id, split_of
+from pushline.data.contract.split import split_id, split_of
 from pushline.errors import DataError, ModelUnreadable
 from pushline.registry.mlflow_store import MlflowStore
 from pushline.registry.register import register

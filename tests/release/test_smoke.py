@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushline.data.encoding import Encoding
+from pushline.data.contract.encoding import Encoding
 from pushline.release.smoke import WITHIN, compare, passed
 from pushline.serving.model_folder import GoldenRow, Scoring
 

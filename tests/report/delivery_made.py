@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from pushline.data.drift import ColumnDrift, Drift
 from pushline.data.profile import ColumnProfile, Profile, write_profile
+from pushline.data.profile.drift import ColumnDrift, Drift
 from pushline.evaluation import Bin, ClassCurves, Evaluation, Group, Importance, Suspect, Treatment
 from pushline.files import write_json
 from pushline.results import (

@@ -1,7 +1,7 @@
-from pushline.data.adding import Added, Overlap
-from pushline.data.drift import ColumnDrift, Drift
-from pushline.data.lock import PinnedFile, Source
-from pushline.data.lock_history import Listed, Moved
+from pushline.data.profile.drift import ColumnDrift, Drift
+from pushline.data.sources.add import Added, Overlap
+from pushline.data.sources.lock import PinnedFile, Source
+from pushline.data.sources.lock_history import Listed, Moved
 from pushline.report.datasets import added_lines, added_summary, drift_lines, drift_summary, listed_lines, moved_lines
 from pushline.results import Finding
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushline.data.contract import Column, Contract, load_contract
-from pushline.data.encoding import Encoding, encode_rows, encoding_of
+from pushline.data.contract.encoding import Encoding, encode_rows, encoding_of
 from pushline.project import Project
 from pushline.serving.payload import Payload
 from pushline.serving.problems import Problem

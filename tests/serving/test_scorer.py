@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pushline.data.contract import Column, Contract
-from pushline.data.encoding import encoding_of
+from pushline.data.contract.encoding import encoding_of
 from pushline.errors import ModelUnreadable
 from pushline.files import write_json
 from pushline.serving.model_folder import GoldenRow, Scoring

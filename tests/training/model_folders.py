@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from pushline.data.contract import load_contract
-from pushline.data.reading import read_file
+from pushline.data.files.reading import read_file
 from pushline.project import Project
 from pushline.settings import load_settings
 from pushline.training.automl.limits import SearchSettings

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pushline.data.encoding import encode_frame
+from pushline.data.contract.encoding import encode_frame
 from pushline.errors import TargetError
 from pushline.serving.model_folder import MATRIX, PORTABLE, read_contract, read_golden, read_scoring
 from pushline.training.export import predict, result_of, write_model_folder

@@ -2,8 +2,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from pushline.data.encoding import encode_frame, encoding_of
-from pushline.data.labels import class_codes
+from pushline.data.contract.encoding import encode_frame, encoding_of
+from pushline.data.contract.labels import class_codes
 from pushline.training.automl.algorithms import ALGORITHMS, Candidate, build
 from pushline.training.automl.calibrate import calibrated
 from pushline.training.automl.worker import part_of

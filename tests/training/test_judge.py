@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
-from pushline.data.encoding import encode_frame
-from pushline.data.lock import DataLock, PinnedFile, Source, write_lock
-from pushline.data.version import table_of
+from pushline.data.contract.encoding import encode_frame
+from pushline.data.files.version import table_of
+from pushline.data.sources.lock import DataLock, PinnedFile, Source, write_lock
 from pushline.errors import CriticalFindings, DataError, RegistryError
 from pushline.evaluation import load_evaluation
 from pushline.project import Project

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pushline.data.contract import Contract, parse_contract
-from pushline.data.encoding import encoding_of
+from pushline.data.contract.encoding import encoding_of
 from pushline.training.leakage import suspects_of
 from training.conftest import ExampleSplit
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from pushline.data.contract import parse_contract
-from pushline.data.split import split_of
+from pushline.data.contract.split import split_of
 from pushline.errors import DataError
 from pushline.training.prepare import Counts, prepare, write_prepared
 from training.tables import odd_contract, odd_table

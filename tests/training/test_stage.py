@@ -14,7 +14,7 @@ import pytest
 
 from pushline.data.contract import load_contract
 from pushline.data.profile import load_profile
-from pushline.data.sample import sample_rows
+from pushline.data.profile.sample import sample_rows
 from pushline.delivery import Delivery, execute
 from pushline.errors import SettingsError
 from pushline.project import Project

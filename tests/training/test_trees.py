@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pushline.data.encoding import encode_frame, encoding_of
-from pushline.data.labels import class_codes
+from pushline.data.contract.encoding import encode_frame, encoding_of
+from pushline.data.contract.labels import class_codes
 from pushline.training.automl.algorithms import ALGORITHMS, Algorithm, Candidate, build
 from pushline.training.automl.worker import part_of
 from pushline.training.export import predict

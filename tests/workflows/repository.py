@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from command import QUICK, run_cli
-from pushline.data.lock import DataLock, PinnedFile, Source, write_lock
-from pushline.data.version import table_of
+from pushline.data.files.version import table_of
+from pushline.data.sources.lock import DataLock, PinnedFile, Source, write_lock
 from pushline.files import sha256_of
 from pushline.project import Project
 from workflows.github import GitHub, Run

@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from pushline.data.schema import FILE as SCHEMA
+from pushline.data.contract.schema import FILE as SCHEMA
 from pushline.errors import SettingsError
 from pushline.files import cannot_write, write_atomically
 from pushline.project import Project

@@ -8,7 +8,7 @@ from msgspec import Struct
 from pushline.adopt.facts import Facts
 from pushline.adopt.given import Given, not_adopted
 from pushline.data.contract import Column
-from pushline.data.table import literal
+from pushline.data.files.table import literal
 
 ENOUGH = 30  # rows from which "different in every row" means something
 DIFFERENT = 0.98  # share of distinct values of an identifier

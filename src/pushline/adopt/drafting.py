@@ -13,16 +13,16 @@ from pushline.adopt.draft import Drafted, draft
 from pushline.adopt.facts import facts_of
 from pushline.adopt.given import Given, not_adopted
 from pushline.adopt.label import Label, label_of
-from pushline.data.check import check_data
+from pushline.data.checks.check_data import check_data
+from pushline.data.checks.label_checks import deciding, matrix_of
 from pushline.data.contract import Contract, parse_contract
-from pushline.data.download import TRUSTED, permit, receive_all
-from pushline.data.label_checks import deciding, matrix_of
-from pushline.data.lock import PinnedFile, Source
+from pushline.data.contract.split import holdout_sql
+from pushline.data.files.reading import database, read_file
+from pushline.data.files.table import literal, name_of
+from pushline.data.files.version import table_of
 from pushline.data.profile import Profile, profile_of
-from pushline.data.reading import database, read_file
-from pushline.data.split import holdout_sql
-from pushline.data.table import literal, name_of
-from pushline.data.version import table_of
+from pushline.data.sources.download import TRUSTED, permit, receive_all
+from pushline.data.sources.lock import PinnedFile, Source
 from pushline.errors import PushlineError, SettingsError
 from pushline.files import sha256_of
 from pushline.project import Project
@@ -289,7 +289,7 @@ def holdout_of(typed: Path, contract: Contract, given: Given, scratch: Path) -> 
 
 def suspects_of(typed: Path, scratch: Path, contract: Contract) -> dict[str, tuple[str, ...]]:
     """Columns that may give the label away, each with the evidence."""
-    from pushline.data.encoding import encoding_of
+    from pushline.data.contract.encoding import encoding_of
     from pushline.training import leakage
 
     columns = contract.features(use_known_after=True)

@@ -7,9 +7,9 @@ from msgspec import Struct
 
 from pushline.adopt.given import Given
 from pushline.adopt.numbers import Style, Writing, number_sql, style_of, style_of_table, writing_sql
-from pushline.data.cells import WHOLE
-from pushline.data.reading import database
-from pushline.data.table import literal
+from pushline.data.files.cells import WHOLE
+from pushline.data.files.reading import database
+from pushline.data.files.table import literal
 
 if TYPE_CHECKING:
     import duckdb

@@ -7,12 +7,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from pushline.data import scan as scans
 from pushline.data.contract import RESERVED
-from pushline.data.header import DELIMITERS, fields_of
-from pushline.data.reading import csv_relation, database
-from pushline.data.table import literal, name_of
-from pushline.data.version import PARQUET
+from pushline.data.files import scan as scans
+from pushline.data.files.header import DELIMITERS, fields_of
+from pushline.data.files.reading import csv_relation, database
+from pushline.data.files.table import literal, name_of
+from pushline.data.files.version import PARQUET
 from pushline.errors import DataCorrupt, SettingsError
 
 LOOKED_AT = 200  # rows by which the delimiter is told

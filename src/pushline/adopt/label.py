@@ -8,7 +8,7 @@ from pushline.adopt.draft import Drafted, in_order, padded_share
 from pushline.adopt.facts import Facts
 from pushline.adopt.given import Given
 from pushline.data.contract import Column
-from pushline.data.table import literal
+from pushline.data.files.table import literal
 from pushline.errors import SettingsError
 
 MOST_CLASSES = 50

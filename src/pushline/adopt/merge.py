@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from pushline.data.contract import Column, Contract, Derived, faults_of, fits
-from pushline.data.derived import ExpressionError, parse_expression
+from pushline.data.contract.derived import ExpressionError, parse_expression
 from pushline.errors import SettingsError
 from pushline.results import Scalar
 

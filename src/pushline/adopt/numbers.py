@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from pushline.data.table import literal
+from pushline.data.files.table import literal
 
 Style = Literal["point", "comma", "each"]  # of one column; each: every cell in the one way it can be read
 COMMA = r"[+-]?([0-9]+|[0-9]{1,3}([.][0-9]{3})+),[0-9]+"

@@ -21,12 +21,12 @@ from pushline.adopt.saved import committed, is_kept_out, unsaved
 from pushline.adopt.settings import comments_of as setting_comments
 from pushline.adopt.settings import current, settings_of, with_label, with_settings
 from pushline.adopt.written import RULES, contract_text, example_rows, example_text
-from pushline.data.adding import keep
 from pushline.data.contract import Contract, load_contract
-from pushline.data.fetch import TABLES, place_of
-from pushline.data.lock import DataLock, load_lock, write_lock
 from pushline.data.profile import write_profile
-from pushline.data.sample import sample_rows
+from pushline.data.profile.sample import sample_rows
+from pushline.data.sources.add import keep
+from pushline.data.sources.fetch import TABLES, place_of
+from pushline.data.sources.lock import DataLock, load_lock, write_lock
 from pushline.errors import ContractError, GateClosed, PushlineError, SettingsError
 from pushline.files import cannot_write, sha256_of
 from pushline.project import Project

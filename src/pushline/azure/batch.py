@@ -23,7 +23,7 @@ from pushline.batch.output import output
 from pushline.batch.source import Source, open_source
 from pushline.errors import DataCorrupt, StepFailed
 from pushline.files import cannot_write, content_hash, write_json
-from pushline.pipelines.runs import Run
+from pushline.pipelines.service.runs import Run
 from pushline.project import Project
 from pushline.settings import PushlineSettings
 

@@ -92,7 +92,7 @@ def cut_at_search(document: dict[str, Any]) -> list[str]:
 
 def our_automl(file: Path, key: str) -> dict[str, Any]:
     """Our AutoML's component in the place of the node, bound as the local runner binds it; the budget alone limits its time."""
-    from pushline.pipelines.definition import JobOutput, ParentInput, load_pipeline
+    from pushline.pipelines.runner.definition import JobOutput, ParentInput, load_pipeline
 
     bound: dict[str, Any] = {}
     for name, source in load_pipeline(file).jobs[key].inputs.items():

@@ -21,11 +21,11 @@ from pushline.azure.pipeline import document_of
 from pushline.azure.training import ENDED, FIRST_LOOK_S, LAST_LOOK_S, spoken
 from pushline.errors import SettingsError
 from pushline.files import content_hash
-from pushline.pipelines.definition import load_pipeline
-from pushline.pipelines.fingerprint import fingerprint
-from pushline.pipelines.published import Version, inputs_of
-from pushline.pipelines.runs import Run, RunError
+from pushline.pipelines.runner.definition import load_pipeline
+from pushline.pipelines.runner.fingerprint import fingerprint
 from pushline.pipelines.schedule import Schedule, checked_cron
+from pushline.pipelines.service.published import Version, inputs_of
+from pushline.pipelines.service.runs import Run, RunError
 from pushline.project import Project
 from pushline.registry import open_store
 from pushline.results import Scalar
@@ -220,7 +220,7 @@ class AzurePipelines:
         """The table of the pinned data, which a training has uploaded."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        from pushline.data.lock import load_lock
+        from pushline.data.sources.lock import load_lock
 
         name, version = f"{self.settings.model_name}-table", load_lock(self.project.data_lock).version
         try:

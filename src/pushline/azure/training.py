@@ -20,9 +20,9 @@ from pushline.azure.pipeline import BEST_MODEL, HELD_BACK, STORE, cut_at_search,
 from pushline.azure.table import data_asset
 from pushline.errors import SettingsError, StepFailed, TargetError
 from pushline.files import whole_folder
-from pushline.pipelines.definition import load_pipeline
-from pushline.pipelines.fingerprint import packages_hash, training_fingerprint
-from pushline.pipelines.runner import Ran, Step, given_inputs, run_job
+from pushline.pipelines.runner.definition import load_pipeline
+from pushline.pipelines.runner.fingerprint import packages_hash, training_fingerprint
+from pushline.pipelines.runner.runner import Ran, Step, given_inputs, run_job
 from pushline.project import Project
 from pushline.results import Scalar
 from pushline.settings import PushlineSettings, seconds

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from pushline.data.contract import Column
-from pushline.data.scan import is_utf8
+from pushline.data.files.scan import is_utf8
 
 WHOLE = r"^\s*[+-]?[0-9]+([.]0*)?\s*$"
 NUMBER = r"^\s*[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?\s*$"

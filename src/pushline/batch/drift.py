@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pushline.batch.job import Ended
 from pushline.data.contract import load_contract
-from pushline.data.drift import Drift, drift_of
 from pushline.data.profile import load_profile
+from pushline.data.profile.drift import Drift, drift_of
 from pushline.project import Project
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from pushline.data.scan import LONGEST_LINE, is_utf8
+from pushline.data.files.scan import LONGEST_LINE, is_utf8
 
 LONGEST = LONGEST_LINE  # bytes of a row: what check-data reads, too
 FEED, RETURN, QUOTE = 10, 13, 34

@@ -8,9 +8,9 @@ from msgspec import Struct
 from pushline.batch.cells import FALSE, TRUE, Mask, arrow_type, cast_cells, fit_cells
 from pushline.batch.row_ends import FEED, NOT_UTF8, RETURN, Positions, fault_of_text, is_strange, one_cell, rows_in
 from pushline.batch.source import Piece, Source
+from pushline.data.checks.findings import shown
 from pushline.data.contract import Column, Contract
-from pushline.data.encoding import MISSING_CATEGORY, Encoding
-from pushline.data.findings import shown
+from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
 from pushline.serving.payload import bounds_of
 
 if TYPE_CHECKING:

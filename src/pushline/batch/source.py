@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from pushline.batch.row_ends import LONGEST, end_of_header, end_of_rows, fault_of_text
-from pushline.data.scan import kind_of
+from pushline.data.files.scan import kind_of
 from pushline.errors import DataCorrupt, DataUnavailable, SettingsError
 
 PIECE_BYTES = 8 << 20

@@ -61,7 +61,7 @@ def profile(context: Context, file: Path | None, json: bool) -> None:
 def sample(context: Context, rows: int, seed: int, out: Path | None, json: bool) -> None:
     """Generate rows from data_checks/profile.json, as CSV."""
     from pushline.data.profile import load_profile
-    from pushline.data.sample import Sampled, blocks_of, sample_rows, write_sample
+    from pushline.data.profile.sample import Sampled, blocks_of, sample_rows, write_sample
 
     if json and out is None:
         raise click.UsageError("--json goes with --out: standard output holds either the rows or the result.")
@@ -88,7 +88,7 @@ def drift(context: Context, file: Path | None, logs: bool, days: float | None, v
 
     Drift promotes nothing: it says that the model may be out of date. Only labelled rows can tell.
     """
-    from pushline.data.watch import drift_of_file, drift_of_recorded, refuse
+    from pushline.data.profile.watch import drift_of_file, drift_of_recorded, refuse
     from pushline.files import write_atomically, write_json
     from pushline.github import actions
     from pushline.report.datasets import drift_lines, drift_summary
@@ -128,7 +128,7 @@ def data() -> None:
 @alone
 def add(context: Context, source: str, name: str, url: str, json: bool) -> None:
     """Check new data, compare it with what is pinned, and add it to data.lock."""
-    from pushline.data.adding import add as add_data
+    from pushline.data.sources.add import add as add_data
     from pushline.files import write_atomically, write_json
     from pushline.github import actions
     from pushline.report.datasets import added_lines, added_summary
@@ -149,7 +149,7 @@ def add(context: Context, source: str, name: str, url: str, json: bool) -> None:
 @click.pass_obj
 def list_(context: Context, json: bool) -> None:
     """The files of data.lock."""
-    from pushline.data.lock_history import listed
+    from pushline.data.sources.lock_history import listed
     from pushline.report.datasets import listed_lines
 
     files = listed(context.project)
@@ -163,8 +163,8 @@ def list_(context: Context, json: bool) -> None:
 @click.pass_obj
 def diff(context: Context, revision: str, untrusted: bool, json: bool) -> None:
     """What changed in data.lock since REVISION (by default the last commit), and the drift of what is new."""
-    from pushline.data.download import TRUSTED, UNTRUSTED
-    from pushline.data.lock_history import moved
+    from pushline.data.sources.download import TRUSTED, UNTRUSTED
+    from pushline.data.sources.lock_history import moved
     from pushline.github import actions
     from pushline.report.datasets import moved_lines
 
@@ -180,8 +180,8 @@ def diff(context: Context, revision: str, untrusted: bool, json: bool) -> None:
 @alone
 def refresh(context: Context, json: bool) -> None:
     """Ask the sources whether they hold new data; if so, check it and move data.lock to it."""
-    from pushline.data.refreshing import FOLDER
-    from pushline.data.refreshing import refresh as refresh_data
+    from pushline.data.sources.refresh import FOLDER
+    from pushline.data.sources.refresh import refresh as refresh_data
     from pushline.files import write_atomically, write_json
     from pushline.github import actions
     from pushline.report.datasets import refreshed_lines, refreshed_summary

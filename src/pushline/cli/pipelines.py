@@ -9,8 +9,8 @@ from pushline.cli.context import Context, alone, as_json, tell
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
-    from pushline.pipelines.published import PublishedPipelines, Version
-    from pushline.pipelines.runs import Run, Runs
+    from pushline.pipelines.service.published import PublishedPipelines, Version
+    from pushline.pipelines.service.runs import Run, Runs
 
 
 def show(result: Any, json: bool, lines: Iterable[str]) -> None:
@@ -21,13 +21,13 @@ def show(result: Any, json: bool, lines: Iterable[str]) -> None:
 
 
 def published_of(context: Context) -> "PublishedPipelines":
-    from pushline.pipelines.published import PublishedPipelines
+    from pushline.pipelines.service.published import PublishedPipelines
 
     return PublishedPipelines(context.project)
 
 
 def runs_of(context: Context) -> "Runs":
-    from pushline.pipelines.runs import Runs
+    from pushline.pipelines.service.runs import Runs
 
     return Runs(context.project)
 
@@ -69,7 +69,7 @@ def consume(
 ) -> None:
     """Start a run of a published pipeline over REST and follow it to its end."""
     from pushline.pipelines import open_consumer
-    from pushline.pipelines.client import verdict
+    from pushline.pipelines.service.client import verdict
 
     client = open_consumer(context.project, context.settings, url)
     run = client.start(pipeline, dict(map(pair, settings)), version)
@@ -232,7 +232,7 @@ def serve(context: Context, host: str | None, port: int | None) -> None:
     """Offer the published pipelines over REST, in the foreground. Runs go on without it."""
     from msgspec import structs
 
-    from pushline.pipelines.server import serve as answer
+    from pushline.pipelines.service.server import serve as answer
 
     said = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
     settings = structs.replace(context.settings, pipelines=structs.replace(context.settings.pipelines, **said))
@@ -249,7 +249,7 @@ def work(context: Context, folder: str, alive: int) -> None:
     import sys
     from pathlib import Path
 
-    from pushline.pipelines.work import work as do
+    from pushline.pipelines.service.work import work as do
     from pushline.published_run import run_published
 
     os.set_inheritable(alive, False)  # the lock says that this process lives, not one it starts

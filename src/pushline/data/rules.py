@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pushline.data.contract import Column, Contract, Severity, Share
-from pushline.data.table import TYPES, literal, name_of
+from pushline.data.files.table import TYPES, literal, name_of
 from pushline.errors import ContractError
 
 
@@ -59,7 +59,7 @@ def load_rules(file: Path, contract: Contract) -> tuple[Rule, ...]:
 
 def faults_of(rules: list[Rule], contract: Contract) -> list[str]:
     """Ids used twice, unknown columns, conditions that DuckDB refuses."""
-    from pushline.data.findings import BASICS
+    from pushline.data.checks.findings import BASICS
 
     ids = [rule.id for rule in rules]
     faults = [f"{name} is the id of two rules" for name in sorted({name for name in ids if ids.count(name) > 1})]

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pushline.data.contract import load_contract
-from pushline.data.download import TRUSTED, ask
-from pushline.data.fetch import Places
-from pushline.data.lock import PinnedFile, load_lock
 from pushline.data.profile import load_profile
-from pushline.data.sample import compare
+from pushline.data.profile.sample import compare
+from pushline.data.sources.download import TRUSTED, ask
+from pushline.data.sources.fetch import Places
+from pushline.data.sources.lock import PinnedFile, load_lock
 from pushline.doctor import Here, Line, lacking, missing, note, works
 from pushline.errors import PushlineError
 from pushline.registry import open_store
@@ -54,7 +54,7 @@ def profile(here: Here) -> Iterator[Line]:
 
 
 def pipelines(here: Here) -> Iterator[Line]:
-    from pushline.pipelines.definition import load_pipeline
+    from pushline.pipelines.runner.definition import load_pipeline
 
     files = sorted(here.project.pipelines.glob("*.yml"))
     jobs = {file.stem: len(load_pipeline(file).jobs) for file in files}

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from pushline.data.refreshing import FOLDER, Refreshed
+from pushline.data.sources.refresh import FOLDER, Refreshed
 from pushline.errors import SettingsError
 from pushline.github.pull_request import PullRequest, propose
 from pushline.project import Project

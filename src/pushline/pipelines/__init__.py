@@ -6,9 +6,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pushline.azure.published import AzurePipelines
-    from pushline.pipelines.published import Version
-    from pushline.pipelines.runs import Run
     from pushline.pipelines.schedule import Schedule
+    from pushline.pipelines.service.published import Version
+    from pushline.pipelines.service.runs import Run
     from pushline.project import Project
     from pushline.results import Scalar
     from pushline.settings import PushlineSettings
@@ -42,7 +42,7 @@ def open_publisher(project: "Project", settings: "PushlineSettings") -> Publishe
     """Where the target of the settings keeps published pipelines."""
     if settings.target == "aci":
         return on_azure(project, settings)
-    from pushline.pipelines.published import PublishedPipelines
+    from pushline.pipelines.service.published import PublishedPipelines
 
     return PublishedPipelines(project, {**training_of(project, settings), "budget": settings.training.local_budget})
 
@@ -51,7 +51,7 @@ def open_consumer(project: "Project", settings: "PushlineSettings", url: str | N
     """The REST interface of published pipelines: at `url`, or where the target of the settings has it."""
     if settings.target == "aci" and url is None:
         return on_azure(project, settings)
-    from pushline.pipelines.client import client_of
+    from pushline.pipelines.service.client import client_of
 
     return client_of(project, url)
 

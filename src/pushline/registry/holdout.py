@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pushline.data.contract import Contract
-from pushline.data.encoding import encode_frame
-from pushline.data.labels import class_codes
+from pushline.data.contract.encoding import encode_frame
+from pushline.data.contract.labels import class_codes
 from pushline.errors import DataError
 from pushline.serving.model_folder import MATRIX, MATRIX_INPUT, PROBABILITIES, read_scoring
 

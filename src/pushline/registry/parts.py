@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from msgspec import Struct
 
-from pushline.data.table import literal, name_of
+from pushline.data.files.table import literal, name_of
 from pushline.results import DataFile
 
 if TYPE_CHECKING:

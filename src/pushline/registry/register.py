@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from pushline.data.contract import Contract
-from pushline.data.split import moments, split_of
+from pushline.data.contract.split import moments, split_of
 from pushline.errors import ModelUnreadable
 from pushline.registry.decision import against_champion, against_floor, fault_of, undecided, with_best, with_parts
 from pushline.registry.holdout import Array, CannotCompare, probabilities_of, read_holdout

@@ -188,7 +188,7 @@ def payloads_of(project: Project, release: Release, tell: Tell) -> list[bytes]:
     contract = read_contract(Path(release.model))
     if project.profile.is_file():
         from pushline.data.profile import load_profile
-        from pushline.data.sample import sample_rows
+        from pushline.data.profile.sample import sample_rows
 
         drawn = sample_rows(load_profile(project.profile), contract, DISTINCT, random.SystemRandom().randrange(2**31))
         drawn = drawn[[column.name for column in contract.inputs]]

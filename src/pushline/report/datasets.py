@@ -1,9 +1,9 @@
 """Drift and new data as lines for a terminal and as Markdown for a job summary."""
 
-from pushline.data.adding import Added, Overlap
-from pushline.data.drift import ColumnDrift, Drift
-from pushline.data.lock_history import Listed, Moved
-from pushline.data.refreshing import Refreshed, Renewed
+from pushline.data.profile.drift import ColumnDrift, Drift
+from pushline.data.sources.add import Added, Overlap
+from pushline.data.sources.lock_history import Listed, Moved
+from pushline.data.sources.refresh import Refreshed, Renewed
 from pushline.report.figures import count, counted, decimal, numbers, short, visible
 from pushline.report.lines import finding_lines
 from pushline.report.markdown import code, table, text

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from markupsafe import Markup, escape
 
-from pushline.data.drift import Drift
+from pushline.data.profile.drift import Drift
 from pushline.files import write_atomically
 from pushline.project import Project
 from pushline.report import charts, classes, columns, figures, sources

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from pushline.data.contract import Contract, parse_contract
-from pushline.data.encoding import Encoding
+from pushline.data.contract.encoding import Encoding
 from pushline.errors import ContractError, ModelUnreadable
 from pushline.results import Scalar
 

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from pushline.data.contract import Column, Contract
-from pushline.data.encoding import MISSING_CATEGORY, Encoding
+from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
 from pushline.serving.problems import ERRORS_AT_MOST, Problem, RowError, quoted
 
 LARGEST = 3.4e38  # what float32, the type of the matrix, can hold

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from pushline.data.encoding import encode_rows
+from pushline.data.contract.encoding import encode_rows
 from pushline.serving.model_folder import MATRIX, MATRIX_INPUT, PROBABILITIES, read_contract, read_golden, read_scoring, unusable
 from pushline.serving.payload import Payload, Row
 

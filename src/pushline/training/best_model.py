@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from pushline.data.encoding import Encoding
-from pushline.data.labels import Codes
+from pushline.data.contract.encoding import Encoding
+from pushline.data.contract.labels import Codes
 from pushline.errors import ModelUnreadable
 from pushline.evaluation import Points, Suspect, Treatment
 from pushline.files import cannot_write, write_atomically, write_json

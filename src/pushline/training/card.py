@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pushline.data.contract import Contract
-from pushline.data.split import estimates
+from pushline.data.contract.split import estimates
 from pushline.evaluation import Evaluation
 from pushline.results import VOTE, Interval
 from pushline.training.best_model import INTERRUPTED, TIME_WAS_OVER, BestModel, fitted_rows

@@ -7,7 +7,7 @@ import msgspec
 
 from pushline.data.contract import Contract
 from pushline.data.profile import load_profile
-from pushline.data.sample import sample_rows
+from pushline.data.profile.sample import sample_rows
 from pushline.evaluation import Evaluation
 from pushline.files import write_json
 from pushline.training.best_model import read_best_model

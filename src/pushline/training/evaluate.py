@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pushline.data.contract import Contract
-from pushline.data.encoding import Encoding, encode_frame
-from pushline.data.labels import Codes, class_codes
+from pushline.data.contract.encoding import Encoding, encode_frame
+from pushline.data.contract.labels import Codes, class_codes
 from pushline.evaluation import Bin, ClassCurves, Evaluation, Group, Importance, Points
 from pushline.training.metrics import BINS, HIGHER_IS_BETTER, figures, ranked, score, with_intervals
 from pushline.training.threshold import at_threshold

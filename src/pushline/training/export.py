@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from pushline.data.contract import Contract
-from pushline.data.encoding import Encoding, encode_rows
+from pushline.data.contract.encoding import Encoding, encode_rows
 from pushline.files import sha256_of, whole_folder, write_atomically, write_json
 from pushline.results import Scalar
 from pushline.serving.model_folder import (

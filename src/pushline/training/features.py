@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from pushline.data.contract import Contract
-from pushline.data.derived import Term, columns_of, parse_expression
-from pushline.data.encoding import MISSING_CATEGORY, Encoding
+from pushline.data.contract.derived import Term, columns_of, parse_expression
+from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
 from pushline.serving.model_folder import MATRIX_INPUT
 from pushline.training.graph import Nodes, model_of
 

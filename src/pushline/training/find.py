@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pushline.data.contract import Contract
-from pushline.data.encoding import Encoding, encode_frame, encoding_of
-from pushline.data.labels import Codes, class_codes
+from pushline.data.contract.encoding import Encoding, encode_frame, encoding_of
+from pushline.data.contract.labels import Codes, class_codes
 from pushline.errors import StepFailed
 from pushline.training.automl.limits import SearchSettings
 from pushline.training.automl.pool import warm_up

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from msgspec import Struct
 
-from pushline.data.encoding import Encoding
+from pushline.data.contract.encoding import Encoding
 from pushline.serving.model_folder import MATRIX_INPUT, PROBABILITIES
 from pushline.training.trees import LEAF, TreeModel
 

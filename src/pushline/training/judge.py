@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushline.data.contract import Contract
-from pushline.data.fetch import TABLES, Places
-from pushline.data.lock import load_lock
-from pushline.data.reading import read_file
-from pushline.data.table import TYPES, connect, literal, name_of
-from pushline.data.version import table_of as version_of_file
+from pushline.data.files.reading import read_file
+from pushline.data.files.table import TYPES, connect, literal, name_of
+from pushline.data.files.version import table_of as version_of_file
+from pushline.data.sources.fetch import TABLES, Places
+from pushline.data.sources.lock import load_lock
 from pushline.errors import CriticalFindings, DataCorrupt, DataError, RegistryError, SettingsError
 from pushline.evaluation import Evaluation
 from pushline.files import cannot_write, content_hash, write_json

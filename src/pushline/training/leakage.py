@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from pushline.data.contract import Column, Contract
-from pushline.data.encoding import MISSING_CATEGORY, Encoding
-from pushline.data.labels import Codes
+from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
+from pushline.data.contract.labels import Codes
 from pushline.evaluation import COPY, Suspect
 from pushline.results import Scalar
 from pushline.training.metrics import binary_average_precision, binary_roc_auc

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pushline.data.labels import Codes
+from pushline.data.contract.labels import Codes
 from pushline.registry.measures import CELLS, MEASURES
 from pushline.results import Interval
 

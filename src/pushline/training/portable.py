@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pushline.data.contract import Contract
-from pushline.data.encoding import MISSING_CATEGORY, EncodedColumn, Encoding
+from pushline.data.contract.encoding import MISSING_CATEGORY, EncodedColumn, Encoding
 from pushline.serving.model_folder import LABEL, MATRIX_INPUT, PROBABILITIES, probability_of
 from pushline.training.graph import Nodes, model_of
 

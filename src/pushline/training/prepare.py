@@ -11,9 +11,9 @@ import numpy as np
 from msgspec import Struct
 
 from pushline.data.contract import Column, Contract
-from pushline.data.encoding import encode_frame, encoding_of
-from pushline.data.labels import NO_CLASS, class_codes
-from pushline.data.split import moments, split_of
+from pushline.data.contract.encoding import encode_frame, encoding_of
+from pushline.data.contract.labels import NO_CLASS, class_codes
+from pushline.data.contract.split import moments, split_of
 from pushline.errors import DataError
 from pushline.files import cannot_write, write_atomically, write_json
 from pushline.training.twins import Twins, twins_of

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushline.data.contract import Contract
-from pushline.data.split import estimates, split_id
+from pushline.data.contract.split import estimates, split_id
 from pushline.errors import DataError, SettingsError
 from pushline.evaluation import Evaluation, load_evaluation
 from pushline.files import cannot_write, copy_atomically
-from pushline.pipelines.definition import automl_node_in, load_pipeline
+from pushline.pipelines.runner.definition import automl_node_in, load_pipeline
 from pushline.project import Project
 from pushline.results import VOTE, Checked, Scalar, Trained, folder
 from pushline.serving.model_folder import CARD, read_scoring
@@ -25,7 +25,7 @@ from pushline.training.prepare import HOLDOUT, Counts, read_counts
 from pushline.training.threshold import parse_objective
 
 if TYPE_CHECKING:
-    from pushline.pipelines.runner import Ran
+    from pushline.pipelines.runner.runner import Ran
     from pushline.registry.store import ModelStore
 
 Tell = Callable[[str], None]
@@ -119,7 +119,7 @@ def run_where_the_target_is(
         from pushline.azure.training import AzureTraining
 
         return AzureTraining(project, settings, file, inputs).run(out, tell, attach=attach)
-    from pushline.pipelines.runner import run_pipeline
+    from pushline.pipelines.runner.runner import run_pipeline
 
     return run_pipeline(file, inputs, out, tell=tell, overrides=overrides)
 

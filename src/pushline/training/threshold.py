@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from pushline.data.labels import Codes
+from pushline.data.contract.labels import Codes
 from pushline.errors import SettingsError
 from pushline.training.metrics import ranked
 

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pushline.data.encoding import encode_frame, encoding_of
-from pushline.data.labels import class_codes
+from pushline.data.contract.encoding import encode_frame, encoding_of
+from pushline.data.contract.labels import class_codes
 from pushline.errors import StepFailed
 from pushline.training.automl import search as module
 from pushline.training.automl import trials

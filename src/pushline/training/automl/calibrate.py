@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pushline.data.labels import Codes
+from pushline.data.contract.labels import Codes
 from pushline.training.graph import SMALLEST, Calibration
 
 Floats = np.ndarray[Any, Any]

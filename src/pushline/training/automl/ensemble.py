@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from pushline.data.labels import Codes
+from pushline.data.contract.labels import Codes
 from pushline.training.metrics import score
 
 Floats = np.ndarray[Any, Any]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from msgspec import Struct, structs
 
-from pushline.data.encoding import Encoding
-from pushline.data.labels import Codes
+from pushline.data.contract.encoding import Encoding
+from pushline.data.contract.labels import Codes
 from pushline.evaluation import Treatment
 from pushline.results import VOTE, Trial
 from pushline.training.automl.algorithms import Algorithm, for_rows

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pushline.data.labels import Codes
+from pushline.data.contract.labels import Codes
 from pushline.evaluation import Treatment
 from pushline.training.automl.calibrate import calibrated, fitted
 from pushline.training.automl.trials import Floats, Trials, Tried

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from pushline.data.labels import Codes
+from pushline.data.contract.labels import Codes
 from pushline.errors import StepFailed
 from pushline.results import Trial
 from pushline.training.automl.algorithms import Candidate

@@ -1,0 +1,35 @@
+"""`data_checks/contract.yml`: what each column is, said once.
+
+- `contract.py`: the file as types, with its schema for editors in `schema.py`
+- `derived.py`: derived features, small expressions over the columns of a row
+- `labels.py`, `encoding.py`: a row as a class number and as the matrix a model takes
+- `split.py`: which rows are held out
+"""
+
+from pushline.data.contract.contract import (
+    RESERVED,
+    Column,
+    Contract,
+    Derived,
+    Severity,
+    Share,
+    Split,
+    faults_of,
+    fits,
+    load_contract,
+    parse_contract,
+)
+
+__all__ = [
+    "RESERVED",
+    "Column",
+    "Contract",
+    "Derived",
+    "Severity",
+    "Share",
+    "Split",
+    "faults_of",
+    "fits",
+    "load_contract",
+    "parse_contract",
+]

@@ -1,0 +1,260 @@
+"""`data_checks/contract.yml`: what each column is, said once."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from pushline.data.contract.derived import ExpressionError, parse_expression
+from pushline.errors import ContractError
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Severity = Literal["critical", "warning", "info"]
+RESERVED = ("__row", "file_row_number")  # columns of the view the checks run on
+
+
+class Column(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One column of the table."""
+
+    name: Annotated[str, Meta(min_length=1, description="as in the file's header")]
+    type: Annotated[Literal["integer", "number", "string", "boolean"], Meta(description="of every value")]
+    description: Annotated[str, Meta(description="what the value means, for people and for the API document")] = ""
+    unit: Annotated[str, Meta(description="unit of the value")] = ""
+    role: Annotated[
+        Literal["feature", "label", "identifier", "ignored"],
+        Meta(description="features are used by the model; identifiers and ignored columns are accepted and not used"),
+    ] = "feature"
+    known: Annotated[Literal["before", "after"], Meta(description="after: known only once the outcome is, so training leaves it out")] = (
+        "before"
+    )
+    decides_label: Annotated[bool, Meta(description="this feature is known before the outcome although it alone decides the label")] = False
+    reason: Annotated[str, Meta(description="why the role, the moment or the bounds are as they are")] = ""
+    allowed: Annotated[tuple[str, ...] | None, Meta(description="every value a string column may hold")] = None
+    minimum: Annotated[float | None, Meta(description="smallest value")] = None
+    maximum: Annotated[float | None, Meta(description="largest value")] = None
+    unknown: Annotated[str | None, Meta(description="the value (one of `allowed`) that stands for not known")] = None
+    unknown_at_most: Annotated[Share, Meta(description="tolerated share of `unknown`; more is a warning")] = 1.0
+    missing_at_most: Annotated[Share, Meta(description="tolerated share of empty values; 0: a value is required")] = 0.0
+    encodes_time: Annotated[bool, Meta(description="the value identifies when the row was made; drift leaves it out")] = False
+    sensitive: Annotated[bool, Meta(description="figures are also reported per group of this column")] = False
+    belongs_with: Annotated[str | None, Meta(description="columns of one such name keep their joint histogram in the profile")] = None
+    severity: Annotated[Severity, Meta(description="of findings about values outside `allowed` or the bounds")] = "critical"
+    example: Annotated[str | int | float | bool | None, Meta(description="value shown in the API document")] = None
+
+    @property
+    def is_text(self) -> bool:
+        return self.type == "string"
+
+    @property
+    def optional(self) -> bool:
+        return self.missing_at_most > 0
+
+
+class Derived(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A feature computed from a row's own columns; it travels inside the model."""
+
+    name: Annotated[str, Meta(min_length=1, description="of the feature, in reports")]
+    expression: Annotated[str, Meta(min_length=1, description="over the feature columns, such as `age / 10`; see data/derived.py")]
+    description: Annotated[str, Meta(description="what the value means")] = ""
+
+
+class Split(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which rows are held out, where it is not left to each row's features. Search, calibration and threshold go the same way."""
+
+    group: Annotated[
+        str | None, Meta(description="column: all rows of one value are on one side, so figures are for values never seen")
+    ] = None
+    time: Annotated[
+        str | None, Meta(description="column of numbers or ISO dates: the newest rows are held out, so figures are for the time after")
+    ] = None
+
+
+class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
+    """The whole table."""
+
+    name: Annotated[str, Meta(description="of the data set", pattern=r"^[a-z][a-z0-9-]*$")]
+    title: Annotated[str, Meta(description="of the data set, for people")] = ""
+    description: Annotated[str, Meta(description="what one row is and what the label says")] = ""
+    licence: Annotated[str, Meta(description="licence of the data")] = ""
+    source: Annotated[str, Meta(description="who made the data")] = ""
+    positive: Annotated[str | None, Meta(description="the label's value that is predicted; none for more than two classes")] = None
+    delimiter: Annotated[str, Meta(description="between the fields of a CSV file", pattern=r"^[,;|\t]$")] = ","
+    rows_at_least: Annotated[int, Meta(ge=1, description="fewer rows are critical")] = 1
+    duplicates_at_most: Annotated[Share, Meta(description="tolerated share of repeated rows; more is a warning")] = 0.01
+    rarest_class_at_least: Annotated[Share, Meta(description="smaller share of any class is critical")] = 0.01
+    columns: tuple[Column, ...]
+    derived: Annotated[tuple[Derived, ...], Meta(description="features computed from the columns, part of the model")] = ()
+    split: Annotated[Split | None, Meta(description="which rows are held out; by default each row's features decide")] = None
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Column]:
+        return {column.name: column for column in self.columns}
+
+    @cached_property
+    def label(self) -> Column:
+        return next(column for column in self.columns if column.role == "label")
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The label's values, the positive one last where there are two."""
+        values = self.label.allowed or ()
+        if self.positive is None:
+            return values
+        return (*(value for value in values if value != self.positive), self.positive)
+
+    @cached_property
+    def inputs(self) -> tuple[Column, ...]:
+        """All columns but the label: what a request may hold."""
+        return tuple(column for column in self.columns if column.role != "label")
+
+    def features(self, *, use_known_after: bool = False) -> tuple[Column, ...]:
+        """The columns a model is trained on."""
+        return tuple(c for c in self.columns if c.role == "feature" and (use_known_after or c.known == "before"))
+
+    @cached_property
+    def hash(self) -> str:
+        """Sixteen hex digits that change with any part of the contract."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
+
+
+def load_contract(file: Path) -> Contract:
+    """The contract in `file` (YAML, or JSON as a model folder holds it).
+
+    Raises ContractError naming the place and what is accepted there.
+    """
+    try:
+        return parse_contract(msgspec.yaml.decode(file.read_text(encoding="utf-8")), file.name)
+    except FileNotFoundError as error:
+        raise ContractError(f"{file} does not exist.", do="Restore it from git, or make one with `pushline adopt`.") from error
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise ContractError(f"{file} can't be read.", why=str(error), do="Correct the file.") from error
+
+
+def parse_contract(content: Any, name: str = "contract.yml") -> Contract:
+    """The contract in a parsed document. Raises ContractError."""
+    try:
+        contract = msgspec.convert(content, Contract)
+    except msgspec.ValidationError as error:
+        keys = "docs/contract.md lists every key with its type and meaning."
+        words = "YAML takes yes, no, on and off for true and false: put such a word in quotes. " if "got `bool`" in str(error) else ""
+        raise ContractError(f"{name} is not a valid contract.", why=f"{error}.", do=words + keys) from error
+    faults = faults_of(contract)
+    if faults:
+        raise ContractError(f"{name} contradicts itself.", why="; ".join(faults) + ".", do="Correct these columns.")
+    return contract
+
+
+def faults_of(contract: Contract) -> list[str]:
+    """What the types alone can't hold: contradictions within a column and between columns."""
+    faults = []
+    names = [column.name for column in contract.columns]
+    faults += [f"{name} appears twice" for name in sorted({name for name in names if names.count(name) > 1})]
+    plain = [name.casefold() for name in dict.fromkeys(names)]
+    faults += [f"{name} appears in two spellings that differ in case only" for name in sorted({n for n in plain if plain.count(n) > 1})]
+    faults += [f"{name} is a name the checks use themselves" for name in names if name.casefold() in RESERVED]
+    labels = [column for column in contract.columns if column.role == "label"]
+    if len(labels) != 1:
+        faults.append(f"exactly one column has the role label, not {len(labels)}")
+    elif not labels[0].allowed or len(labels[0].allowed) < 2:
+        faults.append(f"the label {labels[0].name} lists at least two allowed values")
+    elif contract.positive is not None and contract.positive not in labels[0].allowed:
+        faults.append(f"positive {contract.positive!r} is not an allowed value of {labels[0].name}")
+    elif contract.positive is None and len(labels[0].allowed) == 2:
+        faults.append("a label of two values needs `positive`")
+    elif contract.positive is not None and len(labels[0].allowed) > 2:
+        faults.append("`positive` goes with a label of two values")
+    for column in contract.columns:
+        faults += faults_of_column(column)
+    faults += derived_faults(contract, names)
+    faults += split_faults(contract)
+    if not any(column.role == "feature" for column in contract.columns):
+        faults.append("at least one column has the role feature")
+    return faults
+
+
+def faults_of_column(column: Column) -> list[str]:
+    """Contradictions within one column."""
+    faults = []
+    low, high = column.minimum, column.maximum
+    if column.allowed is not None:
+        if column.type not in ("string", "boolean") and column.role != "label":
+            faults.append("`allowed` goes with the type string")
+        if not column.allowed:
+            faults.append("no value is allowed")
+        if len(set(column.allowed)) != len(column.allowed):
+            faults.append("a value is allowed twice")
+        faults += [f"allowed value {value!r} is no {column.type}" for value in column.allowed if not is_written_as(value, column.type)]
+    if column.unknown is not None and column.unknown not in (column.allowed or ()):
+        faults.append(f"unknown {column.unknown!r} is not among `allowed`")
+    if column.unknown is None and column.unknown_at_most < 1:
+        faults.append("`unknown_at_most` goes with `unknown`")
+    if column.type not in ("integer", "number") and (low, high) != (None, None):
+        faults.append("bounds go with the types integer and number")
+    if any(bound is not None and not math.isfinite(bound) for bound in (low, high)):
+        faults.append("bounds are finite; leave one out where there is none")
+    if low is not None and high is not None and low > high:
+        faults.append(f"minimum {low:g} is above maximum {high:g}")
+    if column.example is not None and not fits(column.example, column):
+        faults.append(f"example {column.example!r} is not a value of this column")
+    return [f"{column.name}: {fault}" for fault in faults]
+
+
+def is_written_as(value: str, kind: str) -> bool:
+    """Whether a text is a value of the type as the checks write one."""
+    if kind == "boolean":
+        return value in ("false", "true")
+    try:
+        return kind == "string" or (math.isfinite(float(value)) and (kind == "number" or str(int(value)) == value))
+    except ValueError:
+        return False
+
+
+def fits(value: str | int | float | bool, column: Column) -> bool:
+    """Whether a value is of the column's type, allowed, and within its bounds."""
+    kinds = {"integer": (int,), "number": (int, float), "string": (str,), "boolean": (bool,)}
+    if not isinstance(value, kinds[column.type]) or (isinstance(value, bool) and column.type != "boolean"):
+        return False
+    if column.allowed is not None and (str(value).lower() if column.type == "boolean" else str(value)) not in column.allowed:
+        return False
+    if isinstance(value, str):
+        return True
+    return (column.minimum is None or value >= column.minimum) and (column.maximum is None or value <= column.maximum)
+
+
+def split_faults(contract: Contract) -> list[str]:
+    """A split by a column that can't decide."""
+    split = contract.split
+    if split is None:
+        return []
+    if (split.group is None) == (split.time is None):
+        return ["split names either `group` or `time`"]
+    name = split.group or split.time or ""
+    column = contract.by_name.get(name)
+    if column is None:
+        return [f"split names {name}, which is no column"]
+    if column.role == "label":
+        return [f"split names {name}, which is the label"]
+    if column.optional:
+        return [f"split names {name}, which may be empty"]
+    return ["split.time names a boolean"] if split.time and column.type == "boolean" else []
+
+
+def derived_faults(contract: Contract, names: list[str]) -> list[str]:
+    """Derived features that mean nothing, or are called like something else."""
+    faults = []
+    columns = {column.name: column for column in contract.features(use_known_after=True)}
+    taken = set(names)
+    for derived in contract.derived:
+        if derived.name in taken:
+            faults.append(f"derived {derived.name}: the name is taken")
+        taken.add(derived.name)
+        try:
+            parse_expression(derived.expression, columns)
+        except ExpressionError as error:
+            faults.append(f"derived {derived.name}: {error}")
+    return faults

@@ -1,0 +1,87 @@
+"""Raw columns as the numeric matrix every model is trained on and scores: one piece of code for both.
+
+A number is itself as float32; a missing one is NaN. A string is the position of its value in the contract's `allowed`
+list; a missing value, or one not in the list, is -1. A boolean is 0 or 1, missing -1.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from msgspec import Struct
+
+from pushline.data.contract.contract import Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MISSING_CATEGORY = -1.0
+
+
+class EncodedColumn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One column of the matrix."""
+
+    name: str
+    kind: Literal["number", "category", "boolean"]
+    categories: tuple[str, ...] = ()
+
+
+class Encoding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """The columns of the matrix, in its order."""
+
+    columns: tuple[EncodedColumn, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def tables(self) -> tuple[Mapping[Any, float] | None, ...]:
+        """For each column its codes by value; None for a number."""
+        tables: list[Mapping[Any, float] | None] = []
+        for column in self.columns:
+            if column.kind == "number":
+                tables.append(None)
+            elif column.kind == "boolean":
+                tables.append({False: 0.0, True: 1.0})
+            else:
+                tables.append({value: float(code) for code, value in enumerate(column.categories)})
+        return tuple(tables)
+
+
+def encoding_of(columns: Sequence[Column]) -> Encoding:
+    """The encoding of a contract's feature columns, in the contract's order."""
+    encoded = []
+    for column in columns:
+        if column.type == "string":
+            encoded.append(EncodedColumn(name=column.name, kind="category", categories=column.allowed or ()))
+        elif column.type == "boolean":
+            encoded.append(EncodedColumn(name=column.name, kind="boolean"))
+        else:
+            encoded.append(EncodedColumn(name=column.name, kind="number"))
+    return Encoding(columns=tuple(encoded))
+
+
+def encode_frame(encoding: Encoding, frame: "pd.DataFrame") -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The matrix of a frame that holds the raw columns: float32, one row a row, columns in the encoding's order."""
+    matrix = np.empty((len(frame), len(encoding.columns)), dtype=np.float32)
+    for position, (column, table) in enumerate(zip(encoding.columns, encoding.tables, strict=True)):
+        values = frame[column.name]
+        if table is None:
+            matrix[:, position] = values.to_numpy(dtype=np.float32, na_value=np.nan)
+        else:
+            matrix[:, position] = values.map(table).to_numpy(dtype=np.float32, na_value=MISSING_CATEGORY)
+    return matrix
+
+
+def encode_rows(encoding: Encoding, rows: Sequence[Mapping[str, Any]]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The matrix of rows as a request holds them: float32, columns in the encoding's order."""
+    matrix = np.empty((len(rows), len(encoding.columns)), dtype=np.float32)
+    for position, (column, table) in enumerate(zip(encoding.columns, encoding.tables, strict=True)):
+        name = column.name
+        if table is None:
+            values = [row.get(name) for row in rows]
+            matrix[:, position] = [np.nan if value is None else value for value in values]
+        else:
+            matrix[:, position] = [table.get(row.get(name), MISSING_CATEGORY) for row in rows]
+    return matrix

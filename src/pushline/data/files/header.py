@@ -1,0 +1,255 @@
+"""The header of a CSV file against the contract's names."""
+
+import csv
+import difflib
+import io
+import re
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from pushline.data.checks.findings import counted, shown
+from pushline.data.contract import Column, Contract
+from pushline.results import Finding
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+MOST_APART = 3  # columns with another name that are told one by one
+ALIKE = 0.6  # of difflib: names this close are taken for one name written in two ways
+
+
+class Header(Struct, frozen=True, kw_only=True):
+    """The names of a file, which of the contract's columns they are, and what is wrong with them."""
+
+    names: tuple[str, ...]
+    columns: dict[str, str] = {}  # the contract's name by the file's
+    findings: tuple[Finding, ...] = ()
+    readable: bool = True  # False: the rows can't be told apart into columns
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """The column of the text relation (named by position) by the contract's name."""
+        return {ours: f"c{self.names.index(name)}" for name, ours in self.columns.items()}
+
+
+def read_header(head: bytes, contract: Contract) -> Header:
+    """The header in the first bytes of a file, compared with the contract."""
+    text = head.decode("utf-8-sig", errors="replace")
+    first = re.split(r"\r\n|\n|\r", text, maxsplit=1)[0]
+    names = fields_of(text, contract.delimiter)
+    known = {plain(column.name) for column in contract.columns}
+    matching = sum(plain(name) in known for name in names)
+    for delimiter, word in DELIMITERS.items():
+        other = fields_of(text, delimiter)
+        if delimiter != contract.delimiter and len(other) > len(names) and sum(plain(name) in known for name in other) > matching:
+            return Header(names=names, readable=False, findings=(wrong_delimiter(delimiter, word, contract.delimiter),))
+    if matching < len(known) / 3:
+        other = _best_split(first, contract)
+        if looks_like_data(other, contract):
+            return Header(names=names, readable=False, findings=(no_header(first),))
+    return compare(names, contract)
+
+
+def fields_of(text: str, delimiter: str) -> tuple[str, ...]:
+    """The fields of the first row of a text."""
+    try:
+        return tuple(next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), ()))
+    except csv.Error:
+        return (text[:80],)
+
+
+def plain(name: str) -> str:
+    """A name without what differs by habit: case, and spaces or quotes around it."""
+    return name.strip(" \t'\"").casefold()
+
+
+def _best_split(line: str, contract: Contract) -> tuple[str, ...]:
+    return max((fields_of(line, delimiter) for delimiter in (contract.delimiter, *DELIMITERS)), key=len)
+
+
+def looks_like_data(fields: Sequence[str], contract: Contract) -> bool:
+    """Whether the fields fit the contract's columns one by one, as a row's do and a header's don't."""
+    if not 0 <= len(fields) - len(contract.columns) <= 1 and len(fields) != len(contract.columns) - 1:
+        return False
+    fitting = sum(_fits(field, column) for field, column in zip(fields, contract.columns, strict=False))
+    return fitting > 0.5 * len(contract.columns)
+
+
+def _fits(field: str, column: Column) -> bool:
+    if column.allowed is not None:
+        return field in column.allowed
+    if column.type in ("integer", "number"):
+        try:
+            float(field)
+        except ValueError:
+            return False
+        return True
+    return False
+
+
+def wrong_delimiter(seen: str, word: str, expected: str) -> Finding:
+    return Finding(
+        id="delimiter",
+        severity="critical",
+        message=f"The fields are separated by a {word}, not by a {DELIMITERS.get(expected, repr(expected))}. "
+        "Write the file anew, or set `delimiter` in the contract.",
+        seen=repr(seen),
+        expected=repr(expected),
+        count=1,
+        lines=(1,),
+    )
+
+
+def no_header(first: str) -> Finding:
+    return Finding(
+        id="header-missing",
+        severity="critical",
+        message="The first line is a row, not the columns' names. Put the header line on top.",
+        seen=first[:80],
+        expected="a header line with the contract's names",
+        count=1,
+        lines=(1,),
+    )
+
+
+def compare(names: tuple[str, ...], contract: Contract) -> Header:
+    """The findings for names that were read as a header: twice, missing, written differently, too many, in another order."""
+    wanted = tuple(column.name for column in contract.columns)
+    missing = [name for name in wanted if name not in names]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        return Header(names=names, readable=False, findings=(column_twice(twice[0], names, missing),))
+    extra = [name for name in names if name not in wanted]
+    plainly = {plain(name) for name in names}
+    if sum(plain(name) not in plainly for name in missing) > 0.5 * len(wanted):
+        return Header(names=names, readable=False, findings=(other_table(names, missing, wanted),))
+    pairs = renamings(missing, extra, names, wanted)
+    findings = [renamed_column(ours, theirs, contract) for theirs, ours in pairs.items()]
+    if len(findings) > MOST_APART:
+        findings = [renamed_columns(pairs)]
+    gone = [name for name in missing if name not in pairs.values()]
+    if gone:
+        findings.append(columns_missing(gone, contract))
+    more = [name for name in extra if name not in pairs]
+    if more:
+        findings.append(columns_extra(more))
+    columns = {name: pairs.get(name, name) for name in names if name in wanted or name in pairs}
+    order = [columns[name] for name in names if name in columns]
+    if order != [name for name in wanted if name in order]:
+        findings.append(other_order(order, wanted))
+    return Header(names=names, columns=columns, findings=tuple(findings))
+
+
+def renamings(missing: Sequence[str], extra: Sequence[str], names: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
+    """Which strange name stands for which missing one: by likeness, or because it stands alone in its place."""
+    pairs: dict[str, str] = {}
+    for name in missing:
+        left = [other for other in extra if other not in pairs]
+        alike = {plain(other): other for other in left}
+        close = difflib.get_close_matches(plain(name), alike, n=1, cutoff=ALIKE)
+        place = names[wanted.index(name)] if len(names) == len(wanted) else None
+        if close:
+            pairs[alike[close[0]]] = name
+        elif place in left:
+            pairs[place] = name
+    return pairs
+
+
+def renamed_column(ours: str, theirs: str, contract: Contract) -> Finding:
+    what = "The label" if contract.by_name[ours].role == "label" else "The column"
+    return Finding(
+        id="column-renamed",
+        severity="critical",
+        column=ours,
+        message=f"{what} {ours} is called {theirs!r} in the header. Correct the header, or the name in the contract.",
+        seen=repr(theirs),
+        expected=repr(ours),
+        count=1,
+        lines=(1,),
+    )
+
+
+def renamed_columns(pairs: dict[str, str]) -> Finding:
+    """One finding for many names: they usually differ in the same way."""
+    theirs, ours = next(iter(pairs.items()))
+    return Finding(
+        id="column-renamed",
+        severity="critical",
+        message=f"{len(pairs)} columns have other names in the header, such as {theirs!r} for {ours!r}. Correct it, or the contract.",
+        seen=shown(pairs),
+        expected=shown(pairs.values()),
+        count=len(pairs),
+        lines=(1,),
+    )
+
+
+def columns_missing(gone: Sequence[str], contract: Contract) -> Finding:
+    unusable = " Without the label nothing can be learned." if contract.label.name in gone else ""
+    return Finding(
+        id="column-missing",
+        severity="critical",
+        column=gone[0] if len(gone) == 1 else None,
+        message=f"The header lacks {counted(len(gone), 'column')}: {shown_names(gone)}.{unusable}",
+        seen="not in the header",
+        expected=", ".join(gone),
+        count=len(gone),
+        lines=(1,),
+    )
+
+
+def shown_names(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def columns_extra(more: Sequence[str]) -> Finding:
+    return Finding(
+        id="column-extra",
+        severity="warning",
+        column=more[0] if len(more) == 1 else None,
+        message=f"The header has {counted(len(more), 'column')} that the contract does not know: {shown(more)}. Left out of the table.",
+        seen=", ".join(more),
+        expected="the contract's columns",
+        count=len(more),
+        lines=(1,),
+    )
+
+
+def column_twice(name: str, names: Sequence[str], missing: Sequence[str]) -> Finding:
+    places = [str(position) for position, other in enumerate(names, 1) if other == name]
+    lacking = f" {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing." if missing else ""
+    return Finding(
+        id="column-duplicate",
+        severity="critical",
+        column=name,
+        message=f"The header names {name!r} more than once (fields {' and '.join(places)}).{lacking}",
+        seen=f"{len(places)} columns of this name",
+        expected="each name once",
+        count=len(places),
+        lines=(1,),
+    )
+
+
+def other_table(names: Sequence[str], missing: Sequence[str], wanted: Sequence[str]) -> Finding:
+    return Finding(
+        id="header",
+        severity="critical",
+        message=f"{len(missing)} of the contract's {len(wanted)} columns are not in the header, such as {missing[0]}: it is another table.",
+        seen=shown(names),
+        expected=shown(wanted),
+        count=len(missing),
+        lines=(1,),
+    )
+
+
+def other_order(order: Sequence[str], wanted: Sequence[str]) -> Finding:
+    expected = [name for name in wanted if name in order]
+    first = next(position for position, (a, b) in enumerate(zip(order, expected, strict=True)) if a != b)
+    moved = sum(a != b for a, b in zip(order, expected, strict=True))
+    return Finding(
+        id="column-order",
+        severity="warning",
+        message=f"{counted(moved, 'column')} stand in another order than in the contract, {order[first]} first. They were read by name.",
+        seen=", ".join(order),
+        expected=", ".join(expected),
+        count=moved,
+        lines=(1,),
+    )

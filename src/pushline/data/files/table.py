@@ -1,0 +1,79 @@
+"""A table file (CSV or Parquet) as something DuckDB can query, with the contract's types."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pushline.data.contract import Contract
+from pushline.data.files.version import PARQUET
+from pushline.errors import DataCorrupt, DataUnavailable
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY = "400MB"
+TYPES = {"integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
+
+
+def name_of(column: str) -> str:
+    """A column's name as SQL has it."""
+    return '"' + column.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def relation_of(file: Path, contract: Contract) -> str:
+    """What stands behind FROM to read `file`: Parquet as it is, anything else as CSV with the contract's types."""
+    path = literal(str(file))
+    if file.suffix == PARQUET:
+        return f"read_parquet({path})"
+    types = ", ".join(f"{literal(column.name)}: {literal(TYPES[column.type])}" for column in contract.columns)
+    return f"read_csv({path}, header=true, delim={literal(contract.delimiter)}, quote='\"', escape='\"', nullstr='', types={{{types}}})"
+
+
+@contextmanager
+def connect() -> "Iterator[duckdb.DuckDBPyConnection]":
+    """A DuckDB that keeps to its memory, spills into a folder of its own, and never downloads an extension."""
+    import duckdb
+
+    with tempfile.TemporaryDirectory(prefix="pushline-", ignore_cleanup_errors=True) as spill:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": MEMORY,
+            "threads": 2,
+            "temp_directory": spill,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        with duckdb.connect(config=config) as connection:
+            with suppress(duckdb.InvalidInputException):  # a notebook without widgets has no bar to switch off
+                connection.execute("SET enable_progress_bar = false")
+            yield connection
+
+
+@contextmanager
+def open_table(file: Path, contract: Contract) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """A connection with the view `data` on the file.
+
+    Raises DataUnavailable where there is no such file, DataCorrupt where it can't be read with the contract's types.
+    """
+    import duckdb
+
+    if not file.is_file():
+        raise DataUnavailable(f"{file} does not exist.", do="Name a CSV or Parquet file, or run `pushline check-data` first.")
+    with connect() as connection:
+        try:
+            connection.execute(f"CREATE VIEW data AS FROM {relation_of(file, contract)}")
+        except duckdb.Error as error:
+            raise unreadable(file, error) from error
+        yield connection
+
+
+def unreadable(file: Path, error: Exception) -> DataCorrupt:
+    """The error for a file that is not the table the contract describes."""
+    first = str(error).strip().splitlines()[0]
+    return DataCorrupt(f"{file.name} can't be read as the table of the contract.", why=first, do=f"`pushline check-data {file}` says more.")

@@ -1,0 +1,312 @@
+"""`data_checks/profile.json`: what the training data looks like, in aggregates alone.
+
+Per column and class the histogram; columns that belong together keep their joint histogram. Generated rows are drawn from
+it, and drift is measured against it. What a cell may hold so that it tells of no row is decided in histogram.py.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from pushline.data.contract import Column, Contract
+from pushline.data.files.table import literal, name_of, open_table, unreadable
+from pushline.data.files.version import table_of
+from pushline.data.profile.histogram import (
+    FEW,
+    SMALLEST,
+    Counts,
+    Range,
+    coarsened,
+    decimals_of,
+    merged,
+    on_grid,
+    ranges_of,
+    rounded,
+    values_of,
+)
+from pushline.errors import DataError, GateClosed, SettingsError
+from pushline.files import write_atomically
+from pushline.project import Project
+from pushline.results import Checked, Part, load
+
+if TYPE_CHECKING:
+    import duckdb
+
+DISTINCT = 20_000  # more distinct numbers are first put into as many equal parts
+MISSING = -1
+
+
+class ColumnProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The histogram of one column; `counts` and `missing` are by class, in the profile's order of classes."""
+
+    name: str
+    kind: Literal["number", "category", "free"]  # free: identifiers and text without a list of values, of which nothing is kept
+    decimals: int = 0
+    values: tuple[str, ...] = ()  # of a category
+    low: tuple[float, ...] = ()  # of a number: each cell holds the values from low to high
+    high: tuple[float, ...] = ()
+    counts: tuple[tuple[int, ...], ...] = ()
+    missing: tuple[int, ...] = ()
+
+    @property
+    def cells(self) -> int:
+        return len(self.values) if self.kind == "category" else len(self.low)
+
+
+class GroupProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The joint histogram of columns that belong together: each cell is a position in every column's own cells."""
+
+    name: str
+    columns: tuple[str, ...]
+    cells: tuple[tuple[int, ...], ...]  # -1: missing
+    counts: tuple[tuple[int, ...], ...]  # by class
+
+
+class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole table."""
+
+    schema: Literal[1] = 1
+    data: str
+    data_version: str
+    rows: int
+    classes: tuple[str, ...]
+    class_counts: tuple[int, ...]
+    columns: tuple[ColumnProfile, ...]
+    groups: tuple[GroupProfile, ...] = field(default_factory=tuple)
+
+    def column(self, name: str) -> ColumnProfile | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+
+def load_profile(file: Path) -> Profile:
+    """The profile in `file`. Raises SettingsError."""
+    again = "Make it with `pushline profile`, or restore it from git."
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Profile)
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"{file} does not exist.", why="Generated rows are drawn from it, drift is measured by it.", do=again
+        ) from error
+    except (OSError, msgspec.DecodeError) as error:
+        raise SettingsError(f"{file} is not a valid profile.", why=f"{error}.", do=again) from error
+
+
+def write_profile(file: Path, profile: Profile) -> None:
+    """Write it with one line a column, so that a difference reads well."""
+    head = msgspec.to_builtins(profile)
+    text = "{\n"
+    for key, value in head.items():
+        if key in ("columns", "groups"):
+            lines = ",\n".join("    " + msgspec.json.encode(part).decode() for part in value)
+            text += f'  "{key}": [\n{lines}\n  ]' if value else f'  "{key}": []'
+        else:
+            text += f'  "{key}": {msgspec.json.encode(value).decode()}'
+        text += "\n" if key == "groups" else ",\n"
+    write_atomically(file, (text + "}\n").encode())
+
+
+def profile_of(file: Path, contract: Contract, data_version: str) -> Profile:
+    """The profile of a table in `file` (Parquet, or CSV with the contract's columns); rows without a label are left out.
+
+    Raises DataError where the file can't be read, or holds no row of some class.
+    """
+    import duckdb
+
+    with open_table(file, contract) as connection:
+        try:
+            return Measured(connection, contract).profile(data_version)
+        except duckdb.Error as error:
+            raise unreadable(file, error) from error
+
+
+class Measured:
+    """Queries on the view `data`, counted by class."""
+
+    def __init__(self, connection: "duckdb.DuckDBPyConnection", contract: Contract) -> None:
+        self.connection = connection
+        self.contract = contract
+        listed = ", ".join(map(literal, contract.classes))
+        self.number = f"list_position([{listed}], CAST({name_of(contract.label.name)} AS VARCHAR)) - 1"  # of the row's class
+        self.per_class = ", ".join(f"sum(CASE WHEN label = {n} THEN n ELSE 0 END)::BIGINT" for n in range(len(contract.classes)))
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.connection.execute(sql).fetchall()
+
+    def profile(self, data_version: str) -> Profile:
+        classes = self.contract.classes
+        counts = dict(self.query(f"SELECT {self.number} AS class, count(*) FROM data WHERE {self.number} IS NOT NULL GROUP BY 1"))
+        class_counts = tuple(int(counts.get(number, 0)) for number in range(len(classes)))
+        if not all(class_counts):
+            empty = classes[class_counts.index(0)]
+            raise DataError(
+                f"No row has the label {empty!r}.", why="A profile needs rows of every class.", do="Profile the whole training data."
+            )
+        columns = {column.name: self.column(column) for column in self.contract.inputs}
+        groups: dict[str, list[ColumnProfile]] = {}
+        for column in self.contract.inputs:
+            if column.belongs_with and columns[column.name].kind != "free":
+                groups.setdefault(column.belongs_with, []).append(columns[column.name])
+        joint = (self.group(name, members) for name, members in groups.items() if len(members) > 1)
+        return Profile(
+            data=self.contract.name,
+            data_version=data_version,
+            rows=sum(class_counts),
+            classes=classes,
+            class_counts=class_counts,
+            columns=tuple(columns.values()),
+            groups=tuple(group for group in joint if group.cells),
+        )
+
+    def column(self, column: Column) -> ColumnProfile:
+        value = value_of(column)
+        counted = f"SELECT {value} AS v, {self.number} AS label, count(*) AS n FROM data WHERE {self.number} IS NOT NULL GROUP BY 1, 2"
+        found = self.query(f"SELECT {self.per_class} FROM ({counted}) WHERE v IS NULL")
+        seen = whole(found[0])
+        missing = tuple(count if count >= FEW and sum(seen) >= SMALLEST else 0 for count in seen)
+        if column.role == "identifier" or (column.is_text and not column.allowed):
+            return ColumnProfile(name=column.name, kind="free", missing=missing)
+        by_value = f"SELECT v, {self.per_class} FROM ({counted}) WHERE v IS NOT NULL GROUP BY v"
+        if column.type in ("string", "boolean"):
+            counts = {str(row[0]): whole(row[1:]) for row in self.query(by_value)}
+            kept = values_of(counts, column.allowed or ("false", "true"))
+            per_class = with_few_missing(by_class(list(kept.values()), len(self.contract.classes)), seen, missing)
+            return ColumnProfile(name=column.name, kind="category", values=tuple(kept), counts=per_class, missing=missing)
+        values = self.numbers(counted)
+        values = values if sum(value.rows for value in values) >= SMALLEST else []
+        digits = decimals_of([edge for value in values for edge in (value.low, value.high)])
+        cells, decimals = rounded(on_grid(coarsened(ranges_of(values)), values), digits) if values else ([], 0)
+        return ColumnProfile(
+            name=column.name,
+            kind="number",
+            decimals=decimals,
+            low=tuple(cell.low for cell in cells),
+            high=tuple(cell.high for cell in cells),
+            counts=with_few_missing(by_class([cell.counts for cell in cells], len(self.contract.classes)), seen, missing),
+            missing=missing,
+        )
+
+    def numbers(self, counted: str) -> list[Range]:
+        """Distinct values in order; very many are first put into DISTINCT parts of about equal size."""
+        distinct = self.query(f"SELECT count(DISTINCT v) FROM ({counted})")[0][0]
+        each = ", ".join(f"sum(CASE WHEN label = {n} THEN n ELSE 0 END) AS c{n}" for n in range(len(self.contract.classes)))
+        values = f"SELECT v, sum(n) AS rows, {each} FROM ({counted}) WHERE v IS NOT NULL GROUP BY v"
+        sums = ", ".join(f"sum(c{n})::BIGINT" for n in range(len(self.contract.classes)))
+        part = "v" if distinct <= DISTINCT else f"floor(sum(rows) OVER (ORDER BY v) * {DISTINCT} / sum(rows) OVER ())"
+        placed = f"SELECT *, {part} AS part FROM ({values})"
+        parts = self.query(f"SELECT min(v), max(v), {sums} FROM ({placed}) GROUP BY part ORDER BY 1")
+        return [Range(float(low), float(high), whole(counts)) for low, high, *counts in parts]
+
+    def group(self, name: str, members: list[ColumnProfile]) -> GroupProfile:
+        values = ", ".join(f"{value_of(self.contract.by_name[member.name])} AS v{n}" for n, member in enumerate(members))
+        source = f"(SELECT {values}, {self.number} AS label FROM data WHERE {self.number} IS NOT NULL)"
+        joins, places = "", []
+        for n, member in enumerate(members):
+            joins += self.join_places(n, member)
+            sizes = [sum(cell) for cell in zip(*member.counts, strict=True)]
+            common = sizes.index(max(sizes)) if sizes else MISSING  # where the values too rare for a cell were counted
+            places.append(f"CASE WHEN v{n} IS NULL THEN {MISSING} ELSE coalesce(place_{n}.place, {common}) END AS p{n}")
+        placed = f"SELECT {', '.join(places)}, label, count(*) AS n FROM {source} {joins} GROUP BY ALL"
+        keys = ", ".join(f"p{n}" for n in range(len(members)))
+        found = self.query(f"SELECT {keys}, {self.per_class} FROM ({placed}) GROUP BY {keys} ORDER BY {keys}")
+        cells = {whole(row[: len(members)]): whole(row[len(members) :]) for row in found}
+        kept = merged(cells, [member.cells if member.kind == "number" else None for member in members])
+        return GroupProfile(
+            name=name,
+            columns=tuple(member.name for member in members),
+            cells=tuple(kept),
+            counts=by_class(list(kept.values()), len(self.contract.classes)),
+        )
+
+    def join_places(self, n: int, member: ColumnProfile) -> str:
+        """Make a table of the member's cells, and return the join that finds the cell of its value."""
+        if member.kind == "number":
+            keys: list[float] | list[str] = [float("-inf"), *edges_of(member)]
+            join = f"ASOF LEFT JOIN place_{n} ON v{n} >= place_{n}.key"
+        else:
+            keys, join = list(member.values), f"LEFT JOIN place_{n} ON v{n} = place_{n}.key"
+        kind = "DOUBLE" if member.kind == "number" else "VARCHAR"
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE place_{n} (key {kind}, place BIGINT)")
+        if keys:
+            self.connection.executemany(f"INSERT INTO place_{n} VALUES (?, ?)", [(key, place) for place, key in enumerate(keys)])
+        return f" {join}"
+
+
+def edges_of(column: ColumnProfile) -> list[float]:
+    """The borders between the cells of a number: half way from one cell to the next, so that rounding moves no value across."""
+    return [(high + low) / 2 for high, low in zip(column.high[:-1], column.low[1:], strict=True)]
+
+
+def value_of(column: Column) -> str:
+    """The column's value in SQL, NULL where it is missing or no number."""
+    name = name_of(column.name)
+    if column.type == "number":
+        return f"CASE WHEN isfinite({name}) THEN CAST({name} AS DOUBLE) END"
+    return f"CAST({name} AS VARCHAR)" if column.type in ("string", "boolean") else name
+
+
+def whole(values: Sequence[Any]) -> Counts:
+    return tuple(int(value or 0) for value in values)
+
+
+def by_class(cells: Sequence[Counts], classes: int) -> tuple[tuple[int, ...], ...]:
+    """Counts by cell turned into counts by class."""
+    return tuple(tuple(cell[number] for cell in cells) for number in range(classes))
+
+
+def with_few_missing(counts: tuple[Counts, ...], seen: Counts, kept: Counts) -> tuple[Counts, ...]:
+    """Counts by class with the missing values that are too few to be told, in the fullest cell of their class."""
+    made = []
+    for cells, all_of_them, told in zip(counts, seen, kept, strict=True):
+        most = cells.index(max(cells)) if cells else -1
+        made.append(tuple(count + (all_of_them - told if place == most and count else 0) for place, count in enumerate(cells)))
+    return tuple(made)
+
+
+class Profiled(Part, frozen=True, kw_only=True):
+    """What `pushline profile` made."""
+
+    file: str
+    data_version: str
+    rows: int
+    columns: int
+    groups: int
+    class_counts: dict[str, int]
+    size: int  # bytes
+
+
+def renew_profile(project: Project, contract: Contract, file: Path | None) -> Profiled:
+    """Make `data_checks/profile.json` from the checked table, or from `file`.
+
+    Raises SettingsError where check-data has not run, or ran on generated rows: a profile of rows that were drawn from it
+    would say nothing new. Raises GateClosed where the check found something critical.
+    """
+    version = ""
+    if file is None:
+        checked = load(project.build, Checked)
+        if checked.generated_sample:
+            raise SettingsError(
+                "The checked table is a generated sample.",
+                why="It was drawn from the profile that is there already.",
+                do="Run `pushline fetch` and `pushline check-data` where the real data can be had, or name a FILE.",
+            )
+        if checked.critical:
+            raise GateClosed(
+                "The checked table has critical findings.", why="A profile is what good data looks like.", do="Correct the data first."
+            )
+        file, version = project.root / checked.table, checked.data_version
+    elif file.is_file():
+        version = table_of(file, contract.delimiter).version
+    profile = profile_of(file, contract, version)
+    write_profile(project.profile, profile)
+    return Profiled(
+        file=str(project.profile),
+        data_version=profile.data_version,
+        rows=profile.rows,
+        columns=len(profile.columns),
+        groups=len(profile.groups),
+        class_counts=dict(zip(profile.classes, profile.class_counts, strict=True)),
+        size=project.profile.stat().st_size,
+    )

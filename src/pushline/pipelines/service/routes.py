@@ -1,0 +1,174 @@
+"""The REST service of published pipelines: list, describe, start, status, logs, cancel.
+
+It speaks HTTP as the scoring service does, with its limits and problem documents. What it knows is in files, so it may be
+killed and started again at any time: runs go on without it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from pushline.errors import PushlineError, SettingsError
+from pushline.pipelines.service.document import KINDS, document
+from pushline.pipelines.service.published import PublishedPipelines, Version
+from pushline.pipelines.service.runs import Run, Runs, TooMany, reap
+from pushline.project import Project
+from pushline.results import Scalar
+from pushline.serving.app import JSON, App, Handler
+from pushline.serving.exchange import Exchange
+from pushline.serving.keys import KeyRing
+from pushline.serving.problems import Problem
+from pushline.settings import PushlineSettings
+
+Tell = Callable[[str], None]
+STARTS = "POST /pipelines/{name}/runs"
+
+
+class Start(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of a request that starts a run."""
+
+    inputs: dict[str, Scalar] = field(default_factory=dict)
+    version: int | None = None
+
+
+class Refused(Problem):
+    """A refusal of the kinds that only this service has."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        Exception.__init__(self, detail)
+        self.kind = kind
+        self.status, self.title = KINDS[kind]
+        self.detail = detail
+        self.errors = ()
+        self.headers = ()
+        self.close = False
+
+
+class Control(App):
+    """Published pipelines and their runs, for who holds a key of this service."""
+
+    realm = "pipelines"
+    addresses = "The addresses are /pipelines, /runs, /docs, /openapi.json and /healthz."
+
+    def __init__(self, project: Project, settings: PushlineSettings, keys: KeyRing, tell: Tell) -> None:
+        super().__init__(settings.serving, keys)
+        self.at_once = settings.pipelines.at_once
+        self.published = PublishedPipelines(project)
+        self.runs = Runs(project, settings.pipelines.folder)
+        self.tell = tell
+        self.told_at = 0.0
+        handlers: dict[str, Handler] = {
+            "GET /pipelines": self.list_pipelines,
+            "GET /pipelines/{name}": self.describe,
+            "GET /pipelines/{name}/versions/{version}": self.describe_version,
+            STARTS: self.start,
+            "GET /runs": self.list_runs,
+            "GET /runs/{run}": self.show_run,
+            "GET /runs/{run}/logs": self.show_log,
+            "POST /runs/{run}/cancel": self.cancel,
+            "GET /healthz": self.health,
+        }
+        self.offer(handlers, document(), json=(STARTS,))
+        self.tick()
+
+    def tick(self) -> None:
+        super().tick()
+        reap()
+
+    # What is answered
+
+    def list_pipelines(self, exchange: Exchange) -> None:
+        self.answer(exchange, 200, {"pipelines": self.published.all()})
+
+    def describe(self, name: str, exchange: Exchange) -> None:
+        self.answer(exchange, 200, self.version(name, None))
+
+    def describe_version(self, name: str, number: str, exchange: Exchange) -> None:
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
+            raise Problem("not-found", "A version is a number.")
+        self.answer(exchange, 200, self.version(name, int(number)))
+
+    def start(self, name: str, exchange: Exchange) -> None:
+        said = start_of(exchange)
+        version = self.version(name, said.version)
+        if version.status == "retired":
+            raise Refused("retired", f"Version {version.version} of {name} is retired.")
+        try:
+            run = self.runs.start(version, said.inputs, at_once=self.at_once)
+        except SettingsError as error:
+            raise Refused("invalid-inputs", " ".join(part for part in (error.what, error.why, error.do) if part)) from error
+        except TooMany as error:
+            raise Problem("overloaded", error.what, headers=[("retry-after", "30")]) from error
+        self.tell(f"started {run.id}: {name} version {version.version}")
+        self.answer(exchange, 202, run, location=f"/runs/{run.id}")
+
+    def list_runs(self, exchange: Exchange) -> None:
+        self.answer(exchange, 200, {"runs": self.runs.all()})
+
+    def show_run(self, run: str, exchange: Exchange) -> None:
+        self.answer(exchange, 200, self.known(run))
+
+    def show_log(self, run: str, exchange: Exchange) -> None:
+        self.known(run)
+        self.answer(exchange, 200, self.runs.log(run, first_byte(exchange.url)))
+
+    def cancel(self, run: str, exchange: Exchange) -> None:
+        self.known(run)
+        self.tell(f"cancel {run}")
+        self.answer(exchange, 202, self.runs.cancel(run))
+
+    # The parts of an answer
+
+    def version(self, name: str, number: int | None) -> Version:
+        try:
+            return self.published.version(name, number)
+        except SettingsError as error:
+            raise Problem("not-found", f"{error.what} {error.why}".strip()) from error
+
+    def known(self, run: str) -> Run:
+        try:
+            return self.runs.run(run)
+        except SettingsError as error:
+            raise Problem("not-found", error.what) from error
+
+    def answer(self, exchange: Exchange, status: int, content: Any, *, location: str = "") -> None:
+        self.reply(exchange, status, JSON, msgspec.json.encode(content), [("location", location)] if location else ())
+
+    # What is told
+
+    def keys_fault(self, text: str) -> None:
+        self.tell(text)
+
+    def fault(self, error: BaseException, **where: Any) -> None:
+        """To the terminal, at most one a second, so that a flood of them is none of lines."""
+        import traceback
+
+        if self.clock - self.told_at >= 1:
+            self.told_at = self.clock
+            told = str(error) if isinstance(error, PushlineError) else "".join(traceback.format_exception(error))
+            self.tell(f"Request {where.get('request_id', 'unknown')} failed: {told}")
+
+
+def start_of(exchange: Exchange) -> Start:
+    """What is to be started. Raises Problem."""
+    content = exchange.body()
+    if not content.strip():
+        return Start()
+    try:
+        return msgspec.json.decode(content, type=Start)
+    except msgspec.ValidationError as error:
+        raise Refused("invalid-inputs", f"{error}.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem("malformed-json", f"{error}.") from error
+
+
+def first_byte(url: bytes) -> int:
+    """The byte in `?from=N` of an address. Raises Problem."""
+    from urllib.parse import parse_qs
+
+    said = parse_qs(url.partition(b"?")[2].decode("latin-1")).get("from", ["0"])[-1]
+    if not said.isdigit() or not said.isascii() or len(said) > 15:
+        raise Refused("invalid-inputs", "from is a number of bytes, 0 or more.")
+    return int(said)

@@ -1,0 +1,264 @@
+"""Runs of published pipelines: each a folder and a detached process, found again by whoever looks.
+
+Below `.pushline/pipelines/runs/<id>/` a run holds `request.json` (never changed), `state.json`, `log.txt` and `project/`:
+its version's files by links, its own `build/`, and the registry and caches of the real project. The process holds a lock on
+`alive` for as long as it lives, from before it was started: a run whose lock is free has ended, and one that did not say how
+is reported as lost.
+"""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from pushline.errors import SettingsError, TargetError
+from pushline.files import cannot_write, write_json
+from pushline.locks import holder_of, locked
+from pushline.pipelines.service.inputs import FolderRule, checked_inputs
+from pushline.pipelines.service.published import PublishedPipelines, Version, decode
+from pushline.project import REVISION, Project
+from pushline.results import Scalar
+
+RUNS = "pipelines/runs"  # below .pushline
+REQUEST, STATE, LOG, ALIVE, CANCEL = "request.json", "state.json", "log.txt", "alive", "cancel"
+PROJECT = "project"
+WAIT_S = 60.0
+LOG_AT_A_TIME = 262_144  # bytes
+ENDED = frozenset({"succeeded", "failed", "cancelled", "lost"})
+
+RunState = Literal["starting", "running", "succeeded", "failed", "cancelled", "lost"]
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What was asked for."""
+
+    id: str
+    pipeline: str
+    version: int
+    inputs: dict[str, Scalar]  # what the caller set; the version has the rest
+    at: datetime
+
+
+class RunError(Struct, frozen=True, kw_only=True):
+    """Why a run failed, in the three lines of every error."""
+
+    what: str
+    why: str = ""
+    do: str = ""
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """What the run's process says of itself."""
+
+    state: RunState
+    step: str = ""  # what it is doing
+    pid: int = 0
+    ended_at: datetime | None = None
+    outputs: dict[str, str] = field(default_factory=dict)  # paths on this machine
+    result: dict[str, Scalar] = field(default_factory=dict)  # of a training: model version and decision
+    error: RunError | None = None
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """A run as callers see it."""
+
+    id: str
+    pipeline: str
+    version: int
+    inputs: dict[str, Scalar]
+    started_at: datetime
+    state: RunState
+    cancelling: bool = False
+    step: str = ""
+    ended_at: datetime | None = None
+    outputs: dict[str, str] = field(default_factory=dict)
+    result: dict[str, Scalar] = field(default_factory=dict)
+    error: RunError | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+
+class LogPart(Struct, frozen=True, kw_only=True):
+    """A piece of a run's log."""
+
+    text: str
+    next: int  # where the following piece begins
+    ended: bool  # nothing will follow `next`
+
+
+class TooMany(TargetError):
+    """As many runs go on as the settings allow."""
+
+
+class Runs:
+    """All runs of one project."""
+
+    def __init__(self, project: Project, folder: str = "") -> None:
+        """`folder`: one beside the project whose files callers may name, too."""
+        self.project = project
+        self.place = project.state.resolve() / RUNS
+        self.folders = FolderRule.of(project, self.place, folder)
+
+    def start(self, version: Version, inputs: Mapping[str, Any], *, at_once: int) -> Run:
+        """Start a run in a process of its own, which goes on whatever becomes of this one.
+
+        Raises SettingsError for a retired version or a wrong input, TooMany where `at_once` runs go on already.
+        """
+        if version.status == "retired":
+            raise SettingsError(
+                f"Version {version.version} of {version.name} is retired.",
+                do=f"Start another: `pushline pipelines describe {version.name}`.",
+            )
+        given = checked_inputs(version, inputs, self.folders)
+        files = PublishedPipelines(self.project).files(version)
+        try:
+            with locked(self.place / ".lock", wait_s=WAIT_S):
+                if sum(not run.ended for run in self.all()) >= at_once:
+                    raise TooMany(
+                        f"{at_once} runs are going on.",
+                        why="[tool.pushline.pipelines] allows no more at once.",
+                        do="Wait for one to end, or cancel one.",
+                    )
+                request = Request(id=new_id(), pipeline=version.name, version=version.version, inputs=given, at=datetime.now(UTC))
+                folder = self.place / request.id
+                lay_out(folder, files, version, self.project)
+                write_json(folder / STATE, State(state="starting"))
+                write_json(folder / REQUEST, request)
+                launch(folder, files)
+        except OSError as error:
+            raise cannot_write(self.place, error) from error
+        return self.run(request.id)
+
+    def all(self) -> tuple[Run, ...]:
+        """Every run, newest first."""
+        if not self.place.is_dir():
+            return ()
+        folders = sorted((path for path in self.place.iterdir() if (path / REQUEST).is_file()), key=lambda path: path.name, reverse=True)
+        return tuple(seen(folder) for folder in folders)
+
+    def run(self, run: str) -> Run:
+        """The state of one run. Raises SettingsError where there is none of that id."""
+        return seen(self._folder(run))
+
+    def cancel(self, run: str) -> Run:
+        """Ask a run to end; one that has ended stays as it is."""
+        folder = self._folder(run)
+        if not seen(folder).ended:
+            (folder / CANCEL).touch()
+            state = decode(folder / STATE, State)
+            # The number is of our process as long as the lock is held: a free lock has made it ended above.
+            if state.pid:
+                with suppress(ProcessLookupError):
+                    os.kill(state.pid, signal.SIGTERM)
+        return seen(folder)
+
+    def log(self, run: str, start: int = 0) -> LogPart:
+        """A piece of the log from the byte `start` on, ending with a whole line where it can."""
+        folder = self._folder(run)
+        ended = seen(folder).ended  # before the text is read, so that nothing is missed
+        with (folder / LOG).open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(min(max(start, 0), size))
+            text = stream.read(LOG_AT_A_TIME)
+        cut = text.rfind(b"\n") + 1
+        if not ended or (cut and len(text) == LOG_AT_A_TIME):
+            text = text[:cut] if cut or len(text) < LOG_AT_A_TIME else text
+        end = min(max(start, 0), size) + len(text)
+        return LogPart(text=text.decode(errors="replace"), next=end, ended=ended and end >= size)
+
+    def _folder(self, run: str) -> Path:
+        folder = self.place / run
+        if not run.replace("-", "").isalnum() or not (folder / REQUEST).is_file():
+            raise SettingsError(f"There is no run {run!r}.", do="`pushline pipelines runs` lists them.")
+        return folder
+
+
+def new_id() -> str:
+    """Sorts by time, and is never the same twice."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{time.time_ns() % 1_000_000_000 // 1000:06d}-{secrets.token_hex(3)}"
+
+
+def lay_out(folder: Path, files: Path, version: Version, project: Project) -> None:
+    """The run's folder, with a project of its own in it."""
+    inner = folder / PROJECT
+    inner.mkdir(parents=True)
+    for entry in files.iterdir():
+        (inner / entry.name).symlink_to(entry)
+    (inner / ".pushline").symlink_to(project.state.resolve())
+    (inner / REVISION).write_text(version.git_revision + "\n", encoding="utf-8")
+    (folder / ALIVE).touch()
+    (folder / LOG).touch()
+
+
+def launch(folder: Path, files: Path) -> None:
+    """Start the run's process: its own session, the published code, nothing of this process but the lock that says it lives."""
+    variables = {**os.environ, "PYTHONPATH": str(files / "src"), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+    for name in ("PYTHONSAFEPATH", "PUSHLINE_KEY", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+        variables.pop(name, None)
+    with locked(folder / ALIVE, f"run {folder.name}") as alive, (folder / LOG).open("ab") as log:
+        os.set_inheritable(alive, True)
+        # Not waited for: whoever starts runs either ends soon or collects them with `reap`.
+        started = subprocess.Popen(
+            [sys.executable, "-m", "pushline", "--project", str(folder / PROJECT), "pipelines", "work", str(folder), str(alive)],
+            cwd=folder / PROJECT,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(alive,),
+            start_new_session=True,
+        )
+    CHILDREN.append(started)
+
+
+CHILDREN: list["subprocess.Popen[bytes]"] = []
+
+
+def reap() -> None:
+    """Collect the processes that have ended, so that none stays as a zombie."""
+    CHILDREN[:] = [child for child in CHILDREN if child.poll() is None]
+
+
+def seen(folder: Path) -> Run:
+    """The run as it is; one whose process is gone without a word is lost."""
+    request = decode(folder / REQUEST, Request)
+    state = decode(folder / STATE, State)
+    if state.state not in ENDED and not holder_of(folder / ALIVE):
+        state = decode(folder / STATE, State)  # it may have said so just before it ended
+        if state.state not in ENDED:
+            heard_of = datetime.fromtimestamp((folder / LOG).stat().st_mtime, UTC)
+            state = msgspec.structs.replace(state, state="lost", ended_at=heard_of, error=lost())
+    return Run(
+        id=request.id,
+        pipeline=request.pipeline,
+        version=request.version,
+        inputs=request.inputs,
+        started_at=request.at,
+        state=state.state,
+        cancelling=(folder / CANCEL).exists() and state.state not in ENDED,
+        step=state.step,
+        ended_at=state.ended_at,
+        outputs=state.outputs,
+        result=state.result,
+        error=state.error,
+    )
+
+
+def lost() -> RunError:
+    return RunError(
+        what="The run's process is gone, and did not say how it ended.",
+        why="It was killed, or the machine was restarted. Its steps ended with it.",
+        do="Its log shows how far it came. Start it again.",
+    )

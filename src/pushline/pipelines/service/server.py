@@ -1,0 +1,102 @@
+"""The service of published pipelines in the foreground, and where it can be found."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from pushline.files import write_json
+from pushline.locks import locked
+from pushline.pipelines.service.routes import Control
+from pushline.project import Project
+from pushline.serving.connection import Connection
+from pushline.serving.keys import KeyRing, make_keys, read_keys
+from pushline.serving.supervisor import bind
+from pushline.settings import PushlineSettings
+
+Tell = Callable[[str], None]
+TICK_S = 0.25
+KEYS = "pipelines-keys.json"  # its own: who may score may not start trainings
+RECORD = "pipelines/server.json"
+
+
+class ServerRecord(Struct, frozen=True, kw_only=True):
+    """Where the service answers."""
+
+    url: str
+    pid: int
+    started_at: datetime
+
+
+def serve(project: Project, settings: PushlineSettings, *, tell: Tell) -> None:
+    """Answer until SIGTERM or SIGINT. Runs go on without it.
+
+    Raises SettingsError for keys that can't be used, Busy where another one serves this project, TargetError where the address is taken.
+    """
+    state, found = project.state.resolve(), record_of(project)
+    there = f"Published pipelines are served on {found.url} already: use that, or end it first." if found else ""
+    with locked(state / "pipelines" / ".server", also=there):
+        control = Control(project, settings, KeyRing(keys_of(project)), tell)
+        listener = bind(settings.pipelines.host, settings.pipelines.port)
+        host, port = listener.getsockname()[:2]
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+        def announce() -> None:
+            write_json(state / RECORD, ServerRecord(url=url, pid=os.getpid(), started_at=datetime.now(UTC)))
+            tell(f"Serving published pipelines on {url} (docs: {url}/docs). Keys: {keys_of(project)}.")
+            for run in (run for run in control.runs.all() if not run.ended):
+                tell(f"{run.id}: {run.pipeline} version {run.version} is {run.state}")
+
+        try:
+            asyncio.run(answer(control, listener, announce))
+        finally:
+            (state / RECORD).unlink(missing_ok=True)
+
+
+async def answer(control: Control, listener: socket.socket, announce: Callable[[], None]) -> None:
+    """Answer until told to end; `announce` is called once that can be told, so that nobody tells it before."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    loop.set_exception_handler(lambda _, told: control.fault(told.get("exception") or RuntimeError(told["message"])))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    server = await loop.create_server(lambda: Connection(control), sock=listener, backlog=128)
+    announce()
+    while not stopped.is_set():
+        for part in (control.tick, control.sweep):
+            try:
+                part()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the limits in time must go on
+                control.fault(error)
+        try:
+            await asyncio.wait_for(stopped.wait(), TICK_S)
+        except TimeoutError:
+            continue
+    server.close()
+    control.draining = True
+    for connection in control.places.all():
+        connection.close()
+    await asyncio.sleep(0)
+
+
+def record_of(project: Project) -> ServerRecord | None:
+    """Where the service answers; None where none has said so, or what is written can't be read."""
+    try:
+        return msgspec.json.decode((project.state.resolve() / RECORD).read_bytes(), type=ServerRecord)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def keys_of(project: Project) -> Path:
+    """The file of the keys, made where there is none. Raises SettingsError where it can't be used."""
+    file = project.state.resolve() / KEYS
+    if not file.exists():
+        make_keys(file)
+    read_keys(file)
+    return file
