@@ -43,15 +43,18 @@ def run(words: str, *command: str, of: int = 0) -> None:
 def main() -> None:
     python, uv = str(VENV / "bin" / "python"), str(VENV / "bin" / "uv")
     started, total = time.monotonic(), pins()
+    steps = 3 if Path("src/pushline").is_dir() else 2  # elsewhere the engine is one of the packages
     print(f"setup: .venv with some {total} packages, exactly those of {LOCKS[0]}; minutes the first time, most of it downloads", flush=True)
     venv.create(VENV, with_pip=True, symlinks=True)  # as `python -m venv` makes it: a copy may miss its libraries
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", LOCKS[1]]
-    run("1 of 3, the installer", *pip)
+    run(f"1 of {steps}, the installer", *pip)
     quiet = [] if sys.stderr.isatty() else ["--quiet"]
-    sync = [uv, "pip", "sync", *quiet, "--compile-bytecode", "--python", python, "--require-hashes", *LOCKS]
-    run("2 of 3, the packages", *sync, of=total)
-    editable = [uv, "pip", "install", "--quiet", "--python", python, "--no-deps", "--no-build-isolation", "--editable", "."]
-    run("3 of 3, Pushline itself", *editable)
+    beside = ["--find-links", "vendor"] if Path("vendor").is_dir() else []
+    sync = [uv, "pip", "sync", *quiet, "--compile-bytecode", "--python", python, *beside, "--require-hashes", *LOCKS]
+    run(f"2 of {steps}, the packages", *sync, of=total)
+    if steps == 3:
+        editable = [uv, "pip", "install", "--quiet", "--python", python, "--no-deps", "--no-build-isolation", "--editable", "."]
+        run("3 of 3, Pushline itself", *editable)
     print(f"setup: done in {time.monotonic() - started:.0f} s", flush=True)
 
 

@@ -88,7 +88,11 @@ def commands_named(text: str) -> list[str]:
 
 
 def test_every_command_that_a_page_names_exists(repo: Path) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (repo / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(
+        re.findall(
+            r"^([a-z-]+):", "".join((repo / name).read_text(encoding="utf-8") for name in ("Makefile", "scripts/engine.mk")), re.MULTILINE
+        )
+    )
     named = [(page, command) for page in pages(repo) for command in commands_named(prose(page))]
     named += [
         (page, line.strip())

@@ -139,7 +139,9 @@ MUTATIONS = {
 @pytest.fixture
 def copy(repo: Path, tmp_path: Path) -> Path:
     shutil.copytree(repo / ".github", tmp_path / ".github")
-    shutil.copy2(repo / "Makefile", tmp_path / "Makefile")
+    for name in ("Makefile", "scripts/engine.mk"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy2(repo / name, tmp_path / name)
     return tmp_path
 
 

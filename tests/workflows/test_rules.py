@@ -187,7 +187,8 @@ def assert_known_action(uses: str, file: str) -> None:
 
 def assert_known_command(words: list[str]) -> None:
     if words[0] == "make":
-        assert re.search(rf"^{words[1]}:", (REPO / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        made = (REPO / "Makefile").read_text(encoding="utf-8") + (REPO / "scripts" / "engine.mk").read_text(encoding="utf-8")
+        assert re.search(rf"^{words[1]}:", made, re.MULTILINE)
         return
     from click.testing import CliRunner
 

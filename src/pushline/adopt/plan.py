@@ -140,7 +140,7 @@ def texts(project: Project, draft: Draft, record: Adopted | None, kept: list[str
         "pyproject.toml": with_settings(toml, wanted, setting_comments(draft, settings)).encode(),
     }
     for file in sorted(project.pipelines.glob("*.yml")):
-        files[f"pipelines/{file.name}"] = with_label(file.read_text(encoding="utf-8"), draft, effective).encode()
+        files[f"pipelines/{file.name}"] = with_label(file.read_text(encoding="utf-8"), draft.contract, effective).encode()
     if record is None:
         files["data_checks/rules.py"] = RULES.encode()
         files |= {str(file.relative_to(project.root)): None for file in sorted((project.root / "examples").glob("*.json"))}

@@ -4,24 +4,27 @@ import json
 import math
 import re
 import tomllib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pushline.adopt.drafting import Draft
+from pushline.data.contract.contract import Contract
 from pushline.errors import SettingsError
 from pushline.results import Scalar
 from pushline.training.automl.limits import azure_metric
+
+if TYPE_CHECKING:
+    from pushline.adopt.drafting import Draft
 
 TOOL = "tool.pushline"
 RARE = 0.25  # share of the positive class below which average precision tells more than ROC AUC
 WIDE = 50  # columns from which a request takes longer to read
 
 
-def metric_of(draft: Draft) -> str:
+def metric_of(draft: "Draft") -> str:
     classes = len(draft.contract.classes)
     return "average_precision" if draft.label.rarest < (RARE if classes == 2 else 0.5 / classes) else "roc_auc"
 
 
-def settings_of(draft: Draft, model_name: str) -> dict[str, Scalar]:
+def settings_of(draft: "Draft", model_name: str) -> dict[str, Scalar]:
     """Each drafted setting by its path below [tool.pushline]."""
     settings: dict[str, Scalar] = {"model_name": model_name, "training.metric": metric_of(draft), "training.holdout": draft.holdout}
     settings["promotion.minimum_gain"] = -round(min(0.1, max(0.005, 0.3 / math.sqrt(draft.held_out))), 3)
@@ -31,7 +34,7 @@ def settings_of(draft: Draft, model_name: str) -> dict[str, Scalar]:
     return settings
 
 
-def comments_of(draft: Draft, settings: dict[str, Scalar]) -> dict[str, str]:
+def comments_of(draft: "Draft", settings: dict[str, Scalar]) -> dict[str, str]:
     """What stands behind each setting."""
     return {
         "training.metric": "average precision suits a rare class"
@@ -97,10 +100,10 @@ def end_of(lines: list[str], start: int) -> int:
     return end
 
 
-def with_label(text: str, draft: Draft, settings: dict[str, Scalar]) -> str:
+def with_label(text: str, contract: Contract, settings: dict[str, Scalar]) -> str:
     """A pipeline file with the settings as its literals, whose AutoML node (if it has one) names the contract's label."""
     node = re.compile(r"^(?P<indent> +)target_column_name: .*\n(?: +positive_label: .*\n)?", re.MULTILINE)
-    label, positive = draft.contract.label.name, draft.contract.positive
+    label, positive = contract.label.name, contract.positive
     said = [f"target_column_name: {json.dumps(label, ensure_ascii=False)}"]
     said += [f"positive_label: {json.dumps(positive, ensure_ascii=False)}"] if positive is not None else []
     text = node.sub(lambda match: "".join(f"{match['indent']}{line}\n" for line in said), text)

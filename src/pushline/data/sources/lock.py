@@ -96,7 +96,11 @@ def parse_lock(text: str, name: str = "data.lock") -> DataLock:
 
 def write_lock(file: Path, lock: DataLock) -> None:
     """Write the whole lock, with its header."""
-    write_text(file, HEADER + "".join(block_of(pinned) for pinned in lock.files), lock)
+    write_text(file, lock_text(lock), lock)
+
+
+def lock_text(lock: DataLock) -> str:
+    return HEADER + "".join(block_of(pinned) for pinned in lock.files)
 
 
 def append_to_lock(file: Path, pinned: PinnedFile) -> None:

@@ -1,0 +1,51 @@
+# What only the engine's own repository can do; `Makefile` takes it in where it is there.
+MORE_CHECKS := check-engine
+
+check-engine: setup  ## types, generated docs
+	$(BIN)/mypy
+	$(BIN)/python scripts/generate_docs.py --check
+	$(BIN)/zensical build --strict
+
+wheel: setup  ## the engine as a wheel: dist/, the same bytes from the same commit
+	@$(BIN)/python -m pushline.template.wheel dist
+
+lock: .venv/.done  ## renew the locks from pyproject.toml
+	$(BIN)/python scripts/lock.py
+
+test-fast: setup  ## the daily subset
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow"
+
+test-crash: setup  ## each command killed at every write it makes; hours
+	CRASH_POINTS=0 $(BIN)/pytest -q --timeout 0 tests/crash
+
+docs: setup  ## write what the documentation takes from the program
+	@$(BIN)/python scripts/generate_docs.py
+
+site: setup  ## the documentation as a site: site/index.html, which needs no server
+	$(BIN)/zensical build --strict
+
+pictures: setup  ## take the documentation's pictures from a real run; needs chromium
+	$(BIN)/python scripts/pictures.py
+
+bench: setup  ## the service beside mlflow models serve, on the same model
+	$(BIN)/python scripts/bench_serving.py
+
+bench-checks: setup  ## check-data at 33 thousand, 3.3 million and 33 million rows, beside others
+	$(BIN)/python scripts/bench_checks.py
+
+bench-automl: setup  ## AutoML beside FLAML, AutoGluon and LightGBM on ten hold-outs; hours, goes on where it was
+	$(BIN)/python scripts/bench_automl.py
+
+bench-batch: setup  ## score-batch beside pandas and mlflow.pyfunc on the same fit
+	$(BIN)/python scripts/bench_batch.py
+
+mutation: setup  ## change what most depends on in hundreds of ways; tests must notice (hours)
+	$(BIN)/python scripts/mutation.py $(MODULES)
+
+plan:  ## in GitHub Actions: what a pull request has to run
+	@$(PYTHON) scripts/plan.py
+
+verdict:  ## in GitHub Actions: whether a pull request may merge
+	@$(PYTHON) scripts/verdict.py
+
+.PHONY: bench bench-automl bench-batch bench-checks check-engine docs lock mutation pictures plan site test-crash test-fast verdict wheel

@@ -1,0 +1,18 @@
+"""Puts the files of the template, which lie in this repository only once, into the engine's wheel."""
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class TemplateInWheel(BuildHookInterface[Any]):
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """An editable install reads them from where they are."""
+        if version == "editable":
+            return
+        root = Path(self.root)
+        listed = runpy.run_path(str(root / "src" / "pushline" / "template" / "manifest.py"))
+        for path in (*listed["SHARED"], *listed["TABLE"]):
+            build_data["force_include"][str(root / path)] = f"pushline/template/files/{path}"
