@@ -80,7 +80,7 @@ def ours(seconds: float) -> Callable[[Split, int], dict[str, Any]]:
         started = time.monotonic()
         after = any(column.known == "after" for column in (split.contract.by_name[name] for name in split.encoding.names))
         settings = SearchSettings(seconds=seconds, seed=seed)
-        best, model, *_ = find_model(split.learn, split.contract, settings, use_known_after=after, tell=lambda line: None)
+        best, model, *_ = find_model(split.learn, split.contract, settings, use_known_after=after, progress=lambda line: None)
         wall = time.monotonic() - started
         answer = predictor(model)
         rows = split.judge[list(split.encoding.names)].to_dict("records")

@@ -73,7 +73,7 @@ def make_models(folder: Path) -> None:
 def as_ours(model: str, rows: str, out: str) -> None:
     from pushline.batch.job import Options, score_batch
 
-    score_batch(rows, Path(out), Path(model), "1", options=Options(), tell=lambda line: None)
+    score_batch(rows, Path(out), Path(model), "1", options=Options(), progress=lambda line: None)
 
 
 def as_peer(model: str, rows: str, out: str) -> None:

@@ -230,7 +230,7 @@ def plain_server(model: Path, port: int) -> int:
     Metrics.count = Metrics.scored = lambda self, *values: None  # type: ignore[method-assign,assignment]
     Exchange.request_id = lambda self: b"0"  # type: ignore[method-assign]
     settings = Serving(port=port, access_log=0.0)
-    serve(model, settings, keys=Path(os.environ["BENCH_KEYS"]), log=Path(os.devnull), tell=lambda line: None)
+    serve(model, settings, keys=Path(os.environ["BENCH_KEYS"]), log=Path(os.devnull), progress=lambda line: None)
     return 0
 
 

@@ -17,7 +17,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "pushline"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 # What a room may import. Imports point downwards: cli, then release, pipelines, report, then training, registry, serving, then data.
-GROUND = {"settings", "errors", "files", "locks", "project", "results", "evaluation", "stopping", "wording"}
+GROUND = {"settings", "errors", "files", "locks", "project", "results", "evaluation", "stopping", "wording", "progress", "arrays"}
 ALLOWED = {
     "data": GROUND,
     "serving": GROUND | {"data"},

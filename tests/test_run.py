@@ -33,7 +33,7 @@ class Recorder:
     def begin(self, stage: str) -> None:
         self.seen.append(("begin", stage))
 
-    def tell(self, line: str) -> None:
+    def progress(self, line: str) -> None:
         self.seen.append(("tell", line))
 
     def end(self, stage: str, state: str, elapsed_s: float, figure: str) -> None:
@@ -52,7 +52,7 @@ class Slots:
     def __init__(self) -> None:
         self.discarded = 0
 
-    def discard(self, tell: Callable[[str], None]) -> bool:
+    def discard(self, progress: Callable[[str], None]) -> bool:
         self.discarded += 1
         return True
 

@@ -11,6 +11,7 @@ import msgspec
 
 from pushline.errors import CriticalFindings, PushlineError, SettingsError, SloBreached, SmokeFailed
 from pushline.files import cannot_write, write_atomically, write_json
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import (
     Checked,
@@ -34,16 +35,14 @@ if TYPE_CHECKING:
     from pushline.registry.store import ModelStore
     from pushline.release.target import Endpoint, Target
 
-Tell = Callable[[str], None]
-
 
 class Delivery:
     """One project with its settings, and whom to tell what is going on."""
 
-    def __init__(self, project: Project, settings: PushlineSettings, tell: Tell, *, tied_to: int | None = None) -> None:
+    def __init__(self, project: Project, settings: PushlineSettings, progress: Progress, *, tied_to: int | None = None) -> None:
         self.project = project
         self.settings = settings
-        self.tell = tell
+        self.progress = progress
         self.tied_to = tied_to  # the process a candidate ends with, where one runs all stages
 
     @property
@@ -77,7 +76,7 @@ class Delivery:
             sample_if_offline=sample_if_offline,
             sample=sample,
             terms=terms,
-            tell=self.tell,
+            progress=self.progress,
             in_vain=self.why_a_sample_is_in_vain,
         )
 
@@ -94,7 +93,7 @@ class Delivery:
         from pushline.data.checks.check_data import check_data
 
         fetched = None if file else load(self.build, Fetched)
-        return check_data(self.project, self.contract(), file=file, fetched=fetched, tell=self.tell, data_docs=data_docs)
+        return check_data(self.project, self.contract(), file=file, fetched=fetched, progress=self.progress, data_docs=data_docs)
 
     def train(self, *, budget: str | None = None, attach: bool = False, keep_best: bool = False) -> Trained:
         from pushline.training.stage import train
@@ -106,14 +105,14 @@ class Delivery:
             checked = self.with_table(checked)
         contract, store = self.contract(), self.store()
         return train(
-            self.project, self.settings, contract, checked, store, budget=budget, attach=attach, keep_best=keep_best, tell=self.tell
+            self.project, self.settings, contract, checked, store, budget=budget, attach=attach, keep_best=keep_best, progress=self.progress
         )
 
     def with_table(self, checked: Checked) -> Checked:
         """`checked` on a machine that has not its table: read from the same bytes, or checked anew where the pinned data moved since."""
         from pushline.data.checks.check_data import read_again
 
-        self.tell("reading the pinned data again: the table holds rows, which stay on the machine that checked them")
+        self.progress("reading the pinned data again: the table holds rows, which stay on the machine that checked them")
         fetched = load(self.build, Fetched)
         if fetched.data_version != checked.data_version:
             anew = self.check_data()
@@ -121,14 +120,14 @@ class Delivery:
                 raise refusal_of(anew, self.build)
             return anew
         files = [Path(file.path) for file in fetched.files]
-        table = read_again(self.project, self.contract(), files, tell=self.tell)
+        table = read_again(self.project, self.contract(), files, progress=self.progress)
         return msgspec.structs.replace(checked, table=str(table), file=str(files[0]))
 
     def cancel_training(self, *, budget: str | None = None) -> bool:
         """End the training that goes on in Azure; True where one did."""
         from pushline.training.stage import cancel
 
-        return cancel(self.project, self.settings, load(self.build, Checked), budget=budget, tell=self.tell)
+        return cancel(self.project, self.settings, load(self.build, Checked), budget=budget, progress=self.progress)
 
     def put_again(self) -> "Endpoint":
         """The live release again with today's settings. Raises SettingsError where the target has no use for it."""
@@ -140,7 +139,7 @@ class Delivery:
                 why="Its live release follows the settings when it is started.",
                 do="Run `pushline deploy` without --same.",
             )
-        live: Endpoint = again(self.tell)
+        live: Endpoint = again(self.progress)
         return live
 
     def register(self) -> Registered:
@@ -154,7 +153,7 @@ class Delivery:
         parts = None
         if fetched and fetched.data_version == trained.data_version and not trained.generated_sample:
             parts = DataParts(files=fetched.files, table=lambda: self.typed_table(trained, fetched))
-        return register(trained, self.store(), self.settings.promotion, tell=self.tell, parts=parts, outdated=self.outdated())
+        return register(trained, self.store(), self.settings.promotion, progress=self.progress, parts=parts, outdated=self.outdated())
 
     def outdated(self) -> str:
         """In a job of an older commit than the released one: why its model may not replace the champion. Else empty."""
@@ -172,7 +171,7 @@ class Delivery:
         if checked and checked.data_version == trained.data_version and Path(checked.table).is_file():
             return Path(checked.table)
         contract = read_contract(Path(trained.model))
-        return read_again(self.project, contract, [Path(file.path) for file in fetched.files], tell=self.tell)
+        return read_again(self.project, contract, [Path(file.path) for file in fetched.files], progress=self.progress)
 
     def make_holdout_again(self, trained: Trained) -> None:
         """The hold-out holds rows, which stay on the machine that trained: elsewhere it is made from the pinned data.
@@ -182,7 +181,7 @@ class Delivery:
         from pushline.serving.model_folder import read_contract
         from pushline.training.holdout import hold_out_again
 
-        self.tell("making the hold-out again from the pinned data")
+        self.progress("making the hold-out again from the pinned data")
         table = self.typed_table(trained, load(self.build, Fetched))
         hold_out_again(trained, table, read_contract(Path(trained.model)), self.settings.training)
 
@@ -205,24 +204,24 @@ class Delivery:
         from pushline.release.stages import deploy
 
         registered = None if version else load(self.build, Registered)
-        return deploy(registered, version, self.store(), self.target(), self.project.git_revision, tell=self.tell)
+        return deploy(registered, version, self.store(), self.target(), self.project.git_revision, progress=self.progress)
 
     def smoke(self) -> Smoked:
         from pushline.release.stages import smoke
 
-        return smoke(load(self.build, Deployed), self.target(), tell=self.tell)
+        return smoke(load(self.build, Deployed), self.target(), progress=self.progress)
 
     def load_test(self) -> LoadTested:
         from pushline.release.stages import load_test
 
-        return load_test(self.project, load(self.build, Deployed), self.target(), self.settings.load, tell=self.tell)
+        return load_test(self.project, load(self.build, Deployed), self.target(), self.settings.load, progress=self.progress)
 
     def promote(self) -> Promoted:
         from pushline.github.commits import RELEASED_FROM
         from pushline.release.stages import promote
 
         deployed, smoked, tested = load(self.build, Deployed), load(self.build, Smoked), load(self.build, LoadTested)
-        promoted = promote(deployed, smoked, tested, self.store(), self.target(), tell=self.tell)
+        promoted = promote(deployed, smoked, tested, self.store(), self.target(), progress=self.progress)
         self.store().tag(promoted.release.model_version, {RELEASED_FROM: promoted.release.git_revision})
         return promoted
 

@@ -29,8 +29,8 @@ def run_published(work: "Work", settings: PushlineSettings) -> None:
     data = next((str(value) for name, value in request.inputs.items() if name == "data"), None)
     settings = with_inputs(settings, request.inputs)
     for line in other_packages(project.root / "requirements" / "train.txt"):
-        work.tell(line)
-    delivery = Delivery(project, settings, work.tell)
+        work.progress(line)
+    delivery = Delivery(project, settings, work.progress)
     if request.pipeline == TRAIN:
         checked = checked_data(work, delivery, data)
         work.step("train")
@@ -58,7 +58,7 @@ def run_published(work: "Work", settings: PushlineSettings) -> None:
             if "model_version" in pipeline.inputs:
                 inputs["model_version"] = version
     work.step(request.pipeline)
-    ran = run_pipeline(file, inputs, project.build / request.pipeline, tell=work.tell)
+    ran = run_pipeline(file, inputs, project.build / request.pipeline, progress=work.progress)
     work.done(ran.outputs, {})
 
 

@@ -35,7 +35,7 @@ class Display(Protocol):
     """Whoever shows a run while it goes on."""
 
     def begin(self, stage: str) -> None: ...
-    def tell(self, line: str) -> None: ...
+    def progress(self, line: str) -> None: ...
     def end(self, stage: str, state: State, elapsed_s: float, figure: str) -> None: ...
     def banner(self, text: str) -> None: ...
 
@@ -98,10 +98,10 @@ def tidy(delivery: Delivery, display: Display) -> None:
     from pushline.release.stages import discard
 
     try:
-        if discard(delivery.target(), tell=display.tell):
-            display.tell("The candidate was discarded; the live release is untouched.")
+        if discard(delivery.target(), progress=display.progress):
+            display.progress("The candidate was discarded; the live release is untouched.")
     except PushlineError as error:
-        display.tell(f"The candidate could not be discarded: {error.what} Run `pushline discard`.")
+        display.progress(f"The candidate could not be discarded: {error.what} Run `pushline discard`.")
 
 
 @contextlib.contextmanager

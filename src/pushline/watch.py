@@ -49,7 +49,7 @@ def watch(delivery: Delivery) -> Watched:
     seen: tuple[Assertion, ...] = ()
     problem, without_keys = "", False
     if live is not None:
-        delivery.tell(f"Asking {live.url}.")
+        delivery.progress(f"Asking {live.url}.")
         try:
             keys = target.keys()
             seen = assertions_on(live.url, located(live.release, delivery.store()), keys)

@@ -117,7 +117,7 @@ def test_the_pipelines_and_settings_are_those_of_the_table(adopted: Project) -> 
 
 
 def test_a_clone_finds_the_table_without_any_account(copied: Project) -> None:
-    fetched = fetch(copied, local=None, sample_if_offline=False, tell=lambda line: None)
+    fetched = fetch(copied, local=None, sample_if_offline=False, progress=lambda line: None)
     assert (fetched.rows, fetched.files[0].origin) == (900, "data/")
 
 
@@ -235,7 +235,7 @@ def test_no_row_goes_into_git_unless_told_so(project: Project, table: Table) -> 
     commit(project)
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=project.root, capture_output=True, text=True, check=True).stdout.split("\0")
     assert not [name for name in listed if name.endswith(".csv")]
-    assert fetch(project, local=None, sample_if_offline=False, tell=lambda line: None).rows == 900
+    assert fetch(project, local=None, sample_if_offline=False, progress=lambda line: None).rows == 900
 
 
 def test_an_adoption_is_taken_back_to_the_byte(repo: Path, table: Table, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_a_file_is_scored_on_the_cluster_in_parallel_jobs_as_it_is_here(
     azure: Loopback, aci: Project, model: Path, rows: Path, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     version = registered(azure, aci, model, "batch-model")
-    here = score_batch(str(rows), tmp_path / "here.csv", model, version, options=Options(), tell=lambda line: None)
+    here = score_batch(str(rows), tmp_path / "here.csv", model, version, options=Options(), progress=lambda line: None)
     monkeypatch.setattr(parts, "ROWS", 100)
     there = command("score-batch", str(rows), "--out", str(tmp_path / "there.csv"), "--cluster", "--json", client=TRAINING, **NAME)
     assert there.code == 0, there.err

@@ -242,13 +242,13 @@ def test_a_promotion_that_does_not_come_up_puts_the_release_before_back(
     azure.world.behaviour["comes-back"] = "crash"
     told: list[str] = []
 
-    def tell(line: str) -> None:
+    def progress(line: str) -> None:
         told.append(line)
         if line.startswith("Putting v1-test back"):
             azure.world.behaviour.clear()
 
     with pytest.raises(TargetError, match="does not answer on comes-back"):
-        target.promote(standing, tell)
+        target.promote(standing, progress)
     seen = target.status()
     assert seen.live is not None
     assert (seen.live.release.id, seen.live.url, seen.live.ready) == ("v1-test", one.url, True)

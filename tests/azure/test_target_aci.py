@@ -9,8 +9,8 @@ from fake.loopback import Loopback
 from conftest import QUICK
 from models_made import release_of
 from pushline.azure.target import AciTarget
+from pushline.progress import silent
 from pushline.project import Project
-from pushline.release.target import silent
 from pushline.results import Release
 from pushline.settings import load_settings
 from release.test_target import (

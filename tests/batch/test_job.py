@@ -30,7 +30,7 @@ Lines = list[list[str]]
 
 
 def score(source: Path | str, out: Path, model: Path, **options: Any) -> Ended:
-    return score_batch(str(source), out, model, "1", options=Options(**options), tell=lambda line: None)
+    return score_batch(str(source), out, model, "1", options=Options(**options), progress=lambda line: None)
 
 
 def rows_of(file: Path) -> list[dict[str, str]]:
@@ -264,7 +264,7 @@ import pushline.batch.source as source
 job.NOTE_S = 0.0
 source.PIECE_BYTES = 200_000
 source.PIECE_ROWS = 2_000
-job.score_batch(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), "1", options=job.Options(workers=2), tell=print)
+job.score_batch(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), "1", options=job.Options(workers=2), progress=print)
 """
 
 
@@ -325,7 +325,7 @@ def test_the_same_output_for_another_model_or_input_begins_anew(table: Path, tmp
 def test_memory_stays_the_same_whatever_the_size(lines: list[str], tmp_path: Path, model_folder: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom pushline.batch.job import Options, score_batch\n"
-        "score_batch(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), '1', options=Options(workers=2), tell=lambda line: None)\n"
+        "score_batch(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), '1', options=Options(workers=2), progress=lambda line: None)\n"
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
     )  # the peak since its start; getrusage has that of the process which forked it too
     peaks = []

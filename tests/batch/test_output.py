@@ -49,7 +49,7 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def score(source: Path, out: Path, model: Path, **options: Any) -> Ended:
-    return score_batch(str(source), out, model, "1", options=Options(**options), tell=lambda line: None)
+    return score_batch(str(source), out, model, "1", options=Options(**options), progress=lambda line: None)
 
 
 def interrupted(source: Path, out: Path, model: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
@@ -185,7 +185,7 @@ def child(out, point=0):
     if (pid := os.fork()) == 0:
         at_each(point)
         os.chdir(out)
-        job.score_batch(sys.argv[1], Path(sys.argv[3]), Path(sys.argv[2]), "1", options=job.Options(workers=1), tell=lambda line: None)
+        job.score_batch(sys.argv[1], Path(sys.argv[3]), Path(sys.argv[2]), "1", options=job.Options(workers=1), progress=lambda line: None)
         Path(".steps").write_text(str(count))
         os._exit(0)
     return os.waitpid(pid, 0)[1]

@@ -50,7 +50,7 @@ def scored_in_parts(source: str, out: Path, model: Path, options: Options = WHOL
 
 @pytest.mark.slow
 def test_csv_in_parts_is_the_same_to_the_byte(rows: Path, model_folder: Path, tmp_path: Path) -> None:
-    one = score_batch(str(rows), tmp_path / "one.csv", model_folder, "1", options=WHOLE, tell=lambda line: None)
+    one = score_batch(str(rows), tmp_path / "one.csv", model_folder, "1", options=WHOLE, progress=lambda line: None)
     (tmp_path / "parts").mkdir()
     many = scored_in_parts(str(rows), tmp_path / "parts" / "one.csv", model_folder)
     assert Path(many.out).read_bytes() == Path(one.out).read_bytes()
@@ -98,7 +98,7 @@ def test_a_strict_job_names_the_first_row_that_breaks_the_contract(rows: Path, m
 def test_parts_without_any_good_row_give_a_table_without_rows(rows: Path, model_folder: Path, tmp_path: Path, out: str) -> None:
     header, *lines = rows.read_text().splitlines()
     (tmp_path / "bad.csv").write_text("\n".join([header, *(f"{line},more" for line in lines if '"' not in line and "lines" not in line)]))
-    one = score_batch(str(tmp_path / "bad.csv"), tmp_path / out, model_folder, "1", options=WHOLE, tell=lambda line: None)
+    one = score_batch(str(tmp_path / "bad.csv"), tmp_path / out, model_folder, "1", options=WHOLE, progress=lambda line: None)
     (tmp_path / "parts").mkdir()
     many = scored_in_parts(str(tmp_path / "bad.csv"), tmp_path / "parts" / out, model_folder)
     assert (many.scored, many.rejected) == (one.scored, one.rejected) == (0, many.rows)

@@ -41,7 +41,7 @@ def scored(content: bytes | pa.Table, folder: Path, model: Path, out: str) -> En
         source.write_bytes(content)
     else:
         pq.write_table(content, source)
-    return score_batch(str(source), folder / out, model, "1", options=Options(), tell=lambda line: None)
+    return score_batch(str(source), folder / out, model, "1", options=Options(), progress=lambda line: None)
 
 
 def rejects(folder: Path) -> list[list[str]]:

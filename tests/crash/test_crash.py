@@ -27,11 +27,12 @@ from pushline.data.files.version import table_of
 from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows, write_sample
 from pushline.data.sources.lock import DataLock, PinnedFile, Source, load_lock, write_lock
+from pushline.progress import silent
 from pushline.project import Project
 from pushline.registry import open_store
 from pushline.release.asking import Client
 from pushline.release.local import LocalTarget
-from pushline.release.target import Endpoint, silent
+from pushline.release.target import Endpoint
 from pushline.report.states import states_of
 from pushline.results import Deployed, LoadTested, Registered, Smoked, save
 from pushline.settings import load_settings
@@ -104,7 +105,7 @@ def some(count: int) -> list[int]:
     return sorted({1 + round(number * (count - 1) / max(POINTS - 1, 1)) for number in range(POINTS)})
 
 
-def tell(line: str) -> None:
+def progress(line: str) -> None:
     """The figures, for whoever wants them."""
     if file := os.environ.get("CRASH_FIGURES"):
         with Path(file).open("a", encoding="utf-8") as stream:
@@ -240,7 +241,7 @@ def test_the_same_command_after_a_kill_ends_as_an_undisturbed_one(
         assert code in scenario.codes, (points[number - 1], err)
         assert "Traceback" not in err
         assert different(scenario, tree_of(place.root), expected) == [], f"killed at {points[number - 1]}"
-    tell(f"{' '.join(scenario.arguments[:2])}: {len(points)} points, killed at {len(some(len(points)))}")
+    progress(f"{' '.join(scenario.arguments[:2])}: {len(points)} points, killed at {len(some(len(points)))}")
 
 
 @pytest.mark.parametrize("make", each(set()))
@@ -326,7 +327,7 @@ def test_a_promotion_killed_anywhere_is_completed_by_the_same_command_and_the_li
     switching.discard(silent)
     supervisors = [process for process in processes_of(project) if "--take-over" in process.cmdline() or "--port" in process.cmdline()]
     assert supervisors
-    tell(f"promote: {len(ups)} points, killed at {len(some(len(ups)))}; rollback: {len(downs)}, killed at {len(some(len(downs)))}")
+    progress(f"promote: {len(ups)} points, killed at {len(some(len(ups)))}; rollback: {len(downs)}, killed at {len(some(len(downs)))}")
 
 
 @pytest.mark.slow
@@ -351,4 +352,4 @@ def test_a_run_killed_in_its_release_is_repeated_and_the_live_address_answers(
         assert [state.state for state in states_of(project.build)[4:]] == ["done"] * 4
         if switching.status().previous is not None:
             switching.roll_back(silent)
-    tell(f"run: {len(points)} points, killed at {len(some(len(points)))}")
+    progress(f"run: {len(points)} points, killed at {len(some(len(points)))}")

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from image.conftest import Builder, Engine
+from pushline.progress import silent
 from pushline.project import Project
 from pushline.release.load import breaches, put_load
 from pushline.release.smoke import assertions_on
-from pushline.release.target import Keys, silent
+from pushline.release.target import Keys
 from pushline.results import Release
 from pushline.serving.keys import make_keys
 from pushline.settings import Load

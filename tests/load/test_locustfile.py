@@ -12,9 +12,9 @@ import pytest
 
 from pushline.data.contract import load_contract
 from pushline.errors import TargetError
+from pushline.progress import silent
 from pushline.project import Project
 from pushline.release.load import LoadResult, breaches, put_load
-from pushline.release.target import silent
 from pushline.results import Release
 from pushline.serving.model_folder import read_scoring
 from pushline.serving.payload import Payload

@@ -79,7 +79,7 @@ from pathlib import Path
 from pushline.cli import terminated
 from pushline.pipelines.runner.runner import run_pipeline
 signal.signal(signal.SIGTERM, terminated)
-run_pipeline(Path(sys.argv[1]), {"text": "hang"}, Path(sys.argv[2]), tell=print)
+run_pipeline(Path(sys.argv[1]), {"text": "hang"}, Path(sys.argv[2]), progress=print)
 """
 
 

@@ -76,7 +76,7 @@ class Grown:
         table = {key: pd.concat([frame, part]) for (key, frame), part in zip(frames.items(), held, strict=True)}
         model = make_model(self.place / name, pd.concat(frames.values(), ignore_index=True))
         run = log(self.store, model)
-        return register(trained(model, file, run), self.store, RULES, tell=lambda line: None, parts=parts_of(self.place, table))
+        return register(trained(model, file, run), self.store, RULES, progress=lambda line: None, parts=parts_of(self.place, table))
 
 
 def test_a_good_increment_is_accepted_and_both_kinds_of_rows_are_told(store: MlflowStore, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def silent(line: str) -> None:
 
 def registered(store: MlflowStore, model: Path, holdout: Path, rules: Promotion = RULES, *, generated: bool = False) -> Registered:
     run = log(store, model)
-    return register(trained(model, holdout, run, generated=generated), store, rules, tell=silent)
+    return register(trained(model, holdout, run, generated=generated), store, rules, progress=silent)
 
 
 def crowned(store: MlflowStore, model: Path, holdout: Path, *, generated: bool = False) -> Registered:
@@ -107,7 +107,7 @@ def test_the_same_models_get_the_same_decision_every_time(store: MlflowStore, mo
 
 def test_registering_the_same_run_again_makes_no_second_version(store: MlflowStore, models: dict[str, Path], holdout: Path) -> None:
     run = log(store, models["good"])
-    results = [register(trained(models["good"], holdout, run), store, RULES, tell=silent) for _ in range(2)]
+    results = [register(trained(models["good"], holdout, run), store, RULES, progress=silent) for _ in range(2)]
     assert results[0].version == results[1].version
     assert len(store.versions()) == 1
 
@@ -198,7 +198,7 @@ def test_in_time_they_meet_on_the_rows_that_neither_has_seen(store: MlflowStore,
     def told(name: str, since: str, seed: int) -> Registered:
         model = make_model(tmp_path / name, shops(2000, seed), contract=contract)
         run = msgspec.structs.replace(trained(model, file, log(store, model)), split=split_id(contract), held_from=since)
-        return register(run, store, RULES, tell=silent)
+        return register(run, store, RULES, progress=silent)
 
     store.crown(told("champion", "80", 1).version)
     evidence = told("challenger", "70", 2).decision.evidence
@@ -234,7 +234,7 @@ def test_a_holdout_that_decides_nothing_is_refused(
 def test_every_metric_of_the_settings_decides_the_same_way(metric: str, store: MlflowStore, models: dict[str, Path], holdout: Path) -> None:
     def told(name: str) -> Registered:
         run = log(store, models[name])
-        return register(trained(models[name], holdout, run, metric=metric), store, RULES, tell=silent)
+        return register(trained(models[name], holdout, run, metric=metric), store, RULES, progress=silent)
 
     assert not told("shuffled").decision.accept
     first = told("good")

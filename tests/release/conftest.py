@@ -10,9 +10,10 @@ import psutil
 import pytest
 
 from models_made import make_model, release_of
+from pushline.progress import silent
 from pushline.project import Project
 from pushline.release.local import LocalTarget
-from pushline.release.target import Endpoint, Target, silent
+from pushline.release.target import Endpoint, Target
 from pushline.results import Release
 from pushline.serving.model_folder import read_golden
 from pushline.settings import load_settings

@@ -13,11 +13,12 @@ import psutil
 import pytest
 
 from pushline.errors import ModelUnreadable, PushlineError, TargetError
+from pushline.progress import silent
 from pushline.project import Project
 from pushline.release.asking import Client
 from pushline.release.local import LocalTarget
 from pushline.release.state import Process
-from pushline.release.target import Endpoint, silent
+from pushline.release.target import Endpoint
 from pushline.results import Release
 from pushline.serving.model_folder import MATRIX, read_golden
 from pushline.settings import load_settings

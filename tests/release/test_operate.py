@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from command import Ran, clean_environment
+from pushline.progress import silent
 from pushline.project import Project
 from pushline.release.asking import Client
 from pushline.release.local import LocalTarget
-from pushline.release.target import silent
 
 from .conftest import ReleaseOf, deliver
 

@@ -18,12 +18,13 @@ import pytest
 
 from command import Ran, clean_environment, run_cli
 from pushline.errors import NotAccepted, RegistryError, SmokeFailed
+from pushline.progress import Progress, silent
 from pushline.project import Project
 from pushline.registry import open_store
 from pushline.registry.store import ModelStore
 from pushline.release.local import LocalTarget
 from pushline.release.stages import deploy, promote, smoke
-from pushline.release.target import Endpoint, Tell, silent
+from pushline.release.target import Endpoint
 from pushline.results import Deployed, LoadTested, Smoked, load, save
 from pushline.serving.model_folder import read_golden
 from pushline.settings import load_settings
@@ -131,14 +132,14 @@ class Cloud(LocalTarget):
 
 
 def test_a_version_of_generated_rows_is_released_on_this_machine_only(project: Project, local: LocalTarget, registry: ModelStore) -> None:
-    assert deploy(None, GENERATED, registry, local, "test", tell=silent).target == "local"
+    assert deploy(None, GENERATED, registry, local, "test", progress=silent).target == "local"
     with pytest.raises(NotAccepted, match="may not be released to aci"):
-        deploy(None, GENERATED, registry, Cloud(project, load_settings(project.root, {})), "test", tell=silent)
+        deploy(None, GENERATED, registry, Cloud(project, load_settings(project.root, {})), "test", progress=silent)
 
 
 def test_a_version_that_does_not_exist_is_told_with_those_that_do(local: LocalTarget, registry: ModelStore) -> None:
     with pytest.raises(RegistryError) as told:
-        deploy(None, "99", registry, local, "test", tell=silent)
+        deploy(None, "99", registry, local, "test", progress=silent)
     assert "It has versions 4, 3, 2, 1." in told.value.why
 
 
@@ -241,20 +242,20 @@ def test_a_release_that_fails_on_the_live_address_is_taken_back(
     local: LocalTarget, registry: ModelStore, release: ReleaseOf, spoil: Callable[[LocalTarget, Endpoint], None], first: bool
 ) -> None:
     class Spoiled(LocalTarget):
-        def promote(self, candidate: Endpoint, tell: Tell) -> Endpoint:
-            live = super().promote(candidate, tell)
+        def promote(self, candidate: Endpoint, progress: Progress) -> Endpoint:
+            live = super().promote(candidate, progress)
             spoil(self, live)
             return live
 
     before = None if first else deliver(local, release(1))
     endpoint = local.deploy_candidate(release(2), silent)
     deployed = Deployed(target="local", url=endpoint.url, release=endpoint.release)
-    smoked = smoke(deployed, local, tell=silent)
+    smoked = smoke(deployed, local, progress=silent)
     tested = LoadTested(**LOAD, url=endpoint.url, release=endpoint.release.id)
     local.__class__ = Spoiled
     watched = Hammer(before.url, body_of(release(1)), local.keys().primary) if before and spoil is expecting_otherwise else None
     with pytest.raises(SmokeFailed, match="on the live address"), watched or nullcontext():
-        promote(deployed, smoked, tested, registry, local, tell=silent)
+        promote(deployed, smoked, tested, registry, local, progress=silent)
     assert local.status().live == before
     assert champion_of(registry) is None
     assert watched is None or watched.failures == []
@@ -266,19 +267,19 @@ def test_a_release_that_replaced_itself_and_fails_stays_and_is_not_said_to_be_ta
     live = deliver(local, release(2))
     endpoint = local.deploy_candidate(release(2), silent)
     deployed = Deployed(target="local", url=endpoint.url, release=endpoint.release)
-    smoked = smoke(deployed, local, tell=silent)
+    smoked = smoke(deployed, local, progress=silent)
     tested = LoadTested(**LOAD, url=endpoint.url, release=endpoint.release.id)
     told: list[str] = []
 
     class Spoiled(LocalTarget):
-        def promote(self, candidate: Endpoint, tell: Tell) -> Endpoint:
-            live = super().promote(candidate, tell)
+        def promote(self, candidate: Endpoint, progress: Progress) -> Endpoint:
+            live = super().promote(candidate, progress)
             expecting_otherwise(self, live)
             return live
 
     local.__class__ = Spoiled
     with pytest.raises(SmokeFailed) as refused:
-        promote(deployed, smoked, tested, registry, local, tell=told.append)
+        promote(deployed, smoked, tested, registry, local, progress=told.append)
     assert "v2-test was live before and still is" in refused.value.do
     assert "put back" not in str(refused.value)
     assert local.status().live == live
@@ -287,9 +288,9 @@ def test_a_release_that_replaced_itself_and_fails_stays_and_is_not_said_to_be_ta
 def test_a_promotion_whose_version_was_not_crowned_is_taken_up_again(local: LocalTarget, registry: ModelStore, release: ReleaseOf) -> None:
     endpoint = local.deploy_candidate(release(2), silent)
     deployed = Deployed(target="local", url=endpoint.url, release=endpoint.release)
-    proofs = smoke(deployed, local, tell=silent), LoadTested(**LOAD, url=endpoint.url, release=endpoint.release.id)
+    proofs = smoke(deployed, local, progress=silent), LoadTested(**LOAD, url=endpoint.url, release=endpoint.release.id)
     local.promote(endpoint, silent)  # as if the command had been killed behind it
-    promoted = promote(deployed, *proofs, registry, local, tell=silent)
+    promoted = promote(deployed, *proofs, registry, local, progress=silent)
     assert promoted.release.id == "v2-test"
     assert champion_of(registry) == "2"
 

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from pushline.errors import ModelUnreadable, TargetError
+from pushline.progress import silent
 from pushline.release.asking import Client
 from pushline.release.smoke import assertions_on, passed
-from pushline.release.target import Endpoint, Target, silent
+from pushline.release.target import Endpoint, Target
 from pushline.serving.model_folder import MATRIX, read_golden
 
 from .conftest import ReleaseOf, deliver

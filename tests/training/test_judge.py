@@ -57,7 +57,7 @@ def store(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> M
 @pytest.fixture
 def judged(files: dict[str, Path], store: MlflowStore, tmp_path: Path) -> Judge:
     def run(name: str, version: str | None = None) -> JudgedVersion:
-        return judge(Project(tmp_path), store, files[name], version, tell=lambda line: None)
+        return judge(Project(tmp_path), store, files[name], version, progress=lambda line: None)
 
     return run
 

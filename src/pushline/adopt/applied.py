@@ -8,7 +8,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -18,9 +18,8 @@ from msgspec import Struct
 from pushline.data.contract.schema import FILE as SCHEMA
 from pushline.errors import SettingsError
 from pushline.files import cannot_write, write_atomically
+from pushline.progress import Progress
 from pushline.project import Project
-
-Tell = Callable[[str], None]
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -86,7 +85,7 @@ def save_journal(project: Project, journal: Journal) -> None:
     write_atomically(folder_of(project) / "journal.json", msgspec.json.encode(journal))
 
 
-def apply(project: Project, changes: Iterable[Change], tell: Tell) -> None:
+def apply(project: Project, changes: Iterable[Change], progress: Progress) -> None:
     """Write and remove the files, then make the generated parts of the pages anew. Raises TargetError where the disk refuses."""
     wanted = {change.path: change.after for change in changes}
     pages = pages_of(project)
@@ -94,7 +93,7 @@ def apply(project: Project, changes: Iterable[Change], tell: Tell) -> None:
     save_journal(project, Journal(whole=False, steps=tuple(steps)))
     for path, after in wanted.items():
         put(project.root / path, after, mode_of(project.root / path))
-    renew_pages(project, tell)
+    renew_pages(project, progress)
     done = (msgspec.structs.replace(step, after=hash_of(project.root / step.path)) for step in steps)
     save_journal(project, Journal(whole=True, steps=tuple(step for step in done if step.before != step.after)))
 
@@ -160,7 +159,7 @@ def take_back_last(project: Project) -> int:
     return take_back(project, journal)
 
 
-def begin(project: Project, *, make: bool, tell: Tell) -> None:
+def begin(project: Project, *, make: bool, progress: Progress) -> None:
     """Take back an adoption that was interrupted, where another is to be made. Raises SettingsError where it would only be looked at."""
     journal = load_journal(project)
     if journal is None or journal.whole:
@@ -171,7 +170,7 @@ def begin(project: Project, *, make: bool, tell: Tell) -> None:
             why="The repository is in part that of the table before.",
             do="`pushline adopt --undo` takes it back; the same command with --apply makes it whole.",
         )
-    tell(f"An adoption was interrupted: {take_back(project, journal)} files are as they were before it.")
+    progress(f"An adoption was interrupted: {take_back(project, journal)} files are as they were before it.")
 
 
 def may_stand(step: Step, now: str | None, *, whole: bool) -> bool:
@@ -185,11 +184,11 @@ def pages_of(project: Project) -> list[str]:
     return [str(page.relative_to(project.root)) for page in sorted(pages) if page.is_file()]
 
 
-def renew_pages(project: Project, tell: Tell) -> None:
+def renew_pages(project: Project, progress: Progress) -> None:
     """What README and docs/ take from the contract and the settings."""
     script = project.root / "scripts" / "generate_docs.py"
     if not script.is_file():
         return
     ran = subprocess.run([sys.executable, str(script)], cwd=project.root, capture_output=True, text=True, check=False)
     if ran.returncode:
-        tell(f"{script.name} failed: {''.join(ran.stderr.strip().splitlines()[-1:])}")
+        progress(f"{script.name} failed: {''.join(ran.stderr.strip().splitlines()[-1:])}")

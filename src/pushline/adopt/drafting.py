@@ -163,7 +163,7 @@ def freshly_typed(contract: Contract, table: Path, scratch: Path) -> tuple[Path,
 
 def typed_of(project: Project, contract: Contract, table: Path, scratch: Path) -> tuple[Path, tuple[str, ...]]:
     """The typed table by a contract that people have a part in, and what check-data says of it."""
-    checked = check_data(Apart(project, scratch), contract, file=table, fetched=None, tell=lambda line: None)
+    checked = check_data(Apart(project, scratch), contract, file=table, fetched=None, progress=lambda line: None)
     if not checked.table:
         raise not_adopted(table, checked.findings[0].message)
     return Path(checked.table), tuple(said(finding) for finding in checked.findings if finding.id != "decides-label")

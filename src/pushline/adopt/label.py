@@ -52,7 +52,7 @@ def label_of(facts: dict[str, Facts], name: str, positive: str | None, given: Gi
         written = as_class(value, kind)
         counts[written] = counts.get(written, 0) + count
     if len(counts) < 2:
-        raise refused(given, f"{name} holds {len(counts)} class{'es' * (len(counts) != 1)}.", "There is nothing to tell apart.")
+        raise refused(given, f"{name} holds {len(counts)} class{'es' * (len(counts) != 1)}.", "There is nothing to progress apart.")
     chosen, guessed = positive_of(counts, positive, kind, name, given)
     rewrite = f"CASE WHEN {{cell}} NOT IN ({', '.join(map(literal, unlabelled))}) THEN {{cell}} END" if unlabelled else ""
     empty = (seen.rows - sum(counts.values())) / seen.rows

@@ -242,10 +242,10 @@ def refuse_other_table(project: Project, plan: Plan) -> None:
         )
 
 
-def carry_out(project: Project, plan: Plan, tell: Callable[[str], None]) -> None:
+def carry_out(project: Project, plan: Plan, progress: Callable[[str], None]) -> None:
     """Keep the table where fetch finds it, then write and remove the files."""
     keep(plan.draft.table, place_of(project.state / "cache", plan.draft.pinned.name, plan.draft.pinned.sources[0].sha256))
-    apply(project, plan.changes, tell)
+    apply(project, plan.changes, progress)
 
 
 def scratch_of(project: Project) -> "tempfile.TemporaryDirectory[str]":

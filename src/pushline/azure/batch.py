@@ -18,12 +18,13 @@ from pushline.azure.pipeline import STORE
 from pushline.azure.published import CONTENT, AzurePipelines
 from pushline.azure.training import AzureTraining
 from pushline.batch import parts
-from pushline.batch.job import Ended, Options, Tell
+from pushline.batch.job import Ended, Options
 from pushline.batch.output import output
 from pushline.batch.source import Source, open_source
 from pushline.errors import DataCorrupt, StepFailed
 from pushline.files import cannot_write, content_hash, write_json
 from pushline.pipelines.service.runs import Run
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.settings import PushlineSettings
 
@@ -62,25 +63,25 @@ class AzureBatch:
         both = content_hash(self.project.root / "src") + content_hash(self.project.root / "requirements")
         return hashlib.sha256(f"{both} {self.settings.azure.max_nodes} {self.settings.azure.cluster}".encode()).hexdigest()[:32]
 
-    def score(self, uri: str, out: Path, version: str, *, options: Options, tell: Tell) -> Ended:
+    def score(self, uri: str, out: Path, version: str, *, options: Options, progress: Progress) -> Ended:
         """Score the rows at `uri` with a model version into `out`, on the cluster; the same command again goes on.
 
         Raises StepFailed with the job's last words, and what scoring here raises for an input that can't be read.
         """
         with output(uri, out):
-            return self.score_alone(uri, out, version, options=options, tell=tell)
+            return self.score_alone(uri, out, version, options=options, progress=progress)
 
-    def score_alone(self, uri: str, out: Path, version: str, *, options: Options, tell: Tell) -> Ended:
+    def score_alone(self, uri: str, out: Path, version: str, *, options: Options, progress: Progress) -> Ended:
         started = time.monotonic()
         source = open_source(uri, options.delimiter)
         note = out.with_name(f".{out.name}.cluster.json")
         begun = self.begun(note, hashlib.sha256(f"{source.identity} {version} {self.content} {out.suffix}".encode()).hexdigest())
         if begun.job:
-            tell(f"Going on with {begun.job}.")
+            progress(f"Going on with {begun.job}.")
         else:
-            begun = self.begin(source, out, version, begun, tell)
+            begun = self.begin(source, out, version, begun, progress)
             write_json(note, begun)
-        ended = self.runs.follow(begun.job, tell)
+        ended = self.runs.follow(begun.job, progress)
         if ended.state != "succeeded":
             note.unlink(missing_ok=True)
             raise self.failed(ended, out)
@@ -96,9 +97,9 @@ class AzureBatch:
             found = None
         return found if found is not None and found.identity == identity else Begun(identity=identity, job="", parts=0)
 
-    def begin(self, source: Source, out: Path, version: str, begun: Begun, tell: Tell) -> Begun:
+    def begin(self, source: Source, out: Path, version: str, begun: Begun, progress: Progress) -> Begun:
         """Upload the input in parts and start the job."""
-        deployment = self.deployed(version, tell)
+        deployment = self.deployed(version, progress)
         try:
             folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
         except OSError as error:
@@ -107,7 +108,7 @@ class AzureBatch:
             number = parts.cut(source, folder / "parts", "parquet" if out.suffix == ".parquet" else "csv", parts.ROWS)
             if number == 0:
                 raise DataCorrupt("There is nothing to score.", why="The input holds no row.", do="Name a file with rows.")
-            tell(f"Uploading {number} parts and starting {self.endpoint}, {deployment}.")
+            progress(f"Uploading {number} parts and starting {self.endpoint}, {deployment}.")
             with asking(f"starting the batch endpoint {self.endpoint}"), quietly():
                 from azure.ai.ml import Input, Output
 
@@ -119,19 +120,19 @@ class AzureBatch:
                 )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        tell(f"Started {job.name}.")
+        progress(f"Started {job.name}.")
         return Begun(identity=begun.identity, job=job.name, parts=number)
 
     # The deployment
 
-    def deployed(self, version: str, tell: Tell) -> str:
+    def deployed(self, version: str, progress: Progress) -> str:
         """The deployment of a model version, made where there is none with today's code."""
         name, known = f"v{version}", self.runs.deployments(self.endpoint)
         standing = known.get(int(version))
         if standing is not None and standing.tags.get(CONTENT) == self.content:
             return name
-        ensure_cluster(self.cloud, tell)
-        tell(f"Deploying version {version} to the batch endpoint {self.endpoint}.")
+        ensure_cluster(self.cloud, progress)
+        progress(f"Deploying version {version} to the batch endpoint {self.endpoint}.")
         with quietly():
             from azure.ai.ml.entities import BatchEndpoint
         with asking(f"deploying to the batch endpoint {self.endpoint}"), quietly():

@@ -95,7 +95,7 @@ def plan(state: State) -> Plan:
     return Plan(changes=tuple(changes), blocked=tuple(blocked))
 
 
-def apply(arm: Arm, plan: Plan, tell: Callable[[str], None]) -> None:
+def apply(arm: Arm, plan: Plan, progress: Callable[[str], None]) -> None:
     """Make the changes, in their order. What was made stays where one fails: the same command then goes on there.
 
     Raises TargetError at the end where something stands that can't be changed.
@@ -110,7 +110,7 @@ def apply(arm: Arm, plan: Plan, tell: Callable[[str], None]) -> None:
                 _wait_registered(arm, provider)
             else:
                 _make(arm, change)
-        tell(f"done: {change.what}")
+        progress(f"done: {change.what}")
     if plan.blocked:
         raise TargetError(plan.blocked[0], why="The rest is as it should be.")
 

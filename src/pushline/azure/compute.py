@@ -1,18 +1,17 @@
 """The cluster that trains: made from the settings where it is missing, brought to them where it differs."""
 
-from collections.abc import Callable
 from typing import Any
 
 from pushline.azure.cloud import WORKSPACE_VERSION, Cloud, quietly
 from pushline.azure.failures import asking, first_line
 from pushline.errors import TargetError
+from pushline.progress import Progress
 
-Tell = Callable[[str], None]
 MAKING_S = 900
 IDLE_S = 600  # before a node is given back
 
 
-def ensure_cluster(cloud: Cloud, tell: Tell) -> None:
+def ensure_cluster(cloud: Cloud, progress: Progress) -> None:
     """Raises TargetError, with the setting to change, where the size or the quota is refused."""
     from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
@@ -34,13 +33,13 @@ def ensure_cluster(cloud: Cloud, tell: Tell) -> None:
                 why="The size of a cluster can't change.",
                 do="Name another `cluster` in [tool.pushline.azure], or delete that one.",
             )
-        tell(f"Setting the cluster {wanted.cluster} to {wanted.min_nodes} to {wanted.max_nodes} nodes.")
+        progress(f"Setting the cluster {wanted.cluster} to {wanted.min_nodes} to {wanted.max_nodes} nodes.")
         scale = {"scaleSettings": {"minNodeCount": wanted.min_nodes, "maxNodeCount": wanted.max_nodes}}
         place = f"{cloud.workspace_id}/computes/{wanted.cluster}"
         body = {"properties": {"properties": scale}}  # nothing else, so that what it has, such as its identity, stays
         cloud.arm.make("PATCH", place, WORKSPACE_VERSION, body, what=f"setting the nodes of the cluster {wanted.cluster}")
         return
-    tell(f"Making the cluster {wanted.cluster}: {wanted.min_nodes} to {wanted.max_nodes} nodes of {wanted.vm_size}.")
+    progress(f"Making the cluster {wanted.cluster}: {wanted.min_nodes} to {wanted.max_nodes} nodes of {wanted.vm_size}.")
     cluster = AmlCompute(
         name=wanted.cluster,
         size=wanted.vm_size,

@@ -11,8 +11,8 @@ from pushline.azure.cloud import Cloud
 from pushline.azure.definition import SCORING, SIDECAR, Definition, Secrets, group_of, must_be_remade
 from pushline.azure.failures import AGAIN, asking, code_of, first_line
 from pushline.errors import SettingsError, TargetError
+from pushline.progress import Progress
 from pushline.release.asking import Client
-from pushline.release.target import Tell
 
 API = "2023-05-01"
 LOOK_S = 2.0
@@ -51,7 +51,7 @@ class Groups:
             except ResourceNotFoundError:
                 return None
 
-    def put(self, definition: Definition, secrets: Secrets, tell: Tell) -> str:
+    def put(self, definition: Definition, secrets: Secrets, progress: Progress) -> str:
         """Bring a group to its definition and wait until its service answers; the name that the service gave it.
 
         Raises TargetError, with what Azure and the container said, where it does not come up in time.
@@ -61,18 +61,18 @@ class Groups:
         if standing is not None:
             reason = must_be_remade(standing, definition)
             if reason:
-                tell(f"Deleting {definition.name} first: a container group can't change {reason}.")
+                progress(f"Deleting {definition.name} first: a container group can't change {reason}.")
                 self.remove(definition.name)
-        fqdn = self._put_once(definition, secrets, until, tell)
+        fqdn = self._put_once(definition, secrets, until, progress)
         if fqdn != definition.site:
-            tell(f"The service named it {fqdn}; putting it again with that name on its certificate.")
+            progress(f"The service named it {fqdn}; putting it again with that name on its certificate.")
             definition = msgspec.structs.replace(definition, site=fqdn)
-            self._put_once(definition, secrets, until, tell)
+            self._put_once(definition, secrets, until, progress)
         self._wait_for_answer(definition, f"https://{fqdn}", until)
         return fqdn
 
-    def _put_once(self, definition: Definition, secrets: Secrets, until: float, tell: Tell) -> str:
-        tell(f"Putting the container group {definition.name} ({definition.release.id}).")
+    def _put_once(self, definition: Definition, secrets: Secrets, until: float, progress: Progress) -> str:
+        progress(f"Putting the container group {definition.name} ({definition.release.id}).")
         body = group_of(definition, secrets)
         with asking(f"putting the container group {definition.name}"):
             poller = self._persist(

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pushline.azure.registry import ContainerRegistry
 from pushline.errors import SettingsError, TargetError
+from pushline.progress import Progress
 from pushline.project import Project
-from pushline.release.target import Tell
 from pushline.results import Release
 
 REPOSITORY = "pushline-scoring"
@@ -24,7 +24,7 @@ ENGINES = ("docker", "podman")
 ENGINE_S = 1800
 
 
-def scoring_image(project: Project, release: Release, registry: ContainerRegistry, builder: str, tell: Tell) -> str:
+def scoring_image(project: Project, release: Release, registry: ContainerRegistry, builder: str, progress: Progress) -> str:
     """`server/repository@digest` of the image with the release's model in it; an unchanged one is not built again."""
     archive, arguments = context_of(project, release), arguments_of(release)
     tag = hashlib.sha256(archive + repr(sorted(arguments.items())).encode()).hexdigest()[:32]
@@ -37,7 +37,7 @@ def scoring_image(project: Project, release: Release, registry: ContainerRegistr
                 why='image_builder = "docker" wants docker or podman, and neither answers here.',
                 do='Start one, or set image_builder = "acr" in [tool.pushline.azure].',
             )
-        tell(f"Building the image of {release.id} with {engine or 'the tasks of ' + registry.server}.")
+        progress(f"Building the image of {release.id} with {engine or 'the tasks of ' + registry.server}.")
         build = registry.build if engine is None else partial(built_here, registry, engine)
         digest = build(archive, arguments, REPOSITORY, tag)
     return f"{registry.server}/{REPOSITORY}@{digest}"

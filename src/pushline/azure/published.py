@@ -6,7 +6,7 @@ Whoever has a token for https://ml.azure.com starts a run with one POST to the e
 import hashlib
 import io
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -26,12 +26,12 @@ from pushline.pipelines.runner.fingerprint import fingerprint
 from pushline.pipelines.schedule import Schedule, checked_cron
 from pushline.pipelines.service.published import Version, inputs_of
 from pushline.pipelines.service.runs import Run, RunError
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.registry import open_store
 from pushline.results import Scalar
 from pushline.settings import PushlineSettings
 
-Tell = Callable[[str], None]
 MODEL = "mlflow_model"
 CONTENT, FILES = "pushline-content", "pushline-file-"
 LONGEST = 32  # characters of an endpoint's name
@@ -250,7 +250,7 @@ class AzurePipelines:
             self.cloud.ml.jobs.begin_cancel(run).result()
         return self.run(run)
 
-    def follow(self, run: str, tell: Tell) -> Run:
+    def follow(self, run: str, progress: Progress) -> Run:
         told: dict[str, str] = {}
         pause, seen = FIRST_LOOK_S, self.run(run)
         while not seen.ended:
@@ -262,7 +262,7 @@ class AzurePipelines:
                 state = spoken(step.status)
                 if told.get(step.display_name) != state:
                     told[step.display_name] = state
-                    tell(f"{step.display_name}: {state.lower()}")
+                    progress(f"{step.display_name}: {state.lower()}")
             seen = self.run(run)
         return seen
 

@@ -9,7 +9,7 @@ from pushline.azure.arm import PATIENCE
 from pushline.azure.cloud import Cloud, name_of
 from pushline.azure.failures import asking, first_line
 from pushline.errors import TargetError
-from pushline.release.target import Tell
+from pushline.progress import Progress
 
 VERSION = "2023-07-01"
 TASKS_VERSION = "2019-06-01-preview"
@@ -78,14 +78,14 @@ class ContainerRegistry:
 
         return PipelineClient(f"https://{self.server}", **PATIENCE)
 
-    def copied(self, image: str, tell: Tell) -> str:
+    def copied(self, image: str, progress: Progress) -> str:
         """`server/repository@digest` of a public image such as docker.io/library/caddy:2.11, copied here once, or of one that is here."""
         source, _, tag = image.rpartition(":")
         host, _, path = source.partition("/")
         repository = path if host == self.server else name_of(path)
         digest = self.digest_of(repository, tag)
         if digest is None and host != self.server:
-            tell(f"Copying {image} into {self.server}.")
+            progress(f"Copying {image} into {self.server}.")
             body = {
                 "source": {"registryUri": host, "sourceImage": f"{path}:{tag}", **credentials()},
                 "targetTags": [f"{repository}:{tag}"],

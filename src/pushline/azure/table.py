@@ -3,13 +3,12 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from pushline.azure.cloud import Cloud, quietly
 from pushline.azure.failures import asking
+from pushline.progress import Progress
 
-Tell = Callable[[str], None]
 TABLE = "table.parquet"
 MLTABLE = f"""type: mltable
 paths:
@@ -19,7 +18,7 @@ transformations:
 """
 
 
-def data_asset(cloud: Cloud, name: str, version: str, table: Path, tell: Tell) -> str:
+def data_asset(cloud: Cloud, name: str, version: str, table: Path, progress: Progress) -> str:
     """`azureml:name:version` of the table (Parquet, or a folder that holds it)."""
     from azure.core.exceptions import ResourceNotFoundError
 
@@ -31,7 +30,7 @@ def data_asset(cloud: Cloud, name: str, version: str, table: Path, tell: Tell) -
             return f"azureml:{name}:{version}"
         except ResourceNotFoundError:
             pass
-    tell(f"Uploading the table as data asset {name}, version {version}.")
+    progress(f"Uploading the table as data asset {name}, version {version}.")
     with tempfile.TemporaryDirectory() as folder, asking(f"uploading the data asset {name} {version}"):
         place = Path(folder) / name
         place.mkdir()

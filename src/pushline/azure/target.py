@@ -21,10 +21,11 @@ from pushline.azure.keyvault import VaultKeys
 from pushline.azure.registry import ContainerRegistry
 from pushline.azure.state import Command, Planned, Record, Slot, State, as_it_is
 from pushline.errors import SettingsError, TargetError
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.release.asking import Client
 from pushline.release.folders import check_whole
-from pushline.release.target import Endpoint, Keys, Known, LogEntry, Status, Tell
+from pushline.release.target import Endpoint, Keys, Known, LogEntry, Status
 from pushline.results import Release
 from pushline.serving.keys import new_key
 from pushline.settings import PushlineSettings, seconds
@@ -72,7 +73,7 @@ class AciTarget:
     def keys_place(self) -> str:
         return self.vault.place
 
-    def rotate_keys(self, tell: Tell) -> Keys:
+    def rotate_keys(self, progress: Progress) -> Keys:
         """A fresh primary key. What runs is put again with it, and does not answer meanwhile: the time is told.
 
         The groups take the new pair before Key Vault does, so at every moment they accept the primary that Key Vault names. Where a
@@ -83,14 +84,14 @@ class AciTarget:
         behind = [slot for slot in running if Client(slot.url).score([{}], keys.primary).status == 401]
         self.record.write(self.record.was)  # of two commands at once, one is refused
         if behind:
-            tell("An earlier rotation ended half way; it is completed now.")
+            progress("An earlier rotation ended half way; it is completed now.")
             fresh, put = keys, behind
         else:
             fresh, put = Keys(primary=new_key(), secondary=keys.primary), running
         for slot in put:
             started = time.monotonic()
-            self.groups.put(slot.definition, self.secrets(slot.definition, fresh), tell)
-            tell(f"{slot.definition.name} took {time.monotonic() - started:.0f} s to come back with its new keys.")
+            self.groups.put(slot.definition, self.secrets(slot.definition, fresh), progress)
+            progress(f"{slot.definition.name} took {time.monotonic() - started:.0f} s to come back with its new keys.")
         self.record.write(self.record.was)
         return fresh if behind else self.vault.write(fresh)
 
@@ -100,29 +101,29 @@ class AciTarget:
 
     # The way up
 
-    def deploy_candidate(self, release: Release, tell: Tell) -> Endpoint:
+    def deploy_candidate(self, release: Release, progress: Progress) -> Endpoint:
         """Start the release in the candidate's group; one that does not come up is removed again."""
         check_whole(Path(release.model))
         state = self._state()
-        definition = self.definition_of(release, state.sites.get(self.mark_of(self.label + BESIDE), ""), tell)
+        definition = self.definition_of(release, state.sites.get(self.mark_of(self.label + BESIDE), ""), progress)
         standing = self.groups.find(definition.name)
         tags = (standing.tags or {}) if standing is not None else {}
         known = state.candidate is not None and state.candidate.definition.hash == definition.hash
         if known and state.candidate is not None and tags == definition.tags and not self.groups.fault_of(definition.name):
-            tell(f"{definition.name} already runs {release.id}.")
+            progress(f"{definition.name} already runs {release.id}.")
             return Endpoint(release=release, url=state.candidate.url)
         try:
-            slot = self._put(definition, tell)
+            slot = self._put(definition, progress)
         except BaseException:
-            self._removed(definition.name, tell)
+            self._removed(definition.name, progress)
             raise
         self.record.write(msgspec.structs.replace(state, candidate=slot, sites=self._sites(state, slot)))
         return Endpoint(release=release, url=slot.url)
 
-    def definition_of(self, release: Release, site: str, tell: Tell) -> Definition:
+    def definition_of(self, release: Release, site: str, progress: Progress) -> Definition:
         """The candidate's group for a release: its image and all around it made ready."""
         registry = ContainerRegistry(self.cloud)
-        image = scoring_image(self.project, release, registry, self.azure.image_builder, tell)
+        image = scoring_image(self.project, release, registry, self.azure.image_builder, progress)
         return Definition(
             name=self.label + CANDIDATE,
             label=self.label + BESIDE,
@@ -130,7 +131,7 @@ class AciTarget:
             site=site,
             region=self.cloud.facts.region,
             image=image,
-            sidecar=registry.copied(self.azure.sidecar, tell),
+            sidecar=registry.copied(self.azure.sidecar, progress),
             identity=self.cloud.pull_identity,
             cpu=self.azure.cpu,
             memory_gb=self.azure.memory_gb,
@@ -143,12 +144,12 @@ class AciTarget:
             release=msgspec.structs.replace(release, model=""),
         )
 
-    def _removed(self, name: str, tell: Tell) -> None:
+    def _removed(self, name: str, progress: Progress) -> None:
         """Remove a group after something has failed: what that was is told, not that this failed too."""
         try:
             self.groups.remove(name)
         except TargetError as error:
-            tell(f"{name} could not be removed and still costs: {error.why or error.what} `pushline discard` tries again.")
+            progress(f"{name} could not be removed and still costs: {error.why or error.what} `pushline discard` tries again.")
 
     def secrets(self, definition: Definition, keys: Keys | None = None) -> Secrets:
         """What a PUT of the definition must bring again."""
@@ -162,11 +163,11 @@ class AciTarget:
     def mark_of(self, label: str) -> str:
         return f"{self.azure.label_scope}/{label}"
 
-    def _put(self, definition: Definition, tell: Tell) -> Slot:
+    def _put(self, definition: Definition, progress: Progress) -> Slot:
         what = "making the share that keeps certificates"
         share = f"{self.cloud.certificates}/fileServices/default/shares/{SHARE}"
         self.cloud.arm.put(share, STORAGE_VERSION, {"properties": {}}, what=what)
-        site = self.groups.put(definition, self.secrets(definition), tell)
+        site = self.groups.put(definition, self.secrets(definition), progress)
         return Slot(definition=msgspec.structs.replace(definition, site=site), url=f"https://{site}")
 
     def _state(self) -> State:
@@ -177,7 +178,7 @@ class AciTarget:
             return msgspec.structs.replace(state, planned=None)
         return as_it_is(state, (standing.tags or {}).get(f"{TAG}definition", ""), str(standing.ip_address.fqdn))
 
-    def promote(self, candidate: Endpoint, tell: Tell) -> Endpoint:
+    def promote(self, candidate: Endpoint, progress: Progress) -> Endpoint:
         state = self._state()
         slot = state.candidate
         if slot is None or (slot.release.id, slot.url) != (candidate.release.id, candidate.url):
@@ -190,10 +191,10 @@ class AciTarget:
         same = before is not None and before.hash == slot.definition.hash
         history = state.history if before is None or same else (*state.history, before)
         if same and self.record.was.planned is None and self._stands(state.live):
-            tell(f"{slot.release.id} is on the live name already.")
+            progress(f"{slot.release.id} is on the live name already.")
             live = state.live
         else:
-            state, live = self._put_live(state, "promote", slot.definition, history, tell)
+            state, live = self._put_live(state, "promote", slot.definition, history, progress)
         self.groups.remove(slot.definition.name)
         self.record.write(msgspec.structs.replace(state, candidate=None))
         return Endpoint(release=candidate.release, url=live.url)
@@ -202,7 +203,7 @@ class AciTarget:
         return {**state.sites, f"{slot.definition.scope}/{slot.definition.label}": slot.definition.site}
 
     def _put_live(
-        self, state: State, command: Command, definition: Definition, history: tuple[Definition, ...], tell: Tell
+        self, state: State, command: Command, definition: Definition, history: tuple[Definition, ...], progress: Progress
     ) -> tuple[State, Slot]:
         """The definition on the live name, `history` behind it: the state as it was written, and its live slot.
 
@@ -224,27 +225,27 @@ class AciTarget:
         self.record.write(msgspec.structs.replace(before, planned=planned))
         started = time.monotonic()
         try:
-            live = self._put(wanted, tell)
+            live = self._put(wanted, progress)
         except BaseException:
-            self._put_back(wanted, before.live, tell)
+            self._put_back(wanted, before.live, progress)
             self.record.write(before)
             raise
-        tell(f"{live.url} answers as {live.release.id} after {time.monotonic() - started:.0f} s.")
+        progress(f"{live.url} answers as {live.release.id} after {time.monotonic() - started:.0f} s.")
         made = msgspec.structs.replace(state, live=live, history=history, sites=self._sites(state, live), stopped=False)
         made = msgspec.structs.replace(made, planned=planned if command == "rollback" else None)  # until the registry knows, too
         self.record.write(made)
         return made, live
 
-    def _put_back(self, wanted: Definition, back: Slot | None, tell: Tell) -> None:
+    def _put_back(self, wanted: Definition, back: Slot | None, progress: Progress) -> None:
         if back is None:
-            self._removed(wanted.name, tell)
+            self._removed(wanted.name, progress)
         else:
-            tell(f"Putting {back.release.id} back on the live name.")
-            self._put(back.definition, tell)
+            progress(f"Putting {back.release.id} back on the live name.")
+            self._put(back.definition, progress)
 
     # The way back
 
-    def roll_back(self, tell: Tell, known: Known | None = None) -> Endpoint:
+    def roll_back(self, progress: Progress, known: Known | None = None) -> Endpoint:
         state = self._state()
         was, planned = self.record.was, state.planned
         if (
@@ -253,12 +254,12 @@ class AciTarget:
             and was.live.definition.hash == planned.definition.hash
             and self._stands(state.live)
         ):
-            tell(f"A rollback to {planned.definition.release.id} was cut off behind its switch; it is completed.")
+            progress(f"A rollback to {planned.definition.release.id} was cut off behind its switch; it is completed.")
             live = state.live
         elif planned is not None:
-            state, live = self._put_live(state, "rollback", planned.definition, planned.history, tell)
+            state, live = self._put_live(state, "rollback", planned.definition, planned.history, progress)
         elif state.history:
-            state, live = self._put_live(state, "rollback", state.history[-1], state.history[:-1], tell)
+            state, live = self._put_live(state, "rollback", state.history[-1], state.history[:-1], progress)
         else:
             raise TargetError(
                 "There is no previous release to roll back to.",
@@ -270,10 +271,10 @@ class AciTarget:
         self.record.write(msgspec.structs.replace(state, planned=None))
         return Endpoint(release=live.release, url=live.url)
 
-    def withdraw(self, tell: Tell) -> Endpoint | None:
+    def withdraw(self, progress: Progress) -> Endpoint | None:
         state = self._state()
         if state.history:
-            state, live = self._put_live(state, "rollback", state.history[-1], state.history[:-1], tell)
+            state, live = self._put_live(state, "rollback", state.history[-1], state.history[:-1], progress)
             self.record.write(msgspec.structs.replace(state, planned=None))
             return Endpoint(release=live.release, url=live.url)
         if state.live is not None:
@@ -281,7 +282,7 @@ class AciTarget:
         self.record.write(msgspec.structs.replace(state, live=None))
         return None
 
-    def put_again(self, tell: Tell) -> Endpoint:
+    def put_again(self, progress: Progress) -> Endpoint:
         """The live release again with the settings of today, such as telemetry on or off; its image stays."""
         state = self._state()
         if state.live is None:
@@ -295,19 +296,19 @@ class AciTarget:
             tls=self.azure.tls,
             telemetry=self.azure.telemetry and bool(self.cloud.facts.insights),
         )
-        _, live = self._put_live(state, "deploy --same", definition, state.history, tell)
+        _, live = self._put_live(state, "deploy --same", definition, state.history, progress)
         return Endpoint(release=live.release, url=live.url)
 
-    def discard(self, tell: Tell) -> bool:
+    def discard(self, progress: Progress) -> bool:
         state = self._state()
         was = self.groups.remove(self.label + CANDIDATE)
         if state.candidate is not None:
             self.record.write(msgspec.structs.replace(state, candidate=None))
         return was
 
-    def stop(self, tell: Tell) -> bool:
+    def stop(self, progress: Progress) -> bool:
         """Stop the live group and remove the candidate. A stopped group costs nothing; the next promotion makes it anew."""
-        was = self.discard(tell)
+        was = self.discard(progress)
         was = self.groups.stop(self.label) or was
         self.record.write(msgspec.structs.replace(self._state(), stopped=True))
         return was

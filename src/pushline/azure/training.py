@@ -5,7 +5,7 @@ the outputs of the one that has ended, and submits a new one only where the last
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,11 @@ from pushline.files import whole_folder
 from pushline.pipelines.runner.definition import load_pipeline
 from pushline.pipelines.runner.fingerprint import packages_hash, training_fingerprint
 from pushline.pipelines.runner.runner import Ran, Step, given_inputs, run_job
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import Scalar
 from pushline.settings import PushlineSettings, seconds
 
-Tell = Callable[[str], None]
 ENDED = frozenset({"Completed", "Failed", "Canceled", "NotResponding"})
 FIRST_LOOK_S, LAST_LOOK_S = 1.0, 15.0
 CANCEL_S = 120.0
@@ -90,7 +90,7 @@ class AzureTraining:
                 return None
         return Found(name, spoken(job.status), str(job.studio_url or ""), str((job.tags or {}).get("git_revision", "unknown")))
 
-    def run(self, out: Path, tell: Tell, *, attach: bool = False) -> Ran:
+    def run(self, out: Path, progress: Progress, *, attach: bool = False) -> Ran:
         """Submit, or go on with, the run; wait for its end; bring its outputs below `out`.
 
         `attach` never submits. Raises StepFailed with the failed step's own last lines.
@@ -100,23 +100,23 @@ class AzureTraining:
             if attach:
                 told = f"The newest is {newest.name}, {newest.status.lower()}." if newest else "There is none with this code and data."
                 raise SettingsError("There is no training to attach to.", why=told, do="Start one with `pushline train`.")
-            newest = self.submit(name, tell)
+            newest = self.submit(name, progress)
         elif newest.status == "Completed":
-            tell(f"{newest.name}: used again, its data, code and settings are unchanged")
+            progress(f"{newest.name}: used again, its data, code and settings are unchanged")
         else:
-            tell(f"Going on with {newest.name}, which is {newest.status.lower()}. {newest.studio}")
-        ended = self.follow(newest, tell)
+            progress(f"Going on with {newest.name}, which is {newest.status.lower()}. {newest.studio}")
+        ended = self.follow(newest, progress)
         if ended.status != "Completed":
             raise self.failed(ended, out)
-        return self.collect(ended, out, tell)
+        return self.collect(ended, out, progress)
 
-    def submit(self, name: str, tell: Tell) -> Found:
-        ensure_cluster(self.cloud, tell)
+    def submit(self, name: str, progress: Progress) -> Found:
+        ensure_cluster(self.cloud, progress)
         version = str(self.inputs["data_version"])
         data = self.inputs["data"]
         if not isinstance(data, Path):
             raise SettingsError("There is no table to train on.", do="Run `pushline check-data` first.")
-        asset = data_asset(self.cloud, f"{self.settings.model_name}-table", version, data, tell)
+        asset = data_asset(self.cloud, f"{self.settings.model_name}-table", version, data, progress)
         document = document_of(self.file, self.settings.azure, {**self.inputs, "data": asset}, name)
         if self.settings.azure.engine == "azure":
             cut_at_search(document)
@@ -129,10 +129,10 @@ class AzureTraining:
             raise SettingsError(f"Azure ML does not take {self.file.name}.", why=f"{place}: {first_line(fault)}", do="Correct the file.")
         with asking(f"submitting {self.file.name}"), quietly():
             made = self.cloud.ml.jobs.create_or_update(job)
-        tell(f"Submitted {made.name}. {made.studio_url or ''}".rstrip())
+        progress(f"Submitted {made.name}. {made.studio_url or ''}".rstrip())
         return Found(made.name, spoken(made.status or "NotStarted"), str(made.studio_url or ""))
 
-    def follow(self, job: Found, tell: Tell) -> Found:
+    def follow(self, job: Found, progress: Progress) -> Found:
         """Tell what each step does until the job has ended. Interrupting leaves the job running.
 
         Raises TargetError where it takes hours more than its budget: an image may be built, or nodes be waited for, without end.
@@ -155,9 +155,9 @@ class AzureTraining:
                     state = spoken(step.status)
                     if told.get(step.display_name) != state:
                         told[step.display_name] = state
-                        tell(f"{step.display_name}: {state.lower()}")
+                        progress(f"{step.display_name}: {state.lower()}")
         except KeyboardInterrupt:
-            tell(f"{job.name} goes on in Azure: `pushline train --attach` follows it, `pushline train --cancel` ends it.")
+            progress(f"{job.name} goes on in Azure: `pushline train --attach` follows it, `pushline train --cancel` ends it.")
             raise
         return job
 
@@ -165,7 +165,7 @@ class AzureTraining:
         with asking(f"looking at the steps of {name}"), quietly():
             return list(self.cloud.ml.jobs.list(parent_job_name=name))
 
-    def cancel(self, tell: Tell) -> bool:
+    def cancel(self, progress: Progress) -> bool:
         """End the run that these things would go on with; True where one ran."""
         newest, _ = self.newest()
         if newest is None or newest.status in ENDED:
@@ -176,7 +176,7 @@ class AzureTraining:
         while ended.status not in ENDED and time.monotonic() < until:
             time.sleep(FIRST_LOOK_S)
             ended = self.find(newest.name) or ended
-        tell(f"Cancelled {newest.name}." if ended.status in ENDED else f"{newest.name} is being cancelled; Azure takes its time.")
+        progress(f"Cancelled {newest.name}." if ended.status in ENDED else f"{newest.name} is being cancelled; Azure takes its time.")
         return True
 
     def failed(self, job: Found, out: Path) -> StepFailed:
@@ -206,15 +206,15 @@ class AzureTraining:
             return []
         return [line.strip() for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
 
-    def collect(self, job: Found, out: Path, tell: Tell) -> Ran:
+    def collect(self, job: Found, out: Path, progress: Progress) -> Ran:
         """The job's outputs on this machine; what a step left that no stage reads stays on Azure."""
         home = out / job.name
         if self.settings.azure.engine == "azure":
-            return self.concluded(job, home, tell)
+            return self.concluded(job, home, progress)
         outputs: dict[str, Path] = {}
         for output in ("prepared", "model", "evaluation", BEST_MODEL):
             outputs[output] = self.brought(job.name, output, home / output)
-        tell(f"Brought the outputs of {job.name} to {home}.")
+        progress(f"Brought the outputs of {job.name} to {home}.")
         steps = tuple(
             Step(
                 name=step.display_name,
@@ -227,7 +227,7 @@ class AzureTraining:
         )
         return Ran(outputs=outputs, steps=steps)
 
-    def concluded(self, job: Found, home: Path, tell: Tell) -> Ran:
+    def concluded(self, job: Found, home: Path, progress: Progress) -> Ran:
         """The steps after a search of Azure's AutoML, on this machine: its model is looked for wherever Azure may have left it."""
         document = document_of(self.file, self.settings.azure, {**self.inputs, "data": ""}, job.name)
         pipeline, later, run = load_pipeline(self.file), cut_at_search(document), self.automl_run(job.name)
@@ -237,7 +237,7 @@ class AzureTraining:
                 self.cloud, self.settings.model_name, run, self.brought(job.name, BEST_MODEL, home / BEST_MODEL)
             ),
         }
-        tell(f"Brought the outputs of {job.name} to {home}.")
+        progress(f"Brought the outputs of {job.name} to {home}.")
         given = given_inputs(pipeline, {**self.inputs, "held_back": HELD_BACK, "git_revision": job.revision})
         done = {
             name: Step(name=name, reused=False, seconds=0.0, log=home / f"{name}.log", outputs=dict(outputs))
@@ -245,7 +245,7 @@ class AzureTraining:
             if name not in later
         }
         for name in later:
-            done[name] = run_job(pipeline, pipeline.jobs[name], given, done, home, packages_hash(), tell)
+            done[name] = run_job(pipeline, pipeline.jobs[name], given, done, home, packages_hash(), progress)
             outputs |= {to: done[name].outputs[output] for output, to in pipeline.jobs[name].outputs.items() if to}
         adopted = outputs["evaluation"] / BEST_MODEL
         outputs[BEST_MODEL] = leaderboard.completed(self.cloud, self.settings.model_name, adopted, run)

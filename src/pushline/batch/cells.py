@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from pushline.arrays import Mask
 from pushline.data.contract import Column
 from pushline.data.files.scan import is_utf8
 
@@ -11,7 +12,6 @@ WHOLE = r"^\s*[+-]?[0-9]+([.]0*)?\s*$"
 NUMBER = r"^\s*[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?\s*$"
 LARGE = 2.0**62  # whole numbers below fit 64 bits
 TRUE, FALSE = ["true", "True", "TRUE", "t", "1", "yes"], ["false", "False", "FALSE", "f", "0", "no"]
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def arrow_type(column: Column) -> Any:

@@ -4,7 +4,7 @@ import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +20,13 @@ from pushline.batch.source import Piece, Source, open_source, refuse_what_csv_ca
 from pushline.data.contract import Contract
 from pushline.errors import CriticalFindings, DataCorrupt, RegistryError, SettingsError
 from pushline.files import content_hash
+from pushline.progress import Progress
 from pushline.results import Part
 from pushline.serving.scorer import Scorer
 
 if TYPE_CHECKING:
     from pushline.registry.store import ModelStore
 
-Tell = Callable[[str], None]
 
 AHEAD = 2  # pieces for each core that are read before they are needed
 NOTE_S = 1.0  # how much work a kill costs at most
@@ -61,7 +61,7 @@ class Options(Struct, frozen=True, kw_only=True):
     workers: int | None = None
 
 
-def score_batch(source: str, out: Path, model: Path, version: str, *, options: Options, tell: Tell) -> Ended:
+def score_batch(source: str, out: Path, model: Path, version: str, *, options: Options, progress: Progress) -> Ended:
     """Score the rows at `source` (a path or an address, CSV or Parquet) into `out` (CSV, or Parquet by its name).
 
     Rows that break the contract go to a file beside `out`, with line and reason; with `strict` the first one stops the job.
@@ -74,7 +74,7 @@ def score_batch(source: str, out: Path, model: Path, version: str, *, options: O
         check_columns(rows, scorer, source)
         if out.suffix != ".parquet":
             refuse_what_csv_cant_hold(rows, source)
-        job = Job(rows, scorer, Workplace(out, identity_of(rows, model, options)), options, tell)
+        job = Job(rows, scorer, Workplace(out, identity_of(rows, model, options)), options, progress)
         job.run()
         return finish(job, source, out, version)
 
@@ -106,8 +106,8 @@ def model_of(store: "ModelStore", version: str | None) -> tuple[str, Path]:
 class Job:
     """The work between the first piece and the last."""
 
-    def __init__(self, source: Source, scorer: Scorer, place: Workplace, options: Options, tell: Tell) -> None:
-        self.source, self.scorer, self.place, self.options, self.tell = source, scorer, place, options, tell
+    def __init__(self, source: Source, scorer: Scorer, place: Workplace, options: Options, progress: Progress) -> None:
+        self.source, self.scorer, self.place, self.options, self.progress = source, scorer, place, options, progress
         self.to_parquet = place.out.suffix == ".parquet"
         self.sampling = sampling_step(source)
         contract: Contract = scorer.contract
@@ -118,7 +118,7 @@ class Job:
         self.resumed = place.open()
         self.before = place.journal.rows + place.journal.rejected
         if self.resumed:
-            tell(f"Going on after {self.before:,} rows of an earlier attempt.")
+            progress(f"Going on after {self.before:,} rows of an earlier attempt.")
 
     def run(self) -> None:
         """Score what is left, and leave whole files of it."""
@@ -218,7 +218,7 @@ class Job:
         done = journal.rows + journal.rejected
         rate = (done - self.before) / max(now - self.started, 1e-9)
         left = done / max(journal.start, 1) * (self.source.size - journal.start) / max(rate, 1e-9)
-        self.tell(f"{done:,} rows, {rate:,.0f} rows/s, {left:,.0f} s left")
+        self.progress(f"{done:,} rows, {rate:,.0f} rows/s, {left:,.0f} s left")
 
     def header(self) -> bytes:
         added = self.options.delimiter.join(scoring.quoted(name, self.options.delimiter) for name in scoring.names_added(self.scorer))

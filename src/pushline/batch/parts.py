@@ -73,7 +73,7 @@ def score_part(file: Path, model: Path, version: str, out: Path) -> None:
         raise TargetError(f"{file.name} is not the name of a part.", do="Cut the input with `pushline score-batch --cluster`.")
     made = out / f"{found[1]}.{found[2]}"
     options = Options(delimiter=read_contract(model).delimiter, workers=1)
-    ended = score_batch(str(file), made, model, version, options=options, tell=lambda line: None)
+    ended = score_batch(str(file), made, model, version, options=options, progress=lambda line: None)
     try:
         if ended.sample:
             (out / SAMPLES).mkdir(exist_ok=True)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from msgspec import Struct
 
-from pushline.batch.cells import FALSE, TRUE, Mask, arrow_type, cast_cells, fit_cells
+from pushline.arrays import Floats, Mask
+from pushline.batch.cells import FALSE, TRUE, arrow_type, cast_cells, fit_cells
 from pushline.batch.row_ends import FEED, NOT_UTF8, RETURN, Positions, fault_of_text, is_strange, one_cell, rows_in
 from pushline.batch.source import Piece, Source
 from pushline.data.checks.findings import shown
@@ -15,8 +16,6 @@ from pushline.serving.payload import bounds_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class Rejects(Struct, kw_only=True):

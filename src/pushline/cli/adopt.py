@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pushline.cli.context import Context, as_json, tell
+from pushline.cli.context import Context, as_json, progress
 from pushline.cli.heartbeat import hush
 from pushline.errors import SettingsError
 
@@ -87,10 +87,10 @@ def show_and_do(context: Context, wish: "Wish", *, in_git: bool, diff: bool, mak
 
     project = context.project
     asks = sys.stdin.isatty() and not json
-    begin(project, make=make, tell=tell)
+    begin(project, make=make, progress=progress)
     with scratch_of(project) as scratch:
         if not json:
-            tell(f"Reading {wish.file.name}.")
+            progress(f"Reading {wish.file.name}.")
         plan = plan_adoption(project, wish, in_git=in_git, scratch=Path(scratch))
         if asks and plan.draft.deciding:
             wish = with_answers(wish, plan.draft.deciding)
@@ -107,7 +107,7 @@ def show_and_do(context: Context, wish: "Wish", *, in_git: bool, diff: bool, mak
             make = click.confirm("Make it so?", default=False)
         if make:
             with context.alone():
-                carry_out(project, plan, tell)
+                carry_out(project, plan, progress)
         if json:
             click.echo(text(adoption_of(plan, applied=make)))
         else:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushline.cli.context import Context, as_json, tell
+from pushline.cli.context import Context, as_json, progress
 from pushline.wording import counted
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def score_batch(
         ended = on_cluster(context, source, out, version or None, options)
     else:
         number, model = job.model_of(context.delivery.store(), version or None)
-        ended = job.score_batch(source, out, model, number, options=options, tell=tell)
+        ended = job.score_batch(source, out, model, number, options=options, progress=progress)
     drift = drift_of_sample(context.project, ended)
     if json:
         click.echo(text({"scored": ended, "drift": drift}))
@@ -70,7 +70,7 @@ def on_cluster(context: Context, source: str, out: Path, version: str | None, op
     from pushline.batch.job import number_of
 
     number = number_of(context.delivery.store(), version)
-    return AzureBatch(context.project, context.settings).score(source, out, number, options=options, tell=tell)
+    return AzureBatch(context.project, context.settings).score(source, out, number, options=options, progress=progress)
 
 
 def lines_of(ended: "Ended") -> list[str]:

@@ -2,7 +2,7 @@
 
 import click
 
-from pushline.cli.context import Context, tell
+from pushline.cli.context import Context, progress
 from pushline.cli.sections import Listing
 
 
@@ -34,10 +34,10 @@ def github(context: Context, reviewers: tuple[str, ...], make: bool, json: bool)
         for line in settings.lines(state, changes):
             click.echo(line)
     if line := name_owners(context.project.root, reviewers, write=make):
-        tell(line)
+        progress(line)
     if make and changes:
-        for line in settings.apply(changes, state, tell):
-            tell(f"left alone: {line}")
+        for line in settings.apply(changes, state, progress):
+            progress(f"left alone: {line}")
 
 
 @bootstrap.command("azure")
@@ -64,12 +64,12 @@ def azure(context: Context, subscription: str | None, location: str, subject_pre
         for line in bootstrap.lines(state, plan, settings):
             click.echo(line)
     if make:
-        bootstrap.apply(arm, plan, tell)
+        bootstrap.apply(arm, plan, progress)
     if make or not plan.changes:
         facts = bootstrap.connected(arm, state)
         bootstrap.remember(context.project.state, facts)
         for line in bootstrap.next_steps(facts):
-            tell(line)
+            progress(line)
 
 
 COMMANDS = [bootstrap]

@@ -63,7 +63,7 @@ class Context:
     def delivery(self) -> "Delivery":
         from pushline.delivery import Delivery
 
-        return Delivery(self.project, self.settings, tell)
+        return Delivery(self.project, self.settings, progress)
 
 
 def alone(function: Callable[..., None]) -> Callable[..., None]:
@@ -77,7 +77,7 @@ def alone(function: Callable[..., None]) -> Callable[..., None]:
     return held
 
 
-def tell(line: str) -> None:
+def progress(line: str) -> None:
     """What is going on goes to standard error, so that standard output stays the result's."""
     heard()
     click.echo(line, err=True)

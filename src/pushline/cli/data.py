@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushline.cli.context import Context, as_json, finish, tell
+from pushline.cli.context import Context, as_json, finish, progress
 from pushline.cli.stages import stage
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def beside(context: Context) -> "Delivery":
     from pushline.data.sources.add import Aside
     from pushline.delivery import Delivery
 
-    return Delivery(Aside(context.project, context.project.build / "other"), context.settings, tell)
+    return Delivery(Aside(context.project, context.project.build / "other"), context.settings, progress)
 
 
 COMMANDS = [fetch, check_data]

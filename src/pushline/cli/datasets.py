@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushline.cli.context import Context, alone, as_json, tell
+from pushline.cli.context import Context, alone, as_json, progress
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def sample(context: Context, rows: int, seed: int, out: Path | None, json: bool)
         made.to_csv(sys.stdout, index=False, lineterminator="\n", sep=contract.delimiter)
         return
     write_sample(blocks_of(profile, contract, rows, seed), out, contract.delimiter)
-    tell("generated rows, drawn from data_checks/profile.json")
+    progress("generated rows, drawn from data_checks/profile.json")
     show(Sampled(file=str(out), rows=rows, seed=seed), [f"{rows:,} rows in {out}"], json=json)
 
 
@@ -139,7 +139,7 @@ def add(context: Context, source: str, name: str, url: str, json: bool) -> None:
         write_json(project.build / "data-add" / "result.json", added)
         write_atomically(project.build / "data-add" / "summary.md", added_summary(added).encode())
 
-    added = add_data(project, contract_of(context), source, name=name, url=url, local=local_data(), tell=tell, leave=leave)
+    added = add_data(project, contract_of(context), source, name=name, url=url, local=local_data(), progress=progress, leave=leave)
     actions.summarise(added_summary(added))
     show(added, added_lines(added), json=json)
 
@@ -169,7 +169,7 @@ def diff(context: Context, revision: str, untrusted: bool, json: bool) -> None:
     from pushline.report.datasets import moved_lines
 
     terms = UNTRUSTED if untrusted else TRUSTED
-    seen = moved(context.project, contract_of(context), revision, local=local_data(), tell=tell, terms=terms)
+    seen = moved(context.project, contract_of(context), revision, local=local_data(), progress=progress, terms=terms)
     actions.summarise("## data diff\n\n" + "\n".join(f"- {line.strip()}" for line in moved_lines(seen)))
     show(seen, moved_lines(seen), json=json)
 
@@ -192,7 +192,7 @@ def refresh(context: Context, json: bool) -> None:
         write_json(project.build / FOLDER / "result.json", seen)
         write_atomically(project.build / FOLDER / "summary.md", refreshed_summary(seen).encode())
 
-    seen = refresh_data(project, contract_of(context), tell=tell, leave=leave)
+    seen = refresh_data(project, contract_of(context), progress=progress, leave=leave)
     actions.output("changed", str(seen.changed).lower())
     if seen.changed:
         actions.summarise(refreshed_summary(seen))

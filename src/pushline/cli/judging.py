@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pushline.cli.context import Context, as_json, tell
+from pushline.cli.context import Context, as_json, progress
 
 
 @click.command("evaluate")
@@ -19,7 +19,7 @@ def evaluate(context: Context, file: Path, version: str | None, json: bool) -> N
     from pushline.results import as_json as text
     from pushline.training.judge import judge, lines_of
 
-    judged = judge(context.project, open_store(context.project, context.settings), file, version, tell=tell, local=local_data())
+    judged = judge(context.project, open_store(context.project, context.settings), file, version, progress=progress, local=local_data())
     click.echo(text(judged) if json else "\n".join(lines_of(judged)))
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pushline.cli.context import Context, as_json, tell
+from pushline.cli.context import Context, as_json, progress
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def rollback(context: Context, plan: bool, to: str | None, json: bool) -> None:
         actions.summarise(f"## rollback\n\nApproving it replaces {now} with {back} on {found.target}.")
         show(found, json, [f"rollback would replace {found.live or 'nothing'} with {found.previous} on {found.target}"])
         return
-    live = roll_back(store, target, to=to or "", tell=tell)
+    live = roll_back(store, target, to=to or "", progress=progress)
     version = f"version {live.release.model_version}"
     actions.summarise(f"## rollback\n\n{code(live.release.id)} ({version}) is live again on {target.name}.")
     show(live, json, [f"live: {line_of_endpoint(live)}"])
@@ -82,7 +82,7 @@ def discard(context: Context, json: bool) -> None:
     """Remove the candidate; the live release is untouched."""
     from pushline.release.stages import discard as remove
 
-    there = remove(context.delivery.target(), tell=tell)
+    there = remove(context.delivery.target(), progress=progress)
     show({"discarded": there}, json, ["The candidate was discarded." if there else "There was no candidate."])
 
 
@@ -91,7 +91,7 @@ def discard(context: Context, json: bool) -> None:
 @click.pass_obj
 def stop(context: Context, json: bool) -> None:
     """Stop the live release and any candidate."""
-    ran = context.delivery.target().stop(tell)
+    ran = context.delivery.target().stop(progress)
     show({"stopped": ran}, json, ["Stopped." if ran else "Nothing was running."])
 
 
@@ -132,7 +132,7 @@ def show_path(context: Context, json: bool) -> None:
 def rotate(context: Context, json: bool) -> None:
     """Make a fresh primary key. The one before becomes the secondary and stays valid; the secondary before ends."""
     target = context.delivery.target()
-    target.rotate_keys(tell)
+    target.rotate_keys(progress)
     lines = ["A fresh primary key was made; the one before is the secondary now.", f"keys: {target.keys_place()}"]
     show({"rotated": True, "place": target.keys_place()}, json, lines)
 
@@ -182,7 +182,7 @@ def watch(context: Context, issue: bool, json: bool) -> None:
     actions.summarise(watched_summary(seen))
     show(seen, json, watched_lines(seen))
     if issue:
-        tell(f"issue: {keep(watched_title(seen), watched_summary(seen), wrong=seen.wrong, well=seen.seen_well)}")
+        progress(f"issue: {keep(watched_title(seen), watched_summary(seen), wrong=seen.wrong, well=seen.seen_well)}")
     if seen.wrong:
         raise GateClosed(f"{watched_title(seen)}.", do="`pushline logs --errors` and `pushline drift --logs` say more.")
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushline.cli.context import Context, alone, as_json, tell
+from pushline.cli.context import Context, alone, as_json, progress
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
@@ -73,12 +73,12 @@ def consume(
 
     client = open_consumer(context.project, context.settings, url)
     run = client.start(pipeline, dict(map(pair, settings)), version)
-    tell(f"run {run.id}: {run.pipeline} version {run.version}")
+    progress(f"run {run.id}: {run.pipeline} version {run.version}")
     if not detach:
         try:
-            run = client.follow(run.id, tell)
+            run = client.follow(run.id, progress)
         except KeyboardInterrupt:
-            tell(f"The run goes on: `pushline pipelines logs {run.id} --follow`, `pushline pipelines cancel {run.id}`.")
+            progress(f"The run goes on: `pushline pipelines logs {run.id} --follow`, `pushline pipelines cancel {run.id}`.")
             raise
     show(run, json, lines_of_run(run))
     if not detach:
@@ -108,7 +108,7 @@ def retrain(context: Context, budget: str | None, json: bool) -> None:
     for stage, options in stages.items():
         check(context.delivery, stage, coming=stages, **options)
     for stage, options in stages.items():
-        tell(stage)
+        progress(stage)
         result = execute(context.delivery, stage, **options)
     finish(result, json)
 
@@ -236,7 +236,7 @@ def serve(context: Context, host: str | None, port: int | None) -> None:
 
     said = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
     settings = structs.replace(context.settings, pipelines=structs.replace(context.settings.pipelines, **said))
-    answer(context.project, settings, tell=tell)
+    answer(context.project, settings, progress=progress)
 
 
 @pipelines.command("work", hidden=True)

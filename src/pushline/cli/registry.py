@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pushline.cli.context import Context, alone, tell
+from pushline.cli.context import Context, alone, progress
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def restore(context: Context, if_gone: str | None) -> None:
     if place := lives_elsewhere(context.settings):
         click.echo(f"Nothing to restore: the registry lives in {place}.")
         return
-    click.echo(f"registry: {bring(context.project, tell, begin=if_gone == 'begin').reason}")
+    click.echo(f"registry: {bring(context.project, progress, begin=if_gone == 'begin').reason}")
 
 
 @registry.command("pack")

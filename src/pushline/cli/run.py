@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @alone
 def run(context: Context, sample_if_offline: bool, sample: bool, budget: str | None, first: str, json: bool) -> None:
     """Run every stage, from the data to the promoted release."""
-    from pushline.cli.progress import display_for, print_table
+    from pushline.cli.display import display_for, print_table
     from pushline.delivery import Delivery
     from pushline.github import actions
     from pushline.report.cautions import cautions_of
@@ -36,7 +36,7 @@ def run(context: Context, sample_if_offline: bool, sample: bool, budget: str | N
 
     options: dict[str, Any] = {"fetch": {"sample_if_offline": sample_if_offline, "sample": sample}, "train": {"budget": budget}}
     display = display_for(first, context.project.build)
-    delivery = Delivery(context.project, context.settings, display.tell, tied_to=os.getpid())
+    delivery = Delivery(context.project, context.settings, display.progress, tied_to=os.getpid())
     refuse(delivery, first=first, **options)
     try:
         with display:

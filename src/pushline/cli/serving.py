@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pushline.cli.context import Context, as_json, tell
+from pushline.cli.context import Context, as_json, progress
 
 folder = click.Path(path_type=Path, file_okay=False)
 file = click.Path(path_type=Path, dir_okay=False, readable=False)  # what can't be read is told by who reads it
@@ -61,7 +61,7 @@ def serve(
         control=control,
         tied_to=tied_to,
         take_over=take_over,
-        tell=tell,
+        progress=progress,
     )
 
 
@@ -107,11 +107,11 @@ def openapi(context: Context, out: Path | None, serve: bool, port: int) -> None:
     live = live_of(context.delivery.target())
     if serve:
         with Viewer(live, port) as viewer:
-            tell(f"Swagger UI for {live.release.id}: {viewer.url} (Ctrl-C ends it)")
+            progress(f"Swagger UI for {live.release.id}: {viewer.url} (Ctrl-C ends it)")
             viewer.serve_forever()
     elif out is not None:
         write_atomically(out, document_of(live) + b"\n")
-        tell(f"Wrote {out}.")
+        progress(f"Wrote {out}.")
     else:
         click.echo(document_of(live).decode())
 

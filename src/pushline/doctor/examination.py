@@ -10,7 +10,7 @@ from pushline.errors import PushlineError
 ROOMS = {"machine": machine.CHECKS, "repository": repository.CHECKS, "GitHub": github.CHECKS, "Azure": azure.CHECKS}
 
 
-def examine(here: Here, tell: Callable[[Line], None]) -> list[Line]:
+def examine(here: Here, progress: Callable[[Line], None]) -> list[Line]:
     """Every line, told as it is found."""
     found: list[Line] = []
     for room, checks in ROOMS.items():
@@ -18,8 +18,8 @@ def examine(here: Here, tell: Callable[[Line], None]) -> list[Line]:
             try:
                 for line in check(here):
                     found.append(msgspec.structs.replace(line, room=room))
-                    tell(found[-1])
+                    progress(found[-1])
             except PushlineError as error:
                 found.append(msgspec.structs.replace(because(check.__name__, error), room=room))
-                tell(found[-1])
+                progress(found[-1])
     return found

@@ -132,7 +132,7 @@ def plan(state: State, wanted: Wanted) -> list[Change]:
     return changes
 
 
-def apply(changes: list[Change], state: State, tell: Callable[[str], None]) -> list[str]:
+def apply(changes: list[Change], state: State, progress: Callable[[str], None]) -> list[str]:
     """Make the changes; returns what GitHub refused and what to do about it."""
     refused = []
     for change in changes:
@@ -148,7 +148,7 @@ def apply(changes: list[Change], state: State, tell: Callable[[str], None]) -> l
                 with suppress(gh.Refused, gh.NotFound):  # the environment at least, for its variables and its branch
                     gh.api(change.path, method=change.method, body=change.instead)
         else:
-            tell(f"done: {change.what}")
+            progress(f"done: {change.what}")
     return refused
 
 

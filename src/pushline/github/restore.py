@@ -9,7 +9,7 @@ inside it are both checked.
 
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,11 +18,11 @@ from msgspec import Struct
 from pushline.errors import RegistryError
 from pushline.files import remove, sha256_of
 from pushline.github import gh, runs
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.registry import travel
 
 Kind = Literal["registry", "challenger"]
-Tell = Callable[[str], None]
 
 
 class Restored(Struct, frozen=True, kw_only=True):
@@ -42,7 +42,7 @@ class Artifact(Struct, frozen=True, kw_only=True):
     digest: str
 
 
-def restore(project: Project, tell: Tell, *, begin: bool = False) -> Restored:
+def restore(project: Project, progress: Progress, *, begin: bool = False) -> Restored:
     """Bring the newest registry: this delivery's own, or the last one's where another delivery ended in between.
 
     Raises RegistryError where deliveries were made and none has left one that is still there, unless told to `begin` anew.
@@ -55,14 +55,14 @@ def restore(project: Project, tell: Tell, *, begin: bool = False) -> Restored:
         travel.unpack(project, travel.folder_of(project), origin=own.based_on)
         return Restored(origin=own.based_on, reason="the registry of this delivery")
     if last is None:
-        return first(here, this_run, tell, begin=begin)
+        return first(here, this_run, progress, begin=begin)
     if own is not None and own.run != last.run:
-        tell(f"::notice title=Registry::Run {last.run} delivered meanwhile: its registry is taken, and the decision is made again.")
+        progress(f"::notice title=Registry::Run {last.run} delivered meanwhile: its registry is taken, and the decision is made again.")
     travel.unpack(project, place, origin=last.run)
     return Restored(origin=last.run, reason=f"the registry of run {last.run}")
 
 
-def first(here: runs.Home, this_run: str, tell: Tell, *, begin: bool) -> Restored:
+def first(here: runs.Home, this_run: str, progress: Progress, *, begin: bool) -> Restored:
     """Begin without a registry. Raises RegistryError where there must have been one."""
     before = runs.delivered_before(here, but=this_run)
     if before is None:
@@ -75,7 +75,7 @@ def first(here: runs.Home, this_run: str, tell: Tell, *, begin: bool) -> Restore
             do="To begin anew, run deliver.yml by hand with `registry: begin`: the next model has to meet the floor, as a first one.",
         )
     reason = f"a first registry begins here: {gone}"
-    tell(f"::warning title=Registry::{reason}")
+    progress(f"::warning title=Registry::{reason}")
     return Restored(origin="", reason=reason)
 
 

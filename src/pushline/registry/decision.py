@@ -9,15 +9,14 @@ Every comparison is written so that a figure that is no number is a no.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from pushline.arrays import Floats
 from pushline.registry.measures import HIGHER_IS_BETTER, figure, floor_of, random_figure, resampled
 from pushline.results import Decision, Scalar
 from pushline.settings import Promotion
 
-Array = np.ndarray[Any, Any]
 SEED = 20141  # the resamples are the same in every run, so that the same models get the same decision
 
 
@@ -26,12 +25,12 @@ def spoken(metric: str) -> str:
     return {"roc_auc": "ROC AUC", "log_loss": "log loss"}.get(metric, metric.replace("_", " "))
 
 
-def interval_of(values: Array, confidence: float) -> tuple[float, float]:
+def interval_of(values: Floats, confidence: float) -> tuple[float, float]:
     low, high = np.percentile(values, [50 * (1 - confidence), 50 * (1 + confidence)])
     return float(low), float(high)
 
 
-def fault_of(labels: Array, *models: Array) -> str:
+def fault_of(labels: Floats, *models: Floats) -> str:
     """Why probabilities on these rows can decide nothing, as a clause; empty where they can."""
     classes = models[0].shape[1]
     absent = classes - len(np.unique(labels))
@@ -44,17 +43,17 @@ def fault_of(labels: Array, *models: Array) -> str:
     return ""
 
 
-def sound(probabilities: Array) -> Array:
+def sound(probabilities: Floats) -> Floats:
     """The rows whose numbers are probabilities, as a mask."""
     return np.asarray(((probabilities >= 0) & (probabilities <= 1)).all(axis=1))
 
 
-def undecided(metric: str, labels: Array, fault: str) -> Decision:
+def undecided(metric: str, labels: Floats, fault: str) -> Decision:
     """The no where evidence is missing."""
     return Decision(accept=False, reason=f"nothing can be decided: {fault}", evidence={"metric": metric, "rows": len(labels)})
 
 
-def against_floor(metric: str, labels: Array, challenger: Array, rules: Promotion, *, because: str) -> Decision:
+def against_floor(metric: str, labels: Floats, challenger: Floats, rules: Promotion, *, because: str) -> Decision:
     """The decision where there is no champion to meet; `because` says why, as a clause."""
     if fault := fault_of(labels, challenger):
         return undecided(metric, labels, fault)
@@ -86,9 +85,9 @@ def against_floor(metric: str, labels: Array, challenger: Array, rules: Promotio
 
 def against_champion(
     metric: str,
-    labels: Array,
-    challenger: Array,
-    champion: Array,
+    labels: Floats,
+    challenger: Floats,
+    champion: Floats,
     rules: Promotion,
     *,
     version: str,

@@ -1,10 +1,11 @@
 """Two models on the same rows: what each says of a hold-out that neither was trained on."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pushline.arrays import Floats
 from pushline.data.contract import Contract
 from pushline.data.contract.encoding import encode_frame
 from pushline.data.contract.labels import class_codes
@@ -14,7 +15,6 @@ from pushline.serving.model_folder import MATRIX, MATRIX_INPUT, PROBABILITIES, r
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = np.ndarray[Any, Any]
 ROWS_AT_A_TIME = 100_000
 
 
@@ -22,7 +22,7 @@ class CannotCompare(Exception):
     """A model can't say anything about these rows; the text is the reason as a clause."""
 
 
-def read_holdout(file: Path, contract: Contract) -> tuple["pd.DataFrame", Array]:
+def read_holdout(file: Path, contract: Contract) -> tuple["pd.DataFrame", Floats]:
     """The rows of a hold-out and their class numbers in the contract's order.
 
     Raises DataError where it can't be read, is empty, or holds a label that is no class.
@@ -45,7 +45,7 @@ def read_holdout(file: Path, contract: Contract) -> tuple["pd.DataFrame", Array]
     return frame, labels
 
 
-def probabilities_of(folder: Path, frame: "pd.DataFrame", classes: tuple[str, ...]) -> Array:
+def probabilities_of(folder: Path, frame: "pd.DataFrame", classes: tuple[str, ...]) -> Floats:
     """What the model in `folder` says of the rows: float64 [rows, classes], in the order of `classes`.
 
     Raises CannotCompare where it wants a column that the rows lack or knows other classes, and ModelUnreadable where its

@@ -6,22 +6,22 @@ a test holds.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from pushline.arrays import Floats
+
 SMALLEST = 1e-7
 CELLS = 8_000_000  # weights held at a time: 64 MB
 HIGHER_IS_BETTER = {"average_precision": True, "roc_auc": True, "accuracy": True, "log_loss": False}
 
 
-def figure(metric: str, labels: Array, probabilities: Array) -> float:
+def figure(metric: str, labels: Floats, probabilities: Floats) -> float:
     """The figure of the hold-out as it is."""
     return float(MEASURES[metric](labels, probabilities)(np.ones((1, len(labels))))[0])
 
 
-def resampled(metric: str, labels: Array, models: list[Array], *, rounds: int, seed: int) -> Array:
+def resampled(metric: str, labels: Floats, models: list[Floats], *, rounds: int, seed: int) -> Floats:
     """The figure of each model (rows) over the same `rounds` resamples (columns)."""
     measures = [MEASURES[metric](labels, probabilities) for probabilities in models]
     random = np.random.default_rng(seed)
@@ -34,7 +34,7 @@ def resampled(metric: str, labels: Array, models: list[Array], *, rounds: int, s
     return np.concatenate(seen, axis=1)
 
 
-def random_figure(metric: str, labels: Array, classes: int) -> float:
+def random_figure(metric: str, labels: Floats, classes: int) -> float:
     """What a model reaches that knows the classes' shares and nothing of a row."""
     shares = np.bincount(labels, minlength=classes) / len(labels)
     if metric == "roc_auc":
@@ -52,22 +52,24 @@ def floor_of(metric: str, at_random: float, skill: float) -> float:
     return at_random + skill * (perfect - at_random)
 
 
-def average_precision(labels: Array, probabilities: Array) -> Callable[[Array], Array]:
+def average_precision(labels: Floats, probabilities: Floats) -> Callable[[Floats], Floats]:
     return over_classes(labels, probabilities, binary_average_precision)
 
 
-def roc_auc(labels: Array, probabilities: Array) -> Callable[[Array], Array]:
+def roc_auc(labels: Floats, probabilities: Floats) -> Callable[[Floats], Floats]:
     return over_classes(labels, probabilities, binary_roc_auc)
 
 
-def over_classes(labels: Array, probabilities: Array, make: Callable[[Array, Array], Callable[[Array], Array]]) -> Callable[[Array], Array]:
+def over_classes(
+    labels: Floats, probabilities: Floats, make: Callable[[Floats, Floats], Callable[[Floats], Floats]]
+) -> Callable[[Floats], Floats]:
     """Of the positive class for two; for more the mean over the classes, weighted by their rows in the resample."""
     classes = probabilities.shape[1]
     if classes == 2:
         return make(labels == 1, probabilities[:, 1])
     parts = [(labels == one, make(labels == one, probabilities[:, one])) for one in range(classes)]
 
-    def of(weights: Array) -> Array:
+    def of(weights: Floats) -> Floats:
         sizes = [weights[:, truth].sum(axis=1) for truth, _ in parts]
         total = sum(size * np.where(size > 0, measure(weights), 0) for size, (_, measure) in zip(sizes, parts, strict=True))
         return np.asarray(total / sum(sizes))
@@ -75,7 +77,7 @@ def over_classes(labels: Array, probabilities: Array, make: Callable[[Array, Arr
     return of
 
 
-def ranking(truth: Array, scores: Array) -> tuple[Array, Array, Array]:
+def ranking(truth: Floats, scores: Floats) -> tuple[Floats, Floats, Floats]:
     """The rows from the highest score down, their truth, and where a run of equal scores ends."""
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
@@ -83,10 +85,10 @@ def ranking(truth: Array, scores: Array) -> tuple[Array, Array, Array]:
     return order, truth[order].astype(np.float64), ends
 
 
-def binary_average_precision(truth: Array, scores: Array) -> Callable[[Array], Array]:
+def binary_average_precision(truth: Floats, scores: Floats) -> Callable[[Floats], Floats]:
     order, positive, ends = ranking(truth, scores)
 
-    def of(weights: Array) -> Array:
+    def of(weights: Floats) -> Floats:
         drawn = weights[:, order]
         hits = np.cumsum(drawn * positive, axis=1)[:, ends]
         seen = np.cumsum(drawn, axis=1)[:, ends]
@@ -98,10 +100,10 @@ def binary_average_precision(truth: Array, scores: Array) -> Callable[[Array], A
     return of
 
 
-def binary_roc_auc(truth: Array, scores: Array) -> Callable[[Array], Array]:
+def binary_roc_auc(truth: Floats, scores: Floats) -> Callable[[Floats], Floats]:
     order, positive, ends = ranking(truth, scores)
 
-    def of(weights: Array) -> Array:
+    def of(weights: Floats) -> Floats:
         drawn = weights[:, order]
         hits = np.cumsum(drawn * positive, axis=1)[:, ends]
         misses = np.cumsum(drawn * (1 - positive), axis=1)[:, ends]
@@ -113,20 +115,20 @@ def binary_roc_auc(truth: Array, scores: Array) -> Callable[[Array], Array]:
     return of
 
 
-def accuracy(labels: Array, probabilities: Array) -> Callable[[Array], Array]:
+def accuracy(labels: Floats, probabilities: Floats) -> Callable[[Floats], Floats]:
     return mean_of((probabilities.argmax(axis=1) == labels).astype(np.float64))
 
 
-def log_loss(labels: Array, probabilities: Array) -> Callable[[Array], Array]:
+def log_loss(labels: Floats, probabilities: Floats) -> Callable[[Floats], Floats]:
     chosen = probabilities[np.arange(len(labels)), labels]
     return mean_of(-np.log(np.clip(chosen, SMALLEST, 1)))
 
 
-def mean_of(values: Array) -> Callable[[Array], Array]:
+def mean_of(values: Floats) -> Callable[[Floats], Floats]:
     return lambda weights: np.asarray(weights @ values / weights.sum(axis=1))
 
 
-MEASURES: dict[str, Callable[[Array, Array], Callable[[Array], Array]]] = {
+MEASURES: dict[str, Callable[[Floats, Floats], Callable[[Floats], Floats]]] = {
     "average_precision": average_precision,
     "roc_auc": roc_auc,
     "accuracy": accuracy,

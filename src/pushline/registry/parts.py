@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
 
+from pushline.arrays import Mask
 from pushline.data.files.table import literal, name_of
 from pushline.results import DataFile
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
 FILES = "data_files"  # tag of a version: the data versions of the files it learned from
 
 

@@ -1,17 +1,18 @@
 """The register stage: a model version of this run, and whether it may replace the champion."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
+from pushline.arrays import Floats
 from pushline.data.contract import Contract
 from pushline.data.contract.split import moments, split_of
 from pushline.errors import ModelUnreadable
+from pushline.progress import Progress
 from pushline.registry.decision import against_champion, against_floor, fault_of, undecided, with_best, with_parts
-from pushline.registry.holdout import Array, CannotCompare, probabilities_of, read_holdout
+from pushline.registry.holdout import CannotCompare, probabilities_of, read_holdout
 from pushline.registry.measures import HIGHER_IS_BETTER, figure
 from pushline.registry.parts import FILES, DataParts
 from pushline.registry.store import CROWNED, ModelStore, ModelVersion
@@ -22,7 +23,6 @@ from pushline.settings import Promotion
 if TYPE_CHECKING:
     import pandas as pd
 
-Tell = Callable[[str], None]
 GENERATED = "generated_sample"
 # Tags of a version: how its hold-out was chosen, its share of the rows, and from which moment on.
 SPLIT, HELD_OUT, HELD_FROM = "split", "held_out", "held_from"
@@ -30,7 +30,7 @@ LOOKED_AT = 3  # champions of before
 
 
 def register(
-    trained: Trained, store: ModelStore, rules: Promotion, *, tell: Tell, parts: DataParts | None = None, outdated: str = ""
+    trained: Trained, store: ModelStore, rules: Promotion, *, progress: Progress, parts: DataParts | None = None, outdated: str = ""
 ) -> Registered:
     """Make the run's model a version (it becomes the challenger) and decide against the champion on the same hold-out.
 
@@ -39,7 +39,7 @@ def register(
     Raises DataError or ModelUnreadable where there is nothing to decide on.
     """
     champion = store.champion()
-    tell("compare with " + (f"the champion, version {champion.version}" if champion else "the floor: there is no champion yet"))
+    progress("compare with " + (f"the champion, version {champion.version}" if champion else "the floor: there is no champion yet"))
     decision = decide(trained, store, champion, rules, parts)
     if outdated:
         decision = msgspec.structs.replace(decision, accept=False, reason=outdated)
@@ -120,17 +120,17 @@ class Meeting:
     """A challenger and those that it is held against, on the challenger's hold-out."""
 
     def __init__(
-        self, trained: Trained, store: ModelStore, rules: Promotion, frame: "pd.DataFrame", labels: Array, new: Array, contract: Contract
+        self, trained: Trained, store: ModelStore, rules: Promotion, frame: "pd.DataFrame", labels: Floats, new: Floats, contract: Contract
     ) -> None:
         self.trained, self.store, self.rules, self.contract = trained, store, rules, contract
         self.frame, self.labels, self.new = frame, labels, new
 
-    def decision(self, version: str, old: Array, on: Array, *, rows: str = "hold-out", who: str = "the champion") -> Decision:
+    def decision(self, version: str, old: Floats, on: Floats, *, rows: str = "hold-out", who: str = "the champion") -> Decision:
         """The decision against a version on the rows in the mask `on`."""
         labels, new, old = self.labels[on], self.new[on], old[on]
         return against_champion(self.trained.metric, labels, new, old, self.rules, version=version, rows=rows, who=who)
 
-    def answers_of(self, version: ModelVersion) -> tuple[Array, Array]:
+    def answers_of(self, version: ModelVersion) -> tuple[Floats, Floats]:
         """What a version says of the hold-out, and the rows that it has not learned from either, as a mask.
 
         The challenger's own answers where it is the same model. Raises CannotCompare, saying why, where they can't meet.
@@ -146,7 +146,7 @@ class Meeting:
             raise CannotCompare("it held out less, and has learned from too many of these rows")
         return answers, unseen
 
-    def unseen_by(self, version: ModelVersion) -> Array:
+    def unseen_by(self, version: ModelVersion) -> Floats:
         """The rows that a version of the same split held out too, as a mask."""
         split = self.contract.split
         if split is not None and split.time is not None:
@@ -156,12 +156,12 @@ class Meeting:
         everything = np.ones(len(self.labels), dtype=bool)
         return everything if share >= self.trained.held_out else split_of(self.frame, self.contract, share)
 
-    def best_before(self, champion: ModelVersion, answers: Array) -> tuple[str, Array, Array] | None:
+    def best_before(self, champion: ModelVersion, answers: Floats) -> tuple[str, Floats, Floats] | None:
         """The best of the champions before this one that can still be compared, where it is better here than this one."""
         metric = self.trained.metric
         before = [v for v in self.store.versions() if int(v.version) < int(champion.version) and v.tags.get(CROWNED)]
         before = [v for v in before if v.tags.get("metric") == metric and v.tags.get(GENERATED) == champion.tags.get(GENERATED)]
-        best: tuple[float, tuple[str, Array, Array]] | None = None
+        best: tuple[float, tuple[str, Floats, Floats]] | None = None
         for version in sorted(before, key=lambda v: goodness(metric, float(v.tags.get("score") or "nan")), reverse=True)[:LOOKED_AT]:
             try:
                 old, unseen = self.answers_of(version)

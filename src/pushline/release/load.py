@@ -17,9 +17,9 @@ from msgspec import Struct
 
 from pushline.errors import TargetError
 from pushline.files import cannot_write, write_atomically
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.release.asking import is_loopback
-from pushline.release.target import Tell
 from pushline.results import Breach, Release, Slice
 from pushline.serving.model_folder import read_contract, read_golden
 from pushline.settings import Load
@@ -116,14 +116,14 @@ def percentile(times: Sequence[float], share: float) -> float:
     return round(times[max(0, math.ceil(share * len(times)) - 1)], 3) if times else 0.0
 
 
-def put_load(project: Project, url: str, release: Release, key: str, slo: Load, tell: Tell) -> LoadResult:
+def put_load(project: Project, url: str, release: Release, key: str, slo: Load, progress: Progress) -> LoadResult:
     """Run load/locustfile.py against a release for the SLO's seconds.
 
     Raises TargetError where Locust itself could not run; what the release answered is never an error here.
     """
     folder = project.build / "load-test"
     payloads, left, said = folder / "payloads.jsonl", folder / "requests.json", folder / "locust.log"
-    write_atomically(payloads, b"\n".join(payloads_of(project, release, tell)) + b"\n")
+    write_atomically(payloads, b"\n".join(payloads_of(project, release, progress)) + b"\n")
     left.unlink(missing_ok=True)
     answer_within = max(2.0, 4 * slo.p99_ms / 1000)
     command = [sys.executable, "-m", "pushline.release.generator", "--locustfile", str(project.root / "load" / "locustfile.py")]
@@ -142,7 +142,7 @@ def put_load(project: Project, url: str, release: Release, key: str, slo: Load, 
     }
     if not is_loopback(url):
         environment["LOAD_THROUGH_PROXY"] = "1"
-    tell(f"Offering {slo.rate:g} requests/s for {slo.seconds:g} s from {slo.users} clients.")
+    progress(f"Offering {slo.rate:g} requests/s for {slo.seconds:g} s from {slo.users} clients.")
     generate(command, environment, said, within_s=STARTED_WITHIN_S + slo.seconds + answer_within)
     try:
         seen = msgspec.json.decode(left.read_bytes(), type=Seen)
@@ -183,7 +183,7 @@ def no_load(said: Path, why: str) -> TargetError:
     return TargetError("load-test stopped: Locust could not put its load on the release.", why=why + last, do=f"{said} holds what it said.")
 
 
-def payloads_of(project: Project, release: Release, tell: Tell) -> list[bytes]:
+def payloads_of(project: Project, release: Release, progress: Progress) -> list[bytes]:
     """Bodies of requests: rows drawn from the profile, or the golden rows where the repository has no profile yet."""
     contract = read_contract(Path(release.model))
     if project.profile.is_file():
@@ -194,7 +194,7 @@ def payloads_of(project: Project, release: Release, tell: Tell) -> list[bytes]:
         drawn = drawn[[column.name for column in contract.inputs]]
         rows = [{name: plain(value) for name, value in row.items()} for row in drawn.to_dict("records")]
     else:
-        tell("There is no data_checks/profile.json; the golden rows are the load.")
+        progress("There is no data_checks/profile.json; the golden rows are the load.")
         rows = [dict(row.row) for row in read_golden(Path(release.model))]
     return [msgspec.json.encode({"data": [row]}) for row in rows]
 

@@ -12,13 +12,14 @@ import msgspec
 from pushline.errors import TargetError
 from pushline.files import write_json
 from pushline.locks import holder_of
+from pushline.progress import Progress, silent
 from pushline.project import Project
 from pushline.release import journal, process
 from pushline.release import keys as keyring
 from pushline.release.folders import ReleaseFolders
 from pushline.release.state import Process, Record, Slot, State
 from pushline.release.supervisors import Supervisors, answer_of
-from pushline.release.target import Endpoint, Keys, Known, LogEntry, Status, Tell, silent
+from pushline.release.target import Endpoint, Keys, Known, LogEntry, Status
 from pushline.results import Release
 from pushline.settings import PushlineSettings, Serving
 
@@ -47,8 +48,8 @@ class LocalTarget:
         with self.record.held(silent):
             return keyring.read_or_make(self.keys_file)
 
-    def rotate_keys(self, tell: Tell) -> Keys:
-        with self.record.held(tell):
+    def rotate_keys(self, progress: Progress) -> Keys:
+        with self.record.held(progress):
             return keyring.rotate(self.keys_file)
 
     def keys_place(self) -> str:
@@ -56,12 +57,12 @@ class LocalTarget:
 
     # The way up
 
-    def deploy_candidate(self, release: Release, tell: Tell) -> Endpoint:
-        with self.record.held(tell):
+    def deploy_candidate(self, release: Release, progress: Progress) -> Endpoint:
+        with self.record.held(progress):
             state, _ = self._current()
             keyring.read_or_make(self.keys_file)
             if state.candidate is not None:
-                tell(f"Discarding the candidate {state.candidate.release.id} that was there.")
+                progress(f"Discarding the candidate {state.candidate.release.id} that was there.")
                 state = self._without_candidate(state)
             copy = self.folders.keep(release, self.settings)
             self.supervisors.files(CANDIDATE)[0].unlink(missing_ok=True)
@@ -80,8 +81,8 @@ class LocalTarget:
                 raise
             return Endpoint(release=copy, url=url)
 
-    def promote(self, candidate: Endpoint, tell: Tell) -> Endpoint:
-        with self.record.held(tell):
+    def promote(self, candidate: Endpoint, progress: Progress) -> Endpoint:
+        with self.record.held(progress):
             state, _ = self._current()
             slot = state.candidate
             if slot is None or (slot.release.id, slot.url) != (candidate.release.id, candidate.url):
@@ -95,18 +96,18 @@ class LocalTarget:
             before = state.live.release if state.live else None
             history = state.history if before is None or before.id == slot.release.id else (*state.history, before)
             settings = self.folders.settings_of(slot.release, self.settings, candidate=True)
-            live, state = self._go_live(state, slot.release, settings, history, tell)
+            live, state = self._go_live(state, slot.release, settings, history, progress)
             self._without_candidate(state)
             return live
 
     # The way back
 
-    def roll_back(self, tell: Tell, known: Known | None = None) -> Endpoint:
-        with self.record.held(tell):
+    def roll_back(self, progress: Progress, known: Known | None = None) -> Endpoint:
+        with self.record.held(progress):
             state, _ = self._current()
             live = state.live and self._endpoint(state.live, [])
             if live and self._going_back_to() == live.release.id:
-                tell(f"A rollback to {live.release.id} was cut off behind its switch; it is completed.")
+                progress(f"A rollback to {live.release.id} was cut off behind its switch; it is completed.")
             else:
                 if not state.history:
                     raise TargetError(
@@ -116,7 +117,7 @@ class LocalTarget:
                     )
                 keyring.read_or_make(self.keys_file)  # they stay on the machine that made them: another one gets its own
                 write_json(self.going_back, {"to": state.history[-1].id})
-                live = self._go_back(state, tell)
+                live = self._go_back(state, progress)
             if known is not None:
                 known(live.release)
             self.going_back.unlink(missing_ok=True)
@@ -129,24 +130,24 @@ class LocalTarget:
         except (OSError, msgspec.DecodeError):
             return ""
 
-    def withdraw(self, tell: Tell) -> Endpoint | None:
-        with self.record.held(tell):
+    def withdraw(self, progress: Progress) -> Endpoint | None:
+        with self.record.held(progress):
             state, _ = self._current()
             if state.history:
-                return self._go_back(state, tell)
+                return self._go_back(state, progress)
             if state.live is not None and state.live.process is not None:
                 process.end(state.live.process)
             self._remember(msgspec.structs.replace(state, live=None))
             return None
 
-    def discard(self, tell: Tell) -> bool:
-        with self.record.held(tell):
+    def discard(self, progress: Progress) -> bool:
+        with self.record.held(progress):
             state, notes = self._current()
             self._without_candidate(state)
             return state.candidate is not None or CUT_OFF in notes
 
-    def stop(self, tell: Tell) -> bool:
-        with self.record.held(tell):
+    def stop(self, progress: Progress) -> bool:
+        with self.record.held(progress):
             state, notes = self._current()
             was = state.candidate is not None or CUT_OFF in notes
             state = self._without_candidate(state)
@@ -220,20 +221,20 @@ class LocalTarget:
         self._remember(state)
         return state
 
-    def _go_back(self, state: State, tell: Tell) -> Endpoint:
+    def _go_back(self, state: State, progress: Progress) -> Endpoint:
         release = state.history[-1]
-        return self._go_live(state, release, self.folders.settings_of(release, self.settings), state.history[:-1], tell)[0]
+        return self._go_live(state, release, self.folders.settings_of(release, self.settings), state.history[:-1], progress)[0]
 
     def _go_live(
-        self, state: State, release: Release, settings: Serving, history: tuple[Release, ...], tell: Tell
+        self, state: State, release: Release, settings: Serving, history: tuple[Release, ...], progress: Progress
     ) -> tuple[Endpoint, State]:
         """Serve `release` on the live address, beside the live one until it is ready. A failure leaves that one alone."""
         self.folders.verify(release)
         before = state.live.process if state.live else None
         before = before if before is not None and process.alive(before) else None
         if before is not None and state.live is not None and state.live.url != self.supervisors.url(self.settings.port):
-            tell(f"The live release stays at {state.live.url}; `pushline stop` first would move it to port {self.settings.port}.")
-        port = self.supervisors.free_port(tell) if before is None else 0
+            progress(f"The live release stays at {state.live.url}; `pushline stop` first would move it to port {self.settings.port}.")
+        port = self.supervisors.free_port(progress) if before is None else 0
 
         def record(started: Process) -> None:
             self.record.write(msgspec.structs.replace(state, coming=started))
@@ -250,7 +251,7 @@ class LocalTarget:
             process.end(started, do="retire")
             raise
         if before is not None:
-            tell(f"{release.id} answers at {url}; the release before finishes what it has.")
+            progress(f"{release.id} answers at {url}; the release before finishes what it has.")
             process.retire(before)
         self.folders.promoted(release, settings)
         self.folders.prune(self.record.read().releases)

@@ -4,11 +4,12 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from pushline.errors import NotAccepted, SmokeFailed, TargetError
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.registry.store import ModelStore
 from pushline.release.load import breaches, put_load
 from pushline.release.smoke import assertions_on, passed
-from pushline.release.target import Endpoint, Target, Tell
+from pushline.release.target import Endpoint, Target
 from pushline.results import Assertion, Deployed, LoadTested, Promoted, Registered, Release, Smoked
 from pushline.serving.model_folder import read_scoring
 from pushline.settings import Load
@@ -17,7 +18,7 @@ AGAIN = "`pushline deploy --version N` takes any accepted version back through s
 
 
 def deploy(
-    registered: Registered | None, version: str | None, store: ModelStore, target: Target, git_revision: str, *, tell: Tell
+    registered: Registered | None, version: str | None, store: ModelStore, target: Target, git_revision: str, *, progress: Progress
 ) -> Deployed:
     """Start the accepted model version (or `version`, accepted before) as a candidate beside the live release.
 
@@ -32,8 +33,8 @@ def deploy(
             do="Deliver with the real data (see `pushline fetch`), or on the local target.",
         )
     release = Release(id=f"v{number}-{git_revision}", model_name=name, model_version=number, git_revision=git_revision, model=str(folder))
-    tell(f"Starting {release.id} as the candidate on {target.name}.")
-    candidate = target.deploy_candidate(release, tell)
+    progress(f"Starting {release.id} as the candidate on {target.name}.")
+    candidate = target.deploy_candidate(release, progress)
     return Deployed(target=target.name, url=candidate.url, release=candidate.release)
 
 
@@ -51,22 +52,22 @@ def accepted(registered: Registered | None, version: str | None, store: ModelSto
     raise NotAccepted("deploy stopped: no model version is named.", do="Run `pushline register` first, or name one with --version.")
 
 
-def smoke(deployed: Deployed, target: Target, *, tell: Tell) -> Smoked:
+def smoke(deployed: Deployed, target: Target, *, progress: Progress) -> Smoked:
     """Ask the candidate what it must be able to answer."""
-    tell(f"Asking {deployed.url}.")
+    progress(f"Asking {deployed.url}.")
     seen = assertions_on(deployed.url, deployed.release, target.keys())
     return Smoked(url=deployed.url, release=deployed.release.id, assertions=seen, passed=passed(seen))
 
 
-def load_test(project: Project, deployed: Deployed, target: Target, slo: Load, *, tell: Tell) -> LoadTested:
+def load_test(project: Project, deployed: Deployed, target: Target, slo: Load, *, progress: Progress) -> LoadTested:
     """Put the SLO's load on the candidate and hold what clients saw to it."""
-    seen = put_load(project, deployed.url, deployed.release, target.keys().primary, slo, tell)
+    seen = put_load(project, deployed.url, deployed.release, target.keys().primary, slo, progress)
     broken = tuple(breaches(seen, slo))
     limits = {"p95_ms": slo.p95_ms, "p99_ms": slo.p99_ms, "failures": slo.failures, "achieved": slo.achieved}
     return LoadTested(url=deployed.url, release=deployed.release.id, **asdict(seen), breaches=broken, passed=not broken, limits=limits)
 
 
-def promote(deployed: Deployed, smoked: Smoked, tested: LoadTested, store: ModelStore, target: Target, *, tell: Tell) -> Promoted:
+def promote(deployed: Deployed, smoked: Smoked, tested: LoadTested, store: ModelStore, target: Target, *, progress: Progress) -> Promoted:
     """Make the candidate the live release, ask it there, and crown its version.
 
     Where it does not answer as it must, or the command is interrupted, the release before is put back; a release that was live
@@ -80,22 +81,22 @@ def promote(deployed: Deployed, smoked: Smoked, tested: LoadTested, store: Model
     if there and before.live is not None and before.live.ready and before.candidate is None:
         live = Endpoint(release=deployed.release, url=before.live.url)
     else:
-        live = target.promote(Endpoint(release=deployed.release, url=deployed.url), tell)
+        live = target.promote(Endpoint(release=deployed.release, url=deployed.url), progress)
     try:
         seen = assertions_on(live.url, live.release, target.keys())
         if not passed(seen):
             raise not_live(live, seen, same=same)
     except BaseException:
         if not same:
-            back = target.withdraw(tell)
-            tell(f"{back.release.id} is live again at {back.url}." if back else "No release is live, as before.")
+            back = target.withdraw(progress)
+            progress(f"{back.release.id} is live again at {back.url}." if back else "No release is live, as before.")
         raise
     store.crown(deployed.release.model_version)
     previous = target.status().previous
     return Promoted(target=target.name, url=live.url, release=live.release, previous=previous.id if previous else None, assertions=seen)
 
 
-def roll_back(store: ModelStore, target: Target, *, to: str = "", tell: Tell) -> Endpoint:
+def roll_back(store: ModelStore, target: Target, *, to: str = "", progress: Progress) -> Endpoint:
     """Put the previous release on the live address again, and make its version the champion again.
 
     Raises NotAccepted where that is no longer the release `to`, which was approved; TargetError where there is none;
@@ -107,7 +108,7 @@ def roll_back(store: ModelStore, target: Target, *, to: str = "", tell: Tell) ->
             why=f"What is live has changed since, and the release before is {previous} now.",
             do="Look at `pushline status`, and run the rollback again if it is still wanted.",
         )
-    return target.roll_back(tell, lambda release: store.crown(release.model_version))
+    return target.roll_back(progress, lambda release: store.crown(release.model_version))
 
 
 def located(release: Release, store: ModelStore) -> Release:
@@ -141,9 +142,9 @@ def plan_of_roll_back(target: Target, store: ModelStore) -> RollBackPlan:
     )
 
 
-def discard(target: Target, *, tell: Tell) -> bool:
+def discard(target: Target, *, progress: Progress) -> bool:
     """Remove the candidate, if there is one; the live release is untouched."""
-    return target.discard(tell)
+    return target.discard(progress)
 
 
 def check_evidence(deployed: Deployed, smoked: Smoked, tested: LoadTested) -> None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from pushline.errors import TargetError
 from pushline.files import with_unknown, write_json
 from pushline.locks import locked
-from pushline.release.target import Tell
+from pushline.progress import Progress
 from pushline.results import Release
 
 REMEMBERED = 5  # releases before the live one that can be rolled back to
@@ -80,9 +80,9 @@ class Record:
         state = msgspec.structs.replace(state, history=state.history[-REMEMBERED:])
         write_json(self.file, carried(msgspec.to_builtins(state), msgspec.json.decode(before)))
 
-    def held(self, tell: Tell, *, wait_s: float = WAIT_S) -> AbstractContextManager[int]:
+    def held(self, progress: Progress, *, wait_s: float = WAIT_S) -> AbstractContextManager[int]:
         """One command at a time changes the target; the next waits, bounded."""
-        return locked(self.lock, wait_s=wait_s, waiting=tell)
+        return locked(self.lock, wait_s=wait_s, waiting=progress)
 
     def _content(self) -> bytes:
         try:

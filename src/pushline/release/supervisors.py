@@ -76,13 +76,13 @@ class Supervisors:
         host = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104 - what to connect to where all addresses are bound
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-    def free_port(self, tell: Callable[[str], None]) -> int:
+    def free_port(self, progress: Callable[[str], None]) -> int:
         """The port of the settings, or the next free one, said."""
         wanted = self.settings.port
         for port in range(wanted, min(wanted + PORTS_TRIED, 65536)):
             if port == 0 or can_bind(self.settings.host, port):
                 if port != wanted:
-                    tell(f"Port {wanted} is taken by another program; the live release answers on port {port} instead.")
+                    progress(f"Port {wanted} is taken by another program; the live release answers on port {port} instead.")
                 return port
         raise TargetError(
             f"No free port for the live release from {wanted} to {wanted + PORTS_TRIED - 1}.",

@@ -7,14 +7,10 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from pushline.errors import TargetError
+from pushline.progress import Progress
 from pushline.results import Release
 
-Tell = Callable[[str], None]  # takes one line about what is going on
 Known = Callable[[Release], None]  # lets the registry know which release is live
-
-
-def silent(line: str) -> None:
-    """A Tell that says nothing."""
 
 
 class KeysWithheld(TargetError):
@@ -68,28 +64,28 @@ class Target(Protocol):
     def keys(self) -> Keys:
         """The endpoint's keys. Raises KeysWithheld where whoever asks may not read them."""
 
-    def rotate_keys(self, tell: Tell) -> Keys:
+    def rotate_keys(self, progress: Progress) -> Keys:
         """Make a fresh primary key. The one before becomes the secondary and stays valid; the secondary before ends."""
 
     def keys_place(self) -> str:
         """Where the keys are kept: a file, or an address. Never a key."""
 
-    def deploy_candidate(self, release: Release, tell: Tell) -> Endpoint:
+    def deploy_candidate(self, release: Release, progress: Progress) -> Endpoint:
         """Start `release` in the candidate slot beside the live one and wait until it is ready."""
 
-    def promote(self, candidate: Endpoint, tell: Tell) -> Endpoint:
+    def promote(self, candidate: Endpoint, progress: Progress) -> Endpoint:
         """Put the candidate's release on the live name. The one before is remembered as previous."""
 
-    def roll_back(self, tell: Tell, known: Known | None = None) -> Endpoint:
+    def roll_back(self, progress: Progress, known: Known | None = None) -> Endpoint:
         """Put the previous release on the live name again, and tell `known`: one that is cut off between is completed by the next."""
 
-    def withdraw(self, tell: Tell) -> Endpoint | None:
+    def withdraw(self, progress: Progress) -> Endpoint | None:
         """Undo a promotion that did not hold: the release before is live again, or none where there was none."""
 
-    def discard(self, tell: Tell) -> bool:
+    def discard(self, progress: Progress) -> bool:
         """Remove the candidate; the live release is untouched. True where there was one."""
 
-    def stop(self, tell: Tell) -> bool:
+    def stop(self, progress: Progress) -> bool:
         """Stop the live release and any candidate. True where one ran."""
 
     def status(self) -> Status: ...

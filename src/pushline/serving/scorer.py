@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from pushline.arrays import Matrix
 from pushline.data.contract.encoding import encode_rows
 from pushline.serving.model_folder import MATRIX, MATRIX_INPUT, PROBABILITIES, read_contract, read_golden, read_scoring, unusable
 from pushline.serving.payload import Payload, Row
 
-Matrix = np.ndarray[Any, np.dtype[np.float32]]
 GOLDEN_WITHIN = 1e-4
 
 

@@ -27,7 +27,7 @@ def serve(
     control: Path | None = None,
     tied_to: int | None = None,
     take_over: Path | None = None,
-    tell: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> None:
     """Answer until SIGTERM, SIGINT or a `stop` on the control socket, then drain and return.
 
@@ -39,7 +39,7 @@ def serve(
     """
     if make_missing_keys and not keys.exists():
         make_keys(keys)
-        tell(f"Made two keys in {keys}.")
+        progress(f"Made two keys in {keys}.")
     read_keys(keys)
     read_scoring(model)
     release, version = named(model, release, version)
@@ -49,11 +49,11 @@ def serve(
     if settings.record and records is None:
         # A container has no log file: what it keeps goes with it.
         records = log.parent / f"{log.stem}-scored" if log is not None else Path(mkdtemp(prefix="pushline-scored-"))
-        tell(f"Keeping a sample of the scored rows in {records}.")
+        progress(f"Keeping a sample of the scored rows in {records}.")
     running = Running(
         model=model.resolve(), release=release, version=version, keys=keys.resolve(), log=log, settings=settings, records=records
     )
-    supervisor = Supervisor(running, listener, workers=settings.workers, control=control, tied_to=tied_to, tell=tell)
+    supervisor = Supervisor(running, listener, workers=settings.workers, control=control, tied_to=tied_to, progress=progress)
     shown = f"[{host}]" if ":" in host else host
-    tell(f"Serving release {release}, model version {version}, on http://{shown}:{port} (docs: http://{shown}:{port}/docs).")
+    progress(f"Serving release {release}, model version {version}, on http://{shown}:{port} (docs: http://{shown}:{port}/docs).")
     supervisor.run()

@@ -35,11 +35,11 @@ class Supervisor:
         workers: int,
         control: Path | None = None,
         tied_to: int | None = None,
-        tell: Callable[[str], None],
+        progress: Callable[[str], None],
     ) -> None:
         self.listener = listener
         self.control_path = control
-        self.tell = tell
+        self.progress = progress
         self.generation = Generation(running, workers)
         self.callers: set[Caller] = set()
         self.stopping_until = 0.0
@@ -122,7 +122,7 @@ class Supervisor:
         if not self.was_ready and self.generation.ready:
             self.was_ready = True
             self.event("info", "ready", seconds=round(now - self.started, 3), workers=len(self.generation.workers))
-            self.tell(f"Ready after {now - self.started:.2f} s.")
+            self.progress(f"Ready after {now - self.started:.2f} s.")
         self.log.put_aside()
         return True
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pushline.arrays import Floats
 from pushline.data.contract import Contract
 from pushline.data.contract.encoding import Encoding, encode_frame
 from pushline.data.contract.labels import Codes, class_codes
@@ -16,7 +17,6 @@ from pushline.training.threshold import at_threshold
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = np.ndarray[Any, Any]
 POINTS = 200  # of a curve
 SMALLEST_GROUP = 30  # rows below which a group's figures say nothing
 RANGES = 5  # of a sensitive number

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from pushline.arrays import Matrix
 from pushline.data.contract import Contract
 from pushline.data.contract.encoding import Encoding, encode_rows
 from pushline.files import sha256_of, whole_folder, write_atomically, write_json
@@ -30,7 +31,6 @@ from pushline.training.portable import output_names, portable_graph
 if TYPE_CHECKING:
     import pandas as pd
 
-Matrix = np.ndarray[Any, np.dtype[np.float32]]
 ROWS_AT_A_TIME = 50_000
 
 

@@ -1,17 +1,16 @@
 """Derived features as a part of the model's graph: training, the portable form and the service run the same nodes."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from pushline.arrays import Matrix
 from pushline.data.contract import Contract
 from pushline.data.contract.derived import Term, columns_of, parse_expression
 from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
 from pushline.serving.model_folder import MATRIX_INPUT
 from pushline.training.graph import Nodes, model_of
 
-Matrix = np.ndarray[Any, np.dtype[np.float32]]
 FEATURES = "features"  # the matrix with the derived features behind its columns
 
 

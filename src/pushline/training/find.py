@@ -9,6 +9,7 @@ from pushline.data.contract import Contract
 from pushline.data.contract.encoding import Encoding, encode_frame, encoding_of
 from pushline.data.contract.labels import Codes, class_codes
 from pushline.errors import StepFailed
+from pushline.progress import Progress
 from pushline.training.automl.limits import SearchSettings
 from pushline.training.automl.pool import warm_up
 from pushline.training.best_model import TIME_WAS_OVER, BestModel
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from pushline.training.automl.trials import Folds
 
-Tell = Callable[[str], None]
-
 
 def find_model(
     frame: "pd.DataFrame",
@@ -29,7 +28,7 @@ def find_model(
     settings: SearchSettings,
     *,
     use_known_after: bool,
-    tell: Tell,
+    progress: Progress,
     stop: Callable[[], bool] = lambda: False,
     belongs: Codes | None = None,
 ) -> tuple[BestModel, bytes, Codes, Any]:
@@ -50,7 +49,16 @@ def find_model(
     matrix = compute(raw, features, encoding)
     kinds = (*(column.kind for column in encoding.columns), *("number" for _ in features))
     found = search(
-        matrix, labels, kinds, len(contract.classes), settings, tell=tell, features=features, encoding=encoding, stop=stop, folds=folds
+        matrix,
+        labels,
+        kinds,
+        len(contract.classes),
+        settings,
+        progress=progress,
+        features=features,
+        encoding=encoding,
+        stop=stop,
+        folds=folds,
     )
     best = BestModel(
         encoding=encoding,

@@ -1,7 +1,6 @@
 """`pushline evaluate`: what a model version does on any labelled file, which need not be the one it was made from."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from pushline.data.sources.lock import load_lock
 from pushline.errors import CriticalFindings, DataCorrupt, DataError, RegistryError, SettingsError
 from pushline.evaluation import Evaluation
 from pushline.files import cannot_write, content_hash, write_json
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.registry.parts import FILES
 from pushline.results import Interval, Part
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from pushline.registry.store import ModelStore, ModelVersion
 
-Tell = Callable[[str], None]
 PLACE = "evaluate"
 EVALUATION = "evaluation.json"
 DEFAULT_METRIC = "average_precision"
@@ -51,7 +50,7 @@ class JudgedVersion(Part, frozen=True, kw_only=True):
 
 
 def judge(
-    project: Project, store: "ModelStore", file: Path, version: str | None, *, tell: Tell, local: Path | None = None
+    project: Project, store: "ModelStore", file: Path, version: str | None, *, progress: Progress, local: Path | None = None
 ) -> JudgedVersion:
     """Evaluate a version (by default the champion) on the labelled `file`, CSV or Parquet; leaves build/evaluate/evaluation.json.
 
@@ -62,14 +61,14 @@ def judge(
     found = store.version(version) if version else champion_of(store)
     folder = store.download(found.version)
     contract, scoring = read_contract(folder), read_scoring(folder)
-    tell(f"Reading {file.name} under the contract of version {found.version}.")
+    progress(f"Reading {file.name} under the contract of version {found.version}.")
     frame = table_of(file, contract)
     reasons = reasons_of(frame, contract)
     judged = frame[reasons == ""].reset_index(drop=True)
     refuse_one_class(judged, contract, file, rejected_of(reasons))
     metric = found.tags.get("metric") or DEFAULT_METRIC
     model = (folder / MATRIX).read_bytes()
-    tell(f"Judging {len(judged):,} rows.")
+    progress(f"Judging {len(judged):,} rows.")
     seen = evaluate(model, judged, contract, scoring.encoding, threshold=scoring.threshold, metric=metric)
     place = project.build / PLACE / EVALUATION
     write_json(place, seen)

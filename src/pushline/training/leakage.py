@@ -1,9 +1,8 @@
 """Columns that may give the label away, with the evidence: for a person to judge, nothing is left out because of it."""
 
-from typing import Any
-
 import numpy as np
 
+from pushline.arrays import Floats
 from pushline.data.contract import Column, Contract
 from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
 from pushline.data.contract.labels import Codes
@@ -11,7 +10,6 @@ from pushline.evaluation import COPY, Suspect
 from pushline.results import Scalar
 from pushline.training.metrics import binary_average_precision, binary_roc_auc
 
-Floats = np.ndarray[Any, Any]
 DECIDES = 0.9  # ROC AUC of one column alone, from which it says most about the label
 PURE = 0.98  # share of one class among the rows of one value
 PURE_ROWS = 30

@@ -6,15 +6,14 @@ second is the positive one and average precision and ROC AUC are of it; for more
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from pushline.arrays import Floats
 from pushline.data.contract.labels import Codes
 from pushline.registry.measures import CELLS, MEASURES
 from pushline.results import Interval
 
-Floats = np.ndarray[Any, Any]
 Measure = Callable[[Floats], Floats]  # weights [resamples, rows] to one figure a resample
 SMALLEST = 1e-7
 BINS = 10

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from pushline.errors import DataError, SettingsError
 from pushline.evaluation import Evaluation, load_evaluation
 from pushline.files import cannot_write, copy_atomically
 from pushline.pipelines.runner.definition import automl_node_in, load_pipeline
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import VOTE, Checked, Scalar, Trained, folder
 from pushline.serving.model_folder import CARD, read_scoring
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pushline.pipelines.runner.runner import Ran
     from pushline.registry.store import ModelStore
 
-Tell = Callable[[str], None]
 PIPELINE = "train.yml"
 
 
@@ -42,7 +42,7 @@ def train(
     budget: str | None,
     attach: bool = False,
     keep_best: bool = False,
-    tell: Tell,
+    progress: Progress,
 ) -> Trained:
     """Run `pipelines/train.yml` on the checked table, keep its outputs in build/train/, and log the run.
 
@@ -54,8 +54,8 @@ def train(
         raise DataError("There is no table to train on.", why="check-data could not read the file.", do="Run `pushline check-data` again.")
     inputs, overrides = inputs_of(project, settings, checked, budget), overrides_of(budget)
     refuse_wrong_names(project, settings, contract)
-    with first_interruption_ends_search(project.build / "stop-search", tell) if keep_best else nullcontext():
-        ran = run_where_the_target_is(project, settings, inputs, overrides, attach=attach, tell=tell)
+    with first_interruption_ends_search(project.build / "stop-search", progress) if keep_best else nullcontext():
+        ran = run_where_the_target_is(project, settings, inputs, overrides, attach=attach, progress=progress)
     place = folder(project.build, Trained.stage)
     prepared = ran.outputs["prepared"]
     automl = next(step.outputs["best_model"] for step in ran.steps if "best_model" in step.outputs)
@@ -111,20 +111,20 @@ def run_where_the_target_is(
     overrides: dict[str, float],
     *,
     attach: bool,
-    tell: Tell,
+    progress: Progress,
 ) -> "Ran":
     """The same pipeline file on this machine, or in the workspace."""
     file, out = project.pipelines / PIPELINE, folder(project.build, Trained.stage) / "steps"
     if settings.target == "aci":
         from pushline.azure.training import AzureTraining
 
-        return AzureTraining(project, settings, file, inputs).run(out, tell, attach=attach)
+        return AzureTraining(project, settings, file, inputs).run(out, progress, attach=attach)
     from pushline.pipelines.runner.runner import run_pipeline
 
-    return run_pipeline(file, inputs, out, tell=tell, overrides=overrides)
+    return run_pipeline(file, inputs, out, progress=progress, overrides=overrides)
 
 
-def cancel(project: Project, settings: PushlineSettings, checked: Checked, *, budget: str | None, tell: Tell) -> bool:
+def cancel(project: Project, settings: PushlineSettings, checked: Checked, *, budget: str | None, progress: Progress) -> bool:
     """End the training that goes on in Azure with this code and data; True where one did."""
     if settings.target != "aci":
         raise SettingsError(
@@ -132,7 +132,7 @@ def cancel(project: Project, settings: PushlineSettings, checked: Checked, *, bu
         )
     from pushline.azure.training import AzureTraining
 
-    return AzureTraining(project, settings, project.pipelines / PIPELINE, inputs_of(project, settings, checked, budget)).cancel(tell)
+    return AzureTraining(project, settings, project.pipelines / PIPELINE, inputs_of(project, settings, checked, budget)).cancel(progress)
 
 
 def refuse_unusable(project: Project, settings: PushlineSettings, budget: str | None) -> None:
@@ -202,7 +202,7 @@ def overrides_of(budget: str | None) -> dict[str, float]:
 
 
 @contextmanager
-def first_interruption_ends_search(file: Path, tell: Tell) -> Iterator[None]:
+def first_interruption_ends_search(file: Path, progress: Progress) -> Iterator[None]:
     """Turn the first Ctrl-C into the file by which the search knows that it shall end; the next one interrupts as ever."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -213,7 +213,7 @@ def first_interruption_ends_search(file: Path, tell: Tell) -> Iterator[None]:
     def end_search(number: int, frame: object) -> None:
         signal.signal(signal.SIGINT, before)
         file.touch()
-        tell("the search ends with the best model so far; interrupt again to end the run")
+        progress("the search ends with the best model so far; interrupt again to end the run")
 
     before = signal.signal(signal.SIGINT, end_search)
     os.environ[STOP_FILE] = str(file)

@@ -1,15 +1,13 @@
 """The threshold on the positive class's probability, chosen out of fold for a stated objective and never on the hold-out."""
 
-from typing import Any
-
 import numpy as np
 from msgspec import Struct
 
+from pushline.arrays import Floats
 from pushline.data.contract.labels import Codes
 from pushline.errors import SettingsError
 from pushline.training.metrics import ranked
 
-Floats = np.ndarray[Any, Any]
 LARGEST_BETA = 100.0  # beyond it the F-score is recall, to the digit
 
 

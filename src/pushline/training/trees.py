@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
+from pushline.arrays import Floats
+
 LEAF = -1
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Tree(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-Floats = np.ndarray[Any, Any]
+from pushline.arrays import Floats
+
 LOOKED_AT = 5_000  # held-out rows
 COLUMNS = 4  # below which rows are nearly equal by chance
 LABEL = 2**31  # a column's number that no column has

@@ -58,7 +58,7 @@ def quiet(line: str) -> None:
 
 
 def put(project: Project, file: Path | str, *, name: str = "", url: str = "") -> Added:
-    return add(project, load_contract(project.contract), str(file), name=name, url=url, local=project.root.parent, tell=quiet)
+    return add(project, load_contract(project.contract), str(file), name=name, url=url, local=project.root.parent, progress=quiet)
 
 
 @pytest.mark.slow
@@ -77,7 +77,7 @@ def test_what_was_added_is_fetched_although_the_file_is_gone(growing: Project, r
     write_sample(rows[5000:8000], tmp_path / "second.csv")
     put(growing, tmp_path / "second.csv")
     (tmp_path / "second.csv").unlink()
-    fetched = fetch(growing, local=tmp_path, sample_if_offline=False, tell=quiet)
+    fetched = fetch(growing, local=tmp_path, sample_if_offline=False, progress=quiet)
     assert [file.origin for file in fetched.files] == ["PUSHLINE_DATA", "cache"]
 
 

@@ -57,7 +57,7 @@ def quiet(line: str) -> None:
 
 
 def get(project: Project, local: Path | None = None) -> Fetched:
-    return fetch(project, local=local, sample_if_offline=False, tell=quiet)
+    return fetch(project, local=local, sample_if_offline=False, progress=quiet)
 
 
 def test_the_first_source_that_answers_is_taken(server: FileServer, place: Project) -> None:
@@ -102,7 +102,7 @@ def test_wrong_bytes_everywhere_are_an_error_even_where_a_sample_would_do(server
     server.files["dos.csv"] = b"moved\n"
     pin(place, server.url("dos.csv"), NOWHERE)
     with pytest.raises(DataCorrupt, match="other bytes"):
-        fetch(place, local=None, sample_if_offline=True, tell=quiet)
+        fetch(place, local=None, sample_if_offline=True, progress=quiet)
 
 
 @pytest.mark.parametrize("content", [CONTENT, UNIX], ids=["pinned bytes", "same table"])
@@ -253,5 +253,5 @@ def test_a_place_that_leads_nowhere_is_named_rather_than_asked_for(place: Projec
 def test_generated_rows_are_refused_at_once_where_nothing_could_come_of_them(place: Project) -> None:
     pin(place, NOWHERE)
     with pytest.raises(DataUnavailable, match="in vain: version 3 learned from real rows") as refused:
-        fetch(place, local=None, sample_if_offline=True, tell=quiet, in_vain=lambda: "version 3 learned from real rows")
+        fetch(place, local=None, sample_if_offline=True, progress=quiet, in_vain=lambda: "version 3 learned from real rows")
     assert "`--sample-if-offline`" not in refused.value.do

@@ -36,14 +36,14 @@ def test_a_file_that_was_replaced_is_told_apart_from_new_ones(project: Project) 
     )
     write_lock(project.data_lock, DataLock(files=(changed,)))
     said: list[str] = []
-    seen = moved(project, load_contract(project.contract), "HEAD", local=None, tell=said.append)
+    seen = moved(project, load_contract(project.contract), "HEAD", local=None, progress=said.append)
     assert ([file.rows for file in seen.replaced], seen.added, seen.removed) == ([7], (), ())
     assert seen.drift == ()
     assert any("no drift" in line for line in said)
 
 
 def test_a_lock_that_did_not_move_has_no_difference(project: Project) -> None:
-    seen = moved(project, load_contract(project.contract), "HEAD", local=None, tell=quiet)
+    seen = moved(project, load_contract(project.contract), "HEAD", local=None, progress=quiet)
     assert (seen.before, seen.added, seen.removed, seen.replaced) == (seen.after, (), (), ())
 
 

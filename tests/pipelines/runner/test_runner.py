@@ -16,7 +16,7 @@ from pushline.stopping import STOP_FILE
 
 
 def run(file: Path, out: Path, told: list[str] | None = None, **inputs: str | int | Path) -> Ran:
-    return run_pipeline(file, inputs, out, tell=(told if told is not None else []).append)
+    return run_pipeline(file, inputs, out, progress=(told if told is not None else []).append)
 
 
 def words_of(out: Path, job: str) -> list[str]:

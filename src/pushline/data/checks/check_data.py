@@ -1,7 +1,6 @@
 """The stage check-data: read the data into a typed table, hold it to the contract and the rules, say what is wrong."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from pushline.data.checks.check import Check, Detail, Seen
@@ -17,15 +16,14 @@ from pushline.data.rules import load_rules
 from pushline.errors import DataError, PushlineError
 from pushline.files import move
 from pushline.files import scratch as scratch_of
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import Checked, Fetched, Finding, folder
 from pushline.wording import counted
 
-Tell = Callable[[str], None]
-
 
 def check_data(
-    project: Project, contract: Contract, *, file: Path | None, fetched: Fetched | None, tell: Tell, data_docs: bool = False
+    project: Project, contract: Contract, *, file: Path | None, fetched: Fetched | None, progress: Progress, data_docs: bool = False
 ) -> Checked:
     """Check `file`, or all files of `fetched` as one table, and leave that table at build/check-data/table.parquet.
 
@@ -40,12 +38,12 @@ def check_data(
     shutil.rmtree(docs, ignore_errors=True)
     with scratch_of(place / "scratch") as scratch:
         table.unlink(missing_ok=True)
-        readings = [read_part(number, each, contract, scratch, tell) for number, each in enumerate(files)]
+        readings = [read_part(number, each, contract, scratch, progress) for number, each in enumerate(files)]
         rows = assemble(readings, contract, table, scratch)
         findings = [finding for reading in readings for finding in named(reading, len(files))]
         counts: dict[str, int] = {}
         if rows:
-            tell(f"Holding {counted(rows, 'row')} to the contract and {counted(len(rules), 'rule')}.")
+            progress(f"Holding {counted(rows, 'row')} to the contract and {counted(len(rules), 'rule')}.")
             unread = {finding.column for finding in findings if finding.id == "type"}
             checks = checks_of(contract, rules, present_in(readings, contract), unread)
             findings += suite_findings(table, scratch, checks, readings, docs if data_docs else None, contract.name)
@@ -54,7 +52,7 @@ def check_data(
         elif table.exists():
             findings.append(no_rows())
     if docs.is_dir():
-        tell(f"Data Docs: {docs / 'index.html'}")
+        progress(f"Data Docs: {docs / 'index.html'}")
     ordered = in_order(root_causes(findings, rows))
     critical, warning, info = (sum(finding.severity == severity for finding in ordered) for severity in SEVERITIES)
     return Checked(
@@ -72,7 +70,7 @@ def check_data(
     )
 
 
-def read_again(project: Project, contract: Contract, files: list[Path], *, tell: Tell) -> Path:
+def read_again(project: Project, contract: Contract, files: list[Path], *, progress: Progress) -> Path:
     """The typed table of files that were checked on another machine: read as there, and not held to the contract once more.
 
     Raises DataError where the files give no table, DataUnavailable where one can't be opened.
@@ -81,7 +79,7 @@ def read_again(project: Project, contract: Contract, files: list[Path], *, tell:
     table = place / "table.parquet"
     with scratch_of(place / "scratch") as scratch:
         table.unlink(missing_ok=True)
-        readings = [read_part(number, file, contract, scratch, tell) for number, file in enumerate(files)]
+        readings = [read_part(number, file, contract, scratch, progress) for number, file in enumerate(files)]
         if not assemble(readings, contract, table, scratch):
             raise DataError(
                 f"{files[0].name} gives no table.",
@@ -91,8 +89,8 @@ def read_again(project: Project, contract: Contract, files: list[Path], *, tell:
     return table
 
 
-def read_part(number: int, file: Path, contract: Contract, scratch: Path, tell: Tell) -> Reading:
-    tell(f"Reading {file.name}.")
+def read_part(number: int, file: Path, contract: Contract, scratch: Path, progress: Progress) -> Reading:
+    progress(f"Reading {file.name}.")
     return read_file(file, contract, scratch, scratch / f"part{number}.parquet")
 
 

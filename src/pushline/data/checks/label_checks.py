@@ -8,10 +8,10 @@ label of the other half with hardly an error. Both see one column at a time: two
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from pushline.arrays import Floats, Ints
 from pushline.data.checks.findings import share
 from pushline.data.contract import Column, Contract
 from pushline.data.files.reading import database, one
@@ -27,9 +27,6 @@ ROWS = 20_000  # looked at, evenly over the table
 FEWEST = 30
 CELL = 10  # rows of one range of a number with many values
 LEFT = 0.05  # of the errors of always naming the commonest class: 1 column in 20 times nothing is left to learn
-
-Ints = np.ndarray[Any, np.dtype[np.int64]]
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def label_findings(table: Path, scratch: Path, contract: Contract, counts: dict[str, int], profile: Path) -> list[Finding]:

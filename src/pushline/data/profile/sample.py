@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pushline.arrays import Floats, Ints
 from pushline.data.contract import Column, Contract
 from pushline.data.files.table import literal
 from pushline.data.profile.profile import ColumnProfile, Profile
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 BLOCK = 250_000  # rows held at once when many are written
 APART = 1_000_003  # between the seeds of two blocks
-
-Floats = np.ndarray[Any, np.dtype[np.float64]]
-Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class Sampled(Part, frozen=True, kw_only=True):

@@ -19,10 +19,9 @@ from pushline.data.sources.fetch import TABLES, Places, place_of
 from pushline.data.sources.lock import DataLock, PinnedFile, Source, append_to_lock, load_lock
 from pushline.errors import CriticalFindings, DataUnavailable, GateClosed, SettingsError
 from pushline.files import copy_atomically, scratch
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import Checked, DataFile, Finding, Part
-
-Tell = Callable[[str], None]
 
 WHOLE = ("rows", "class-balance")  # what is asked of all the data, not of each addition to it
 FIRST = 20
@@ -70,7 +69,7 @@ def add(
     name: str,
     url: str,
     local: Path | None,
-    tell: Tell,
+    progress: Progress,
     leave: Callable[["Added"], None] = lambda added: None,
 ) -> Added:
     """Pin the file or address `said` behind the files of `data.lock`.
@@ -96,9 +95,9 @@ def add(
             sources=(Source(url=address, sha256=seen.sha256),),
         )
         refuse_twice(lock, pinned)
-        checked = check_data(Aside(project, folder), contract, file=file, fetched=None, tell=tell)
+        checked = check_data(Aside(project, folder), contract, file=file, fetched=None, progress=progress)
         refuse_broken(checked, file)
-        places = Places(project.state / "cache", local, contract.delimiter, tell, own=project.root / TABLES)
+        places = Places(project.state / "cache", local, contract.delimiter, progress, own=project.root / TABLES)
         reading = read_file(file, contract, folder, folder / "new.parquet")
         compared = (overlap_with(places.get(each), reading, contract, folder) for each in lock.files)
         overlaps = tuple(overlap for overlap in compared if overlap)

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from pushline.errors import DataCorrupt, DataUnavailable, SettingsError
 from pushline.files import cannot_write, sha256_of
+from pushline.progress import Progress
 
 if TYPE_CHECKING:
     import requests
@@ -23,8 +24,6 @@ READ_S = 20.0  # without a byte
 ATTEMPTS = 5
 REDIRECTS = 5
 PIECE = 1 << 14  # what a broken connection costs at most
-
-Tell = Callable[[str], None]
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -39,7 +38,7 @@ TRUSTED = Terms()
 UNTRUSTED = Terms(this_machine=False, inside=False, max_bytes=2 << 30)
 
 
-def download(url: str, sha256: str, folder: Path, name: str, tell: Tell, terms: Terms = TRUSTED) -> Path:
+def download(url: str, sha256: str, folder: Path, name: str, progress: Progress, terms: Terms = TRUSTED) -> Path:
     """Get `url` into `folder` as `name` and verify it.
 
     What is there of an earlier, interrupted attempt is kept and continued. Raises DataUnavailable where the address does
@@ -49,11 +48,11 @@ def download(url: str, sha256: str, folder: Path, name: str, tell: Tell, terms: 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         continued = part.is_file() and part.stat().st_size > 0
-        receive_all(url, part, tell, terms)
+        receive_all(url, part, progress, terms)
         found = sha256_of(part)
         if found != sha256 and continued:  # the earlier piece may be of another file
             part.unlink()
-            receive_all(url, part, tell, terms)
+            receive_all(url, part, progress, terms)
             found = sha256_of(part)
         if found != sha256:
             raise refused(url, part, folder / "refused" / f"{found[:16]}-{name}", sha256, found)
@@ -72,17 +71,17 @@ def refused(url: str, part: Path, aside: Path, expected: str, found: str) -> Dat
     )
 
 
-def receive_all(url: str, part: Path, tell: Tell, terms: Terms) -> None:
+def receive_all(url: str, part: Path, progress: Progress, terms: Terms) -> None:
     """Append to `part` until the server has said it all, reconnecting where the connection breaks."""
     import requests
 
     problem = ""
     for attempt in range(ATTEMPTS):
         if attempt:
-            tell(f"the connection broke ({problem}); continuing at {size_of(part):,} bytes")
+            progress(f"the connection broke ({problem}); continuing at {size_of(part):,} bytes")
             time.sleep(min(0.2 * 2**attempt, 3))
         try:
-            receive(url, part, tell, terms)
+            receive(url, part, progress, terms)
         except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
             problem = type(error).__name__
         except requests.exceptions.RequestException as error:
@@ -92,7 +91,7 @@ def receive_all(url: str, part: Path, tell: Tell, terms: Terms) -> None:
     raise DataUnavailable(f"{url} did not give the whole file.", why=f"The connection broke {ATTEMPTS} times, last with {problem}.")
 
 
-def receive(url: str, part: Path, tell: Tell, terms: Terms) -> None:
+def receive(url: str, part: Path, progress: Progress, terms: Terms) -> None:
     """Ask once for what is missing of `part`, and append what comes."""
     have = size_of(part)
     answer = ask(url, terms, {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})})
@@ -102,13 +101,13 @@ def receive(url: str, part: Path, tell: Tell, terms: Terms) -> None:
         resumed = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         if answer.status_code == 416 or (answer.status_code == 206 and not resumed):
             part.unlink()  # the server has another file, or another idea of a piece: start over
-            receive(url, part, tell, terms)
+            receive(url, part, progress, terms)
             return
         if answer.status_code not in (200, 206):
             raise DataUnavailable(f"{url} does not give the file.", why=f"It answered {answer.status_code} {answer.reason}.")
         have = have if resumed else 0
         length = answer.headers.get("Content-Length", "")
-        bar = Bar(have + int(length) if length.isdigit() else 0, tell)
+        bar = Bar(have + int(length) if length.isdigit() else 0, progress)
         with part.open("ab" if resumed else "wb") as stream:
             for piece in answer.iter_content(PIECE):
                 have += len(piece)
@@ -256,9 +255,9 @@ def first_that_answers(addresses: Iterable[str], port: int) -> tuple[str, str]:
 class Bar:
     """Says how far a download is, in tenths, so that it reads well on a terminal and in a log."""
 
-    def __init__(self, total: int, tell: Tell) -> None:
+    def __init__(self, total: int, progress: Progress) -> None:
         self.total = total
-        self.tell = tell
+        self.progress = progress
         self.said = -1
         self.started = time.monotonic()
 
@@ -269,6 +268,6 @@ class Bar:
         self.said = tenths
         speed = have / 1e6 / max(time.monotonic() - self.started, 1e-3)
         if self.total:
-            self.tell(f"[{'#' * tenths}{'.' * (10 - tenths)}] {have / 1e6:.1f} of {self.total / 1e6:.1f} MB, {speed:.1f} MB/s")
+            self.progress(f"[{'#' * tenths}{'.' * (10 - tenths)}] {have / 1e6:.1f} of {self.total / 1e6:.1f} MB, {speed:.1f} MB/s")
         else:
-            self.tell(f"{have / 1e6:.1f} MB, {speed:.1f} MB/s")
+            self.progress(f"{have / 1e6:.1f} MB, {speed:.1f} MB/s")

@@ -12,10 +12,9 @@ from pushline.data.sources.download import TRUSTED, Terms, download
 from pushline.data.sources.lock import DataLock, PinnedFile, load_lock
 from pushline.errors import DataCorrupt, DataUnavailable
 from pushline.files import sha256_of, write_json
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import DataFile, Fetched
-
-Tell = Callable[[str], None]
 
 TABLES = "data"  # the folder of the repository for tables that may be in git
 SAMPLE = "generated-sample.csv"
@@ -36,7 +35,7 @@ def fetch(
     *,
     local: Path | None,
     sample_if_offline: bool,
-    tell: Tell,
+    progress: Progress,
     sample: bool = False,
     terms: Terms = TRUSTED,
     in_vain: Callable[[], str] = never_in_vain,
@@ -49,8 +48,8 @@ def fetch(
     """
     lock, contract = load_lock(project.data_lock), load_contract(project.contract)
     if sample:
-        return generated(project, contract, lock, "This run was asked for generated rows.", tell)
-    places = Places(project.state / "cache", local, contract.delimiter, tell, terms, own=project.root / TABLES)
+        return generated(project, contract, lock, "This run was asked for generated rows.", progress)
+    places = Places(project.state / "cache", local, contract.delimiter, progress, terms, own=project.root / TABLES)
     try:
         files = tuple(places.get(pinned) for pinned in lock.files)
     except DataUnavailable as error:
@@ -60,7 +59,7 @@ def fetch(
             ways = error.do.split(" `--")[0]
             do = f"{ways} `--sample` rehearses with generated rows all the same."
             raise DataUnavailable(error.what, why=f"{error.why} Generated rows would be in vain: {reason}.", do=do) from error
-        return generated(project, contract, lock, f"The pinned data can't be had here. {error.what} {error.why}", tell)
+        return generated(project, contract, lock, f"The pinned data can't be had here. {error.what} {error.why}", progress)
     return Fetched(data_version=lock.version, files=files, rows=lock.rows, columns=len(lock.files[0].columns))
 
 
@@ -68,20 +67,20 @@ class Places:
     """Where a pinned file may be, from the nearest to the farthest."""
 
     def __init__(
-        self, cache: Path, local: Path | None, delimiter: str, tell: Tell, terms: Terms = TRUSTED, *, own: Path | None = None
+        self, cache: Path, local: Path | None, delimiter: str, progress: Progress, terms: Terms = TRUSTED, *, own: Path | None = None
     ) -> None:
         self.cache = cache
         self.own = own  # the repository's own folder of tables
         self.local = local
         self.delimiter = delimiter
-        self.tell = tell
+        self.progress = progress
         self.terms = terms
         self.astray = ""  # why the place that PUSHLINE_DATA names did not give a file
 
     def get(self, pinned: PinnedFile) -> DataFile:
         """The file, from the nearest place that has it."""
         found = self.committed(pinned) or self.cached(pinned) or self.at_hand(pinned) or self.downloaded(pinned)
-        self.tell(f"{pinned.name}: {pinned.rows:,} rows, version {pinned.version}, from {found.origin}")
+        self.progress(f"{pinned.name}: {pinned.rows:,} rows, version {pinned.version}, from {found.origin}")
         return found
 
     def cached(self, pinned: PinnedFile) -> DataFile | None:
@@ -92,7 +91,7 @@ class Places:
                 continue
             if sha256_of(file) == sha256:
                 return self.verified(pinned, file, sha256, "cache")
-            self.tell(f"{file} is damaged and will be replaced")
+            self.progress(f"{file} is damaged and will be replaced")
             file.unlink()
         return None
 
@@ -116,7 +115,7 @@ class Places:
         if not file.is_file():
             found = f"holds no {pinned.name}" if local.exists() else "does not exist"
             self.astray = f"PUSHLINE_DATA names {local}, which {found}."
-            self.tell(self.astray.rstrip("."))
+            self.progress(self.astray.rstrip("."))
             return None
         sha256 = sha256_of(file)
         if sha256 in pinned.hashes:
@@ -135,10 +134,10 @@ class Places:
                 continue
             place = place_of(self.cache, pinned.name, source.sha256)
             try:
-                self.tell(f"downloading {source.url}")
-                file = download(source.url, source.sha256, place.parent, place.name, self.tell, self.terms)
+                self.progress(f"downloading {source.url}")
+                file = download(source.url, source.sha256, place.parent, place.name, self.progress, self.terms)
             except (DataUnavailable, DataCorrupt) as error:
-                self.tell(f"{error.what} {error.why}")
+                self.progress(f"{error.what} {error.why}")
                 problems.append(error)
                 continue
             return self.verified(pinned, file, source.sha256, source.url)
@@ -209,7 +208,7 @@ def verify(pinned: PinnedFile, table: Table) -> None:
             )
 
 
-def generated(project: Project, contract: Contract, lock: DataLock, reason: str, tell: Tell) -> Fetched:
+def generated(project: Project, contract: Contract, lock: DataLock, reason: str, progress: Progress) -> Fetched:
     """Rows drawn from the profile, about as many as are pinned, named for what they are."""
     from pushline.data.profile import load_profile
     from pushline.data.profile.sample import sample_rows, write_sample
@@ -222,7 +221,7 @@ def generated(project: Project, contract: Contract, lock: DataLock, reason: str,
         "outside this machine. For the real data: " + WAYS_OUT.split(" `--")[0],
         "=" * 78,
     ):
-        tell(line)
+        progress(line)
     file = project.build / "fetch" / SAMPLE
     write_sample(sample_rows(load_profile(project.profile), contract, lock.rows, SAMPLE_SEED), file, contract.delimiter)
     table = table_of(file, contract.delimiter)

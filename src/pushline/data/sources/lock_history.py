@@ -1,7 +1,6 @@
 """What `data.lock` holds, and how it differs from another commit's: going back is a git revert."""
 
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 from pushline.data.contract import Contract
@@ -11,10 +10,9 @@ from pushline.data.sources.download import TRUSTED, Terms
 from pushline.data.sources.fetch import TABLES, Places, place_of
 from pushline.data.sources.lock import DataLock, PinnedFile, load_lock, parse_lock
 from pushline.errors import DataUnavailable, SettingsError
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import Part
-
-Tell = Callable[[str], None]
 
 
 class Listed(Part, frozen=True, kw_only=True):
@@ -65,7 +63,7 @@ def lock_of(project: Project, revision: str) -> DataLock:
     return parse_lock(shown.stdout, f"{project.data_lock.name} of {revision}")
 
 
-def moved(project: Project, contract: Contract, revision: str, *, local: Path | None, tell: Tell, terms: Terms = TRUSTED) -> Moved:
+def moved(project: Project, contract: Contract, revision: str, *, local: Path | None, progress: Progress, terms: Terms = TRUSTED) -> Moved:
     """What changed from the lock of `revision` to the one in the work tree, with the drift of what is new.
 
     `local`: PUSHLINE_DATA; `terms`: what a source may be. A new file that can't be had here is told of and has no drift.
@@ -75,13 +73,13 @@ def moved(project: Project, contract: Contract, revision: str, *, local: Path | 
     after = {file.name: file for file in new.files}
     added = tuple(file for file in new.files if file.name not in before)
     replaced = tuple(file for file in new.files if file.name in before and before[file.name].version != file.version)
-    places = Places(project.state / "cache", local, contract.delimiter, tell, terms, own=project.root / TABLES)
+    places = Places(project.state / "cache", local, contract.delimiter, progress, terms, own=project.root / TABLES)
     drift = []
     for file in (*added, *replaced):
         try:
             drift.append(drift_of_file(project, contract, Path(places.get(file).path)))
         except DataUnavailable as error:
-            tell(f"no drift of {file.name}: {error.what} {error.why}")
+            progress(f"no drift of {file.name}: {error.what} {error.why}")
     return Moved(
         against=revision,
         before=old.version,

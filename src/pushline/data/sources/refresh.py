@@ -16,10 +16,10 @@ from pushline.data.sources.fetch import place_of
 from pushline.data.sources.lock import DataLock, PinnedFile, Source, load_lock, renew_lock
 from pushline.errors import DataUnavailable, GateClosed
 from pushline.files import scratch, sha256_of
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import Finding, Part
 
-Tell = Callable[[str], None]
 FOLDER = "data-refresh"
 
 
@@ -49,7 +49,9 @@ class Refreshed(Part, frozen=True, kw_only=True):
         return bool(self.renewed)
 
 
-def refresh(project: Project, contract: Contract, *, tell: Tell, leave: Callable[["Refreshed"], None] = lambda seen: None) -> Refreshed:
+def refresh(
+    project: Project, contract: Contract, *, progress: Progress, leave: Callable[["Refreshed"], None] = lambda seen: None
+) -> Refreshed:
     """Ask the sources of every pinned file, and move `data.lock` to what has changed there; `leave` writes that down before.
 
     Raises DataUnavailable where no source of a file answers, CriticalFindings where the new data breaks the contract, GateClosed
@@ -60,14 +62,14 @@ def refresh(project: Project, contract: Contract, *, tell: Tell, leave: Callable
     files: list[PinnedFile] = []
     for pinned in lock.files:
         with scratch(project.state / "data-refresh") as folder:
-            file, url = newest(pinned, folder, tell)
+            file, url = newest(pinned, folder, progress)
             seen = None if file is None or sha256_of(file) in pinned.hashes else table_of(file, contract.delimiter)
             if file is None or seen is None or seen.version == pinned.version:
-                tell(f"{pinned.name}: unchanged")
+                progress(f"{pinned.name}: unchanged")
                 files.append(pinned)
                 continue
-            tell(f"{pinned.name}: {url} holds version {seen.version} with {seen.rows:,} rows now")
-            checked = check_data(Aside(project, folder), contract, file=file, fetched=None, tell=tell)
+            progress(f"{pinned.name}: {url} holds version {seen.version} with {seen.rows:,} rows now")
+            checked = check_data(Aside(project, folder), contract, file=file, fetched=None, progress=progress)
             refuse_broken(checked, file)
             moved = msgspec.structs.replace(
                 pinned, version=seen.version, rows=seen.rows, columns=seen.columns, sources=(Source(url=url, sha256=seen.sha256),)
@@ -107,7 +109,7 @@ def refuse_other_columns(lock: DataLock, renewed: list[Renewed]) -> None:
         )
 
 
-def newest(pinned: PinnedFile, folder: Path, tell: Tell) -> tuple[Path | None, str]:
+def newest(pinned: PinnedFile, folder: Path, progress: Progress) -> tuple[Path | None, str]:
     """What the first source that answers holds now; None for a file that has no address."""
     problems = []
     urls = [source.url for source in pinned.sources if source.url]
@@ -115,7 +117,7 @@ def newest(pinned: PinnedFile, folder: Path, tell: Tell) -> tuple[Path | None, s
         file = folder / pinned.name
         file.unlink(missing_ok=True)
         try:
-            receive_all(url, file, tell, TRUSTED)
+            receive_all(url, file, progress, TRUSTED)
         except DataUnavailable as error:
             problems.append(f"{error.what} {error.why}")
             continue

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,10 @@ from pushline.pipelines.runner import guard
 from pushline.pipelines.runner.binding import arguments_of, text_of
 from pushline.pipelines.runner.definition import DataInput, Job, JobOutput, ParentInput, Pipeline, load_pipeline
 from pushline.pipelines.runner.fingerprint import fingerprint, packages_hash
+from pushline.progress import Progress
 from pushline.results import Scalar
 from pushline.stopping import asked_to_stop
 
-Tell = Callable[[str], None]
 LAST_LINES = 8
 RECORD = "step.json"
 
@@ -64,7 +64,7 @@ def run_pipeline(
     inputs: Mapping[str, Scalar | Path],
     out: Path,
     *,
-    tell: Tell,
+    progress: Progress,
     overrides: Mapping[str, Any] | None = None,
 ) -> Ran:
     """Run the pipeline in `file` below the folder `out`; `inputs` replace the values that the file gives.
@@ -79,7 +79,7 @@ def run_pipeline(
         packages = packages_hash()
         steps: dict[str, Step] = {}
         for job in pipeline.jobs.values():
-            steps[job.name] = run_job(pipeline, job, given, steps, out, packages, tell)
+            steps[job.name] = run_job(pipeline, job, given, steps, out, packages, progress)
     outputs = {to: steps[job.name].outputs[name] for job in pipeline.jobs.values() for name, to in job.outputs.items() if to}
     return Ran(outputs=outputs, steps=tuple(steps.values()))
 
@@ -131,7 +131,7 @@ def alone_in(out: Path) -> Iterator[None]:
 
 
 def run_job(
-    pipeline: Pipeline, job: Job, given: Mapping[str, Scalar | Path], done: Mapping[str, Step], out: Path, packages: str, tell: Tell
+    pipeline: Pipeline, job: Job, given: Mapping[str, Scalar | Path], done: Mapping[str, Step], out: Path, packages: str, progress: Progress
 ) -> Step:
     """Run one job of a pipeline below `out`, or use again what it left there; `done` are the steps before it."""
     values = _values(job, given, done)
@@ -151,17 +151,17 @@ def run_job(
     record = finished(home, mark)
     log = out / f"{job.name}.log"
     if record is not None:
-        tell(f"{job.name}: used again, its inputs and code are unchanged")
+        progress(f"{job.name}: used again, its inputs and code are unchanged")
         return Step(name=job.name, reused=True, seconds=record.seconds, log=log, outputs=outputs)
     started = time.monotonic()
     with whole_folder(home) as half:
-        _run(job, values, half, log, tell)
+        _run(job, values, half, log, progress)
         seconds = round(time.monotonic() - started, 3)
         made = {name: content_hash(half / name) for name in job.component.outputs}
         # The best so far is the result now, and never taken for what the whole budget would have found.
         known = "" if asked_to_stop() else mark
         write_json(half / RECORD, Record(fingerprint=known, seconds=seconds, outputs=made))
-    tell(f"{job.name}: done in {seconds:.1f} s")
+    progress(f"{job.name}: done in {seconds:.1f} s")
     return Step(name=job.name, reused=False, seconds=seconds, log=log, outputs=outputs)
 
 
@@ -198,7 +198,7 @@ def _values(job: Job, given: Mapping[str, Scalar | Path], done: Mapping[str, Ste
     return values
 
 
-def _run(job: Job, values: Mapping[str, str | Path], half: Path, log: Path, tell: Tell) -> None:
+def _run(job: Job, values: Mapping[str, str | Path], half: Path, log: Path, progress: Progress) -> None:
     outputs = {name: half / name for name in job.component.outputs}
     for name, spec in job.component.outputs.items():
         if spec.type != "uri_file":
@@ -214,7 +214,7 @@ def _run(job: Job, values: Mapping[str, str | Path], half: Path, log: Path, tell
             (work / entry.name).symlink_to(entry)
     variables = {**os.environ, "PYTHONUNBUFFERED": "1", **job.component.variables}
     variables.pop("PYTHONSAFEPATH", None)
-    code = run_guarded(arguments, work, variables, log, lambda line: tell(f"{job.name}: {line}"))
+    code = run_guarded(arguments, work, variables, log, lambda line: progress(f"{job.name}: {line}"))
     shutil.rmtree(work)
     if code != 0:
         raise failure_of(job, code, log)
@@ -223,8 +223,8 @@ def _run(job: Job, values: Mapping[str, str | Path], half: Path, log: Path, tell
             raise StepFailed(f"The step {job.name} left no {name}.", why="It ended well all the same.", do=f"Read {log}.")
 
 
-def run_guarded(arguments: list[str], folder: Path, variables: Mapping[str, str], log: Path, tell: Tell) -> int:
-    """Run a command under the guard: both its outputs to `log`, the lines of its standard output to `tell` too.
+def run_guarded(arguments: list[str], folder: Path, variables: Mapping[str, str], log: Path, progress: Progress) -> int:
+    """Run a command under the guard: both its outputs to `log`, the lines of its standard output to `progress` too.
 
     Returns its exit code, 128 and the number for a signal. An interruption ends everything it started.
     """
@@ -243,7 +243,7 @@ def run_guarded(arguments: list[str], folder: Path, variables: Mapping[str, str]
             assert process.stdout is not None
             for line in process.stdout:
                 lines.write(line)
-                tell(line.decode(errors="replace").rstrip())
+                progress(line.decode(errors="replace").rstrip())
             return process.wait()
         finally:
             _end(process)

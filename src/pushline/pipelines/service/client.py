@@ -5,7 +5,7 @@ import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlparse
 
@@ -15,11 +15,11 @@ from pushline.errors import PushlineError, SettingsError, StepFailed, TargetErro
 from pushline.pipelines.service.published import Version
 from pushline.pipelines.service.runs import LogPart, Run
 from pushline.pipelines.service.server import keys_of, record_of
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import Scalar
 from pushline.serving.keys import read_keys
 
-Tell = Callable[[str], None]
 KEY = "PUSHLINE_KEY"
 ASK_EVERY_S = 0.5
 PATIENCE_S = 60.0  # a service that is being restarted
@@ -52,7 +52,7 @@ class PipelinesClient:
     def log(self, run: str, start: int) -> LogPart:
         return self._ask("GET", f"/runs/{run}/logs?from={start}", LogPart)
 
-    def follow(self, run: str, tell: Tell) -> Run:
+    def follow(self, run: str, progress: Progress) -> Run:
         """Tell the log's lines until the run has ended; a service that goes away for a moment is waited for."""
         start, patience = 0, time.monotonic() + PATIENCE_S
         while True:
@@ -64,7 +64,7 @@ class PipelinesClient:
             else:
                 patience = time.monotonic() + PATIENCE_S
                 for line in part.text.splitlines():
-                    tell(line)
+                    progress(line)
                 start = part.next
                 if part.ended:
                     return self.run(run)

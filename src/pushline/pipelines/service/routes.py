@@ -4,7 +4,6 @@ It speaks HTTP as the scoring service does, with its limits and problem document
 killed and started again at any time: runs go on without it.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ from pushline.errors import PushlineError, SettingsError
 from pushline.pipelines.service.document import KINDS, document
 from pushline.pipelines.service.published import PublishedPipelines, Version
 from pushline.pipelines.service.runs import Run, Runs, TooMany, reap
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import Scalar
 from pushline.serving.app import JSON, App, Handler
@@ -22,7 +22,6 @@ from pushline.serving.keys import KeyRing
 from pushline.serving.problems import Problem
 from pushline.settings import PushlineSettings
 
-Tell = Callable[[str], None]
 STARTS = "POST /pipelines/{name}/runs"
 
 
@@ -52,12 +51,12 @@ class Control(App):
     realm = "pipelines"
     addresses = "The addresses are /pipelines, /runs, /docs, /openapi.json and /healthz."
 
-    def __init__(self, project: Project, settings: PushlineSettings, keys: KeyRing, tell: Tell) -> None:
+    def __init__(self, project: Project, settings: PushlineSettings, keys: KeyRing, progress: Progress) -> None:
         super().__init__(settings.serving, keys)
         self.at_once = settings.pipelines.at_once
         self.published = PublishedPipelines(project)
         self.runs = Runs(project, settings.pipelines.folder)
-        self.tell = tell
+        self.progress = progress
         self.told_at = 0.0
         handlers: dict[str, Handler] = {
             "GET /pipelines": self.list_pipelines,
@@ -101,7 +100,7 @@ class Control(App):
             raise Refused("invalid-inputs", " ".join(part for part in (error.what, error.why, error.do) if part)) from error
         except TooMany as error:
             raise Problem("overloaded", error.what, headers=[("retry-after", "30")]) from error
-        self.tell(f"started {run.id}: {name} version {version.version}")
+        self.progress(f"started {run.id}: {name} version {version.version}")
         self.answer(exchange, 202, run, location=f"/runs/{run.id}")
 
     def list_runs(self, exchange: Exchange) -> None:
@@ -116,7 +115,7 @@ class Control(App):
 
     def cancel(self, run: str, exchange: Exchange) -> None:
         self.known(run)
-        self.tell(f"cancel {run}")
+        self.progress(f"cancel {run}")
         self.answer(exchange, 202, self.runs.cancel(run))
 
     # The parts of an answer
@@ -139,7 +138,7 @@ class Control(App):
     # What is told
 
     def keys_fault(self, text: str) -> None:
-        self.tell(text)
+        self.progress(text)
 
     def fault(self, error: BaseException, **where: Any) -> None:
         """To the terminal, at most one a second, so that a flood of them is none of lines."""
@@ -148,7 +147,7 @@ class Control(App):
         if self.clock - self.told_at >= 1:
             self.told_at = self.clock
             told = str(error) if isinstance(error, PushlineError) else "".join(traceback.format_exception(error))
-            self.tell(f"Request {where.get('request_id', 'unknown')} failed: {told}")
+            self.progress(f"Request {where.get('request_id', 'unknown')} failed: {told}")
 
 
 def start_of(exchange: Exchange) -> Start:

@@ -14,13 +14,13 @@ from msgspec import Struct
 from pushline.files import write_json
 from pushline.locks import locked
 from pushline.pipelines.service.routes import Control
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.serving.connection import Connection
 from pushline.serving.keys import KeyRing, make_keys, read_keys
 from pushline.serving.supervisor import bind
 from pushline.settings import PushlineSettings
 
-Tell = Callable[[str], None]
 TICK_S = 0.25
 KEYS = "pipelines-keys.json"  # its own: who may score may not start trainings
 RECORD = "pipelines/server.json"
@@ -34,7 +34,7 @@ class ServerRecord(Struct, frozen=True, kw_only=True):
     started_at: datetime
 
 
-def serve(project: Project, settings: PushlineSettings, *, tell: Tell) -> None:
+def serve(project: Project, settings: PushlineSettings, *, progress: Progress) -> None:
     """Answer until SIGTERM or SIGINT. Runs go on without it.
 
     Raises SettingsError for keys that can't be used, Busy where another one serves this project, TargetError where the address is taken.
@@ -42,16 +42,16 @@ def serve(project: Project, settings: PushlineSettings, *, tell: Tell) -> None:
     state, found = project.state.resolve(), record_of(project)
     there = f"Published pipelines are served on {found.url} already: use that, or end it first." if found else ""
     with locked(state / "pipelines" / ".server", also=there):
-        control = Control(project, settings, KeyRing(keys_of(project)), tell)
+        control = Control(project, settings, KeyRing(keys_of(project)), progress)
         listener = bind(settings.pipelines.host, settings.pipelines.port)
         host, port = listener.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
         def announce() -> None:
             write_json(state / RECORD, ServerRecord(url=url, pid=os.getpid(), started_at=datetime.now(UTC)))
-            tell(f"Serving published pipelines on {url} (docs: {url}/docs). Keys: {keys_of(project)}.")
+            progress(f"Serving published pipelines on {url} (docs: {url}/docs). Keys: {keys_of(project)}.")
             for run in (run for run in control.runs.all() if not run.ended):
-                tell(f"{run.id}: {run.pipeline} version {run.version} is {run.state}")
+                progress(f"{run.id}: {run.pipeline} version {run.version} is {run.state}")
 
         try:
             asyncio.run(answer(control, listener, announce))

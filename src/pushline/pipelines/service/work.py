@@ -12,21 +12,20 @@ from pushline.errors import PushlineError
 from pushline.files import write_json
 from pushline.pipelines.service.published import decode
 from pushline.pipelines.service.runs import CANCEL, REQUEST, STATE, Request, RunError, State
+from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import Scalar
-
-Tell = Callable[[str], None]
 
 
 class Work:
     """A run from the inside."""
 
-    def __init__(self, folder: Path, project: Project, tell: Tell) -> None:
+    def __init__(self, folder: Path, project: Project, progress: Progress) -> None:
         self.folder = folder
         self.project = project
         self.request = decode(folder / REQUEST, Request)
         self.state = State(state="running", pid=os.getpid())
-        self.tell = tell
+        self.progress = progress
         self.say(self.state)
 
     def say(self, state: State) -> None:
@@ -35,7 +34,7 @@ class Work:
 
     def step(self, name: str) -> None:
         """What it is doing now."""
-        self.tell(f"{datetime.now(UTC):%H:%M:%S} {name}")
+        self.progress(f"{datetime.now(UTC):%H:%M:%S} {name}")
         self.say(msgspec.structs.replace(self.state, step=name))
 
     def done(self, outputs: Mapping[str, Path], result: Mapping[str, Scalar]) -> None:
@@ -53,7 +52,7 @@ class Work:
     def ended_badly(self, error: BaseException) -> None:
         cancelled = isinstance(error, KeyboardInterrupt) and (self.folder / CANCEL).exists()
         told = self.error_of(error)
-        self.tell(f"{told.what}\n{told.why}\n{told.do}".rstrip())
+        self.progress(f"{told.what}\n{told.why}\n{told.do}".rstrip())
         self.say(
             msgspec.structs.replace(
                 self.state,
@@ -68,13 +67,13 @@ class Work:
             return RunError(what=error.what, why=error.why, do=error.do)
         if isinstance(error, KeyboardInterrupt):
             return RunError(what="The run was told to end.", do="Start it again.")
-        self.tell("".join(traceback.format_exception(error)))
+        self.progress("".join(traceback.format_exception(error)))
         return RunError(what=f"The run stopped unexpectedly: {type(error).__name__}.", why=str(error), do="Its log has the traceback.")
 
 
-def work(folder: Path, project: Project, run: "Callable[[Work], None]", tell: Tell) -> bool:
+def work(folder: Path, project: Project, run: "Callable[[Work], None]", progress: Progress) -> bool:
     """Do one run; True where it ended well. Its state says so in any case but a kill."""
-    inside = Work(folder, project, tell)
+    inside = Work(folder, project, progress)
     try:
         if (folder / CANCEL).exists():
             raise KeyboardInterrupt

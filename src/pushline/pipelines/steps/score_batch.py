@@ -19,7 +19,7 @@ def main() -> None:
     from pushline.serving.model_folder import read_contract
 
     options = Options(delimiter=read_contract(said.model).delimiter, strict=said.strict)
-    ended = score_batch(str(said.rows), said.scores / "scores.parquet", said.model, said.model_version, options=options, tell=say)
+    ended = score_batch(str(said.rows), said.scores / "scores.parquet", said.model, said.model_version, options=options, progress=say)
     say(f"{ended.scored:,} rows scored, {ended.rejected:,} set aside, {ended.rows_per_second:,.0f} rows/s")
 
 

@@ -3,14 +3,12 @@
 Boosted trees trained on log loss mostly need nothing. Weights and resampling distort probabilities, and this puts them back.
 """
 
-from typing import Any
-
 import numpy as np
 
+from pushline.arrays import Floats
 from pushline.data.contract.labels import Codes
 from pushline.training.graph import SMALLEST, Calibration
 
-Floats = np.ndarray[Any, Any]
 STEPS = 50
 ERRORS = 2.0  # standard errors by which the loss must fall
 

@@ -1,15 +1,14 @@
 """A soft vote: the weighted mean of probabilities, weights chosen on predictions that no member made for rows it had seen."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
+from pushline.arrays import Floats
 from pushline.data.contract.labels import Codes
 from pushline.training.metrics import score
 
-Floats = np.ndarray[Any, Any]
 PICKS = 20  # a weight is a multiple of 1/20
 
 

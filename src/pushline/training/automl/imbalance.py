@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from pushline.arrays import Floats
+
 TREATMENTS = ("none", "class_weight", "oversample", "undersample", "smote")
-Floats = np.ndarray[Any, Any]
 
 
 def treated(treatment: str, matrix: Floats, labels: Floats, kinds: tuple[str, ...], seed: int) -> tuple[Floats, Floats, Floats | None]:

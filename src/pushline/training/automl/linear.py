@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from pushline.arrays import Floats
 from pushline.training.graph import Linear
-
-Floats = np.ndarray[Any, Any]
 
 
 class LinearClassifier:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from msgspec import Struct, structs
 
+from pushline.arrays import Floats
 from pushline.data.contract.encoding import Encoding
 from pushline.data.contract.labels import Codes
 from pushline.evaluation import Treatment
+from pushline.progress import Progress
 from pushline.results import VOTE, Trial
 from pushline.training.automl.algorithms import Algorithm, for_rows
 from pushline.training.automl.calibrate import best_calibration, calibrated
@@ -27,8 +29,6 @@ from pushline.training.features import Feature
 from pushline.training.graph import Calibration, Part, matrix_graph, size_of
 from pushline.training.metrics import natural, score
 
-Floats = np.ndarray[Any, Any]
-Tell = Callable[[str], None]
 MEMBERS = 6  # of a vote at most: the served model stays small
 PATIENCE = 40  # trials without a better one before an early stop
 TOLERANCE = 1e-5  # between the library's probabilities and the graph's
@@ -63,7 +63,7 @@ def search(
     classes: int,
     settings: SearchSettings,
     *,
-    tell: Tell,
+    progress: Progress,
     features: Sequence[Feature] = (),
     encoding: Encoding | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -76,7 +76,7 @@ def search(
     result. Raises StepFailed where not one trial ended well.
     """
     with tempfile.TemporaryDirectory(prefix="pushline-automl-") as folder:
-        return Search(Path(folder), matrix, labels, kinds, classes, settings, tell, features, encoding, stop, folds).run()
+        return Search(Path(folder), matrix, labels, kinds, classes, settings, progress, features, encoding, stop, folds).run()
 
 
 class Search:
@@ -90,14 +90,14 @@ class Search:
         kinds: tuple[str, ...],
         classes: int,
         settings: SearchSettings,
-        tell: Tell,
+        progress: Progress,
         features: Sequence[Feature],
         encoding: Encoding | None,
         stop: Callable[[], bool],
         folds: Folds | None,
     ) -> None:
         self.folder, self.matrix, self.labels, self.kinds, self.classes = folder, matrix, labels, kinds, classes
-        self.settings, self.tell, self.features, self.encoding, self.stop = settings, tell, features, encoding, stop
+        self.settings, self.progress, self.features, self.encoding, self.stop = settings, progress, features, encoding, stop
         self.dealt = folds or Folds(of=folds_of(labels, settings.folds, settings.seed, same_rows(matrix)))
         self.folds = self.dealt.of
         self.tried: list[Tried] = []
@@ -135,7 +135,7 @@ class Search:
                 return
             best = self.best
             to_beat = best.first if best is not None and proposals.exploring else None
-            new = self.trials.evaluate(batch, until=self.until, to_beat=to_beat, seen=self.progress)
+            new = self.trials.evaluate(batch, until=self.until, to_beat=to_beat, seen=self.judged)
             proposals.learn([(tried.candidate, tried.worth) for tried in new])
             self.tried = thinned([*self.tried, *new])
 
@@ -185,14 +185,14 @@ class Search:
         again = self.good[0].row.seconds if self.settings.imbalance != "none" and self.good else 0.0
         return (1.3 * sum(fits) + again) / self.trials.pool.size + 2e-5 * len(self.labels) + 0.3
 
-    def progress(self, candidate: Any, worth: float) -> None:
+    def judged(self, candidate: Any, worth: float) -> None:
         """Live: the best so far, trials, time left."""
         now, value = time.monotonic() - self.started, natural(self.settings.metric, worth)
         self.shown += 1
         if not self.curve or worth > score_of(self.curve[-1][1], self.settings.metric):
             self.curve.append((round(now, 2), value))
         left = max(0.0, self.settings.seconds - now)
-        self.tell(f"{candidate.name} {value:.4f}, best {self.curve[-1][1]:.4f}, {self.shown} trials, {left:.0f} s left")
+        self.progress(f"{candidate.name} {value:.4f}, best {self.curve[-1][1]:.4f}, {self.shown} trials, {left:.0f} s left")
 
     def vote(self) -> tuple[Vote, list[Tried]]:
         """The vote of the best trials, or the single best where no vote beats it out of fold."""
@@ -259,7 +259,7 @@ class Search:
         if wanted:
             share = self.trials.plan.share
             rows = "all rows" if share == 1 else f"{share:.1%} of the rows, which is what the time allows"
-            self.tell(f"fit {len(wanted)} model{'s' * (len(wanted) > 1)} on {rows}")
+            self.progress(f"fit {len(wanted)} model{'s' * (len(wanted) > 1)} on {rows}")
         whole = True
         for place, outcome in self.trials.fit_whole(wanted, seconds=WHOLE_SECONDS).items():
             name = good[place].candidate.name
@@ -267,7 +267,7 @@ class Search:
                 parts[name] = outcome.fitted.part
                 continue
             why = outcome.fitted.error or "its ONNX form answers otherwise than the library"
-            self.tell(f"{name} is left out: {why}")
+            self.progress(f"{name} is left out: {why}")
             self.tried[self.tried.index(good[place])] = without(good[place], why)
             whole = False
         return whole

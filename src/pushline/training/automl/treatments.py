@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pushline.arrays import Floats
 from pushline.data.contract.labels import Codes
 from pushline.evaluation import Treatment
 from pushline.training.automl.calibrate import calibrated, fitted
-from pushline.training.automl.trials import Floats, Trials, Tried
+from pushline.training.automl.trials import Trials, Tried
 from pushline.training.metrics import figures
 from pushline.training.threshold import at_threshold, choose_threshold, parse_objective
 

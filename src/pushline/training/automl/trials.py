@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
+from pushline.arrays import Floats
 from pushline.data.contract.labels import Codes
 from pushline.errors import StepFailed
 from pushline.results import Trial
@@ -16,7 +17,6 @@ from pushline.training.automl.pool import Outcome, Pool, State, cores
 from pushline.training.automl.worker import WHOLE, Job
 from pushline.training.metrics import natural, score
 
-Floats = np.ndarray[Any, Any]
 BEHIND = 0.02  # of the best's score: how far behind on the first fold a proposal is abandoned
 NEVER = float("inf")
 WHOLE_SECONDS = 3600.0  # that any fit may take

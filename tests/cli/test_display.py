@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from pushline.cli.progress import Board, Lines, print_table
+from pushline.cli.display import Board, Lines, print_table
 from pushline.report.states import Outcome
 from pushline.run import Ran
 
@@ -24,8 +24,8 @@ def test_the_board_shows_state_time_and_the_newest_line() -> None:
     console, out = terminal()
     board = Board(console, "train")
     board.begin("train")
-    board.tell("first")
-    board.tell("best so far 0.47, 3 trials")
+    board.progress("first")
+    board.progress("best so far 0.47, 3 trials")
     console.print(board.picture())
     seen = plain(out.getvalue())
     assert "best so far 0.47, 3 trials" in seen
@@ -43,7 +43,7 @@ def test_the_board_keeps_its_width_and_shows_no_foreign_control_signs() -> None:
     board = Board(console, "fetch")
     board.banner("Generated sample")
     board.begin("fetch")
-    board.tell("x" * 500 + "\x1b[31m\n")
+    board.progress("x" * 500 + "\x1b[31m\n")
     console.print(board.picture())
     lines = out.getvalue().splitlines()
     assert all(len(plain(line)) <= 90 for line in lines)
@@ -55,7 +55,7 @@ def test_the_live_board_clears_itself_away() -> None:
     console, out = terminal()
     with Board(console, "promote") as board:
         board.begin("promote")
-        board.tell("nearly")
+        board.progress("nearly")
         board.end("promote", "done", 0.5, "live")
     assert out.getvalue().endswith(("\x1b[2K", "\x1b[?25h"))
 
@@ -64,7 +64,7 @@ def test_a_log_gets_a_line_for_each_event(capsys: pytest.CaptureFixture[str]) ->
     lines = Lines()
     with lines:
         lines.begin("smoke")
-        lines.tell("Asking.")
+        lines.progress("Asking.")
         lines.end("smoke", "done", 0.3, "11 of 11 assertions hold")
         lines.banner("Generated sample")
     out, err = capsys.readouterr()

@@ -47,9 +47,9 @@ class Lines:
 
     def begin(self, stage: str) -> None:
         click.echo(f"{stage:<{NAME_WIDTH}}  started", err=True)
-        self.beats.enter_context(beating(stage, self.expected.get(stage), say=self.tell))
+        self.beats.enter_context(beating(stage, self.expected.get(stage), say=self.progress))
 
-    def tell(self, line: str) -> None:
+    def progress(self, line: str) -> None:
         heard()
         click.echo(f"{'':<{NAME_WIDTH}}  {visible(line, 2000)}", err=True)
 
@@ -87,7 +87,7 @@ class Board:
         self.began = time.monotonic()
         self.rows[stage] = ("running", None, "")
 
-    def tell(self, line: str) -> None:
+    def progress(self, line: str) -> None:
         running = next((name for name, row in self.rows.items() if row[0] == "running"), None)
         if running is None:
             self.console.print(visible(line), style="dim", markup=False, highlight=False)
