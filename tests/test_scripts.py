@@ -1,6 +1,7 @@
 """The scripts that GitHub Actions runs before anything is installed."""
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -8,6 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
+
+from pushline.settings import load_settings
 
 
 def script(repo: Path, name: str) -> ModuleType:
@@ -114,3 +118,11 @@ def test_a_lock_holds_one_version_of_a_package_for_every_python(repo: Path) -> N
         names = [line.split("==")[0] for line in lines]
         assert names, lock
         assert len(names) == len(set(names)), lock
+
+
+def test_a_codespace_has_the_python_of_the_workflows_and_shows_the_port_of_the_live_release(repo: Path) -> None:
+    made = json.loads((repo / ".devcontainer" / "devcontainer.json").read_text())
+    setup = yaml.safe_load((repo / ".github" / "actions" / "setup" / "action.yml").read_text())
+    assert f":{setup['inputs']['python-version']['default']}-" in made["image"]
+    assert made["forwardPorts"] == [load_settings(repo, {}).serving.port]
+    assert f"\n{made['postCreateCommand'].removeprefix('make ')}:" in (repo / "Makefile").read_text()

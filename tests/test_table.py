@@ -54,3 +54,8 @@ def test_the_table_becomes_a_promoted_release_that_answers(delivered: Project, r
     answered = run_pushline(delivered, "score", "examples/two-rows.json", "--json", env=QUICK)
     assert answered.code == 0, answered.err
     assert set(json.loads(answered.out)["result"]) <= set(load_contract(delivered.contract).classes)
+    [first] = json.loads(run_pushline(delivered, "releases", "--json", env=QUICK).out)
+    assert (first["version"], first["decision"], first["state"]) == ("1", "accepted", "live")
+    assert run_pushline(delivered, "releases", env=QUICK).out.splitlines()[1].split()[0] == "1"
+    assert json.loads(run_pushline(delivered, "open", "--json").out) == {"place": str(build / "report.html")}
+    assert json.loads(run_pushline(delivered, "open", "docs", "--json", env=QUICK).out)["place"] == load(build, Promoted).url + "/docs"

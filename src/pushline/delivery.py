@@ -33,7 +33,7 @@ from pushline.settings import PushlineSettings
 
 if TYPE_CHECKING:
     from pushline.registry.store import ModelStore
-    from pushline.release.target import Endpoint, Target
+    from pushline.release.target import Target
 
 
 class Delivery:
@@ -128,19 +128,6 @@ class Delivery:
         from pushline.training.stage import cancel
 
         return cancel(self.project, self.settings, load(self.build, Checked), budget=budget, progress=self.progress)
-
-    def put_again(self) -> "Endpoint":
-        """The live release again with today's settings. Raises SettingsError where the target has no use for it."""
-        target = self.target()
-        again = getattr(target, "put_again", None)
-        if again is None:
-            raise SettingsError(
-                f"The target {target.name} has nothing to put again.",
-                why="Its live release follows the settings when it is started.",
-                do="Run `pushline deploy` without --same.",
-            )
-        live: Endpoint = again(self.progress)
-        return live
 
     def register(self) -> Registered:
         from pushline.registry.parts import DataParts

@@ -166,7 +166,7 @@ def test_rotated_keys_are_served_and_the_outage_is_told(azure: Loopback, returne
 
 
 def test_telemetry_is_switched_off_afterwards_without_another_image(azure: Loopback, returned: Delivery, inside: Command) -> None:
-    again = inside(returned.project, "deploy", "--same", PUSHLINE_AZURE__TELEMETRY="false")
+    again = inside(returned.project, "start", PUSHLINE_AZURE__TELEMETRY="false")
     assert again.code == 0, again.err
     last, before = [json.loads(call.body) for call in azure.world.asked("PUT", rf"containerGroups/{NAME}$")][:-3:-1]
     on, off = (
@@ -208,7 +208,7 @@ def test_doctor_in_a_job_finds_the_registry_the_live_release_and_its_own_rights(
 def test_requests_arrive_in_application_insights_and_are_shown_as_the_container_would(
     azure: Loopback, returned: Delivery, inside: Command
 ) -> None:
-    again = inside(returned.project, "deploy", "--same", PUSHLINE_SERVING__ACCESS_LOG="1")
+    again = inside(returned.project, "start", PUSHLINE_SERVING__ACCESS_LOG="1")
     assert again.code == 0, again.err
     azure.world.telemetry.clear()
     assert inside(returned.project, "score", str(returned.project.root / "examples" / "two-rows.json")).code == 0
@@ -220,7 +220,7 @@ def test_requests_arrive_in_application_insights_and_are_shown_as_the_container_
     lines = [json.loads(line) for line in live.out.splitlines()]
     [told] = [line for line in lines if line["fields"].get("path") == "/score"]  # once, although both tell of it
     azure.world.telemetry[:] = rows
-    assert inside(returned.project, "deploy", "--same", PUSHLINE_AZURE__TELEMETRY="false").code == 0  # another life of the container
+    assert inside(returned.project, "start", PUSHLINE_AZURE__TELEMETRY="false").code == 0  # another life of the container
     azure.world.telemetry[:] = rows  # and Log Analytics lost its lines
     kept = inside(returned.project, "logs", "--since", "10m", "--json")
     [reported] = [line for line in map(json.loads, kept.out.splitlines()) if line["fields"].get("path") == "/score"]

@@ -101,3 +101,12 @@ def test_the_help_names_each_command_under_one_heading_and_fits_a_terminal_of_80
             lines = group.get_help(context).splitlines()
         assert max(map(len, lines)) <= 80
         assert not [line for line in lines if line.endswith("...") and "[ARGS]" not in line]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete_and_gets_the_commands(shell: str) -> None:
+    run = [sys.executable, "-m", "pushline"]
+    script = subprocess.run([*run, "completion", shell], capture_output=True, text=True, check=True).stdout
+    assert f"_PUSHLINE_COMPLETE={shell}_complete" in script
+    asked = {"_PUSHLINE_COMPLETE": f"{shell}_complete", "COMP_WORDS": "pushline roll", "COMP_CWORD": "roll" if shell == "fish" else "1"}
+    assert "rollback" in subprocess.run(run, capture_output=True, text=True, check=True, env={**os.environ, **asked}).stdout

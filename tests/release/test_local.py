@@ -148,6 +148,25 @@ def test_a_candidate_ends_with_the_run_it_is_tied_to(project: Project, local: Lo
     assert local.status().candidate is None
 
 
+def test_start_brings_the_stopped_release_back_where_it_was_and_leaves_one_that_answers_alone(
+    local: LocalTarget, release: ReleaseOf
+) -> None:
+    with pytest.raises(TargetError, match="no release to start"):
+        local.start(silent)
+    deliver(local, release(1))
+    live = deliver(local, release(2))
+    local.stop(silent)
+    again = local.start(silent)
+    assert (again.url, again.release.id) == (live.url, "v2-test")
+    assert Client(again.url).get("/readyz").status == 200
+    supervisor = supervisor_of(local)
+    assert local.start(silent).url == live.url
+    assert supervisor_of(local) == supervisor
+    previous = local.status().previous
+    assert previous is not None
+    assert previous.id == "v1-test"
+
+
 # Stale
 
 

@@ -29,7 +29,7 @@ class Slot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.definition.release
 
 
-Command = Literal["promote", "rollback", "deploy --same"]
+Command = Literal["promote", "rollback", "start", "deploy --same"]  # the last one is what start was called
 
 
 class Planned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

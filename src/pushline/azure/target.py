@@ -25,7 +25,7 @@ from pushline.progress import Progress
 from pushline.project import Project
 from pushline.release.asking import Client
 from pushline.release.folders import check_whole
-from pushline.release.target import Endpoint, Keys, Known, LogEntry, Status
+from pushline.release.target import Endpoint, Keys, Known, LogEntry, Status, nothing_to_start
 from pushline.results import Release
 from pushline.serving.keys import new_key
 from pushline.settings import PushlineSettings, seconds
@@ -282,11 +282,11 @@ class AciTarget:
         self.record.write(msgspec.structs.replace(state, live=None))
         return None
 
-    def put_again(self, progress: Progress) -> Endpoint:
-        """The live release again with the settings of today, such as telemetry on or off; its image stays."""
+    def start(self, progress: Progress) -> Endpoint:
+        """The live release with the settings of today, such as telemetry on or off; its image stays."""
         state = self._state()
         if state.live is None:
-            raise TargetError("No release is live, so none can be put again.", do="Deliver one with `pushline run`.")
+            raise nothing_to_start(self.name)
         definition = msgspec.structs.replace(
             state.live.definition,
             cpu=self.azure.cpu,
@@ -296,7 +296,7 @@ class AciTarget:
             tls=self.azure.tls,
             telemetry=self.azure.telemetry and bool(self.cloud.facts.insights),
         )
-        _, live = self._put_live(state, "deploy --same", definition, state.history, progress)
+        _, live = self._put_live(state, "start", definition, state.history, progress)
         return Endpoint(release=live.release, url=live.url)
 
     def discard(self, progress: Progress) -> bool:

@@ -12,7 +12,22 @@ from typing import Any, NoReturn
 import click
 
 from pushline import __version__
-from pushline.cli import adopt, batch, bootstrap, data, datasets, delivery, doctor, judging, operate, pipelines, registry, run, serving
+from pushline.cli import (
+    adopt,
+    batch,
+    bootstrap,
+    data,
+    datasets,
+    delivery,
+    doctor,
+    judging,
+    operate,
+    pipelines,
+    registry,
+    run,
+    serving,
+    shell,
+)
 from pushline.cli.context import Context
 from pushline.cli.sections import Sections
 from pushline.errors import PushlineError
@@ -31,7 +46,7 @@ def pushline(context: click.Context, project: str | None, debug: bool) -> None:
     context.obj = Context(project, debug=debug)
 
 
-for module in (adopt, batch, bootstrap, data, datasets, delivery, doctor, judging, operate, pipelines, registry, run, serving):
+for module in (adopt, batch, bootstrap, data, datasets, delivery, doctor, judging, operate, pipelines, registry, run, serving, shell):
     for command in module.COMMANDS:
         pushline.add_command(command)
 

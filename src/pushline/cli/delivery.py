@@ -39,16 +39,10 @@ def register(context: Context, again: bool, json: bool) -> None:
 
 @click.command("deploy")
 @click.option("--version", metavar="N", help="A model version instead of the one this run registered.")
-@click.option("--same", is_flag=True, help="On aci: put the live release again with today's settings, such as telemetry; its image stays.")
 @as_json
 @click.pass_obj
-def deploy(context: Context, version: str | None, same: bool, json: bool) -> None:
+def deploy(context: Context, version: str | None, json: bool) -> None:
     """Start the accepted model version as a candidate beside the live release."""
-    if same:
-        with context.alone():
-            live = context.delivery.put_again()
-        click.echo(as_text(live) if json else f"{live.release.id} is live again at {live.url}")
-        return
     stage(context, "deploy", json, version=version or None)
 
 

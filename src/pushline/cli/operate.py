@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pushline.cli.context import Context, as_json, progress
+from pushline.cli.context import Context, alone, as_json, progress
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
@@ -84,6 +84,27 @@ def discard(context: Context, json: bool) -> None:
 
     there = remove(context.delivery.target(), progress=progress)
     show({"discarded": there}, json, ["The candidate was discarded." if there else "There was no candidate."])
+
+
+@click.command("start")
+@as_json
+@click.pass_obj
+@alone
+def start(context: Context, json: bool) -> None:
+    """Let the release that was live answer again: after `stop`, after a restart of the machine, on aci with changed settings."""
+    live = context.delivery.target().start(progress)
+    show(live, json, [f"live: {line_of_endpoint(live)}"])
+
+
+@click.command("releases")
+@as_json
+@click.pass_obj
+def releases(context: Context, json: bool) -> None:
+    """List the model versions: what each scored, what was decided, and which of them is live."""
+    from pushline.release.history import history_of, table_of
+
+    found = history_of(context.delivery.store(), context.delivery.target())
+    show(found, json, table_of(found))
 
 
 @click.command("stop")
@@ -187,4 +208,4 @@ def watch(context: Context, issue: bool, json: bool) -> None:
         raise GateClosed(f"{watched_title(seen)}.", do="`pushline logs --errors` and `pushline drift --logs` say more.")
 
 
-COMMANDS = [watch, status, logs, rollback, discard, stop, keys]
+COMMANDS = [watch, status, releases, logs, rollback, discard, start, stop, keys]

@@ -30,13 +30,16 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "The live release": {
         "status": "What is live, what is the candidate, what would come back",
-        "score": "Score the rows of a JSON file with the live release",
+        "releases": "The model versions, what was decided, which one is live",
+        "score": "Score the rows of a JSON, CSV or Parquet file",
+        "open": "The report, or the live API's page, in the browser",
         "logs": "Its requests and failures",
         "keys": "Show or change the keys that clients send",
         "openapi": "Its API document",
         "watch": "Does it answer as it must, and have its inputs drifted?",
         "rollback": "Bring back the release before",
         "discard": "Remove the candidate",
+        "start": "Let the release that was live answer again",
         "stop": "Stop the live release and any candidate",
     },
     "Data and scores": {
@@ -56,6 +59,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Set up": {
         "bootstrap": "Set up GitHub or Azure for this repository",
         "serve": "Answer with the champion, in the foreground",
+        "completion": "What a shell needs to complete commands with Tab",
     },
 }
 

@@ -82,14 +82,19 @@ def champion_of(context: Context) -> tuple[Path, str]:
 
 @click.command("score")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--curl", is_flag=True, help="Only print the command of curl that asks for the first row.")
 @as_json
 @click.pass_obj
-def score(context: Context, file: Path, json: bool) -> None:
-    """Score the rows of FILE ({"data": [rows]}) with the live release."""
-    from pushline.release.scoring import score_file, table_of
+def score(context: Context, file: Path, curl: bool, json: bool) -> None:
+    """Score the rows of FILE with the live release: JSON ({"data": [rows]}), CSV or Parquet."""
+    from pushline.release.scoring import curl_of, score_file, table_of
     from pushline.results import as_json as text
 
-    answer = score_file(context.delivery.target(), file)
+    delivery = context.delivery
+    if curl:
+        click.echo(curl_of(delivery.target(), file, delivery.contract()))
+        return
+    answer = score_file(delivery.target(), file, delivery.contract(), at_once=context.settings.serving.max_rows)
     for line in [text(answer)] if json else table_of(answer):
         click.echo(line)
 

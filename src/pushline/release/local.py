@@ -19,7 +19,7 @@ from pushline.release import keys as keyring
 from pushline.release.folders import ReleaseFolders
 from pushline.release.state import Process, Record, Slot, State
 from pushline.release.supervisors import Supervisors, answer_of
-from pushline.release.target import Endpoint, Keys, Known, LogEntry, Status
+from pushline.release.target import Endpoint, Keys, Known, LogEntry, Status, nothing_to_start
 from pushline.results import Release
 from pushline.settings import PushlineSettings, Serving
 
@@ -145,6 +145,19 @@ class LocalTarget:
             state, notes = self._current()
             self._without_candidate(state)
             return state.candidate is not None or CUT_OFF in notes
+
+    def start(self, progress: Progress) -> Endpoint:
+        with self.record.held(progress):
+            state, _ = self._current()
+            if state.live is None:
+                raise nothing_to_start(self.name)
+            running = self._endpoint(state.live, [])
+            if running is not None and running.ready:
+                progress(f"{running.release.id} answers already.")
+                return running
+            keyring.read_or_make(self.keys_file)
+            settings = self.folders.settings_of(state.live.release, self.settings)
+            return self._go_live(state, state.live.release, settings, state.history, progress)[0]
 
     def stop(self, progress: Progress) -> bool:
         with self.record.held(progress):

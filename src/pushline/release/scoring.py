@@ -1,12 +1,18 @@
 """Asking the live release, whatever the target: scores for a file of rows, and its API document."""
 
+import csv
+import re
+import shlex
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from pushline.data.contract import Contract
+from pushline.data.files.header import read_header
 from pushline.errors import DataError, TargetError
 from pushline.release.asking import Answer, Client
 from pushline.release.target import Endpoint, Target
@@ -15,6 +21,9 @@ from pushline.wording import counted
 
 SHOWN_ERRORS = 5
 SHOWN_CLASSES = 3
+MOST_ROWS = 10_000
+HEAD = 1 << 20  # bytes that hold a header
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def live_of(target: Target) -> Endpoint:
@@ -29,36 +38,110 @@ def live_of(target: Target) -> Endpoint:
     return live
 
 
-def score_file(target: Target, file: Path) -> dict[str, Any]:
-    """The answer of the live release to `{"data": [rows]}`, or to a bare list of rows, in a file.
+def score_file(target: Target, file: Path, contract: Contract, *, at_once: int) -> dict[str, Any]:
+    """The answer of the live release to the rows of a file, asked `at_once` rows at a time.
 
-    Raises DataError where the file is not that or its rows are refused, TargetError where the release does not answer.
+    Raises DataError where the file holds no rows or they are refused, TargetError where the release does not answer.
     """
+    rows = rows_of(file, contract)
+    live, key = live_of(target), target.keys().primary
+    client, whole = Client(live.url), dict[str, Any]()
+    for first in range(0, max(len(rows), 1), at_once):
+        answer = client.score(rows[first : first + at_once], key)
+        if answer.status in (400, 413, 422):
+            raise DataError(
+                f"The rows of {file} were refused.",
+                why=faults_of(answer, first),
+                do="Correct the rows; /docs of the release shows the contract.",
+            )
+        if answer.status != 200 or not isinstance(answer.content, dict):
+            raise TargetError(
+                f"{live.url} gave no score.", why=f"It answered: {answer}.", do="`pushline status` and `pushline logs --errors` tell more."
+            )
+        for name, value in answer.content.items():
+            per_row = isinstance(value, list) and name != "classes"
+            whole[name] = [*whole.get(name, []), *value] if per_row else value
+    return whole
+
+
+def rows_of(file: Path, contract: Contract) -> list[Any]:
+    """The rows of a JSON file (`{"data": [rows]}` or a bare list), or of a table without its label, as the service takes them."""
+    if is_table(file):
+        return rows_of_table(file, contract)
     try:
         content = msgspec.json.decode(file.read_bytes())
     except OSError as error:
-        why = "No such file is there" if isinstance(error, FileNotFoundError) else f"{error.strerror}"
-        raise DataError(f"{file} can't be read.", why=f"{why}.", do="Name a file like examples/two-rows.json.") from error
+        raise unreadable(file, error) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        if is_table(file):
-            do = f"`pushline score-batch {file} --out scores.csv` scores tables, with the champion."
-        else:
-            do = 'Write {"data": [rows]}, as examples/two-rows.json does.'
-        raise DataError(f"{file} is not JSON.", why=f"{error}.", do=do) from error
+        raise DataError(f"{file} is not JSON.", why=f"{error}.", do='Write {"data": [rows]}, as examples/two-rows.json does.') from error
     rows = content.get("data") if isinstance(content, dict) else content
     if not isinstance(rows, list):
         raise DataError(f"{file} holds no rows.", why='A list, or an object with a list "data", is expected.', do="See examples/.")
-    live = live_of(target)
-    answer = Client(live.url).score(rows, target.keys().primary)
-    if answer.status in (400, 413, 422):
+    return rows
+
+
+def rows_of_table(file: Path, contract: Contract) -> list[Any]:
+    """The rows of a CSV or Parquet file. A cell that is not of its column's type stays a text, for the service to name."""
+    if file.suffix.lower() not in (".csv", ".parquet"):
+        raise DataError(f"{file} can't be read.", why="Rows come from .json, .csv or .parquet.", do="Save it as CSV in UTF-8.")
+    try:
+        rows = parquet_rows(file) if file.suffix.lower() == ".parquet" else csv_rows(file, contract)
+    except (OSError, ValueError, csv.Error) as error:  # what Arrow can't read is a ValueError
+        raise unreadable(file, error) from error
+    if len(rows) > MOST_ROWS:
         raise DataError(
-            f"The rows of {file} were refused.", why=faults_of(answer), do="Correct the rows; /docs of the release shows the contract."
+            f"{file} holds more rows than a person reads.",
+            why=f"score asks the live release for at most {MOST_ROWS:,}.",
+            do=f"`pushline score-batch {file} --out scores.csv` scores tables of any size.",
         )
-    if answer.status != 200 or not isinstance(answer.content, dict):
-        raise TargetError(
-            f"{live.url} gave no score.", why=f"It answered: {answer}.", do="`pushline status` and `pushline logs --errors` tell more."
-        )
-    return answer.content
+    return [{name: cell for name, cell in row.items() if name != contract.label.name} for row in rows]
+
+
+def csv_rows(file: Path, contract: Contract) -> list[dict[str, Any]]:
+    types = {column.name: column.type for column in contract.columns}
+    with file.open("rb") as raw:
+        header = read_header(raw.read(HEAD), contract)
+    if not header.readable:
+        raise DataError(f"{file} can't be read.", why=header.findings[0].message, do=f"`pushline check-data {file}` says more.")
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        reader = csv.DictReader(text, delimiter=contract.delimiter, restkey="a field without a name", strict=True)
+        rows = islice(reader, MOST_ROWS + 1)
+        return [{name: value_of(cell, types.get(name, "string")) for name, cell in row.items()} for row in rows]
+
+
+def parquet_rows(file: Path) -> list[dict[str, Any]]:
+    import pyarrow.parquet
+
+    batches = pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=MOST_ROWS + 1)
+    return list(chain.from_iterable(batch.to_pylist() for batch in islice(batches, 1)))
+
+
+def value_of(cell: Any, kind: str) -> Any:
+    """A cell of CSV as the service takes it."""
+    if not cell:
+        return None
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(cell.lower(), cell)
+    if kind not in ("integer", "number") or not NUMBER.fullmatch(cell):
+        return cell
+    return int(cell) if cell.lstrip("+-").isdecimal() else float(cell)
+
+
+def curl_of(target: Target, file: Path, contract: Contract) -> str:
+    """The first row of a file as a command of curl, for a shell; it asks for the key when it runs, so none is in it."""
+    rows = rows_of(file, contract)
+    body = msgspec.json.encode({"data": rows[:1]}).decode()
+    url = shlex.quote(live_of(target).url + "/score")
+    key, kind = '"authorization: Bearer $(pushline keys show)"', "'content-type: application/json'"
+    return f"curl --silent --show-error --header {key} --header {kind} --data {shlex.quote(body)} {url}"
+
+
+def unreadable(file: Path, error: Exception) -> DataError:
+    missing = isinstance(error, FileNotFoundError)
+    why = "No such file is there" if missing else getattr(error, "strerror", None) or str(error)
+    return DataError(
+        f"{file} can't be read.", why=f"{why.rstrip('.')}.", do="Name a file like examples/two-rows.json, or a table as CSV or Parquet."
+    )
 
 
 def is_table(file: Path) -> bool:
@@ -66,11 +149,12 @@ def is_table(file: Path) -> bool:
     return bool({".csv", ".tsv", ".parquet", ".xlsx"} & {suffix.lower() for suffix in file.suffixes})
 
 
-def faults_of(answer: Answer) -> str:
-    """What a refusal says, in one line."""
+def faults_of(answer: Answer, first: int = 0) -> str:
+    """What a refusal says, in one line; its rows are counted from `first`."""
     content = answer.content if isinstance(answer.content, dict) else {}
     errors = content.get("errors") or []
-    said = [f"row {error.get('row')}, {error.get('column', 'all of it')} {error.get('message')}" for error in errors[:SHOWN_ERRORS]]
+    places = ["the rows" if error.get("row") is None else f"row {error['row'] + first}" for error in errors[:SHOWN_ERRORS]]
+    said = [f"{place}, {error.get('column', 'all of it')} {error.get('message')}" for place, error in zip(places, errors, strict=False)]
     more = [f"and {len(errors) - SHOWN_ERRORS} more"] if len(errors) > SHOWN_ERRORS else []
     return "; ".join([*said, *more]) + "." if said else str(content.get("detail") or answer)
 

@@ -85,9 +85,21 @@ class Target(Protocol):
     def discard(self, progress: Progress) -> bool:
         """Remove the candidate; the live release is untouched. True where there was one."""
 
+    def start(self, progress: Progress) -> Endpoint:
+        """Let the release that was live answer again, where it was stopped or ended; on aci also with changed settings.
+
+        Raises TargetError where none was ever live.
+        """
+
     def stop(self, progress: Progress) -> bool:
         """Stop the live release and any candidate. True where one ran."""
 
     def status(self) -> Status: ...
     def logs(self, *, since: float | None, errors: bool, follow: bool) -> Iterator[LogEntry]:
         """Entries of the live release, oldest first; `since` in seconds before now."""
+
+
+def nothing_to_start(target: str) -> TargetError:
+    return TargetError(
+        f"There is no release to start on the target {target}.", why="None was ever promoted there.", do="Deliver one with `pushline run`."
+    )

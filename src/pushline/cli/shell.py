@@ -1,0 +1,49 @@
+"""Commands for who sits at the machine: the browser, and the shell's Tab key."""
+
+import click
+
+from pushline.cli.context import Context, as_json
+
+
+@click.command("open")
+@click.argument("what", type=click.Choice(["report", "docs"]), default="report")
+@as_json
+@click.pass_obj
+def open_page(context: Context, what: str, json: bool) -> None:
+    """Open the report of the last run, or the page of the live API, in the browser; print where it is."""
+    from pushline.results import as_json as text
+
+    if what == "docs":
+        from pushline.release.scoring import live_of
+
+        place = live_of(context.delivery.target()).url + "/docs"
+    else:
+        place = str(report_of(context))
+    click.echo(text({"place": place}) if json else place)
+    if not json:
+        click.launch(place)
+
+
+def report_of(context: Context) -> object:
+    """The report's file. Raises DataUnavailable where no run has left one."""
+    from pushline.errors import DataUnavailable
+
+    file = context.project.build / "report.html"
+    if not file.is_file():
+        raise DataUnavailable("There is no report yet.", why=f"{file} does not exist.", do="`pushline run` or `pushline report` writes it.")
+    return file
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what lets SHELL complete commands: eval "$(pushline completion bash)", or pushline completion fish | source."""
+    from click.shell_completion import get_completion_class
+
+    command = click.get_current_context().find_root().command
+    made = get_completion_class(shell)
+    assert made is not None
+    click.echo(made(command, {}, "pushline", "_PUSHLINE_COMPLETE").source())
+
+
+COMMANDS: list[click.Command] = [open_page, completion]
