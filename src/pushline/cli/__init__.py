@@ -27,6 +27,7 @@ from pushline.cli import (
     run,
     serving,
     shell,
+    upgrade,
 )
 from pushline.cli.context import Context
 from pushline.cli.sections import Sections
@@ -46,7 +47,23 @@ def pushline(context: click.Context, project: str | None, debug: bool) -> None:
     context.obj = Context(project, debug=debug)
 
 
-for module in (adopt, batch, bootstrap, data, datasets, delivery, doctor, judging, operate, pipelines, registry, run, serving, shell):
+for module in (
+    adopt,
+    batch,
+    bootstrap,
+    data,
+    datasets,
+    delivery,
+    doctor,
+    judging,
+    operate,
+    pipelines,
+    registry,
+    run,
+    serving,
+    shell,
+    upgrade,
+):
     for command in module.COMMANDS:
         pushline.add_command(command)
 

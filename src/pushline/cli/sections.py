@@ -58,6 +58,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Set up": {
         "bootstrap": "Set up GitHub or Azure for this repository",
+        "upgrade": "Bring this repository to a newer version of Pushline",
         "serve": "Answer with the champion, in the foreground",
         "completion": "What a shell needs to complete commands with Tab",
     },

@@ -46,10 +46,10 @@ def api(path: str, *, method: str = "GET", body: Any = None, paginate: bool = Fa
         raise TargetError(f"GitHub's answer to {path} can't be read.", why=str(error), do="Run the same command again.") from error
 
 
-def download(path: str, to: Path) -> None:
+def download(path: str, to: Path, *options: str) -> None:
     """Put the bytes of one call into a file."""
     to.parent.mkdir(parents=True, exist_ok=True)
-    to.write_bytes(_run(["api", path], None))
+    to.write_bytes(_run(["api", *options, path], None))
 
 
 def _run(arguments: tuple[str, ...] | list[str], given: bytes | None) -> bytes:

@@ -1,0 +1,36 @@
+"""The upgrade as a pull request, whose body is what changed in the users' words."""
+
+import msgspec
+
+from pushline.errors import SettingsError, TargetError
+from pushline.github.pull_request import PullRequest, propose
+from pushline.project import Project
+from pushline.upgrade.applied import STAGED, Upgraded
+
+WORKFLOWS = ".github/workflows/"
+
+
+def propose_upgrade(project: Project) -> PullRequest:
+    """The pull request for what `pushline upgrade` left in the work tree.
+
+    Raises SettingsError where it left nothing, TargetError with what git or GitHub said: a job's token may write no workflow.
+    """
+    try:
+        made = msgspec.json.decode((project.build / STAGED / "result.json").read_bytes(), type=Upgraded)
+    except (OSError, msgspec.DecodeError) as error:
+        raise SettingsError("There is nothing to propose.", why=f"{error}.", do="Run `pushline upgrade` first.") from error
+    files = [project.root / step.path for step in made.files]
+    title = f"Pushline {made.before} → {made.after}"
+    try:
+        return propose(project.root, files, branch=f"pushline/{made.after}", title=title, body=made.summary)
+    except TargetError as error:
+        workflows = [step.path for step in made.files if step.path.startswith(WORKFLOWS)]
+        if "refusing to allow" not in error.why or not workflows:
+            raise
+        raise TargetError(
+            f"The upgrade to {made.after} changes {', '.join(workflows)}, and this token may write no workflow file.",
+            why=error.why,
+            do="Run `pushline upgrade` on your machine and push that. Or let this job do it: make a fine-grained token that may write "
+            "contents, pull requests and workflows of this repository, store it as a secret, and name that secret as GH_TOKEN of the "
+            "step `propose` in .github/workflows/upgrade.yml.",
+        ) from error
