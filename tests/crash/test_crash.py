@@ -246,6 +246,7 @@ def test_the_same_command_after_a_kill_ends_as_an_undisturbed_one(
     scenario.restore()
     code, err, points = scenario.run("count", 0)
     assert code in scenario.codes, err
+    assert "Traceback" not in err
     expected = tree_of(place.root)
     assert len(points) > 20, err
     for number in some(len(points)):

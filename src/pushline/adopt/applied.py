@@ -118,7 +118,7 @@ def put(place: Path, content: bytes | None, mode: int) -> None:
             write_atomically(place, content, mode=mode)
             return
         place.unlink(missing_ok=True)
-        for folder in place.parents:
+        for folder in (folder for folder in place.parents if folder.is_dir()):
             if any(entry.name != "__pycache__" for entry in folder.iterdir()):
                 break
             shutil.rmtree(folder)

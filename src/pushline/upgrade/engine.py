@@ -61,7 +61,7 @@ class Engine(Struct, frozen=True, kw_only=True):
             text = archive.read(CHANGELOG).decode()
         heads = list(HEADING.finditer(text))
         ends = [*(head.start() for head in heads[1:]), len(text)]
-        return [noted(head, text[head.end() : end], self.version) for head, end in zip(heads, ends, strict=True)]
+        return [noted(head, text[head.end() : end], self.version) for head, end in zip(heads, ends, strict=False)]
 
 
 def noted(head: re.Match[str], body: str, newest: str) -> Notes:
