@@ -30,7 +30,7 @@ ALLOWED = {
     "report": GROUND | {"data", "serving", "registry", "release"},
     "batch": GROUND | {"data", "registry", "serving"},
     "github": GROUND | {"data", "registry"},
-    "upgrade": GROUND | {"adopt", "data", "github"},
+    "upgrade": GROUND | {"adopt", "data", "github", "template"},
 }
 # Packages that take long to import or that the bare install lacks: only inside the function that needs them.
 HEAVY = {

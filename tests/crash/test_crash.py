@@ -217,7 +217,7 @@ def upgrading(project: Project) -> Scenario:
     mine.replace("Makefile", "pytest", "pytest -x")
     readme = FILES["README.md"].replace("a table", "any table")
     changes = {"README.md": readme, "Makefile": "all:\n" + FILES["Makefile"], "load/profile.py": None, "docs/new.md": "New.\n"}
-    return Scenario(project, ("upgrade", "--to", str(engine(parent / "engines", "0.2.0", changes))), codes=(1,))
+    return Scenario(project, ("upgrade", "--to", str(engine(parent / "engines", "0.2.0", changes))), codes=(1,), full=(4, 1))
 
 
 SCENARIOS: dict[str, Callable[..., Scenario]] = {

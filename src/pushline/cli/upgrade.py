@@ -21,16 +21,15 @@ if TYPE_CHECKING:
 def upgrade(context: Context, to: str | None, check: bool, allow_downgrade: bool, propose: bool) -> None:
     """Bring this repository to another version of Pushline, and leave what its owner changed.
 
-    Each file is merged three ways: what the old version made of the recorded answers, what stands here, what the new version
+    Each file is merged three ways: what the old version made of the pin answers, what stands here, what the new version
     makes of them. Locks are renewed. A conflict is left as git leaves one, and named.
     """
     from pushline.github import actions
-    from pushline.upgrade.answers import load_recorded
     from pushline.upgrade.applied import finish, stage, unresolved, upgraded
     from pushline.upgrade.plan import plan_upgrade, refuse_dirty, refuse_downgrade
     from pushline.upgrade.proposal import propose_upgrade
     from pushline.upgrade.report import lines_of, summary_of
-    from pushline.upgrade.source import present, wanted
+    from pushline.upgrade.source import pin_of, present, wanted
     from pushline.upgrade.trees import workspace
 
     project = context.project
@@ -38,22 +37,22 @@ def upgrade(context: Context, to: str | None, check: bool, allow_downgrade: bool
         made = propose_upgrade(project)
         click.echo(f"{'opened' if made.created else 'brought up to date'}: {made.url}")
         return
-    recorded = load_recorded(project.root)
+    pin = pin_of(project.root)
     if not check and (done := finish(project)):
         tell("An upgrade was interrupted; it is complete now.")
         conclude(done)
         return
     with workspace() as folder:
-        new = wanted(project.root, recorded, to, folder)
-        if (new.version, new.sha256) == (recorded.version, recorded.sha256):
+        new = wanted(project.root, pin, to, folder)
+        if (new.version, new.sha256) == (pin.version, pin.sha256):
             refuse_unresolved(unresolved(project))
             actions.output("changed", "false")
             click.echo(f"Pushline {new.version} is what this repository runs: there is nothing to upgrade.")
             return
         refuse_dirty(project)
-        old = present(project.root, recorded, folder)
+        old = present(project.root, pin, folder)
         refuse_downgrade(old, new, allowed=allow_downgrade)
-        plan = plan_upgrade(project, recorded, old, new)
+        plan = plan_upgrade(project, pin, old, new)
         result = upgraded(plan, lines_of(plan), summary_of(plan))
         if check:
             click.echo("\n".join(result.lines))

@@ -27,12 +27,13 @@ class Draft(Struct, frozen=True, kw_only=True, omit_defaults=True):
     files: dict[str, str] = {}  # sha256 of made files that people may edit, by path
 
 
-class Engine(Struct, frozen=True, kw_only=True):
+class Engine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The engine that a repository is pinned to."""
 
     version: str
     sha256: str  # of its wheel
     source: Literal["vendor", "index"] = "vendor"  # the wheel lies in vendor/, or comes from a package index
+    repository: str = ""  # owner/name on GitHub, whose releases hold newer engines
 
 
 class Answers(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,6 +1,5 @@
 """`pushline upgrade`: bring a thin repository to another version of the engine.
 
-    answers.py       the engine that a repository records
     engine.py        a version of the engine: its wheel, what its template writes for recorded answers, its changelog
     source.py        where the wheel of another version comes from: a file, a package index, a GitHub release
     trees.py         git's trees in a scratch repository: read, made, merged

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from pushline.adopt.applied import hash_of, put
 from pushline.errors import SettingsError
-from pushline.files import cannot_write, remove, whole_folder, write_atomically
+from pushline.files import cannot_write, remove, settle, whole_folder, write_atomically
 from pushline.project import Project
 from pushline.upgrade.plan import File, Plan
 from pushline.upgrade.trees import git
@@ -75,6 +75,7 @@ def finish(project: Project) -> Upgraded | None:
     Raises SettingsError, before anything is touched, where a file is neither as it was nor as it is to be.
     """
     folder = folder_of(project)
+    settle(folder)
     if not (folder / RECORD).is_file():
         return None
     made = msgspec.json.decode((folder / RECORD).read_bytes(), type=Upgraded)

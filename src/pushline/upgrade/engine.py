@@ -14,6 +14,7 @@ from pushline.errors import SettingsError, TargetError
 from pushline.files import sha256_of
 
 TEMPLATE = "pushline/template/__main__.py"
+VENDOR = "vendor"
 CHANGELOG = "pushline/template/CHANGELOG.md"
 NAME = re.compile(r"pushline-(?P<version>[^-]+)(-\d[^-]*)?-[^-]+-[^-]+-[^-]+\.whl")
 HEADING = re.compile(r"^## \[?v?(?P<version>[^\s\]]+)", re.MULTILINE)

@@ -7,9 +7,10 @@ from msgspec import Struct
 
 from pushline.errors import SettingsError
 from pushline.project import Project
+from pushline.template.answers import PLACE
+from pushline.template.answers import Engine as Pin
 from pushline.upgrade import values
-from pushline.upgrade.answers import PLACE, VENDOR, Recorded
-from pushline.upgrade.engine import Engine, Notes, notes_between, number
+from pushline.upgrade.engine import VENDOR, Engine, Notes, notes_between, number
 from pushline.upgrade.requirements import renewed
 from pushline.upgrade.trees import Merge, Scratch, Tree, git, workspace
 
@@ -41,7 +42,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         return [file.path for file in self.files if file.stages]
 
 
-def plan_upgrade(project: Project, recorded: Recorded, old: Engine, new: Engine) -> Plan:
+def plan_upgrade(project: Project, pin: Pin, old: Engine, new: Engine) -> Plan:
     """What an upgrade would change. Writes nothing in the repository. Raises TargetError where a template can't be rendered."""
     answers = (project.root / PLACE).read_bytes()
     with workspace() as folder:
@@ -50,7 +51,7 @@ def plan_upgrade(project: Project, recorded: Recorded, old: Engine, new: Engine)
         ours = dict(scratch.committed)
         gone = deleted(scratch, base, ours, theirs)
         packages = renew(scratch, base, ours, theirs)
-        settle_engine(scratch, base, ours, theirs, recorded, new)
+        settle_engine(scratch, base, ours, theirs, pin, new)
         merge = by_value(scratch, scratch.merge(base, ours, theirs, f"pushline-{new.version}"))
         files = tuple(changed(scratch, project, scratch.committed, merge))
     forward = number(new.version) > number(old.version)
@@ -89,12 +90,12 @@ def renew(scratch: Scratch, base: Tree, ours: Tree, theirs: Tree) -> dict[str, l
     return packages
 
 
-def settle_engine(scratch: Scratch, base: Tree, ours: Tree, theirs: Tree, recorded: Recorded, new: Engine) -> None:
+def settle_engine(scratch: Scratch, base: Tree, ours: Tree, theirs: Tree, pin: Pin, new: Engine) -> None:
     """The new wheel takes the place of the old one, and the record of it that of the old record, on all three sides."""
     for tree in (base, ours, theirs):
         for path in [path for path in tree if path.startswith(f"{VENDOR}/pushline-")]:
             del tree[path]
-        if recorded.source == "vendor":
+        if pin.source == "vendor":
             tree[f"{VENDOR}/{new.wheel.name}"] = ("100644", scratch.blob(new.wheel.read_bytes()))
         tree[PLACE] = theirs[PLACE]
 

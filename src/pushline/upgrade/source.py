@@ -7,35 +7,49 @@ from pathlib import Path
 from pushline.errors import SettingsError, TargetError
 from pushline.files import sha256_of
 from pushline.github import gh
-from pushline.upgrade.answers import PLACE, VENDOR, Recorded
-from pushline.upgrade.engine import Engine, engine_of
+from pushline.template.answers import PLACE, load_record
+from pushline.template.answers import Engine as Pin
+from pushline.upgrade.engine import VENDOR, Engine, engine_of
 
 
-def present(root: Path, recorded: Recorded, scratch: Path) -> Engine:
+def pin_of(root: Path) -> Pin:
+    """The engine that a thin repository is pinned to. Raises SettingsError where the folder is none, or its record can't be read."""
+    home = (root / "src" / "pushline").is_dir()
+    record = None if home else load_record(root)
+    if record is None:
+        raise SettingsError(
+            f"{root} is no thin repository.",
+            why="It holds the engine's own source." if home else f"{PLACE} is missing, which names its engine.",
+            do="`pushline upgrade` works in a repository that `pushline new` or `pushline adopt` made.",
+        )
+    return record.engine
+
+
+def present(root: Path, pin: Pin, scratch: Path) -> Engine:
     """The engine that the repository was made with. Raises SettingsError where its bytes are not the recorded ones."""
-    if recorded.source == "index":
-        wheel = from_index(recorded.version, scratch / "present")
+    if pin.source == "index":
+        wheel = from_index(pin.version, scratch / "present")
     else:
-        wheel = root / VENDOR / f"pushline-{recorded.version}-py3-none-any.whl"
-    if not wheel.is_file() or sha256_of(wheel) != recorded.sha256:
+        wheel = root / VENDOR / f"pushline-{pin.version}-py3-none-any.whl"
+    if not wheel.is_file() or sha256_of(wheel) != pin.sha256:
         raise SettingsError(
             f"{wheel.name} is not the wheel that {PLACE} records.",
-            why=f"Its sha256 is to be {recorded.sha256}; what it made of the answers is what your changes are measured against.",
+            why=f"Its sha256 is to be {pin.sha256}; what it made of the answers is what your changes are measured against.",
             do=f"Restore {VENDOR}/ from git. Nothing was changed.",
         )
     return engine_of(wheel)
 
 
-def wanted(root: Path, recorded: Recorded, to: str | None, scratch: Path) -> Engine:
+def wanted(root: Path, pin: Pin, to: str | None, scratch: Path) -> Engine:
     """The engine to upgrade to: a wheel, a version, or the newest that is known. Raises SettingsError where none can be known."""
     if to and (to.endswith(".whl") or Path(to).is_file()):
         if not Path(to).is_file():
             raise SettingsError(f"{to} is not there.", why="--to names a wheel that can't be found.", do="Correct its path.")
         return engine_of(Path(to))
-    if recorded.source == "index":
+    if pin.source == "index":
         return engine_of(from_index(to or "", scratch / "wanted"))
-    if recorded.repository:
-        return engine_of(from_release(recorded.repository, to or "", scratch / "wanted"))
+    if pin.repository:
+        return engine_of(from_release(pin.repository, to or "", scratch / "wanted"))
     raise SettingsError(
         f"upgrade does not know where {to or 'newer versions'} can be had.",
         why=f"The engine lies in {VENDOR}/, and {PLACE} names no `repository` on GitHub whose releases hold others.",

@@ -12,7 +12,7 @@ from pushline.adopt.edited import edited
 from pushline.adopt.merge import merged
 from pushline.adopt.settings import current, with_setting
 from pushline.adopt.written import SUSPECT
-from pushline.data.contract import parse_contract
+from pushline.data.contract.contract import parse_contract
 from pushline.errors import PushlineError
 
 SECTION = re.compile(r"^\[(?:tool\.pushline\.?(?P<group>[\w.-]*))?[^\]]*\]")
