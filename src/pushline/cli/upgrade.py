@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pushline.cli.context import Context, alone, tell
+from pushline.cli.context import Context, alone, progress
 from pushline.errors import GateClosed
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def upgrade(context: Context, to: str | None, check: bool, allow_downgrade: bool
         return
     pin = pin_of(project.root)
     if not check and (done := finish(project)):
-        tell("An upgrade was interrupted; it is complete now.")
+        progress("An upgrade was interrupted; it is complete now.")
         conclude(done)
         return
     with workspace() as folder:
