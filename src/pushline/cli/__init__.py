@@ -34,6 +34,7 @@ from pushline.cli.sections import Sections
 from pushline.errors import PushlineError
 from pushline.github import actions
 
+MODULES = [adopt, batch, bootstrap, data, datasets, delivery, doctor, judging, operate, pipelines, registry, run, serving, shell, upgrade]
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -47,23 +48,7 @@ def pushline(context: click.Context, project: str | None, debug: bool) -> None:
     context.obj = Context(project, debug=debug)
 
 
-for module in (
-    adopt,
-    batch,
-    bootstrap,
-    data,
-    datasets,
-    delivery,
-    doctor,
-    judging,
-    operate,
-    pipelines,
-    registry,
-    run,
-    serving,
-    shell,
-    upgrade,
-):
+for module in MODULES:
     for command in module.COMMANDS:
         pushline.add_command(command)
 
