@@ -260,13 +260,13 @@ def lines_there_are() -> list[dict[str, Any]]:
 def data_file() -> Path:
     """The pinned file: where PUSHLINE_DATA says, or what `pushline fetch` left."""
     from pushline.project import Project
-    from pushline.results import Fetched, load
+    from pushline.results import FetchResult, load
 
     said = os.environ.get("PUSHLINE_DATA")
     if said:
         place = Path(said)
         return place if place.is_file() else next(iter(sorted(place.glob("*.csv"))))
-    return Path(load(Project(REPO).build, Fetched).files[0].path)
+    return Path(load(Project(REPO).build, FetchResult).files[0].path)
 
 
 def table_of(lines: list[dict[str, Any]], *, after: bool) -> str:

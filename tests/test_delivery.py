@@ -10,7 +10,7 @@ from command import run_cli
 from pushline.delivery import Delivery
 from pushline.errors import CriticalFindings
 from pushline.project import Project
-from pushline.results import Checked, Fetched, load
+from pushline.results import CheckDataResult, FetchResult, load
 from pushline.settings import load_settings
 from workflows.repository import draw, pin
 
@@ -27,9 +27,9 @@ def delivery(repo: Path, project: Project, tmp_path: Path, monkeypatch: pytest.M
     return Delivery(project, load_settings(project.root), lambda line: None)
 
 
-def checked_elsewhere(delivery: Delivery, **changed: str) -> Checked:
-    fetched = load(delivery.build, Fetched)
-    said = Checked(
+def checked_elsewhere(delivery: Delivery, **changed: str) -> CheckDataResult:
+    fetched = load(delivery.build, FetchResult)
+    said = CheckDataResult(
         data_version=fetched.data_version, file="/elsewhere/calls.csv", table="/elsewhere/table.parquet", rows=500, columns=21,
         findings=(), class_counts={}, generated_sample=False, critical=0, warning=0, info=0,
     )  # fmt: skip

@@ -4,38 +4,38 @@ from pathlib import Path
 import pytest
 
 from pushline.errors import SettingsError
-from pushline.results import Checked, DataFile, Fetched, Smoked, load, save
+from pushline.results import CheckDataResult, DataFile, FetchResult, SmokeResult, load, save
 
 
-def fetched(root: Path) -> Fetched:
+def fetched(root: Path) -> FetchResult:
     files = (
         DataFile(name="a", path=str(root / "data" / "a.csv"), sha256="0", version="v", rows=1, origin="cache"),
         DataFile(name="b", path="/elsewhere/b.csv", sha256="0", version="v", rows=1, origin="PUSHLINE_DATA"),
     )
-    return Fetched(data_version="v", files=files, rows=2, columns=1)
+    return FetchResult(data_version="v", files=files, rows=2, columns=1)
 
 
 def test_a_result_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     save(tmp_path / "build", fetched(tmp_path))
-    assert load(tmp_path / "build", Fetched).files == fetched(tmp_path).files
+    assert load(tmp_path / "build", FetchResult).files == fetched(tmp_path).files
 
 
 def test_paths_below_the_project_follow_it_to_another_folder(tmp_path: Path) -> None:
     save(tmp_path / "here" / "build", fetched(tmp_path / "here"))
     shutil.move(tmp_path / "here", tmp_path / "there")
-    files = load(tmp_path / "there" / "build", Fetched).files
+    files = load(tmp_path / "there" / "build", FetchResult).files
     assert [file.path for file in files] == [str(tmp_path / "there" / "data" / "a.csv"), "/elsewhere/b.csv"]
 
 
 def test_an_empty_path_stays_empty(tmp_path: Path) -> None:
-    checked = Checked(data_version="", file="f", table="", rows=0, columns=0, findings=(), critical=0, warning=0, info=0)
+    checked = CheckDataResult(data_version="", file="f", table="", rows=0, columns=0, findings=(), critical=0, warning=0, info=0)
     save(tmp_path / "build", checked)
-    assert load(tmp_path / "build", Checked).table == ""
+    assert load(tmp_path / "build", CheckDataResult).table == ""
 
 
 def test_a_missing_result_names_the_command_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="pushline smoke"):
-        load(tmp_path / "build", Smoked)
+        load(tmp_path / "build", SmokeResult)
 
 
 def test_a_result_of_another_shape_is_refused(tmp_path: Path) -> None:
@@ -43,4 +43,4 @@ def test_a_result_of_another_shape_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "build" / "fetch" / "result.json"
     file.write_text(file.read_text(encoding="utf-8").replace('"rows"', '"lines"'), encoding="utf-8")
     with pytest.raises(SettingsError, match="can't be read"):
-        load(tmp_path / "build", Fetched)
+        load(tmp_path / "build", FetchResult)

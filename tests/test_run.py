@@ -18,7 +18,7 @@ from pushline.delivery import Delivery
 from pushline.errors import NotAccepted, PushlineError, SloBreached, TargetError
 from pushline.locks import locked
 from pushline.project import Project
-from pushline.results import KINDS, Breach, LoadTested, Result, failure_of, load, save
+from pushline.results import KINDS, Breach, LoadTestResult, Result, failure_of, load, save
 from pushline.run import outcome, run
 from pushline.settings import load_settings
 from report.delivery_made import leave_everything, results
@@ -160,7 +160,7 @@ def test_a_version_that_is_not_better_is_not_deployed(delivery: Delivery, slots:
 def test_a_broken_slo_leaves_its_result_and_discards_the_candidate(
     delivery: Delivery, slots: Slots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tested = next(r for r in results(delivery.build) if isinstance(r, LoadTested))
+    tested = next(r for r in results(delivery.build) if isinstance(r, LoadTestResult))
     broken = (Breach(name="p99 in ms", setting="p99_ms", limit=250, seen=900),)
     answers(monkeypatch, [msgspec.structs.replace(tested, passed=False, breaches=broken)])
     with pytest.raises(SloBreached):
@@ -231,7 +231,7 @@ def test_a_refused_command_leaves_every_earlier_result(
     project: Project, run_pushline: Callable[..., Ran], arguments: tuple[str, ...]
 ) -> None:
     leave_everything(project.build)
-    tested = load(project.build, LoadTested)
+    tested = load(project.build, LoadTestResult)
     save(project.build, msgspec.structs.replace(tested, passed=False))  # what promote refuses
     (project.build / "report.html").write_text("the report of the run before")
     before = {file: file.read_bytes() for file in project.build.rglob("*") if file.is_file()}

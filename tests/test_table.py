@@ -12,7 +12,7 @@ from pushline.data.profile import load_profile
 from pushline.data.rules import load_rules
 from pushline.data.sources.lock import load_lock
 from pushline.project import Project
-from pushline.results import Checked, LoadTested, Promoted, Registered, Smoked, load
+from pushline.results import CheckDataResult, LoadTestResult, PromoteResult, RegisterResult, SmokeResult, load
 from pushline.settings import load_settings
 from pushline.training.threshold import parse_objective
 
@@ -46,11 +46,11 @@ def test_generated_rows_keep_the_contract(repo: Path, project: Project, run_push
 @pytest.mark.slow
 def test_the_table_becomes_a_promoted_release_that_answers(delivered: Project, run_pushline: Callable[..., Ran]) -> None:
     build = delivered.build
-    assert load(build, Checked).critical == 0
-    assert load(build, Registered).decision.accept
-    assert load(build, Smoked).passed
-    assert load(build, LoadTested).passed
-    assert load(build, Promoted).url
+    assert load(build, CheckDataResult).critical == 0
+    assert load(build, RegisterResult).decision.accept
+    assert load(build, SmokeResult).passed
+    assert load(build, LoadTestResult).passed
+    assert load(build, PromoteResult).url
     answered = run_pushline(delivered, "score", "examples/two-rows.json", "--json", env=QUICK)
     assert answered.code == 0, answered.err
     assert set(json.loads(answered.out)["result"]) <= set(load_contract(delivered.contract).classes)
@@ -58,4 +58,4 @@ def test_the_table_becomes_a_promoted_release_that_answers(delivered: Project, r
     assert (first["version"], first["decision"], first["state"]) == ("1", "accepted", "live")
     assert run_pushline(delivered, "releases", env=QUICK).out.splitlines()[1].split()[0] == "1"
     assert json.loads(run_pushline(delivered, "open", "--json").out) == {"place": str(build / "report.html")}
-    assert json.loads(run_pushline(delivered, "open", "docs", "--json", env=QUICK).out)["place"] == load(build, Promoted).url + "/docs"
+    assert json.loads(run_pushline(delivered, "open", "docs", "--json", env=QUICK).out)["place"] == load(build, PromoteResult).url + "/docs"

@@ -14,17 +14,17 @@ from pushline.files import cannot_write, write_atomically, write_json
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import (
-    Checked,
-    Deployed,
+    CheckDataResult,
+    DeployResult,
     Failure,
-    Fetched,
-    LoadTested,
-    Promoted,
+    FetchResult,
+    LoadTestResult,
+    PromoteResult,
     R,
-    Registered,
+    RegisterResult,
     Result,
-    Smoked,
-    Trained,
+    SmokeResult,
+    TrainResult,
     folder,
     load,
     save,
@@ -64,7 +64,7 @@ class Delivery:
 
         return open_target(self.project, self.settings, tied_to=self.tied_to)
 
-    def fetch(self, *, sample_if_offline: bool = False, sample: bool = False, untrusted: bool = False) -> Fetched:
+    def fetch(self, *, sample_if_offline: bool = False, sample: bool = False, untrusted: bool = False) -> FetchResult:
         from pushline.data.sources.download import TRUSTED, UNTRUSTED
         from pushline.data.sources.fetch import fetch
 
@@ -89,16 +89,16 @@ class Delivery:
             return ""
         return f"version {champion.version}, the champion, learned from real rows, and a model of generated rows never replaces it"
 
-    def check_data(self, *, file: Path | None = None, data_docs: bool = False) -> Checked:
+    def check_data(self, *, file: Path | None = None, data_docs: bool = False) -> CheckDataResult:
         from pushline.data.checks.check_data import check_data
 
-        fetched = None if file else load(self.build, Fetched)
+        fetched = None if file else load(self.build, FetchResult)
         return check_data(self.project, self.contract(), file=file, fetched=fetched, progress=self.progress, data_docs=data_docs)
 
-    def train(self, *, budget: str | None = None, attach: bool = False, keep_best: bool = False) -> Trained:
+    def train(self, *, budget: str | None = None, attach: bool = False, keep_best: bool = False) -> TrainResult:
         from pushline.training.stage import train
 
-        checked = load(self.build, Checked)
+        checked = load(self.build, CheckDataResult)
         if checked.critical:
             raise refusal_of(checked, self.build)
         if checked.table and not Path(checked.table).is_file():
@@ -108,12 +108,12 @@ class Delivery:
             self.project, self.settings, contract, checked, store, budget=budget, attach=attach, keep_best=keep_best, progress=self.progress
         )
 
-    def with_table(self, checked: Checked) -> Checked:
+    def with_table(self, checked: CheckDataResult) -> CheckDataResult:
         """`checked` on a machine that has not its table: read from the same bytes, or checked anew where the pinned data moved since."""
         from pushline.data.checks.check_data import read_again
 
         self.progress("reading the pinned data again: the table holds rows, which stay on the machine that checked them")
-        fetched = load(self.build, Fetched)
+        fetched = load(self.build, FetchResult)
         if fetched.data_version != checked.data_version:
             anew = self.check_data()
             if anew.critical:
@@ -127,16 +127,16 @@ class Delivery:
         """End the training that goes on in Azure; True where one did."""
         from pushline.training.stage import cancel
 
-        return cancel(self.project, self.settings, load(self.build, Checked), budget=budget, progress=self.progress)
+        return cancel(self.project, self.settings, load(self.build, CheckDataResult), budget=budget, progress=self.progress)
 
-    def register(self) -> Registered:
+    def register(self) -> RegisterResult:
         from pushline.registry.parts import DataParts
         from pushline.registry.register import register
 
-        trained = load(self.build, Trained)
+        trained = load(self.build, TrainResult)
         if not Path(trained.holdout).is_file():
             self.make_holdout_again(trained)
-        fetched = maybe(self.build, Fetched)
+        fetched = maybe(self.build, FetchResult)
         parts = None
         if fetched and fetched.data_version == trained.data_version and not trained.generated_sample:
             parts = DataParts(files=fetched.files, table=lambda: self.typed_table(trained, fetched))
@@ -149,18 +149,18 @@ class Delivery:
         champion = self.store().champion()
         return outdated(self.project, champion.tags if champion else None)
 
-    def typed_table(self, trained: Trained, fetched: Fetched) -> Path:
+    def typed_table(self, trained: TrainResult, fetched: FetchResult) -> Path:
         """The typed table of the run's data: what check-data left, or made again where it is not on this machine."""
         from pushline.data.checks.check_data import read_again
         from pushline.serving.model_folder import read_contract
 
-        checked = maybe(self.build, Checked)
+        checked = maybe(self.build, CheckDataResult)
         if checked and checked.data_version == trained.data_version and Path(checked.table).is_file():
             return Path(checked.table)
         contract = read_contract(Path(trained.model))
         return read_again(self.project, contract, [Path(file.path) for file in fetched.files], progress=self.progress)
 
-    def make_holdout_again(self, trained: Trained) -> None:
+    def make_holdout_again(self, trained: TrainResult) -> None:
         """The hold-out holds rows, which stay on the machine that trained: elsewhere it is made from the pinned data.
 
         Raises DataError where the data of this machine gives another one.
@@ -169,45 +169,45 @@ class Delivery:
         from pushline.training.holdout import hold_out_again
 
         self.progress("making the hold-out again from the pinned data")
-        table = self.typed_table(trained, load(self.build, Fetched))
+        table = self.typed_table(trained, load(self.build, FetchResult))
         hold_out_again(trained, table, read_contract(Path(trained.model)), self.settings.training)
 
-    def still_decided(self) -> Registered | None:
+    def still_decided(self) -> RegisterResult | None:
         """The decision that stands: the champion is the one that the version was held against, no newer commit was released since,
         and the registry holds this very model under this number with this decision. Another delivery's may have taken its place.
         """
         from pushline.files import content_hash
         from pushline.registry.mlflow_store import CONTENT
 
-        registered, store = load(self.build, Registered), self.store()
+        registered, store = load(self.build, RegisterResult), self.store()
         champion, known = store.champion(), {version.version: version.tags for version in store.versions()}
         tags = known.get(registered.version, {})
-        same = tags.get(CONTENT) == content_hash(Path(load(self.build, Trained).model))
+        same = tags.get(CONTENT) == content_hash(Path(load(self.build, TrainResult).model))
         decided = tags.get("accepted") == str(registered.decision.accept).lower()
         unchanged = registered.champion == (champion.version if champion else None)
         return registered if unchanged and same and decided and not self.outdated() else None
 
-    def deploy(self, *, version: str | None = None) -> Deployed:
+    def deploy(self, *, version: str | None = None) -> DeployResult:
         from pushline.release.stages import deploy
 
-        registered = None if version else load(self.build, Registered)
+        registered = None if version else load(self.build, RegisterResult)
         return deploy(registered, version, self.store(), self.target(), self.project.git_revision, progress=self.progress)
 
-    def smoke(self) -> Smoked:
+    def smoke(self) -> SmokeResult:
         from pushline.release.stages import smoke
 
-        return smoke(load(self.build, Deployed), self.target(), progress=self.progress)
+        return smoke(load(self.build, DeployResult), self.target(), progress=self.progress)
 
-    def load_test(self) -> LoadTested:
+    def load_test(self) -> LoadTestResult:
         from pushline.release.stages import load_test
 
-        return load_test(self.project, load(self.build, Deployed), self.target(), self.settings.load, progress=self.progress)
+        return load_test(self.project, load(self.build, DeployResult), self.target(), self.settings.load, progress=self.progress)
 
-    def promote(self) -> Promoted:
+    def promote(self) -> PromoteResult:
         from pushline.github.commits import RELEASED_FROM
         from pushline.release.stages import promote
 
-        deployed, smoked, tested = load(self.build, Deployed), load(self.build, Smoked), load(self.build, LoadTested)
+        deployed, smoked, tested = load(self.build, DeployResult), load(self.build, SmokeResult), load(self.build, LoadTestResult)
         promoted = promote(deployed, smoked, tested, self.store(), self.target(), progress=self.progress)
         self.store().tag(promoted.release.model_version, {RELEASED_FROM: promoted.release.git_revision})
         return promoted
@@ -295,16 +295,16 @@ def leave_failure(place: Path, stage: str, error: BaseException, elapsed_s: floa
 
 def verdict(result: Result, build: Path) -> None:
     """Raise where the result is a no."""
-    if isinstance(result, Checked) and result.critical:
+    if isinstance(result, CheckDataResult) and result.critical:
         raise refusal_of(result, build)
-    if isinstance(result, Smoked) and not result.passed:
+    if isinstance(result, SmokeResult) and not result.passed:
         failed = [a for a in result.assertions if not a.passed]
         raise SmokeFailed(
             f"smoke stopped: {len(failed)} of {len(result.assertions)} assertions failed on {result.url}.",
             why=f"{failed[0].name}: expected {failed[0].expected}, saw {failed[0].seen}.",
             do="The live release is untouched. `pushline logs` and build/smoke/summary.md show the rest.",
         )
-    if isinstance(result, LoadTested) and not result.passed:
+    if isinstance(result, LoadTestResult) and not result.passed:
         first = result.breaches[0]
         raise SloBreached(
             f"load-test stopped: {len(result.breaches)} of the SLO's promises not kept.",
@@ -313,7 +313,7 @@ def verdict(result: Result, build: Path) -> None:
         )
 
 
-def refusal_of(checked: Checked, build: Path) -> CriticalFindings:
+def refusal_of(checked: CheckDataResult, build: Path) -> CriticalFindings:
     """The error for a table with critical findings."""
     first = next(finding for finding in checked.findings if finding.severity == "critical")
     lines = f" (lines {', '.join(map(str, first.lines[:5]))})" if first.lines else ""

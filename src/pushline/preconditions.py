@@ -9,7 +9,7 @@ from typing import Any
 
 from pushline.delivery import Delivery, refusal_of
 from pushline.errors import SettingsError
-from pushline.results import Checked, Deployed, Fetched, LoadTested, R, Registered, Smoked, Trained, load
+from pushline.results import CheckDataResult, DeployResult, FetchResult, LoadTestResult, R, RegisterResult, SmokeResult, TrainResult, load
 
 
 def check(delivery: Delivery, stage: str, coming: Collection[str] = (), **options: Any) -> None:
@@ -34,7 +34,7 @@ def check_data(delivery: Delivery, left_by: Any, *, file: Path | None = None, **
 
     load_rules(delivery.project.rules, delivery.contract())
     if file is None:
-        left_by(Fetched)
+        left_by(FetchResult)
 
 
 def train(
@@ -54,31 +54,31 @@ def train(
         )
     refuse_unusable(delivery.project, delivery.settings, budget)
     refuse_wrong_names(delivery.project, delivery.settings, delivery.contract())
-    checked = left_by(Checked)
+    checked = left_by(CheckDataResult)
     if checked is not None and checked.critical:
         raise refusal_of(checked, delivery.build)
 
 
 def register(delivery: Delivery, left_by: Any, **options: Any) -> None:
-    left_by(Trained)
+    left_by(TrainResult)
 
 
 def deploy(delivery: Delivery, left_by: Any, *, version: str | None = None, **options: Any) -> None:
     from pushline.release.stages import accepted
 
-    registered = None if version else left_by(Registered)
+    registered = None if version else left_by(RegisterResult)
     if registered is not None or version:
         accepted(registered, version, delivery.store())
 
 
 def smoke(delivery: Delivery, left_by: Any, **options: Any) -> None:
-    left_by(Deployed)
+    left_by(DeployResult)
 
 
 def promote(delivery: Delivery, left_by: Any, **options: Any) -> None:
     from pushline.release.stages import check_evidence
 
-    deployed, smoked, tested = left_by(Deployed), left_by(Smoked), left_by(LoadTested)
+    deployed, smoked, tested = left_by(DeployResult), left_by(SmokeResult), left_by(LoadTestResult)
     if deployed and smoked and tested:
         check_evidence(deployed, smoked, tested)
 

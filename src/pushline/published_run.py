@@ -10,7 +10,7 @@ from pushline.delivery import Delivery, execute, refusal_of
 from pushline.errors import SettingsError
 from pushline.pipelines.runner.definition import DataInput, load_pipeline
 from pushline.pipelines.service.published import from_check_data
-from pushline.results import Checked, Registered, Scalar, Trained
+from pushline.results import CheckDataResult, RegisterResult, Scalar, TrainResult
 from pushline.settings import PushlineSettings
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def run_published(work: "Work", settings: PushlineSettings) -> None:
         trained = execute(delivery, "train", budget=None if budget is None else str(budget))
         work.step("register")
         registered = execute(delivery, "register")
-        assert isinstance(trained, Trained)
-        assert isinstance(registered, Registered)
+        assert isinstance(trained, TrainResult)
+        assert isinstance(registered, RegisterResult)
         outputs = {"model": Path(trained.model), "evaluation": Path(trained.evaluation), "card": Path(trained.card)}
         work.done(outputs, result_of(trained, registered, checked))
         return
@@ -62,14 +62,14 @@ def run_published(work: "Work", settings: PushlineSettings) -> None:
     work.done(ran.outputs, {})
 
 
-def checked_data(work: "Work", delivery: Delivery, file: str | None) -> Checked:
+def checked_data(work: "Work", delivery: Delivery, file: str | None) -> CheckDataResult:
     """The table to work on: the file that the caller named, else what data.lock pins, checked in any case."""
     if file is None:
         work.step("fetch")
         execute(delivery, "fetch")
     work.step("check-data")
     checked = execute(delivery, "check-data", file=Path(file) if file else None)
-    assert isinstance(checked, Checked)
+    assert isinstance(checked, CheckDataResult)
     if checked.critical:
         raise refusal_of(checked, delivery.build)
     return checked
@@ -114,7 +114,7 @@ def with_inputs(settings: PushlineSettings, inputs: dict[str, Scalar]) -> Pushli
     return msgspec.structs.replace(settings, training=training)
 
 
-def result_of(trained: Trained, registered: Registered, checked: Checked) -> dict[str, Scalar]:
+def result_of(trained: TrainResult, registered: RegisterResult, checked: CheckDataResult) -> dict[str, Scalar]:
     figure = trained.metrics[trained.metric]
     return {
         "model_name": registered.model_name,

@@ -48,7 +48,7 @@ class DataFile(Part, frozen=True, kw_only=True):
     origin: str  # where it came from: cache, PUSHLINE_DATA, an address, generated sample
 
 
-class Fetched(Result, frozen=True, kw_only=True):
+class FetchResult(Result, frozen=True, kw_only=True):
     """The data of this run."""
 
     stage: ClassVar[str] = "fetch"
@@ -73,7 +73,7 @@ class Finding(Part, frozen=True, kw_only=True):
     file: str = ""  # that the lines are in, where the table is of several files
 
 
-class Checked(Result, frozen=True, kw_only=True):
+class CheckDataResult(Result, frozen=True, kw_only=True):
     """What the data checks found, worst and most basic first, and the typed table they read."""
 
     stage: ClassVar[str] = "check-data"
@@ -113,7 +113,7 @@ class Trial(Part, frozen=True, kw_only=True):
     detail: str = ""
 
 
-class Trained(Result, frozen=True, kw_only=True):
+class TrainResult(Result, frozen=True, kw_only=True):
     """A finished training run and the model it made."""
 
     stage: ClassVar[str] = "train"
@@ -151,7 +151,7 @@ class Decision(Part, frozen=True, kw_only=True):
     evidence: dict[str, Scalar]
 
 
-class Registered(Result, frozen=True, kw_only=True):
+class RegisterResult(Result, frozen=True, kw_only=True):
     """The model version of this run and what became of it against the champion."""
 
     stage: ClassVar[str] = "register"
@@ -173,7 +173,7 @@ class Release(Part, frozen=True, kw_only=True, forbid_unknown_fields=False):
     model: str  # the model folder this release serves
 
 
-class Deployed(Result, frozen=True, kw_only=True):
+class DeployResult(Result, frozen=True, kw_only=True):
     """The candidate beside the live release."""
 
     stage: ClassVar[str] = "deploy"
@@ -191,7 +191,7 @@ class Assertion(Part, frozen=True, kw_only=True):
     passed: bool
 
 
-class Smoked(Result, frozen=True, kw_only=True):
+class SmokeResult(Result, frozen=True, kw_only=True):
     """What the candidate answered."""
 
     stage: ClassVar[str] = "smoke"
@@ -221,7 +221,7 @@ class Breach(Part, frozen=True, kw_only=True):
     seen: float
 
 
-class LoadTested(Result, frozen=True, kw_only=True):
+class LoadTestResult(Result, frozen=True, kw_only=True):
     """How the candidate withstood its load."""
 
     stage: ClassVar[str] = "load-test"
@@ -244,7 +244,7 @@ class LoadTested(Result, frozen=True, kw_only=True):
     limits: dict[str, float] = field(default_factory=dict)
 
 
-class Promoted(Result, frozen=True, kw_only=True):
+class PromoteResult(Result, frozen=True, kw_only=True):
     """The release that is live now."""
 
     stage: ClassVar[str] = "promote"
@@ -270,7 +270,8 @@ class Failure(Part, frozen=True, kw_only=True):
 
 
 KINDS: dict[str, type[Result]] = {
-    kind.stage: kind for kind in (Fetched, Checked, Trained, Registered, Deployed, Smoked, LoadTested, Promoted)
+    kind.stage: kind
+    for kind in (FetchResult, CheckDataResult, TrainResult, RegisterResult, DeployResult, SmokeResult, LoadTestResult, PromoteResult)
 }
 
 

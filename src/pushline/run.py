@@ -12,19 +12,19 @@ from pushline.errors import NotAccepted, PushlineError
 from pushline.preconditions import check
 from pushline.report.cautions import cautions_of
 from pushline.report.page import write_report
-from pushline.report.states import Outcome, State, figure_of, outcomes, states_of, verdict_of
-from pushline.results import Part, Promoted, Registered, failure_of, folder
+from pushline.report.states import StageOutcome, StateName, figure_of, outcomes, states_of, verdict_of
+from pushline.results import Part, PromoteResult, RegisterResult, failure_of, folder
 
 # From here on a candidate may be up.
 RELEASING = ("deploy", "smoke", "load-test", "promote")
 
 
-class Ran(Part, frozen=True, kw_only=True):
+class RunResult(Part, frozen=True, kw_only=True):
     """A whole run: what `pushline run --json` prints."""
 
     promoted: bool
     generated_sample: bool
-    stages: tuple[Outcome, ...]
+    stages: tuple[StageOutcome, ...]
     release: str | None = None
     url: str | None = None
     cautions: tuple[str, ...] = ()  # what no gate refuses and a person should look at
@@ -36,7 +36,7 @@ class Display(Protocol):
 
     def begin(self, stage: str) -> None: ...
     def progress(self, line: str) -> None: ...
-    def end(self, stage: str, state: State, elapsed_s: float, figure: str) -> None: ...
+    def end(self, stage: str, state: StateName, elapsed_s: float, figure: str) -> None: ...
     def banner(self, text: str) -> None: ...
 
 
@@ -82,7 +82,7 @@ def walk(delivery: Delivery, display: Display, name: str, options: dict[str, Any
     display.end(name, verdict_of(result), result.elapsed_s, figure_of(result))
     if name == "fetch" and getattr(result, "generated_sample", False):
         display.banner("Generated sample: the data could not be had, so this run works on rows drawn from the profile.")
-    if isinstance(result, Registered) and not result.decision.accept:
+    if isinstance(result, RegisterResult) and not result.decision.accept:
         raise NotAccepted(
             f"Nothing was deployed: {result.model_name} version {result.version} is not accepted for release.",
             why=f"{result.decision.reason.rstrip('.')}.",
@@ -118,13 +118,13 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def outcome(delivery: Delivery) -> Ran:
+def outcome(delivery: Delivery) -> RunResult:
     """What the run left, whether it ended well or not."""
     states = states_of(delivery.build)
     last = states[-1].result
-    live = last if isinstance(last, Promoted) and states[-1].state == "done" else None
+    live = last if isinstance(last, PromoteResult) and states[-1].state == "done" else None
     page = delivery.build / "report.html"
-    return Ran(
+    return RunResult(
         promoted=live is not None,
         generated_sample=any(getattr(state.result, "generated_sample", False) for state in states),
         stages=outcomes(states),

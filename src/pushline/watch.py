@@ -7,7 +7,7 @@ from pushline.errors import DataUnavailable, PushlineError
 from pushline.results import Assertion, Part
 
 
-class Watched(Part, frozen=True, kw_only=True):
+class WatchResult(Part, frozen=True, kw_only=True):
     """What was seen of the live release and of its inputs."""
 
     target: str
@@ -32,7 +32,7 @@ class Watched(Part, frozen=True, kw_only=True):
         return self.health == "well" and not self.wrong
 
 
-def watch(delivery: Delivery) -> Watched:
+def watch(delivery: Delivery) -> WatchResult:
     """Ask the live release the smoke assertions, and hold the inputs it recorded against the profile. Changes nothing.
 
     On Azure the identity that watches on a schedule waits for nobody's approval, so it can't read the keys: it asks what needs none.
@@ -68,7 +68,7 @@ def watch(delivery: Delivery) -> Watched:
         health = "gone" if delivery.store().champion() else "nothing released"
     elif not problem and passed(seen):
         health = "well"
-    return Watched(
+    return WatchResult(
         target=target.name,
         release=live.release.id if live else None,
         url=live.url if live else None,

@@ -10,7 +10,7 @@ from adopt.tables import TABLES, Make, odd_names, sixty_rows
 from command import QUICK, Ran
 from pushline.data.contract import load_contract
 from pushline.project import Project
-from pushline.results import Checked, Promoted, Registered, load
+from pushline.results import CheckDataResult, PromoteResult, RegisterResult, load
 
 Run = Callable[..., Ran]
 
@@ -33,9 +33,9 @@ def adopt_and_deliver(make: Make, project: Project, folder: Path, run_pushline: 
 
 def expect_promoted(project: Project, scored: Ran) -> None:
     contract = load_contract(project.contract)
-    assert load(project.build, Checked).critical == 0
-    assert load(project.build, Registered).decision.accept
-    assert load(project.build, Promoted).release.model_name == contract.name
+    assert load(project.build, CheckDataResult).critical == 0
+    assert load(project.build, RegisterResult).decision.accept
+    assert load(project.build, PromoteResult).release.model_name == contract.name
     assert set(json.loads(scored.out)["result"]) <= set(contract.classes)
 
 

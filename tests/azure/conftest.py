@@ -22,7 +22,7 @@ from models_made import make_model
 from pushline.cli import main
 from pushline.data.contract import load_contract
 from pushline.data.files.version import table_of
-from pushline.data.sources.lock import DataLock, PinnedFile, Source, write_lock
+from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, write_lock
 from pushline.files import sha256_of
 from pushline.project import Project
 from pushline.registry import open_store
@@ -108,7 +108,7 @@ def project_with(repo: Path, folder: Path, data: Path) -> Project:
     made = copy_project(repo, folder)
     table = table_of(data)
     file = PinnedFile(
-        name=data.name, version=table.version, rows=table.rows, columns=table.columns, sources=(Source(sha256=sha256_of(data)),)
+        name=data.name, version=table.version, rows=table.rows, columns=table.columns, sources=(FileSource(sha256=sha256_of(data)),)
     )
     write_lock(made.data_lock, DataLock(files=(file,)))
     return made

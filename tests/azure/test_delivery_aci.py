@@ -15,7 +15,7 @@ from watching import telling
 
 from conftest import Command, Delivery, Pushline
 from pushline.release.asking import Client
-from pushline.results import Deployed, LoadTested, Promoted, Registered, Smoked, Trained, load
+from pushline.results import DeployResult, LoadTestResult, PromoteResult, RegisterResult, SmokeResult, TrainResult, load
 from pushline.settings import load_settings
 from working_copy import REPO
 
@@ -33,12 +33,12 @@ def status(inside: Command, delivery: Delivery) -> dict[str, dict[str, object]]:
 
 def test_a_first_delivery_ends_with_a_live_release_that_was_smoked_and_loaded(first: Delivery) -> None:
     build = first.project.build
-    assert load(build, Deployed).target == load(build, Promoted).target == "aci"
-    assert load(build, Smoked).passed
-    assert load(build, LoadTested).passed
-    assert all(assertion.passed for assertion in load(build, Promoted).assertions)
-    assert load(build, Promoted).url.startswith(f"https://{NAME}.")
-    names = [load(build, Deployed).url.removeprefix("https://"), load(build, Promoted).url.removeprefix("https://")]
+    assert load(build, DeployResult).target == load(build, PromoteResult).target == "aci"
+    assert load(build, SmokeResult).passed
+    assert load(build, LoadTestResult).passed
+    assert all(assertion.passed for assertion in load(build, PromoteResult).assertions)
+    assert load(build, PromoteResult).url.startswith(f"https://{NAME}.")
+    names = [load(build, DeployResult).url.removeprefix("https://"), load(build, PromoteResult).url.removeprefix("https://")]
     assert max(map(len, names)) <= 64, "a longer one can't be the common name of a certificate (RFC 5280, ub-common-name)"
 
 
@@ -96,11 +96,11 @@ def test_the_table_and_the_code_are_uploaded_once(azure: Loopback, second: Deliv
 
 
 def test_the_trained_model_is_the_one_that_is_served(azure: Loopback, first: Delivery) -> None:
-    trained = load(first.project.build, Trained)
+    trained = load(first.project.build, TrainResult)
     [group] = [each for each in azure.world.groups.values() if each.name == NAME]
     del group
-    registered = load(first.project.build, Registered)
-    promoted = load(first.project.build, Promoted)
+    registered = load(first.project.build, RegisterResult)
+    promoted = load(first.project.build, PromoteResult)
     assert promoted.release.model_version == registered.version
     assert Path(trained.model, "model.onnx").read_bytes() == Path(promoted.release.model, "model.onnx").read_bytes()
 

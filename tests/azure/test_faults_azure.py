@@ -207,20 +207,20 @@ def test_release_may_not_train(azure: Loopback) -> None:
 
 def test_two_commands_at_once_do_not_overwrite_each_other(azure: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     from pushline.azure.cloud import Cloud
-    from pushline.azure.state import Record, State
+    from pushline.azure.state import AciRecord, AciState
     from pushline.errors import TargetError
     from pushline.settings import Azure
 
     for name, value in azure.as_job().items():
         monkeypatch.setenv(name, value)
     cloud = Cloud(Azure(subscription=SUBSCRIPTION, resource_group="bank-rg", workspace="bank-ws"))
-    mine, theirs = Record(cloud, "two-at-once"), Record(cloud, "two-at-once")
+    mine, theirs = AciRecord(cloud, "two-at-once"), AciRecord(cloud, "two-at-once")
     mine.read(), theirs.read()
-    theirs.write(State())
+    theirs.write(AciState())
     with pytest.raises(TargetError, match="Another command has changed the target"):
-        mine.write(State())
+        mine.write(AciState())
     mine.read()
-    mine.write(State())
+    mine.write(AciState())
 
 
 def test_a_promotion_that_does_not_come_up_puts_the_release_before_back(
@@ -229,7 +229,7 @@ def test_a_promotion_that_does_not_come_up_puts_the_release_before_back(
     from models_made import release_of
     from pushline.azure.target import AciTarget
     from pushline.errors import TargetError
-    from pushline.release.target import silent
+    from pushline.progress import silent
     from pushline.settings import load_settings
 
     del command

@@ -24,7 +24,7 @@ from pushline.progress import silent
 from pushline.project import Project
 from pushline.registry.store import ModelVersion
 from pushline.release import stages
-from pushline.results import Assertion, Deployed, LoadTested, Release, Smoked
+from pushline.results import Assertion, DeployResult, LoadTestResult, Release, SmokeResult
 from pushline.settings import load_settings
 
 pytestmark = pytest.mark.slow
@@ -149,16 +149,16 @@ def world(
         azure.world.groups.pop(key)
 
 
-def evidence(target: AciTarget, release: Release) -> tuple[Deployed, Smoked, LoadTested]:
+def evidence(target: AciTarget, release: Release) -> tuple[DeployResult, SmokeResult, LoadTestResult]:
     candidate = target.deploy_candidate(release, silent)
-    deployed = Deployed(target="aci", url=candidate.url, release=release)
-    smoked = Smoked(url=candidate.url, release=release.id, assertions=(), passed=True)
+    deployed = DeployResult(target="aci", url=candidate.url, release=release)
+    smoked = SmokeResult(url=candidate.url, release=release.id, assertions=(), passed=True)
     figures = dict.fromkeys(("offered_rps", "achieved_rps", "seconds", "requests", "failures", "p50_ms", "p95_ms", "p99_ms", "max_ms"), 0)
     nothing: dict[str, Any] = {"errors": {}, "timeline": (), "breaches": (), "passed": True}
-    return deployed, smoked, LoadTested(url=candidate.url, release=release.id, **figures, **nothing)
+    return deployed, smoked, LoadTestResult(url=candidate.url, release=release.id, **figures, **nothing)
 
 
-def prepared(target: AciTarget, registry: Registry, model: Path, command: str) -> tuple[Deployed, Smoked, LoadTested] | None:
+def prepared(target: AciTarget, registry: Registry, model: Path, command: str) -> tuple[DeployResult, SmokeResult, LoadTestResult] | None:
     """Version 1 live and 2 beside it; for the others 2 live, 1 before it, and 3 beside it."""
     stages.promote(*evidence(target, release_of(model, 1)), registry, target, progress=silent)  # type: ignore[arg-type]
     proof = evidence(target, release_of(model, 2))

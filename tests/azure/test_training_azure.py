@@ -7,7 +7,7 @@ from fake.loopback import TRAINING, Loopback
 from conftest import Command
 from pushline import results
 from pushline.project import REVISION, Project
-from pushline.results import Checked, Trained, Trial
+from pushline.results import CheckDataResult, TrainResult, Trial
 from pushline.training.prepare import Counts
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,9 @@ def checked(project: Project, rows: str) -> None:
     table.parent.mkdir(parents=True)
     frame: pd.DataFrame = sample_rows(load_profile(project.profile), load_contract(project.contract), ROWS, 5)
     frame.to_parquet(table)
-    made = Checked(data_version=rows, file="calls.csv", table=str(table), rows=ROWS, columns=21, findings=(), critical=0, warning=0, info=0)
+    made = CheckDataResult(
+        data_version=rows, file="calls.csv", table=str(table), rows=ROWS, columns=21, findings=(), critical=0, warning=0, info=0
+    )
     results.save(project.build, made)
 
 
@@ -84,7 +86,7 @@ def test_azures_automl_gives_a_model_that_we_serve_and_its_trials(azure: Loopbac
     checked(aci, "00000000000000b1")
     ended = command("train", client=TRAINING, PUSHLINE_AZURE__ENGINE="azure", PUSHLINE_AZURE__BUDGET="20m")
     assert ended.code == 0, ended.err
-    trained = results.load(aci.build, Trained)
+    trained = results.load(aci.build, TrainResult)
     assert trained.algorithm.startswith("Azure AutoML: ")
     assert len(trained.leaderboard) == 3
     assert trained.leaderboard[0].score == max(trial.score or 0 for trial in trained.leaderboard)
@@ -109,7 +111,7 @@ def test_azures_automl_gives_a_model_that_we_serve_and_its_trials(azure: Loopbac
     again = command("train", client=TRAINING, PUSHLINE_AZURE__ENGINE="azure", PUSHLINE_AZURE__BUDGET="20m")
     assert again.code == 0, again.err
     assert "used again" in again.err, "a commit that changes nothing of the training starts none"
-    assert results.load(aci.build, Trained).git_revision == trained.git_revision
+    assert results.load(aci.build, TrainResult).git_revision == trained.git_revision
 
 
 @pytest.mark.parametrize("place", ["the node's output", "outputs/mlflow-model/model.onnx"])
@@ -118,7 +120,7 @@ def test_the_onnx_model_is_found_wherever_azure_may_leave_it(azure: Loopback, ac
     azure.world.behaviour["onnx"] = place
     ended = command("train", client=TRAINING, PUSHLINE_AZURE__ENGINE="azure", PUSHLINE_AZURE__BUDGET="20m")
     assert ended.code == 0, ended.err
-    assert results.load(aci.build, Trained).algorithm.startswith("Azure AutoML: ")
+    assert results.load(aci.build, TrainResult).algorithm.startswith("Azure AutoML: ")
 
 
 def test_a_model_without_onnx_stops_the_stage_and_names_the_setting(azure: Loopback, aci: Project, command: Command) -> None:

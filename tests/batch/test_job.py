@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from msgspec.json import encode
 
-from pushline.batch.job import Ended, Options, score_batch
+from pushline.batch.job import BatchResult, Options, score_batch
 from pushline.batch.source import open_source
 from pushline.data.contract import load_contract
 from pushline.errors import CriticalFindings, DataCorrupt, DataUnavailable, SettingsError
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.example  # it spoils columns that it knows
 Lines = list[list[str]]
 
 
-def score(source: Path | str, out: Path, model: Path, **options: Any) -> Ended:
+def score(source: Path | str, out: Path, model: Path, **options: Any) -> BatchResult:
     return score_batch(str(source), out, model, "1", options=Options(**options), progress=lambda line: None)
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pushline.batch import job
-from pushline.batch.job import Ended, Options, score_batch
+from pushline.batch.job import BatchResult, Options, score_batch
 from pushline.batch.source import open_source
 from pushline.data.contract import load_contract
 from pushline.data.profile import load_profile
@@ -48,21 +48,21 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "NOTE_S", 0.0)
 
 
-def score(source: Path, out: Path, model: Path, **options: Any) -> Ended:
+def score(source: Path, out: Path, model: Path, **options: Any) -> BatchResult:
     return score_batch(str(source), out, model, "1", options=Options(**options), progress=lambda line: None)
 
 
 def interrupted(source: Path, out: Path, model: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
     """Score some pieces, and then fail as where the disk is full."""
-    taken = job.Job.take
+    taken = job.BatchJob.take
 
-    def take(self: job.Job, scored: Any) -> None:
+    def take(self: job.BatchJob, scored: Any) -> None:
         if scored.piece.number == 5:
             raise TargetError("The disk is full.")
         taken(self, scored)
 
     with monkeypatch.context() as patch:
-        patch.setattr(job.Job, "take", take)
+        patch.setattr(job.BatchJob, "take", take)
         with pytest.raises(TargetError):
             score(source, out, model, **options)
 

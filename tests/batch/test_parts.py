@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pushline.batch import parts
-from pushline.batch.job import Ended, Options, score_batch
+from pushline.batch.job import BatchResult, Options, score_batch
 from pushline.batch.source import open_source
 from pushline.data.contract import load_contract
 from pushline.data.profile import load_profile
@@ -38,7 +38,7 @@ def rows(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def scored_in_parts(source: str, out: Path, model: Path, options: Options = WHOLE, *, lose: int = 0) -> Ended:
+def scored_in_parts(source: str, out: Path, model: Path, options: Options = WHOLE, *, lose: int = 0) -> BatchResult:
     opened = open_source(source, WHOLE.delimiter)
     cut, scored = out.parent / "cut", out.parent / "scored"
     number = parts.cut(opened, cut, "parquet" if out.suffix == ".parquet" else "csv", PART)

@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from pushline.batch.job import Ended, Options, score_batch
+from pushline.batch.job import BatchResult, Options, score_batch
 from pushline.data.contract import load_contract
 from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows
@@ -35,7 +35,7 @@ def sound(repo: Path) -> bytes:
     return frame.to_csv(index=False).encode()
 
 
-def scored(content: bytes | pa.Table, folder: Path, model: Path, out: str) -> Ended:
+def scored(content: bytes | pa.Table, folder: Path, model: Path, out: str) -> BatchResult:
     source = folder / ("rows.csv" if isinstance(content, bytes) else "rows.parquet")
     if isinstance(content, bytes):
         source.write_bytes(content)

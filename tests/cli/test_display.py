@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from pushline.cli.display import Board, Lines, print_table
-from pushline.report.states import Outcome
-from pushline.run import Ran
+from pushline.report.states import StageOutcome
+from pushline.run import RunResult
 
 
 def terminal() -> tuple[Console, io.StringIO]:
@@ -79,11 +79,11 @@ def test_a_log_gets_a_line_for_each_event(capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_table_at_the_end_says_of_every_stage_what_became_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     stages = (
-        Outcome(stage="fetch", state="done", elapsed_s=0.2, figure="9 rows"),
-        Outcome(stage="check-data", state="refused", elapsed_s=1.0, figure="1 critical finding"),
-        Outcome(stage="train", state="not run", elapsed_s=None, figure=""),
+        StageOutcome(stage="fetch", state="done", elapsed_s=0.2, figure="9 rows"),
+        StageOutcome(stage="check-data", state="refused", elapsed_s=1.0, figure="1 critical finding"),
+        StageOutcome(stage="train", state="not run", elapsed_s=None, figure=""),
     )
-    print_table(Ran(promoted=False, generated_sample=True, stages=stages))
+    print_table(RunResult(promoted=False, generated_sample=True, stages=stages))
     out = capsys.readouterr().out
     assert "Generated sample" in out
     assert re.search(r"✗ +check-data +1.0 s +refused: 1 critical finding", out)

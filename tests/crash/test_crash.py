@@ -26,7 +26,7 @@ from pushline.data.contract import load_contract
 from pushline.data.files.version import table_of
 from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows, write_sample
-from pushline.data.sources.lock import DataLock, PinnedFile, Source, load_lock, write_lock
+from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, load_lock, write_lock
 from pushline.progress import silent
 from pushline.project import Project
 from pushline.registry import open_store
@@ -34,7 +34,7 @@ from pushline.release.asking import Client
 from pushline.release.local import LocalTarget
 from pushline.release.target import Endpoint
 from pushline.report.states import states_of
-from pushline.results import Deployed, LoadTested, Registered, Smoked, save
+from pushline.results import DeployResult, LoadTestResult, RegisterResult, SmokeResult, save
 from pushline.settings import load_settings
 from release.conftest import deliver, free_port, local, processes_of, release  # noqa: F401  # fixtures
 from release.registered import BETTER, GOOD, register_versions
@@ -187,7 +187,9 @@ def growing(project: Project) -> None:
     for name, part in (("first.csv", rows[:4000]), ("second.csv", rows[4000:])):
         write_sample(part, project.root.parent / name, contract.delimiter)
     seen = table_of(project.root.parent / "first.csv", contract.delimiter)
-    pinned = PinnedFile(name="first.csv", version=seen.version, rows=seen.rows, columns=seen.columns, sources=(Source(sha256=seen.sha256),))
+    pinned = PinnedFile(
+        name="first.csv", version=seen.version, rows=seen.rows, columns=seen.columns, sources=(FileSource(sha256=seen.sha256),)
+    )
     write_lock(project.data_lock, DataLock(files=(pinned,)))
 
 
@@ -202,7 +204,7 @@ def refreshing(project: Project, server: FileServer) -> Scenario:
     growing(project)
     (pinned,) = load_lock(project.data_lock).files
     server.files["first.csv"] = (project.root.parent / "second.csv").read_bytes()
-    source = Source(url=server.url("first.csv"), sha256=pinned.sources[0].sha256)
+    source = FileSource(url=server.url("first.csv"), sha256=pinned.sources[0].sha256)
     write_lock(project.data_lock, DataLock(files=(msgspec.structs.replace(pinned, sources=(source,)),)))
     # Once the lock has moved there is nothing to renew: the same command again says so in its result.
     return Scenario(project, ("data", "refresh"), differs=("build/data-refresh/",))
@@ -298,9 +300,9 @@ def candidate_of(target: LocalTarget, made: Any) -> Endpoint:
     """A candidate with the evidence that promote wants."""
     build = target.supervisors.project.build
     endpoint = target.deploy_candidate(made, silent)
-    save(build, Deployed(target="local", url=endpoint.url, release=endpoint.release))
-    save(build, Smoked(url=endpoint.url, release=endpoint.release.id, assertions=(), passed=True))
-    save(build, LoadTested(**LOAD, url=endpoint.url, release=endpoint.release.id))
+    save(build, DeployResult(target="local", url=endpoint.url, release=endpoint.release))
+    save(build, SmokeResult(url=endpoint.url, release=endpoint.release.id, assertions=(), passed=True))
+    save(build, LoadTestResult(**LOAD, url=endpoint.url, release=endpoint.release.id))
     return endpoint
 
 
@@ -350,7 +352,7 @@ def test_a_run_killed_in_its_release_is_repeated_and_the_live_address_answers(
     switching: LocalTarget,
 ) -> None:
     project = switching.supervisors.project
-    registered = next(made for made in results(project.build) if isinstance(made, Registered))
+    registered = next(made for made in results(project.build) if isinstance(made, RegisterResult))
     save(project.build, msgspec.structs.replace(registered, version="2"))
     environment = {**QUICK, "PUSHLINE_LOAD__SECONDS": "1", "PUSHLINE_SERVING__PORT": str(switching.settings.port)}
     run = Scenario(project, ("run", "--from", "deploy"), environment)

@@ -60,13 +60,13 @@ class Repository:
 @pytest.fixture
 def repository(tmp_path: Path, run_pushline: Callable[..., Ran], project: Project) -> Iterator[Repository]:
     from pushline.data.files.version import table_of
-    from pushline.data.sources.lock import DataLock, PinnedFile, Source, write_lock
+    from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, write_lock
 
     with file_server() as server:
         made = Repository(tmp_path, run_pushline, project, server)
         (tmp_path / "rows.csv").write_bytes(made.serve(1))
         seen = table_of(tmp_path / "rows.csv")
-        sources = (Source(url=server.url("rows.csv"), sha256=seen.sha256),)
+        sources = (FileSource(url=server.url("rows.csv"), sha256=seen.sha256),)
         pinned = PinnedFile(name="rows.csv", version=seen.version, rows=seen.rows, columns=seen.columns, sources=sources)
         write_lock(project.data_lock, DataLock(files=(pinned,)))
         made.git("-c", "user.name=T", "-c", "user.email=t@example.invalid", "commit", "-q", "-am", "Pin")
@@ -143,14 +143,14 @@ def test_a_file_that_alone_gained_a_column_is_refused_and_the_lock_stays_as_peop
     import msgspec
 
     from pushline.data.files.version import table_of
-    from pushline.data.sources.lock import DataLock, Source, load_lock, write_lock
+    from pushline.data.sources.lock import DataLock, FileSource, load_lock, write_lock
 
     lock, (one,) = repository.project.data_lock, load_lock(repository.project.data_lock).files
     repository.server.files["second.csv"] = repository.serve(2)
     other = repository.project.root.parent / "second.csv"
     other.write_bytes(repository.server.files["second.csv"])
     seen, url = table_of(other), repository.server.url("second.csv")
-    two = msgspec.structs.replace(one, name="second.csv", version=seen.version, sources=(Source(url=url, sha256=seen.sha256),))
+    two = msgspec.structs.replace(one, name="second.csv", version=seen.version, sources=(FileSource(url=url, sha256=seen.sha256),))
     write_lock(lock, DataLock(files=(one, two)))
     lock.write_text(lock.read_text(encoding="utf-8").replace("[[files]]", "# a remark\n[[files]]"), encoding="utf-8")
     before, rows = lock.read_bytes(), repository.serve(3).splitlines()

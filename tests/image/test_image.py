@@ -18,7 +18,7 @@ from pushline.progress import silent
 from pushline.project import Project
 from pushline.release.load import breaches, put_load
 from pushline.release.smoke import assertions_on
-from pushline.release.target import Keys
+from pushline.release.target import EndpointKeys
 from pushline.results import Release
 from pushline.serving.keys import make_keys
 from pushline.settings import Load
@@ -49,7 +49,7 @@ def answers(url: str) -> bool:
 
 
 class Container:
-    def __init__(self, engine: Engine, name: str, port: int, keys: Keys) -> None:
+    def __init__(self, engine: Engine, name: str, port: int, keys: EndpointKeys) -> None:
         self.engine, self.name, self.port, self.keys = engine, name, port, keys
         self.url = f"http://127.0.0.1:{port}"
 
@@ -65,7 +65,7 @@ def container(engine: Engine, image: str, folder: Path, *command: str, port: int
     how += [] if command else ["-e", f"PUSHLINE_SERVING__PORT={port}"]
     name = engine.run("run", "-d", *how, image, *command)
     try:
-        found = Container(engine, name, port, Keys(primary=held.primary, secondary=held.secondary))
+        found = Container(engine, name, port, EndpointKeys(primary=held.primary, secondary=held.secondary))
         until(lambda: answers(found.url + "/readyz"))
         yield found
     finally:
@@ -220,7 +220,7 @@ def test_compose_brings_the_service_up_behind_tls(
         until(lambda: not engine.run("cp", f"pushline-test_caddy_1:{held_by}", str(root), check=False) and root.exists())
         monkeypatch.setenv("SSL_CERT_FILE", str(root))
         until(lambda: answers(f"https://localhost:{https}/readyz"))
-        seen = assertions_on(f"https://localhost:{https}", release, Keys(primary=held.primary, secondary=held.secondary))
+        seen = assertions_on(f"https://localhost:{https}", release, EndpointKeys(primary=held.primary, secondary=held.secondary))
         assert all(assertion.passed for assertion in seen), [assertion for assertion in seen if not assertion.passed]
         state = engine.inspect("pushline-test_scoring_1")
         assert state["HostConfig"]["ReadonlyRootfs"]

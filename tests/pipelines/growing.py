@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from pushline.data.files.version import table_of
-from pushline.data.sources.lock import DataLock, PinnedFile, Source, write_lock
+from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, write_lock
 from pushline.files import sha256_of
 from pushline.project import Project
 
@@ -35,6 +35,6 @@ def pin_only(project: Project, file: Path) -> None:
     """Make `file` the whole data of the project."""
     table = table_of(file)
     pinned = PinnedFile(
-        name=file.name, version=table.version, rows=table.rows, columns=table.columns, sources=(Source(sha256=sha256_of(file)),)
+        name=file.name, version=table.version, rows=table.rows, columns=table.columns, sources=(FileSource(sha256=sha256_of(file)),)
     )
     write_lock(project.data_lock, DataLock(files=(pinned,)))

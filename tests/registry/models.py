@@ -10,7 +10,7 @@ from pushline.data.contract import Contract, parse_contract
 from pushline.data.contract.encoding import encode_frame, encoding_of
 from pushline.data.contract.split import split_id
 from pushline.registry.mlflow_store import quietly
-from pushline.results import Interval, Trained
+from pushline.results import Interval, TrainResult
 from pushline.training.export import Origin, write_model_folder
 from pushline.training.graph import Calibration, matrix_graph
 from pushline.training.trees import trees_of
@@ -64,9 +64,9 @@ def make_model(folder: Path, train: pd.DataFrame, *, contract: Contract = CONTRA
     return folder
 
 
-def trained(model: Path, holdout: Path, run_id: str, *, metric: str = "average_precision", generated: bool = False) -> Trained:
+def trained(model: Path, holdout: Path, run_id: str, *, metric: str = "average_precision", generated: bool = False) -> TrainResult:
     """What the train stage would leave of it."""
-    return Trained(
+    return TrainResult(
         run_id=run_id,
         model=str(model),
         algorithm="lightgbm",

@@ -68,13 +68,13 @@ def test_a_decision_about_another_model_of_the_same_number_does_not_stand(
     made(with_champion, models["like-good"], holdout)
     first = json.loads(run_pushline(with_champion, "register", "--json").out)
     store = open_store(with_champion, load_settings(with_champion.root))
-    ours = results.load(with_champion.build, results.Trained)
+    ours = results.load(with_champion.build, results.TrainResult)
     results.save(with_champion.build, trained(models["poor"], holdout, log(store, models["poor"])))
     again = json.loads(run_pushline(with_champion, "register", "--again", "--json").out)
     assert (first["version"], again["version"], again["decision"]["accept"]) == ("2", "3", False)
     results.save(with_champion.build, ours)
     store.tag("2", {"accepted": "false"})  # the registry says no where the result says yes
-    results.save(with_champion.build, results.load(with_champion.build, results.Registered).__class__(**{
+    results.save(with_champion.build, results.load(with_champion.build, results.RegisterResult).__class__(**{
         name: first[name] for name in ("model_name", "version", "champion")
     }, decision=results.Decision(**first["decision"])))  # fmt: skip
     assert json.loads(run_pushline(with_champion, "register", "--again", "--json").out)["version"] == "2"

@@ -9,7 +9,7 @@ import pytest
 from pushline.registry.mlflow_store import MlflowStore
 from pushline.registry.parts import DataParts
 from pushline.registry.register import register
-from pushline.results import DataFile, Registered
+from pushline.results import DataFile, RegisterResult
 from pushline.settings import Promotion
 from registry.models import log, make_model, shops, trained
 
@@ -69,7 +69,9 @@ class Grown:
         self.registered({"one": self.first}, pd.concat([self.first, self.holdout]), "champion")
         store.crown("1")
 
-    def registered(self, frames: dict[str, pd.DataFrame], whole: pd.DataFrame, name: str, extra: pd.DataFrame | None = None) -> Registered:
+    def registered(
+        self, frames: dict[str, pd.DataFrame], whole: pd.DataFrame, name: str, extra: pd.DataFrame | None = None
+    ) -> RegisterResult:
         held = [self.holdout, *([extra] if extra is not None else [])]
         file = self.place / f"{name}.parquet"
         pd.concat(held).to_parquet(file, index=False)

@@ -12,7 +12,7 @@ from pushline.data.contract.split import split_id, split_of
 from pushline.errors import DataError, ModelUnreadable
 from pushline.registry.mlflow_store import MlflowStore
 from pushline.registry.register import register
-from pushline.results import Registered
+from pushline.results import RegisterResult
 from pushline.settings import Promotion
 from registry.models import CONTRACT, log, make_model, shops, trained
 
@@ -23,12 +23,12 @@ def silent(line: str) -> None:
     pass
 
 
-def registered(store: MlflowStore, model: Path, holdout: Path, rules: Promotion = RULES, *, generated: bool = False) -> Registered:
+def registered(store: MlflowStore, model: Path, holdout: Path, rules: Promotion = RULES, *, generated: bool = False) -> RegisterResult:
     run = log(store, model)
     return register(trained(model, holdout, run, generated=generated), store, rules, progress=silent)
 
 
-def crowned(store: MlflowStore, model: Path, holdout: Path, *, generated: bool = False) -> Registered:
+def crowned(store: MlflowStore, model: Path, holdout: Path, *, generated: bool = False) -> RegisterResult:
     result = registered(store, model, holdout, generated=generated)
     store.crown(result.version)
     return result
@@ -195,7 +195,7 @@ def test_in_time_they_meet_on_the_rows_that_neither_has_seen(store: MlflowStore,
     file = tmp_path / "holdout.parquet"
     rows[rows["visits"] >= 70].to_parquet(file)
 
-    def told(name: str, since: str, seed: int) -> Registered:
+    def told(name: str, since: str, seed: int) -> RegisterResult:
         model = make_model(tmp_path / name, shops(2000, seed), contract=contract)
         run = msgspec.structs.replace(trained(model, file, log(store, model)), split=split_id(contract), held_from=since)
         return register(run, store, RULES, progress=silent)
@@ -232,7 +232,7 @@ def test_a_holdout_that_decides_nothing_is_refused(
 
 @pytest.mark.parametrize("metric", ["roc_auc", "accuracy", "log_loss"])
 def test_every_metric_of_the_settings_decides_the_same_way(metric: str, store: MlflowStore, models: dict[str, Path], holdout: Path) -> None:
-    def told(name: str) -> Registered:
+    def told(name: str) -> RegisterResult:
         run = log(store, models[name])
         return register(trained(models[name], holdout, run, metric=metric), store, RULES, progress=silent)
 

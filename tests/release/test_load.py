@@ -3,7 +3,7 @@ from itertools import product
 import msgspec
 import pytest
 
-from pushline.release.load import LoadResult, Seen, breaches, percentile, summarize
+from pushline.release.load import LoadMeasurement, LoadResult, breaches, percentile, summarize
 from pushline.settings import Load
 
 SLO = Load(rate=50, seconds=10, failures=0.01, achieved=0.9, p95_ms=100, p99_ms=250)
@@ -64,7 +64,7 @@ def steady(rate: int, seconds: int, ms: float = 4.0) -> list[tuple[float, float,
 
 def test_figures_are_of_the_seconds_that_count() -> None:
     early, late = (999.0, 900.0, "status 500"), (1010.5, 900.0, "status 500")
-    found = summarize(Seen(begun=(1000.0,), requests=(early, *steady(50, 10), late)), rate=50, seconds=10)
+    found = summarize(LoadMeasurement(begun=(1000.0,), requests=(early, *steady(50, 10), late)), rate=50, seconds=10)
     assert (found.requests, found.failures, found.achieved_rps, found.max_ms) == (500, 0, 50.0, 4.0)
     assert [(part.second, part.requests) for part in found.timeline] == [(second, 50) for second in range(10)]
 
@@ -74,7 +74,7 @@ def test_failures_count_by_kind_and_not_as_achieved() -> None:
     requests[0] = (1000.0, 1.0, "status 503")
     requests[1] = (1000.1, 1.0, "timed out")
     requests[2] = (1000.2, 1.0, "status 503")
-    found = summarize(Seen(begun=(1000.0,), requests=tuple(requests)), rate=10, seconds=2)
+    found = summarize(LoadMeasurement(begun=(1000.0,), requests=tuple(requests)), rate=10, seconds=2)
     assert found.errors == {"status 503": 2, "timed out": 1}
     assert (found.failures, found.achieved_rps) == (3, 8.5)
     assert (found.timeline[0].failures, found.timeline[1].failures) == (3, 0)
@@ -82,7 +82,7 @@ def test_failures_count_by_kind_and_not_as_achieved() -> None:
 
 def test_a_stalled_second_shows_in_the_timeline() -> None:
     requests = [entry for entry in steady(10, 3) if not 1001.0 <= entry[0] < 1002.0]
-    found = summarize(Seen(begun=(1000.0,), requests=tuple(requests)), rate=10, seconds=3)
+    found = summarize(LoadMeasurement(begun=(1000.0,), requests=tuple(requests)), rate=10, seconds=3)
     assert [part.requests for part in found.timeline] == [10, 0, 10]
 
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from pushline.release.openapi import faults_of, scoring
+from pushline.release.openapi import openapi_faults, scoring
 
 VALID: dict[str, Any] = {
     "openapi": "3.1.0",
@@ -51,7 +51,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 def test_a_valid_document_has_no_fault() -> None:
-    assert faults_of(VALID) == []
+    assert openapi_faults(VALID) == []
 
 
 def test_the_example_and_the_shape_of_the_answer_are_found_through_references() -> None:
@@ -77,9 +77,9 @@ def test_the_example_and_the_shape_of_the_answer_are_found_through_references() 
     ],
 )
 def test_each_fault_is_named(path: str, value: Any, fault: str) -> None:
-    assert any(found.startswith(fault) for found in faults_of(changed(path, value))), faults_of(changed(path, value))
+    assert any(found.startswith(fault) for found in openapi_faults(changed(path, value))), openapi_faults(changed(path, value))
 
 
 @pytest.mark.parametrize("document", [None, [], "openapi", {}])
 def test_what_is_no_document_is_no_valid_one(document: Any) -> None:
-    assert faults_of(document)
+    assert openapi_faults(document)

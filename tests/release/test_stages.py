@@ -25,7 +25,7 @@ from pushline.registry.store import ModelStore
 from pushline.release.local import LocalTarget
 from pushline.release.stages import deploy, promote, smoke
 from pushline.release.target import Endpoint
-from pushline.results import Deployed, LoadTested, Smoked, load, save
+from pushline.results import DeployResult, LoadTestResult, SmokeResult, load, save
 from pushline.serving.model_folder import read_golden
 from pushline.settings import load_settings
 from working_copy import copy_project
@@ -75,10 +75,10 @@ def registry(project: Project, template: Project, local: LocalTarget) -> ModelSt
 
 
 @pytest.fixture
-def candidate(project: Project, local: LocalTarget, release: ReleaseOf) -> Deployed:
+def candidate(project: Project, local: LocalTarget, release: ReleaseOf) -> DeployResult:
     """A candidate, as `pushline deploy` leaves it."""
     endpoint = local.deploy_candidate(release(2), silent)
-    deployed = Deployed(target="local", url=endpoint.url, release=endpoint.release)
+    deployed = DeployResult(target="local", url=endpoint.url, release=endpoint.release)
     save(project.build, deployed)
     return deployed
 
@@ -149,7 +149,7 @@ def test_a_candidate_that_breaks_its_slo_is_discarded_and_the_live_one_answers_t
     live = deliver(local, release(1))
     with Hammer(live.url, body_of(live.release), local.keys().primary, rate=100) as hammer:
         endpoint = local.deploy_candidate(release(2), silent)
-        save(project.build, Deployed(target="local", url=endpoint.url, release=endpoint.release))
+        save(project.build, DeployResult(target="local", url=endpoint.url, release=endpoint.release))
         done(pushline("smoke", "--json"))
         tested = pushline("load-test", "--json", PUSHLINE_LOAD__P99_MS="0.001", PUSHLINE_LOAD__P95_MS="0.001")
         promoted = pushline("promote")
@@ -164,7 +164,7 @@ def test_a_candidate_that_breaks_its_slo_is_discarded_and_the_live_one_answers_t
     assert local.status().live == live
 
 
-def test_a_candidate_that_stalls_breaks_its_slo(project: Project, pushline: Pushline, candidate: Deployed) -> None:
+def test_a_candidate_that_stalls_breaks_its_slo(project: Project, pushline: Pushline, candidate: DeployResult) -> None:
     processes = processes_of(project)
     for process in processes:
         process.suspend()
@@ -177,7 +177,7 @@ def test_a_candidate_that_stalls_breaks_its_slo(project: Project, pushline: Push
     assert "achieved share of the offered rate" in {breach["name"] for breach in json.loads(tested.out)["breaches"]}
 
 
-def test_a_candidate_that_is_gone_fails_smoke_and_load(project: Project, pushline: Pushline, candidate: Deployed) -> None:
+def test_a_candidate_that_is_gone_fails_smoke_and_load(project: Project, pushline: Pushline, candidate: DeployResult) -> None:
     for process in processes_of(project):
         process.kill()
     smoked, tested = pushline("smoke", "--json"), pushline("load-test", "--json")
@@ -186,13 +186,13 @@ def test_a_candidate_that_is_gone_fails_smoke_and_load(project: Project, pushlin
     assert json.loads(tested.out)["achieved_rps"] == 0
 
 
-def test_promotion_wants_passing_evidence_of_this_very_candidate(project: Project, pushline: Pushline, candidate: Deployed) -> None:
+def test_promotion_wants_passing_evidence_of_this_very_candidate(project: Project, pushline: Pushline, candidate: DeployResult) -> None:
     missing = pushline("promote")
     assert missing.code == 2
     assert "There is no result of smoke yet" in missing.err
     for command in ("smoke", "load-test"):
         done(pushline(command, "--json"))
-    proofs: list[Smoked | LoadTested] = [load(project.build, Smoked), load(project.build, LoadTested)]
+    proofs: list[SmokeResult | LoadTestResult] = [load(project.build, SmokeResult), load(project.build, LoadTestResult)]
     for proof in proofs:
         for changes, words in (
             ({"passed": False}, "did not pass"),
@@ -208,7 +208,7 @@ def test_promotion_wants_passing_evidence_of_this_very_candidate(project: Projec
     assert done(pushline("status", "--json"))["live"] is None
 
 
-def test_a_golden_row_that_differs_fails_smoke(pushline: Pushline, candidate: Deployed) -> None:
+def test_a_golden_row_that_differs_fails_smoke(pushline: Pushline, candidate: DeployResult) -> None:
     golden = Path(candidate.release.model) / "golden.json"
     rows = json.loads(golden.read_text())
     rows[0]["probabilities"] = [p + 2e-4 for p in rows[0]["probabilities"]]
@@ -249,9 +249,9 @@ def test_a_release_that_fails_on_the_live_address_is_taken_back(
 
     before = None if first else deliver(local, release(1))
     endpoint = local.deploy_candidate(release(2), silent)
-    deployed = Deployed(target="local", url=endpoint.url, release=endpoint.release)
+    deployed = DeployResult(target="local", url=endpoint.url, release=endpoint.release)
     smoked = smoke(deployed, local, progress=silent)
-    tested = LoadTested(**LOAD, url=endpoint.url, release=endpoint.release.id)
+    tested = LoadTestResult(**LOAD, url=endpoint.url, release=endpoint.release.id)
     local.__class__ = Spoiled
     watched = Hammer(before.url, body_of(release(1)), local.keys().primary) if before and spoil is expecting_otherwise else None
     with pytest.raises(SmokeFailed, match="on the live address"), watched or nullcontext():
@@ -266,9 +266,9 @@ def test_a_release_that_replaced_itself_and_fails_stays_and_is_not_said_to_be_ta
 ) -> None:
     live = deliver(local, release(2))
     endpoint = local.deploy_candidate(release(2), silent)
-    deployed = Deployed(target="local", url=endpoint.url, release=endpoint.release)
+    deployed = DeployResult(target="local", url=endpoint.url, release=endpoint.release)
     smoked = smoke(deployed, local, progress=silent)
-    tested = LoadTested(**LOAD, url=endpoint.url, release=endpoint.release.id)
+    tested = LoadTestResult(**LOAD, url=endpoint.url, release=endpoint.release.id)
     told: list[str] = []
 
     class Spoiled(LocalTarget):
@@ -287,8 +287,8 @@ def test_a_release_that_replaced_itself_and_fails_stays_and_is_not_said_to_be_ta
 
 def test_a_promotion_whose_version_was_not_crowned_is_taken_up_again(local: LocalTarget, registry: ModelStore, release: ReleaseOf) -> None:
     endpoint = local.deploy_candidate(release(2), silent)
-    deployed = Deployed(target="local", url=endpoint.url, release=endpoint.release)
-    proofs = smoke(deployed, local, progress=silent), LoadTested(**LOAD, url=endpoint.url, release=endpoint.release.id)
+    deployed = DeployResult(target="local", url=endpoint.url, release=endpoint.release)
+    proofs = smoke(deployed, local, progress=silent), LoadTestResult(**LOAD, url=endpoint.url, release=endpoint.release.id)
     local.promote(endpoint, silent)  # as if the command had been killed behind it
     promoted = promote(deployed, *proofs, registry, local, progress=silent)
     assert promoted.release.id == "v2-test"
@@ -296,7 +296,7 @@ def test_a_promotion_whose_version_was_not_crowned_is_taken_up_again(local: Loca
 
 
 def test_an_interrupted_load_test_leaves_no_process_and_no_result(
-    project: Project, pushline: Pushline, local: LocalTarget, candidate: Deployed
+    project: Project, pushline: Pushline, local: LocalTarget, candidate: DeployResult
 ) -> None:
     environment = clean_environment({**QUICK, "PUSHLINE_LOAD__SECONDS": "60"})
     command = [sys.executable, "-m", "pushline", "load-test"]
@@ -325,7 +325,7 @@ def wait_for_children(pid: int) -> list[psutil.Process]:
     raise AssertionError("the load never began")
 
 
-def test_a_build_folder_that_cannot_be_written_is_told(project: Project, pushline: Pushline, candidate: Deployed) -> None:
+def test_a_build_folder_that_cannot_be_written_is_told(project: Project, pushline: Pushline, candidate: DeployResult) -> None:
     (project.build / "load-test").mkdir(parents=True, exist_ok=True)
     if os.getuid() == 0:
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=4k", "tmpfs", str(project.build / "load-test")], check=False)

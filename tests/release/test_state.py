@@ -8,8 +8,8 @@ import pytest
 from msgspec import Struct
 
 from pushline.errors import TargetError
-from pushline.release.folders import RECORD, Kept, ReleaseFolders
-from pushline.release.state import Record, State
+from pushline.release.folders import RECORD, ReleaseFolders, ReleaseManifest
+from pushline.release.state import LocalRecord, LocalState
 from pushline.results import Release
 from pushline.settings import Serving
 
@@ -75,12 +75,12 @@ class StrictKept(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> Record:
-    return Record(tmp_path, ReleaseFolders(tmp_path / "releases").here)
+def record(tmp_path: Path) -> LocalRecord:
+    return LocalRecord(tmp_path, ReleaseFolders(tmp_path / "releases").here)
 
 
 @pytest.mark.parametrize("written", WRITTEN)
-def test_a_state_of_another_version_is_read_and_kept_whole(record: Record, written: str) -> None:
+def test_a_state_of_another_version_is_read_and_kept_whole(record: LocalRecord, written: str) -> None:
     record.file.write_bytes(msgspec.json.encode(WRITTEN[written]))
     state = record.read()
     assert state.live is not None
@@ -99,7 +99,7 @@ def without_models(document: Any) -> Any:
     return [without_models(each) for each in document] if isinstance(document, list) else document
 
 
-def test_the_versions_before_read_what_this_one_writes(record: Record) -> None:
+def test_the_versions_before_read_what_this_one_writes(record: LocalRecord) -> None:
     record.file.write_bytes(msgspec.json.encode(WRITTEN["with what is coming"]))
     record.write(record.read())
     assert msgspec.json.decode(record.file.read_bytes(), type=StrictState).history[0].id == "v1-abc"
@@ -110,7 +110,7 @@ def test_what_is_kept_of_a_release_is_read_by_versions_before_and_keeps_what_lat
     of = msgspec.convert(release(1), Release)
     file = tmp_path / of.id / RECORD
     file.parent.mkdir()
-    file.write_bytes(msgspec.json.encode(Kept(release=of, sha256={"model.onnx": "0"})))
+    file.write_bytes(msgspec.json.encode(ReleaseManifest(release=of, sha256={"model.onnx": "0"})))
     folders.promoted(of, Serving(max_rows=3))
     assert msgspec.json.decode(file.read_bytes(), type=StrictKept).serving["max_rows"] == 3
     file.write_bytes(msgspec.json.encode(msgspec.json.decode(file.read_bytes()) | {"signature": "s"}))
@@ -119,9 +119,9 @@ def test_what_is_kept_of_a_release_is_read_by_versions_before_and_keeps_what_lat
     assert folders.settings_of(of, Serving()).max_rows == 4
 
 
-def test_a_state_that_can_not_be_understood_is_never_written_over(record: Record) -> None:
+def test_a_state_that_can_not_be_understood_is_never_written_over(record: LocalRecord) -> None:
     record.file.write_bytes(b'{"live": 7}')
     with pytest.raises(TargetError, match="can't be understood"):
-        record.write(State())
+        record.write(LocalState())
     assert record.file.read_bytes() == b'{"live": 7}'
     assert [file.name for file in record.file.parent.iterdir()] == ["local-target.json"]

@@ -14,21 +14,21 @@ from pushline.evaluation import Bin, ClassCurves, Evaluation, Group, Importance,
 from pushline.files import write_json
 from pushline.results import (
     Assertion,
-    Checked,
+    CheckDataResult,
     DataFile,
     Decision,
-    Deployed,
-    Fetched,
+    DeployResult,
+    FetchResult,
     Finding,
     Interval,
-    LoadTested,
-    Promoted,
-    Registered,
+    LoadTestResult,
+    PromoteResult,
+    RegisterResult,
     Release,
     Result,
     Slice,
-    Smoked,
-    Trained,
+    SmokeResult,
+    TrainResult,
     Trial,
     save,
 )
@@ -252,22 +252,22 @@ def results(build: Path, *, generated: bool = False, accept: bool = True) -> lis
         },
     )
     made: list[Result] = [
-        Fetched(data_version=data, files=(file,), rows=32950, columns=21, generated_sample=generated, elapsed_s=0.4),
-        Checked(data_version=data, file=file.path, table=str(build / "check-data" / "table.parquet"), rows=32950, columns=21,
+        FetchResult(data_version=data, files=(file,), rows=32950, columns=21, generated_sample=generated, elapsed_s=0.4),
+        CheckDataResult(data_version=data, file=file.path, table=str(build / "check-data" / "table.parquet"), rows=32950, columns=21,
                 findings=findings(), critical=0, warning=1, info=1,
                 class_counts={"no": 29258, "yes": 3692}, generated_sample=generated, elapsed_s=2.31),
-        Trained(run_id="b1946ac92492d2347c6235b4d2611184", model=str(build / "train" / "model"),
+        TrainResult(run_id="b1946ac92492d2347c6235b4d2611184", model=str(build / "train" / "model"),
                 algorithm="vote of lightgbm, xgboost, catboost", metric="average_precision", metrics=METRICS, threshold=0.2,
                 objective="f1", leaderboard=trials(), train_rows=29655, holdout_rows=3295, holdout="/h.parquet",
                 evaluation=str(build / "train" / "evaluation.json"), card=str(build / "train" / "card.md"), data_version=data,
                 contract_hash="0f3a99d1b2c4e5f6", git_revision="2353ea1f00d1", generated_sample=generated, elapsed_s=36.2),
-        Registered(model_name="garden-shop", version="3", champion="2", decision=decision, generated_sample=generated, elapsed_s=1.2),
-        Deployed(target="local", url="http://127.0.0.1:40123", release=RELEASE, elapsed_s=0.8),
-        Smoked(url="http://127.0.0.1:40123", release=RELEASE.id, assertions=assertions, passed=True, elapsed_s=0.3),
-        LoadTested(url="http://127.0.0.1:40123", release=RELEASE.id, offered_rps=50, achieved_rps=49.8, seconds=10, requests=498,
+        RegisterResult(model_name="garden-shop", version="3", champion="2", decision=decision, generated_sample=generated, elapsed_s=1.2),
+        DeployResult(target="local", url="http://127.0.0.1:40123", release=RELEASE, elapsed_s=0.8),
+        SmokeResult(url="http://127.0.0.1:40123", release=RELEASE.id, assertions=assertions, passed=True, elapsed_s=0.3),
+        LoadTestResult(url="http://127.0.0.1:40123", release=RELEASE.id, offered_rps=50, achieved_rps=49.8, seconds=10, requests=498,
                    failures=0, errors={}, p50_ms=1.14, p95_ms=3.1, p99_ms=9.7, max_ms=14.2, timeline=timeline, breaches=(), passed=True,
                    limits={"p95_ms": 100, "p99_ms": 250, "failures": 0.0, "achieved": 0.9}, elapsed_s=11.4),
-        Promoted(target="local", url=URL, release=RELEASE, previous="garden-shop-2-12e2c3e", assertions=assertions, elapsed_s=0.5),
+        PromoteResult(target="local", url=URL, release=RELEASE, previous="garden-shop-2-12e2c3e", assertions=assertions, elapsed_s=0.5),
     ]  # fmt: skip
     return [msgspec.structs.replace(result, made_at=START + timedelta(seconds=10 * i)) for i, result in enumerate(made)]
 
@@ -342,6 +342,6 @@ def leave_case(root: Path, case: str) -> None:
     write_profile(root / "data_checks" / "profile.json", profile(columns, known.classes))
     write_json(build / "drift" / "result.json", drift(columns))
     if number:
-        checked = next(one for one in results(build) if isinstance(one, Checked))
+        checked = next(one for one in results(build) if isinstance(one, CheckDataResult))
         counts = {one.name: 8 * one.rows for one in known.curves}
         save(build, msgspec.structs.replace(checked, class_counts=counts, rows=sum(counts.values())))

@@ -14,7 +14,7 @@ from pushline.report.cautions import cautions_of
 from pushline.report.page import page_of
 from pushline.report.states import states_of
 from pushline.report.summary import summary_of_run
-from pushline.results import Checked, LoadTested, Trained, load, save
+from pushline.results import CheckDataResult, LoadTestResult, TrainResult, load, save
 from report.delivery_made import evaluation, leave_everything
 
 LEAK = Suspect(column="outcome_code", reason="alone it ranks `yes` with a ROC AUC of 0.95", evidence={"roc_auc_alone": 0.95})
@@ -25,7 +25,7 @@ DATE = Suspect(column="month", reason="it identifies when a row was made", evide
 def build(tmp_path: Path) -> Path:
     """A delivery with nothing odd about it."""
     leave_everything(tmp_path / "build")
-    change(tmp_path / "build", Checked, findings=(), warning=0, info=0)
+    change(tmp_path / "build", CheckDataResult, findings=(), warning=0, info=0)
     write_json(tmp_path / "build" / "train" / "evaluation.json", msgspec.structs.replace(evaluation(), suspects=(DATE,)))
     return tmp_path / "build"
 
@@ -50,8 +50,8 @@ def test_a_delivery_with_nothing_odd_is_green(build: Path) -> None:
 
 
 def silent(build: Path) -> None:
-    timeline = load(build, LoadTested).timeline
-    change(build, LoadTested, timeline=tuple(msgspec.structs.replace(one, requests=50 * (one.second > 2)) for one in timeline))
+    timeline = load(build, LoadTestResult).timeline
+    change(build, LoadTestResult, timeline=tuple(msgspec.structs.replace(one, requests=50 * (one.second > 2)) for one in timeline))
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,11 @@ def silent(build: Path) -> None:
     [
         (lambda b: known(b, suspects=(LEAK, DATE)), "outcome_code may give the label away"),
         (lambda b: known(b, warnings=("The class yes is never found.",)), "The class yes is never found"),
-        (lambda b: change(b, Trained, train_rows=20_000, holdout_rows=12_950), "39 % of the rows are held out"),
-        (lambda b: change(b, Trained, train_rows=28_000), "1,655 rows of 32,950 (5.0 %) were left out"),
-        (lambda b: change(b, Trained, fitted_rows=2_880), "The model was trained on 2,880 of 29,655 rows"),
-        (lambda b: change(b, Checked, class_counts={"no": 29_000, "yes": 3_692}), "258 rows of 32,950 (0.8 %) have no label"),
-        (lambda b: change(b, Checked, warning=1), "The data has 1 warning"),
+        (lambda b: change(b, TrainResult, train_rows=20_000, holdout_rows=12_950), "39 % of the rows are held out"),
+        (lambda b: change(b, TrainResult, train_rows=28_000), "1,655 rows of 32,950 (5.0 %) were left out"),
+        (lambda b: change(b, TrainResult, fitted_rows=2_880), "The model was trained on 2,880 of 29,655 rows"),
+        (lambda b: change(b, CheckDataResult, class_counts={"no": 29_000, "yes": 3_692}), "258 rows of 32,950 (0.8 %) have no label"),
+        (lambda b: change(b, CheckDataResult, warning=1), "The data has 1 warning"),
         (silent, "Nothing was answered in 3 seconds of 10"),
     ],
 )  # fmt: skip
@@ -80,5 +80,5 @@ def test_what_is_odd_is_told_in_the_colour_of_a_warning(build: Path, odd: Callab
 
 def test_a_stage_of_another_run_gives_no_caution(build: Path) -> None:
     silent(build)
-    change(build, LoadTested, made_at=load(build, LoadTested).made_at.replace(year=2020))
+    change(build, LoadTestResult, made_at=load(build, LoadTestResult).made_at.replace(year=2020))
     assert said(build) == []

@@ -1,7 +1,7 @@
 from pushline.data.profile.drift import ColumnDrift, Drift
-from pushline.data.sources.add import Added, Overlap
-from pushline.data.sources.lock import PinnedFile, Source
-from pushline.data.sources.lock_history import Listed, Moved
+from pushline.data.sources.add import AddResult, Overlap
+from pushline.data.sources.lock import FileSource, PinnedFile
+from pushline.data.sources.lock_history import LockDiff, LockListing
 from pushline.report.datasets import added_lines, added_summary, drift_lines, drift_summary, listed_lines, moved_lines
 from pushline.results import Finding
 
@@ -17,9 +17,9 @@ DRIFT = Drift(
         ColumnDrift(column="length", verdict="absent"),
     ),
 )
-PINNED = PinnedFile(name="second.csv", version="0" * 16, rows=5000, columns=("a",), sources=(Source(sha256="1" * 64),))
+PINNED = PinnedFile(name="second.csv", version="0" * 16, rows=5000, columns=("a",), sources=(FileSource(sha256="1" * 64),))
 FINDING = Finding(id="unknown-values", severity="warning", column="job", message="6.0 % unknown", seen="6.0 %", expected="5.0 %")
-ADDED = Added(
+ADDED = AddResult(
     file=PINNED,
     before="a" * 16,
     after="b" * 16,
@@ -66,19 +66,19 @@ def test_an_addition_tells_versions_findings_overlap_and_drift() -> None:
 
 
 def test_an_addition_without_a_finding_says_so() -> None:
-    plain = Added(file=PINNED, before="a" * 16, after="b" * 16, rows_before=1, rows_after=2, findings=(), overlaps=(), drift=DRIFT)
+    plain = AddResult(file=PINNED, before="a" * 16, after="b" * 16, rows_before=1, rows_after=2, findings=(), overlaps=(), drift=DRIFT)
     assert "No findings." in added_summary(plain)
     assert "No row of it is pinned already." in added_summary(plain)
 
 
 def test_the_list_names_every_file_and_where_it_is() -> None:
-    lines = listed_lines(Listed(data_version="a" * 16, rows=5000, files=(PINNED,), cached=("second.csv",)))
+    lines = listed_lines(LockListing(data_version="a" * 16, rows=5000, files=(PINNED,), cached=("second.csv",)))
     assert "in 1 file" in lines[0]
     assert all(word in lines[1] for word in ("second.csv", "0 addresses", "on this machine"))
 
 
 def test_a_difference_names_what_came_went_and_changed() -> None:
-    moved = Moved(
+    moved = LockDiff(
         against="main",
         before="a" * 16,
         after="b" * 16,
@@ -92,5 +92,5 @@ def test_a_difference_names_what_came_went_and_changed() -> None:
     lines = moved_lines(moved)
     assert [line.strip()[0] for line in lines[1:4]] == ["+", "-", "~"]
     assert any("strong drift" in line for line in lines)
-    same = Moved(against="main", before="a", after="a", rows_before=1, rows_after=1, added=(), removed=(), replaced=(), drift=())
+    same = LockDiff(against="main", before="a", after="a", rows_before=1, rows_after=1, added=(), removed=(), replaced=(), drift=())
     assert len(moved_lines(same)) == 1

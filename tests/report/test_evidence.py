@@ -13,7 +13,7 @@ from pushline.errors import RegistryError, SettingsError, TargetError
 from pushline.project import Project
 from pushline.registry.store import ModelVersion
 from pushline.release.target import Endpoint, Status
-from pushline.report.evidence import Gathered, evidence_lines, evidence_summary, gather
+from pushline.report.evidence import EvidenceBundle, evidence_lines, evidence_summary, gather
 from pushline.results import Release
 from pushline.settings import PushlineSettings
 from report.delivery_made import leave_everything
@@ -52,7 +52,7 @@ def built(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-def gathered(project: Project, *, live: Release | None = BEFORE, champion: str | None = "2", version: str | None = None) -> Gathered:
+def gathered(project: Project, *, live: Release | None = BEFORE, champion: str | None = "2", version: str | None = None) -> EvidenceBundle:
     store: Any = Versions(champion)
     slots: Any = Slots(live)
     return gather(project, PushlineSettings(), store, lambda: slots, version)

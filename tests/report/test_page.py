@@ -12,7 +12,7 @@ from pushline.files import write_json
 from pushline.project import Project
 from pushline.report.page import page_of, write_report
 from pushline.report.summary import summary_of
-from pushline.results import KINDS, VOTE, Failure, Part, Registered, Result, Trained, Trial, save
+from pushline.results import KINDS, VOTE, Failure, Part, RegisterResult, Result, TrainResult, Trial, save
 from report.delivery_made import URL, evaluation, leave_everything, of_many_classes, of_many_columns, results
 
 HOSTILE = "</td></style><script>alert(1)</script><img src=http://x.invalid/y onerror=alert(1)>\"'{{7*7}}\x1b[31m\u202e"
@@ -96,7 +96,7 @@ def test_a_version_that_is_not_accepted_is_the_headline(tmp_path: Path) -> None:
 
 
 def test_evidence_older_than_what_comes_before_it_is_called_stale(built: Project) -> None:
-    again = next(r for r in results(built.build) if isinstance(r, Registered))
+    again = next(r for r in results(built.build) if isinstance(r, RegisterResult))
     save(built.build, msgspec.structs.replace(again, made_at=again.made_at.replace(year=2027)))
     html = page_of(built)
     assert "smoke: stale." in Seen(html).text
@@ -193,7 +193,7 @@ def test_curves_of_one_point_and_of_no_rows_do_not_break_the_page(built: Project
 
 
 def test_the_best_of_a_loss_is_the_lowest_and_stands_first(built: Project) -> None:
-    trained = next(r for r in results(built.build) if isinstance(r, Trained))
+    trained = next(r for r in results(built.build) if isinstance(r, TrainResult))
     trials = tuple(Trial(name=f"trial {n}", algorithm="a", score=0.27 + n / 100, seconds=1.0) for n in range(3))
     save(built.build, msgspec.structs.replace(trained, metric="log_loss", leaderboard=trials))
     falling = msgspec.structs.replace(evaluation(), metric="log_loss", search=((0.5, 0.31), (2.0, 0.27)))
@@ -207,7 +207,7 @@ def test_the_best_of_a_loss_is_the_lowest_and_stands_first(built: Project) -> No
 
 
 def test_a_live_address_can_be_pressed_and_the_first_version_is_no_missing_champion(built: Project) -> None:
-    registered = next(r for r in results(built.build) if isinstance(r, Registered))
+    registered = next(r for r in results(built.build) if isinstance(r, RegisterResult))
     evidence = {"metric": "average_precision", "challenger": 0.4721, "challenger_low": 0.43, "challenger_high": 0.52, "floor": 0.1564}
     decision = msgspec.structs.replace(registered.decision, evidence=evidence)
     save(built.build, msgspec.structs.replace(registered, champion=None, decision=decision))
@@ -222,7 +222,7 @@ def test_a_live_address_can_be_pressed_and_the_first_version_is_no_missing_champ
 def test_names_between_backticks_are_code_and_a_vote_takes_no_time_of_its_own(built: Project) -> None:
     suspect = Suspect(column="month", reason="its value follows from `rate.3m`, which tells the time", evidence={})
     write_json(built.build / "train" / "evaluation.json", msgspec.structs.replace(evaluation(), suspects=(suspect,)))
-    trained = next(r for r in results(built.build) if isinstance(r, Trained))
+    trained = next(r for r in results(built.build) if isinstance(r, TrainResult))
     save(
         built.build,
         msgspec.structs.replace(trained, leaderboard=(Trial(name=VOTE, algorithm="Vote of 3 models", score=0.48, seconds=0.0),)),

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from pushline.report.states import states_of
-from pushline.results import Fetched, save
+from pushline.results import FetchResult, save
 from report.delivery_made import START, leave_everything, results
 
 LATER = START + timedelta(days=1)
@@ -16,7 +16,7 @@ LATER = START + timedelta(days=1)
 def fetched_again(build: Path, **changed: str) -> dict[str, str]:
     """Every stage's state after a fetch that ended a day later."""
     leave_everything(build)
-    first = next(result for result in results(build) if isinstance(result, Fetched))
+    first = next(result for result in results(build) if isinstance(result, FetchResult))
     save(build, msgspec.structs.replace(first, made_at=LATER, **changed))
     return {state.name: state.state for state in states_of(build)}
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from pushline.report.summary import lines_of, summary_of, summary_of_failure
-from pushline.results import KINDS, Breach, Checked, Failure, Finding, LoadTested, Registered
+from pushline.results import KINDS, Breach, CheckDataResult, Failure, Finding, LoadTestResult, RegisterResult
 from report.delivery_made import leave_everything, results
 
 HOSTILE = "</td><script>alert(1)</script>|`x`\n# head @octocat [a](http://x) \x1b[31m \u202e"
@@ -21,13 +21,13 @@ def test_every_stage_has_lines_and_a_summary(tmp_path: Path, position: int) -> N
 
 
 def test_a_promise_stands_beside_what_was_seen(tmp_path: Path) -> None:
-    tested = next(r for r in results(tmp_path) if isinstance(r, LoadTested))
+    tested = next(r for r in results(tmp_path) if isinstance(r, LoadTestResult))
     assert "p99: 9.70 ms, at most 250 ms" in lines_of(tested)
     assert "| p99 | 9.70 ms | at most 250 ms | kept |" in summary_of(tested)
 
 
 def test_a_broken_promise_is_named_with_its_limit(tmp_path: Path) -> None:
-    tested = next(r for r in results(tmp_path) if isinstance(r, LoadTested))
+    tested = next(r for r in results(tmp_path) if isinstance(r, LoadTestResult))
     slow = msgspec.structs.replace(
         tested, passed=False, p99_ms=900.0, breaches=(Breach(name="p99 in ms", setting="p99_ms", limit=250, seen=900),), limits={}
     )
@@ -56,7 +56,7 @@ def test_a_generated_sample_is_said_in_lines_and_summary(tmp_path: Path, positio
 
 
 def test_a_version_that_was_not_accepted_says_so(tmp_path: Path) -> None:
-    registered = next(r for r in results(tmp_path, accept=False) if isinstance(r, Registered))
+    registered = next(r for r in results(tmp_path, accept=False) if isinstance(r, RegisterResult))
     assert lines_of(registered)[1].startswith("not accepted: ")
     assert "**Not accepted: the champion stays.**" in summary_of(registered)
 
@@ -64,7 +64,7 @@ def test_a_version_that_was_not_accepted_says_so(tmp_path: Path) -> None:
 def test_foreign_text_stays_text(tmp_path: Path) -> None:
     finding = Finding(id="x", severity="critical", column=HOSTILE, message=HOSTILE, seen=HOSTILE)
     checked = results(tmp_path)[1]
-    assert isinstance(checked, Checked)
+    assert isinstance(checked, CheckDataResult)
     hostile = msgspec.structs.replace(checked, findings=(finding,), critical=1, class_counts={HOSTILE: 1})
     summary, lines = summary_of(hostile), lines_of(hostile)
     row = next(line for line in summary.splitlines() if line.startswith("| **critical**"))
@@ -87,7 +87,7 @@ def test_a_failure_says_what_why_and_what_to_do() -> None:
 
 
 def test_seconds_without_an_answer_keep_their_place_in_the_chart_and_are_told(tmp_path: Path) -> None:
-    tested = next(result for result in results(tmp_path) if isinstance(result, LoadTested))
+    tested = next(result for result in results(tmp_path) if isinstance(result, LoadTestResult))
     silent = tuple(msgspec.structs.replace(one, requests=50 * (not 3 <= one.second <= 6)) for one in tested.timeline)
     said = summary_of(msgspec.structs.replace(tested, timeline=silent))
     assert "**No answer in 4 seconds** of 10: 3, 4, 5, 6." in said

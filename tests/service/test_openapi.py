@@ -11,7 +11,7 @@ import pytest
 
 from command import clean_environment
 from pushline.data.contract import load_contract
-from pushline.release.openapi import fault_of_value, faults_of, scoring
+from pushline.release.openapi import fault_of_value, openapi_faults, scoring
 from pushline.serving.problems import TITLES
 from service_made import Service, get
 
@@ -23,7 +23,7 @@ def document(service: Service) -> dict[str, Any]:
 
 
 def test_the_document_is_valid_and_its_example_scores(service: Service, document: dict[str, Any]) -> None:
-    assert not faults_of(document)
+    assert not openapi_faults(document)
     example, shape = scoring(document)
     answer = service.request(json.dumps(example).encode())
     assert answer.status == 200

@@ -1,6 +1,6 @@
 """Who has a place, and who gives way."""
 
-from pushline.serving.places import REFUSED_AT_MOST, Places
+from pushline.serving.places import REFUSED_AT_MOST, ConnectionSlots
 
 
 class Guest:
@@ -20,7 +20,7 @@ class Guest:
     def close(self) -> None: ...
 
 
-def clients(places: Places, count: int, **how: float) -> list[Guest]:
+def clients(places: ConnectionSlots, count: int, **how: float) -> list[Guest]:
     made = [Guest(**how) for _ in range(count)]  # type: ignore[arg-type]
     for one in made:
         places.enter(one, 0.0)
@@ -29,7 +29,7 @@ def clients(places: Places, count: int, **how: float) -> list[Guest]:
 
 
 def test_the_stranger_that_came_first_gives_way_and_clients_stay() -> None:
-    places = Places(4)
+    places = ConnectionSlots(4)
     known = clients(places, 2)
     strangers = [Guest(idle=False) for _ in range(100)]
     assert all(places.enter(one, 0.0) for one in strangers)
@@ -39,14 +39,14 @@ def test_the_stranger_that_came_first_gives_way_and_clients_stay() -> None:
 
 
 def test_an_idle_client_gives_way_where_all_are_clients() -> None:
-    places = Places(2)
+    places = ConnectionSlots(2)
     old, new = clients(places, 1, since=1.0) + clients(places, 1, since=2.0)
     assert places.enter(Guest(), 5.0)
     assert (old.was_reset, new.was_reset) == (True, False)
 
 
 def test_a_client_that_does_not_read_gives_way_after_a_while() -> None:
-    places = Places(2)
+    places = ConnectionSlots(2)
     slow, busy = clients(places, 1, idle=False, unsent=9)[0], clients(places, 1, idle=False)[0]
     assert not places.enter(Guest(), 0.5)
     assert places.enter(Guest(), 5.0)
@@ -54,7 +54,7 @@ def test_a_client_that_does_not_read_gives_way_after_a_while() -> None:
 
 
 def test_those_who_are_told_to_come_back_are_bounded_too() -> None:
-    places = Places(2)
+    places = ConnectionSlots(2)
     clients(places, 2, idle=False)
     told = [Guest() for _ in range(500)]
     assert not any(places.enter(one, 0.0) for one in told)
@@ -63,7 +63,7 @@ def test_those_who_are_told_to_come_back_are_bounded_too() -> None:
 
 
 def test_who_leaves_makes_room() -> None:
-    places = Places(1)
+    places = ConnectionSlots(1)
     (one,) = clients(places, 1, idle=False)
     places.leave(one)
     assert len(places) == 0

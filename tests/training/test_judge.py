@@ -10,7 +10,7 @@ from sklearn import metrics as reference
 
 from pushline.data.contract.encoding import encode_frame
 from pushline.data.files.version import table_of
-from pushline.data.sources.lock import DataLock, PinnedFile, Source, write_lock
+from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, write_lock
 from pushline.errors import CriticalFindings, DataError, RegistryError
 from pushline.evaluation import load_evaluation
 from pushline.project import Project
@@ -86,7 +86,7 @@ def test_rows_that_the_version_was_made_from_are_counted(judged: Judge, files: d
     assert judged("new", "2").known_rows is None
     assert any("is not known" in line for line in lines_of(judged("new", "2")))
     table = table_of(files["learned"])
-    source = Source(sha256=table.sha256)
+    source = FileSource(sha256=table.sha256)
     pinned = PinnedFile(name="learned.csv", version=table.version, rows=table.rows, columns=table.columns, sources=(source,))
     write_lock(tmp_path / "data.lock", DataLock(files=(pinned,)))
     (tmp_path / "data").mkdir()

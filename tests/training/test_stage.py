@@ -18,7 +18,7 @@ from pushline.data.profile.sample import sample_rows
 from pushline.delivery import Delivery, execute
 from pushline.errors import SettingsError
 from pushline.project import Project
-from pushline.results import Trained, load
+from pushline.results import TrainResult, load
 from pushline.settings import Training, load_settings
 from pushline.training.best_model import BestModel
 from pushline.training.stage import metric_of
@@ -58,7 +58,7 @@ def test_the_nodes_limits_hold_on_this_machine(project: Project, run_pushline: R
     checked(project, run_pushline)
     ran = run_pushline(project, "train", "--budget", "60s")
     assert ran.code == 0, ran.err
-    trained, best = load(project.build, Trained), best_of(project)
+    trained, best = load(project.build, TrainResult), best_of(project)
     assert best.stopped == "2 trials were made"
     assert trained.leaderboard == best.leaderboard
     assert sum(trial.name != "Vote" for trial in trained.leaderboard) == 2
@@ -72,7 +72,7 @@ def test_labels_that_say_nothing_give_a_worthless_card_and_are_not_accepted(proj
     limit(project, "      max_trials: 1\n")
     checked(project, run_pushline, rows=2500, shuffled=True)
     assert run_pushline(project, "train").code == 0
-    assert "**This model is worthless.**" in Path(load(project.build, Trained).card).read_text()
+    assert "**This model is worthless.**" in Path(load(project.build, TrainResult).card).read_text()
     assert run_pushline(project, "register").code == 0
     refused = run_pushline(project, "deploy")
     assert refused.code == 1
@@ -84,7 +84,7 @@ def test_a_treatment_of_the_rare_class_is_compared_on_the_card(project: Project,
     checked(project, run_pushline)
     ran = run_pushline(project, "train", env={"PUSHLINE_TRAINING__IMBALANCE": "class_weight", "PUSHLINE_TRAINING__OBJECTIVE": "recall:0.8"})
     assert ran.code == 0, ran.err
-    card = Path(load(project.build, Trained).card).read_text()
+    card = Path(load(project.build, TrainResult).card).read_text()
     assert "| none |" in card
     assert "| class_weight |" in card
     assert "`recall:0.8`" in card

@@ -11,7 +11,7 @@ import pytest
 
 from command import QUICK, run_cli
 from pushline.data.files.version import table_of
-from pushline.data.sources.lock import DataLock, PinnedFile, Source, write_lock
+from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, write_lock
 from pushline.files import sha256_of
 from pushline.project import Project
 from workflows.github import GitHub, Run
@@ -54,7 +54,7 @@ def need_act() -> None:
 def pin(project: Project, data: Path, *, url: str = "") -> None:
     """Let `data.lock` name `data` alone."""
     seen = table_of(data)
-    source = Source(url=url, sha256=sha256_of(data)) if url else Source(sha256=sha256_of(data))
+    source = FileSource(url=url, sha256=sha256_of(data)) if url else FileSource(sha256=sha256_of(data))
     file = PinnedFile(name=data.name, version=seen.version, rows=seen.rows, columns=seen.columns, sources=(source,))
     write_lock(project.data_lock, DataLock(files=(file,)))
 

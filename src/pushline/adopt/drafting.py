@@ -22,7 +22,7 @@ from pushline.data.files.table import literal, name_of
 from pushline.data.files.version import table_of
 from pushline.data.profile import Profile, profile_of
 from pushline.data.sources.download import TRUSTED, permit, receive_all
-from pushline.data.sources.lock import PinnedFile, Source
+from pushline.data.sources.lock import FileSource, PinnedFile
 from pushline.errors import PushlineError, SettingsError
 from pushline.files import sha256_of
 from pushline.project import Project
@@ -117,7 +117,11 @@ def draft_of(project: Project, wish: Wish, given: Given, scratch: Path, base: Co
         label=labelled,
         table=table,
         pinned=PinnedFile(
-            name=table.name, version=seen.version, rows=seen.rows, columns=seen.columns, sources=(Source(url=wish.url, sha256=seen.sha256),)
+            name=table.name,
+            version=seen.version,
+            rows=seen.rows,
+            columns=seen.columns,
+            sources=(FileSource(url=wish.url, sha256=seen.sha256),),
         ),
         profile=profile_of(typed, contract, seen.version),
         holdout=share,

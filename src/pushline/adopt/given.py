@@ -63,7 +63,7 @@ def look_at_csv(file: Path, head: bytes, scratch: Path) -> Given:
     import duckdb
 
     seen = scans.scan(file)
-    worst = next((finding for finding in scans.faults_of(seen) if finding.severity == "critical"), None)
+    worst = next((finding for finding in scans.scan_findings(seen) if finding.severity == "critical"), None)
     if worst is not None:
         raise not_adopted(file, worst.message)
     text = head.decode("utf-8-sig", errors="replace")

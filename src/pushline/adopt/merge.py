@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from pushline.data.contract import Column, Contract, Derived, faults_of, fits
+from pushline.data.contract import Column, Contract, Derived, contract_faults, fits
 from pushline.data.contract.derived import ExpressionError, parse_expression
 from pushline.errors import SettingsError
 from pushline.results import Scalar
@@ -38,7 +38,7 @@ def merged(base: Contract, ours: Contract, new: Contract) -> tuple[Contract, tup
         split=ours.split,
         name=ours.name,
     )
-    faults = faults_of(proposal)
+    faults = contract_faults(proposal)
     if faults:
         raise SettingsError(
             "adopt stopped: the table and data_checks/contract.yml contradict each other.",

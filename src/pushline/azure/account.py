@@ -20,7 +20,7 @@ SUBSCRIPTION_VERSION = "2022-12-01"
 PROVIDER_VERSION = "2021-04-01"
 
 
-class State(Struct, frozen=True, kw_only=True):
+class AccountState(Struct, frozen=True, kw_only=True):
     """The account as it is: resources by id (None: not there), roles held as (principal, role's id, scope)."""
 
     tenant: str
@@ -54,7 +54,7 @@ def sign_in() -> Arm:
     return Arm(credential())
 
 
-def read(arm: Arm, settings: PushlineSettings, *, region: str, prefix: str) -> State:
+def read(arm: Arm, settings: PushlineSettings, *, region: str, prefix: str) -> AccountState:
     """The account as it is now. Changes nothing.
 
     Raises SettingsError where the subscription is not this directory's, or a region is needed and not given.
@@ -81,7 +81,7 @@ def read(arm: Arm, settings: PushlineSettings, *, region: str, prefix: str) -> S
             else:
                 found[resource.id] = arm.find(resource.id, resource.version, what=f"reading the {resource.what}")
         subscription = f"/subscriptions/{azure.subscription}"
-        return State(
+        return AccountState(
             tenant=tenant,
             estate=wanted,
             found=found,

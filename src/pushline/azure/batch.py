@@ -18,9 +18,9 @@ from pushline.azure.pipeline import STORE
 from pushline.azure.published import CONTENT, AzurePipelines
 from pushline.azure.training import AzureTraining
 from pushline.batch import parts
-from pushline.batch.job import Ended, Options
+from pushline.batch.job import BatchResult, Options
 from pushline.batch.output import output
-from pushline.batch.source import Source, open_source
+from pushline.batch.source import BatchInput, open_source
 from pushline.errors import DataCorrupt, StepFailed
 from pushline.files import cannot_write, content_hash, write_json
 from pushline.pipelines.service.runs import Run
@@ -36,7 +36,7 @@ RETRIES = 2
 LAST_LINES = 4
 
 
-class Begun(Struct, frozen=True, kw_only=True):
+class BatchSubmission(Struct, frozen=True, kw_only=True):
     """A job that was started: the same command again goes on with it."""
 
     identity: str
@@ -63,7 +63,7 @@ class AzureBatch:
         both = content_hash(self.project.root / "src") + content_hash(self.project.root / "requirements")
         return hashlib.sha256(f"{both} {self.settings.azure.max_nodes} {self.settings.azure.cluster}".encode()).hexdigest()[:32]
 
-    def score(self, uri: str, out: Path, version: str, *, options: Options, progress: Progress) -> Ended:
+    def score(self, uri: str, out: Path, version: str, *, options: Options, progress: Progress) -> BatchResult:
         """Score the rows at `uri` with a model version into `out`, on the cluster; the same command again goes on.
 
         Raises StepFailed with the job's last words, and what scoring here raises for an input that can't be read.
@@ -71,7 +71,7 @@ class AzureBatch:
         with output(uri, out):
             return self.score_alone(uri, out, version, options=options, progress=progress)
 
-    def score_alone(self, uri: str, out: Path, version: str, *, options: Options, progress: Progress) -> Ended:
+    def score_alone(self, uri: str, out: Path, version: str, *, options: Options, progress: Progress) -> BatchResult:
         started = time.monotonic()
         source = open_source(uri, options.delimiter)
         note = out.with_name(f".{out.name}.cluster.json")
@@ -89,15 +89,15 @@ class AzureBatch:
         note.unlink(missing_ok=True)
         return scored
 
-    def begun(self, note: Path, identity: str) -> Begun:
+    def begun(self, note: Path, identity: str) -> BatchSubmission:
         """The job that an earlier command started for the same things; its name is empty where there is none."""
         try:
-            found = msgspec.json.decode(note.read_bytes(), type=Begun)
+            found = msgspec.json.decode(note.read_bytes(), type=BatchSubmission)
         except (OSError, msgspec.DecodeError):
             found = None
-        return found if found is not None and found.identity == identity else Begun(identity=identity, job="", parts=0)
+        return found if found is not None and found.identity == identity else BatchSubmission(identity=identity, job="", parts=0)
 
-    def begin(self, source: Source, out: Path, version: str, begun: Begun, progress: Progress) -> Begun:
+    def begin(self, source: BatchInput, out: Path, version: str, begun: BatchSubmission, progress: Progress) -> BatchSubmission:
         """Upload the input in parts and start the job."""
         deployment = self.deployed(version, progress)
         try:
@@ -121,7 +121,7 @@ class AzureBatch:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         progress(f"Started {job.name}.")
-        return Begun(identity=begun.identity, job=job.name, parts=number)
+        return BatchSubmission(identity=begun.identity, job=job.name, parts=number)
 
     # The deployment
 
@@ -194,7 +194,7 @@ class AzureBatch:
             do=run.error.do if run.error else "Run the same command again.",
         )
 
-    def collect(self, begun: Begun, source: Source, uri: str, out: Path, options: Options, seconds: float) -> Ended:
+    def collect(self, begun: BatchSubmission, source: BatchInput, uri: str, out: Path, options: Options, seconds: float) -> BatchResult:
         """The parts' scores on this machine, as one file."""
         try:
             folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -216,6 +216,6 @@ class AzureBatch:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def place_of(begun: Begun) -> str:
+def place_of(begun: BatchSubmission) -> str:
     """Where the scores of a job lie in the default store."""
     return f"pushline/batch/{begun.identity[:32]}"

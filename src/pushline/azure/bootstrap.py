@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from pushline.azure import estate as estates
-from pushline.azure.account import PROVIDER_VERSION, State, as_a_person, registered
+from pushline.azure.account import PROVIDER_VERSION, AccountState, as_a_person, registered
 from pushline.azure.arm import Arm
 from pushline.azure.cloud import IDENTITY_VERSION, name_of
 from pushline.azure.estate import AUTHORIZATION_VERSION, Grant, Resource
@@ -27,7 +27,7 @@ BETWEEN_S = 2.0
 DOING = {"make": "making", "correct": "correcting", "give": "giving", "register": "registering"}
 
 
-class Connected(Struct, frozen=True, kw_only=True):
+class AzureConnection(Struct, frozen=True, kw_only=True):
     """Names and ids that jobs need, none of them a secret."""
 
     tenant: str
@@ -47,7 +47,7 @@ class Connected(Struct, frozen=True, kw_only=True):
         return {where: {"AZURE_CLIENT_ID": client} for where, client in self.clients.items()}
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class AzureChange(Struct, frozen=True, kw_only=True):
     """One call that makes something so."""
 
     what: str
@@ -58,18 +58,18 @@ class Change(Struct, frozen=True, kw_only=True):
     grant: Grant | None = None  # its body is only known once its identity is made
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class AzurePlan(Struct, frozen=True, kw_only=True):
     """What will be changed, and what can't be."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[AzureChange, ...]
     blocked: tuple[str, ...] = ()
 
 
-def plan(state: State) -> Plan:
+def plan(state: AccountState) -> AzurePlan:
     """The changes that make the account as wanted, in their order; none where it is."""
     subscription = f"/subscriptions/{state.estate.subscription}"
     changes = [
-        Change(
+        AzureChange(
             what=f"register {name} in the subscription",
             method="POST",
             path=f"{subscription}/providers/{name}/register",
@@ -92,10 +92,10 @@ def plan(state: State) -> Plan:
             body = resource.body if resource.mend == "PUT" else resource.must
             changes.append(_call(resource, f"correct the {resource.what}", resource.mend, body))
     changes += [_give(state, grant) for grant in state.estate.grants if not _given(state, grant)]
-    return Plan(changes=tuple(changes), blocked=tuple(blocked))
+    return AzurePlan(changes=tuple(changes), blocked=tuple(blocked))
 
 
-def apply(arm: Arm, plan: Plan, progress: Callable[[str], None]) -> None:
+def apply(arm: Arm, plan: AzurePlan, progress: Callable[[str], None]) -> None:
     """Make the changes, in their order. What was made stays where one fails: the same command then goes on there.
 
     Raises TargetError at the end where something stands that can't be changed.
@@ -115,14 +115,14 @@ def apply(arm: Arm, plan: Plan, progress: Callable[[str], None]) -> None:
         raise TargetError(plan.blocked[0], why="The rest is as it should be.")
 
 
-def connected(arm: Arm, state: State) -> Connected:
+def connected(arm: Arm, state: AccountState) -> AzureConnection:
     """What jobs need to know of a complete account."""
     wanted = state.estate
     clients = {
         where: str(arm.read(wanted.identity(name), IDENTITY_VERSION, what="reading an identity")["properties"]["clientId"])
         for name, (where, _) in estates.ACTING.items()
     }
-    return Connected(
+    return AzureConnection(
         tenant=state.tenant,
         subscription=wanted.subscription,
         resource_group=name_of(wanted.group),
@@ -131,15 +131,15 @@ def connected(arm: Arm, state: State) -> Connected:
     )
 
 
-def remember(folder: Path, facts: Connected) -> Path:
+def remember(folder: Path, facts: AzureConnection) -> Path:
     write_json(folder / RECORD, facts)
     return folder / RECORD
 
 
-def recall(folder: Path) -> Connected | None:
+def recall(folder: Path) -> AzureConnection | None:
     """What `remember` has left here; None where it has not."""
     try:
-        return msgspec.json.decode((folder / RECORD).read_bytes(), type=Connected)
+        return msgspec.json.decode((folder / RECORD).read_bytes(), type=AzureConnection)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
@@ -148,7 +148,7 @@ def recall(folder: Path) -> Connected | None:
         ) from error
 
 
-def lines(state: State, plan: Plan, settings: PushlineSettings) -> list[str]:
+def lines(state: AccountState, plan: AzurePlan, settings: PushlineSettings) -> list[str]:
     """The plan for a person."""
     where = f"{name_of(state.estate.workspace)} in {name_of(state.estate.group)}"
     said = [f"{where} needs {len(plan.changes)} changes:"] if plan.changes else [f"{where} is as it should be."]
@@ -157,7 +157,7 @@ def lines(state: State, plan: Plan, settings: PushlineSettings) -> list[str]:
     return [*said, "What it costs while it stands:", *(f"  {line}" for line in estates.cost_drivers(settings))]
 
 
-def next_steps(facts: Connected) -> list[str]:
+def next_steps(facts: AzureConnection) -> list[str]:
     """What remains to be done on GitHub and on a laptop."""
     return [
         "Next: `pushline bootstrap github --reviewer LOGIN --apply` makes the variables of the repository from this.",
@@ -193,14 +193,14 @@ def _wait_registered(arm: Arm, provider: str) -> None:
         time.sleep(BETWEEN_S)
 
 
-def _role_id(state: State, grant: Grant) -> str:
+def _role_id(state: AccountState, grant: Grant) -> str:
     if grant.role != RELEASER.name:
         return state.role_ids.get(grant.role, "")
     own = next(resource for resource in state.estate.resources if "/roleDefinitions/" in resource.id)
     return f"/subscriptions/{state.estate.subscription}/providers/Microsoft.Authorization/roleDefinitions/{name_of(own.id)}"
 
 
-def _given(state: State, grant: Grant) -> bool:
+def _given(state: AccountState, grant: Grant) -> bool:
     there = state.found.get(grant.identity)
     if there is None:
         return False
@@ -208,7 +208,7 @@ def _given(state: State, grant: Grant) -> bool:
     return (str(there["properties"]["principalId"]), role, grant.scope.lower()) in state.held
 
 
-def _give(state: State, grant: Grant) -> Change:
+def _give(state: AccountState, grant: Grant) -> AzureChange:
     what = f"give {name_of(grant.identity)} the role {grant.role} on {name_of(grant.scope)} ({grant.reason})"
     role = _role_id(state, grant)
     if not role:
@@ -218,14 +218,14 @@ def _give(state: State, grant: Grant) -> Change:
             do="Check that the sign-in may read roles (Microsoft.Authorization/roleDefinitions/read).",
         )
     path = f"{grant.scope}/providers/Microsoft.Authorization/roleAssignments"
-    return Change(what=what, method="PUT", path=path, version=AUTHORIZATION_VERSION, grant=grant, body={"roleDefinitionId": role})
+    return AzureChange(what=what, method="PUT", path=path, version=AUTHORIZATION_VERSION, grant=grant, body={"roleDefinitionId": role})
 
 
-def _call(resource: Resource, what: str, method: str, body: Mapping[str, Any]) -> Change:
-    return Change(what=what, method=method, path=resource.id, version=resource.version, body=body)
+def _call(resource: Resource, what: str, method: str, body: Mapping[str, Any]) -> AzureChange:
+    return AzureChange(what=what, method=method, path=resource.id, version=resource.version, body=body)
 
 
-def _assign(arm: Arm, change: Change, grant: Grant) -> None:
+def _assign(arm: Arm, change: AzureChange, grant: Grant) -> None:
     told = arm.read(grant.identity, IDENTITY_VERSION, what=f"reading the identity {name_of(grant.identity)}")
     principal = str(told["properties"]["principalId"])
     body = {"properties": {**(change.body or {}), "principalId": principal, "principalType": "ServicePrincipal"}}
@@ -242,7 +242,7 @@ def _assign(arm: Arm, change: Change, grant: Grant) -> None:
             return
 
 
-def _make(arm: Arm, change: Change) -> None:
+def _make(arm: Arm, change: AzureChange) -> None:
     """Make or correct a resource. A vault that was deleted comes back as it was: its name is taken for as long as it could."""
     body = dict(change.body or {})
     try:

@@ -26,7 +26,7 @@ REGISTRY_VERSION = "2023-07-01"
 IDENTITY_VERSION = "2023-01-31"
 
 
-class Facts(Struct, frozen=True, kw_only=True):
+class WorkspaceFacts(Struct, frozen=True, kw_only=True):
     """What the workspace says of itself; ids are ARM ids."""
 
     id: str
@@ -86,7 +86,7 @@ class Cloud:
         return self.id_of("Microsoft.MachineLearningServices", "workspaces", self.settings.workspace)
 
     @cached_property
-    def facts(self) -> Facts:
+    def facts(self) -> WorkspaceFacts:
         told = self.arm.read(self.workspace_id, WORKSPACE_VERSION, what=f"reading the workspace {self.settings.workspace}")
         properties = told["properties"]
         if not properties.get("containerRegistry"):
@@ -95,7 +95,7 @@ class Cloud:
                 why="Azure makes one only when a workspace first builds an image.",
                 do="Attach one to the workspace; docs/azure.md says how.",
             )
-        return Facts(
+        return WorkspaceFacts(
             id=told["id"],
             region=told["location"],
             storage=properties["storageAccount"],

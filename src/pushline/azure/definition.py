@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from pushline.release.target import Keys
+from pushline.release.target import EndpointKeys
 from pushline.results import Release
 from pushline.serving.keys import HANDED
 from pushline.settings import Serving
@@ -70,7 +70,7 @@ class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Secrets(Struct, frozen=True, kw_only=True):
     """What every PUT must bring again, because no GET gives it back. Its repr shows nothing."""
 
-    keys: Keys
+    keys: EndpointKeys
     connection: str  # of Application Insights; empty where telemetry is off
     analytics_key: str
     storage_key: str

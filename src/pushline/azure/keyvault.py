@@ -8,7 +8,7 @@ from pushline.azure.arm import PATIENCE
 from pushline.azure.cloud import Cloud
 from pushline.azure.failures import asking, refused
 from pushline.errors import TargetError
-from pushline.release.target import Keys, KeysWithheld
+from pushline.release.target import EndpointKeys, KeysWithheld
 from pushline.serving.keys import KeyFile, new_key
 
 
@@ -28,7 +28,7 @@ class VaultKeys:
 
         return SecretClient(self.cloud.vault_address, self.cloud.credential, **PATIENCE)
 
-    def read(self) -> Keys | None:
+    def read(self) -> EndpointKeys | None:
         """The keys; None before the first release.
 
         Raises KeysWithheld where this identity may not read them, TargetError where the secret is not what it must be.
@@ -54,12 +54,12 @@ class VaultKeys:
                 why='The secret is not {"primary": "…", "secondary": "…"}.',
                 do="Restore an earlier version of the secret in Key Vault, then run the same command again.",
             ) from None  # the decoder's words could quote a key
-        return Keys(primary=held.primary, secondary=held.secondary)
+        return EndpointKeys(primary=held.primary, secondary=held.secondary)
 
-    def read_or_make(self) -> Keys:
-        return self.read() or self.write(Keys(primary=new_key(), secondary=new_key()))
+    def read_or_make(self) -> EndpointKeys:
+        return self.read() or self.write(EndpointKeys(primary=new_key(), secondary=new_key()))
 
-    def write(self, keys: Keys) -> Keys:
+    def write(self, keys: EndpointKeys) -> EndpointKeys:
         """The keys as the secret's newest version."""
         text = msgspec.json.encode(KeyFile(primary=keys.primary, secondary=keys.secondary)).decode()
         with asking("writing the endpoint's keys to Key Vault"):

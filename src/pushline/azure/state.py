@@ -18,7 +18,7 @@ REMEMBERED = 5  # releases before the live one that can be rolled back to
 STORE = "workspaceblobstore"
 
 
-class Slot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AciSlot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A group as it was put."""
 
     definition: Definition
@@ -32,7 +32,7 @@ class Slot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 Command = Literal["promote", "rollback", "start", "deploy --same"]  # the last one is what start was called
 
 
-class Planned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PlannedChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A change of the live group, written down before it is made: a command may end at any call."""
 
     command: Command
@@ -40,18 +40,18 @@ class Planned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     history: tuple[Definition, ...]
 
 
-class State(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class AciState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The slots, and the definitions that were live before, newest last. What other versions write beside it stays."""
 
-    live: Slot | None = None
-    candidate: Slot | None = None
+    live: AciSlot | None = None
+    candidate: AciSlot | None = None
     history: tuple[Definition, ...] = ()
-    planned: Planned | None = None
+    planned: PlannedChange | None = None
     stopped: bool = False  # by `pushline stop`
     sites: dict[str, str] = {}  # names the service gave, by scope and label: they stay, so they need not be asked for twice
 
 
-def as_it_is(state: State, running: str, site: str) -> State:
+def as_it_is(state: AciState, running: str, site: str) -> AciState:
     """The state with a planned change taken as made where the live group's tags say that it was, else as not made.
 
     `running` is the hash of the definition that the live group says it was put with, `site` the name that it has.
@@ -61,18 +61,18 @@ def as_it_is(state: State, running: str, site: str) -> State:
         return state
     if running != planned.definition.hash:
         return msgspec.structs.replace(state, planned=None)
-    live = Slot(definition=msgspec.structs.replace(planned.definition, site=site), url=f"https://{site}")
+    live = AciSlot(definition=msgspec.structs.replace(planned.definition, site=site), url=f"https://{site}")
     unknown = planned if planned.command == "rollback" else None  # the registry may not know of it yet
     return msgspec.structs.replace(state, live=live, history=planned.history, planned=unknown)
 
 
-class Record:
+class AciRecord:
     """The state of one endpoint. What was read is what may be replaced: a change by another command in between is refused."""
 
     def __init__(self, cloud: Cloud, label: str) -> None:
         self.cloud = cloud
         self.name = f"pushline/{label}/target.json"
-        self.was = State()  # as it was read, or written, last
+        self.was = AciState()  # as it was read, or written, last
         self.mark: str | None = None
         self._beside: dict[str, Any] = {}
         self._box: Any = None
@@ -82,7 +82,7 @@ class Record:
             self._box = self.cloud.container(STORE)
         return self._box.get_blob_client(self.name)
 
-    def read(self) -> State:
+    def read(self) -> AciState:
         from azure.core.exceptions import ResourceNotFoundError
 
         with asking("reading what the target remembers"):
@@ -90,11 +90,11 @@ class Record:
                 found = self._blob().download_blob()
                 content, self.mark = found.readall(), found.properties.etag
             except ResourceNotFoundError:
-                self.mark, self.was = None, State()
+                self.mark, self.was = None, AciState()
                 return self.was
         try:
-            self.was = msgspec.json.decode(content, type=State)
-            self._beside = {key: value for key, value in msgspec.json.decode(content).items() if key not in State.__struct_fields__}
+            self.was = msgspec.json.decode(content, type=AciState)
+            self._beside = {key: value for key, value in msgspec.json.decode(content).items() if key not in AciState.__struct_fields__}
             return self.was
         except msgspec.DecodeError as error:
             raise TargetError(
@@ -103,7 +103,7 @@ class Record:
                 do="A newer version of Pushline may have written it: use that one. Else restore an earlier version of the blob.",
             ) from error
 
-    def write(self, state: State) -> None:
+    def write(self, state: AciState) -> None:
         """Replace what was read last. Raises TargetError where another command has written since."""
         from azure.core import MatchConditions
         from azure.core.exceptions import ResourceExistsError, ResourceModifiedError

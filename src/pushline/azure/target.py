@@ -19,13 +19,13 @@ from pushline.azure.groups import Groups
 from pushline.azure.image import scoring_image
 from pushline.azure.keyvault import VaultKeys
 from pushline.azure.registry import ContainerRegistry
-from pushline.azure.state import Command, Planned, Record, Slot, State, as_it_is
+from pushline.azure.state import AciRecord, AciSlot, AciState, Command, PlannedChange, as_it_is
 from pushline.errors import SettingsError, TargetError
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.release.asking import Client
 from pushline.release.folders import check_whole
-from pushline.release.target import Endpoint, Keys, Known, LogEntry, Status, nothing_to_start
+from pushline.release.target import Endpoint, EndpointKeys, LogEntry, OnLive, Status, nothing_to_start
 from pushline.results import Release
 from pushline.serving.keys import new_key
 from pushline.settings import PushlineSettings, seconds
@@ -62,18 +62,18 @@ class AciTarget:
         return VaultKeys(self.cloud, self.label)
 
     @cached_property
-    def record(self) -> Record:
-        return Record(self.cloud, self.label)
+    def record(self) -> AciRecord:
+        return AciRecord(self.cloud, self.label)
 
     # Keys
 
-    def keys(self) -> Keys:
+    def keys(self) -> EndpointKeys:
         return self.vault.read_or_make()
 
     def keys_place(self) -> str:
         return self.vault.place
 
-    def rotate_keys(self, progress: Progress) -> Keys:
+    def rotate_keys(self, progress: Progress) -> EndpointKeys:
         """A fresh primary key. What runs is put again with it, and does not answer meanwhile: the time is told.
 
         The groups take the new pair before Key Vault does, so at every moment they accept the primary that Key Vault names. Where a
@@ -87,7 +87,7 @@ class AciTarget:
             progress("An earlier rotation ended half way; it is completed now.")
             fresh, put = keys, behind
         else:
-            fresh, put = Keys(primary=new_key(), secondary=keys.primary), running
+            fresh, put = EndpointKeys(primary=new_key(), secondary=keys.primary), running
         for slot in put:
             started = time.monotonic()
             self.groups.put(slot.definition, self.secrets(slot.definition, fresh), progress)
@@ -95,7 +95,7 @@ class AciTarget:
         self.record.write(self.record.was)
         return fresh if behind else self.vault.write(fresh)
 
-    def _runs(self, slot: Slot) -> bool:
+    def _runs(self, slot: AciSlot) -> bool:
         standing = self.groups.find(slot.definition.name)
         return standing is not None and (standing.instance_view is None or standing.instance_view.state != "Stopped")
 
@@ -151,7 +151,7 @@ class AciTarget:
         except TargetError as error:
             progress(f"{name} could not be removed and still costs: {error.why or error.what} `pushline discard` tries again.")
 
-    def secrets(self, definition: Definition, keys: Keys | None = None) -> Secrets:
+    def secrets(self, definition: Definition, keys: EndpointKeys | None = None) -> Secrets:
         """What a PUT of the definition must bring again."""
         return Secrets(
             keys=keys or self.keys(),
@@ -163,14 +163,14 @@ class AciTarget:
     def mark_of(self, label: str) -> str:
         return f"{self.azure.label_scope}/{label}"
 
-    def _put(self, definition: Definition, progress: Progress) -> Slot:
+    def _put(self, definition: Definition, progress: Progress) -> AciSlot:
         what = "making the share that keeps certificates"
         share = f"{self.cloud.certificates}/fileServices/default/shares/{SHARE}"
         self.cloud.arm.put(share, STORAGE_VERSION, {"properties": {}}, what=what)
         site = self.groups.put(definition, self.secrets(definition), progress)
-        return Slot(definition=msgspec.structs.replace(definition, site=site), url=f"https://{site}")
+        return AciSlot(definition=msgspec.structs.replace(definition, site=site), url=f"https://{site}")
 
-    def _state(self) -> State:
+    def _state(self) -> AciState:
         """What is remembered, held against what the live group says of itself where a command was cut off."""
         state = self.record.read()
         standing = self.groups.find(self.label) if state.planned is not None else None
@@ -199,12 +199,12 @@ class AciTarget:
         self.record.write(msgspec.structs.replace(state, candidate=None))
         return Endpoint(release=candidate.release, url=live.url)
 
-    def _sites(self, state: State, slot: Slot) -> dict[str, str]:
+    def _sites(self, state: AciState, slot: AciSlot) -> dict[str, str]:
         return {**state.sites, f"{slot.definition.scope}/{slot.definition.label}": slot.definition.site}
 
     def _put_live(
-        self, state: State, command: Command, definition: Definition, history: tuple[Definition, ...], progress: Progress
-    ) -> tuple[State, Slot]:
+        self, state: AciState, command: Command, definition: Definition, history: tuple[Definition, ...], progress: Progress
+    ) -> tuple[AciState, AciSlot]:
         """The definition on the live name, `history` behind it: the state as it was written, and its live slot.
 
         What is to be done is written before it is done, so that whoever comes after a kill knows which of the two is live. Where the
@@ -221,7 +221,7 @@ class AciTarget:
         )
         made_before = state.live is not None and state.live.definition.hash == wanted.hash  # such as by a command that was cut off
         before = msgspec.structs.replace(self.record.was if made_before else state, planned=None)
-        planned = Planned(command=command, definition=wanted, history=history)
+        planned = PlannedChange(command=command, definition=wanted, history=history)
         self.record.write(msgspec.structs.replace(before, planned=planned))
         started = time.monotonic()
         try:
@@ -236,7 +236,7 @@ class AciTarget:
         self.record.write(made)
         return made, live
 
-    def _put_back(self, wanted: Definition, back: Slot | None, progress: Progress) -> None:
+    def _put_back(self, wanted: Definition, back: AciSlot | None, progress: Progress) -> None:
         if back is None:
             self._removed(wanted.name, progress)
         else:
@@ -245,7 +245,7 @@ class AciTarget:
 
     # The way back
 
-    def roll_back(self, progress: Progress, known: Known | None = None) -> Endpoint:
+    def roll_back(self, progress: Progress, known: OnLive | None = None) -> Endpoint:
         state = self._state()
         was, planned = self.record.was, state.planned
         if (
@@ -334,7 +334,7 @@ class AciTarget:
             unfinished=planned.command if planned is not None and made else "",
         )
 
-    def _endpoint(self, slot: Slot | None, notes: list[str], *, stopped: bool = False) -> Endpoint | None:
+    def _endpoint(self, slot: AciSlot | None, notes: list[str], *, stopped: bool = False) -> Endpoint | None:
         """What a slot is found as. One that should answer and can't is not ready; only what we stopped ourselves is none."""
         if slot is None:
             return None
@@ -354,7 +354,7 @@ class AciTarget:
             notes.append(f"{name} is not as it was put: someone else has changed it.")
         return Endpoint(release=slot.release, url=slot.url, ready=runs == "Running" and not fault)
 
-    def _stands(self, slot: Slot | None) -> TypeGuard[Slot]:
+    def _stands(self, slot: AciSlot | None) -> TypeGuard[AciSlot]:
         """Whether a slot's group is there as it was put, and runs."""
         notes: list[str] = []
         endpoint = self._endpoint(slot, notes)

@@ -22,7 +22,7 @@ from pushline.errors import SettingsError, StepFailed, TargetError
 from pushline.files import whole_folder
 from pushline.pipelines.runner.definition import load_pipeline
 from pushline.pipelines.runner.fingerprint import packages_hash, training_fingerprint
-from pushline.pipelines.runner.runner import Ran, Step, given_inputs, run_job
+from pushline.pipelines.runner.runner import PipelineResult, Step, given_inputs, run_job
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import Scalar
@@ -37,7 +37,7 @@ ATTEMPTS = 50
 LARGE = frozenset({"train.parquet", "held_back.parquet", "rejects.parquet"})  # stay on Azure
 
 
-class Found(Struct, frozen=True):
+class TrainingJob(Struct, frozen=True):
     """A job of the workspace."""
 
     name: str
@@ -69,7 +69,7 @@ class AzureTraining:
     def stem(self) -> str:
         return f"{self.settings.model_name}-{self.file.stem}-{self.mark[:12]}"
 
-    def newest(self) -> tuple[Found | None, str]:
+    def newest(self) -> tuple[TrainingJob | None, str]:
         """The newest job made from the same things, and the name the next one would have."""
         newest = None
         for number in range(1, ATTEMPTS + 1):
@@ -80,7 +80,7 @@ class AzureTraining:
             newest = found
         raise TargetError(f"{self.stem} was tried {ATTEMPTS} times.", do="Change something before you try again.")
 
-    def find(self, name: str) -> Found | None:
+    def find(self, name: str) -> TrainingJob | None:
         from azure.core.exceptions import ResourceNotFoundError
 
         with asking(f"looking for the job {name}"), quietly():
@@ -88,9 +88,9 @@ class AzureTraining:
                 job = self.cloud.ml.jobs.get(name)
             except ResourceNotFoundError:
                 return None
-        return Found(name, spoken(job.status), str(job.studio_url or ""), str((job.tags or {}).get("git_revision", "unknown")))
+        return TrainingJob(name, spoken(job.status), str(job.studio_url or ""), str((job.tags or {}).get("git_revision", "unknown")))
 
-    def run(self, out: Path, progress: Progress, *, attach: bool = False) -> Ran:
+    def run(self, out: Path, progress: Progress, *, attach: bool = False) -> PipelineResult:
         """Submit, or go on with, the run; wait for its end; bring its outputs below `out`.
 
         `attach` never submits. Raises StepFailed with the failed step's own last lines.
@@ -110,7 +110,7 @@ class AzureTraining:
             raise self.failed(ended, out)
         return self.collect(ended, out, progress)
 
-    def submit(self, name: str, progress: Progress) -> Found:
+    def submit(self, name: str, progress: Progress) -> TrainingJob:
         ensure_cluster(self.cloud, progress)
         version = str(self.inputs["data_version"])
         data = self.inputs["data"]
@@ -130,9 +130,9 @@ class AzureTraining:
         with asking(f"submitting {self.file.name}"), quietly():
             made = self.cloud.ml.jobs.create_or_update(job)
         progress(f"Submitted {made.name}. {made.studio_url or ''}".rstrip())
-        return Found(made.name, spoken(made.status or "NotStarted"), str(made.studio_url or ""))
+        return TrainingJob(made.name, spoken(made.status or "NotStarted"), str(made.studio_url or ""))
 
-    def follow(self, job: Found, progress: Progress) -> Found:
+    def follow(self, job: TrainingJob, progress: Progress) -> TrainingJob:
         """Tell what each step does until the job has ended. Interrupting leaves the job running.
 
         Raises TargetError where it takes hours more than its budget: an image may be built, or nodes be waited for, without end.
@@ -179,7 +179,7 @@ class AzureTraining:
         progress(f"Cancelled {newest.name}." if ended.status in ENDED else f"{newest.name} is being cancelled; Azure takes its time.")
         return True
 
-    def failed(self, job: Found, out: Path) -> StepFailed:
+    def failed(self, job: TrainingJob, out: Path) -> StepFailed:
         """The error for a job that ended badly: the step that failed, its last lines, and where a person looks."""
         steps = [step for step in self.children(job.name) if spoken(step.status) == "Failed"]
         look = f"Look at {job.studio}." if job.studio else "Look at it in the studio."
@@ -206,7 +206,7 @@ class AzureTraining:
             return []
         return [line.strip() for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
 
-    def collect(self, job: Found, out: Path, progress: Progress) -> Ran:
+    def collect(self, job: TrainingJob, out: Path, progress: Progress) -> PipelineResult:
         """The job's outputs on this machine; what a step left that no stage reads stays on Azure."""
         home = out / job.name
         if self.settings.azure.engine == "azure":
@@ -225,9 +225,9 @@ class AzureTraining:
             )
             for step in self.children(job.name)
         )
-        return Ran(outputs=outputs, steps=steps)
+        return PipelineResult(outputs=outputs, steps=steps)
 
-    def concluded(self, job: Found, home: Path, progress: Progress) -> Ran:
+    def concluded(self, job: TrainingJob, home: Path, progress: Progress) -> PipelineResult:
         """The steps after a search of Azure's AutoML, on this machine: its model is looked for wherever Azure may have left it."""
         document = document_of(self.file, self.settings.azure, {**self.inputs, "data": ""}, job.name)
         pipeline, later, run = load_pipeline(self.file), cut_at_search(document), self.automl_run(job.name)
@@ -250,7 +250,7 @@ class AzureTraining:
         adopted = outputs["evaluation"] / BEST_MODEL
         outputs[BEST_MODEL] = leaderboard.completed(self.cloud, self.settings.model_name, adopted, run)
         search = Step(name="automl", reused=False, seconds=0.0, log=home / "automl.log", outputs={BEST_MODEL: outputs[BEST_MODEL]})
-        return Ran(outputs=outputs, steps=(search, *(done[name] for name in later)))
+        return PipelineResult(outputs=outputs, steps=(search, *(done[name] for name in later)))
 
     def automl_run(self, job: str) -> str:
         """The run of the AutoML node, below which its trials are."""

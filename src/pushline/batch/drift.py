@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from pushline.batch.job import Ended
+from pushline.batch.job import BatchResult
 from pushline.data.contract import load_contract
 from pushline.data.profile import load_profile
 from pushline.data.profile.drift import Drift, drift_of
 from pushline.project import Project
 
 
-def drift_of_sample(project: Project, ended: Ended) -> Drift | None:
+def drift_of_sample(project: Project, ended: BatchResult) -> Drift | None:
     """The drift of the rows that the job kept for it, which are removed; None where it kept none or there is no profile."""
     if ended.sample is None:
         return None

@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from pushline.batch import score as scoring
 from pushline.batch import source as sources
-from pushline.batch.output import Appended, Workplace, join_parquet, output, rejects_of, sample_of, write_part
+from pushline.batch.output import GrowingFile, Workplace, join_parquet, output, rejects_of, sample_of, write_part
 from pushline.batch.rows import Reader
-from pushline.batch.score import Scored
-from pushline.batch.source import Piece, Source, open_source, refuse_what_csv_cant_hold
+from pushline.batch.score import ScoredPiece
+from pushline.batch.source import BatchInput, Piece, open_source, refuse_what_csv_cant_hold
 from pushline.data.contract import Contract
 from pushline.errors import CriticalFindings, DataCorrupt, RegistryError, SettingsError
 from pushline.files import content_hash
@@ -34,7 +34,7 @@ SAY_S = 2.0
 SAMPLE_ROWS = 100_000  # kept of the input's columns, to hold them against the profile
 
 
-class Ended(Part, frozen=True, kw_only=True):
+class BatchResult(Part, frozen=True, kw_only=True):
     """What a job did."""
 
     input: str
@@ -61,7 +61,7 @@ class Options(Struct, frozen=True, kw_only=True):
     workers: int | None = None
 
 
-def score_batch(source: str, out: Path, model: Path, version: str, *, options: Options, progress: Progress) -> Ended:
+def score_batch(source: str, out: Path, model: Path, version: str, *, options: Options, progress: Progress) -> BatchResult:
     """Score the rows at `source` (a path or an address, CSV or Parquet) into `out` (CSV, or Parquet by its name).
 
     Rows that break the contract go to a file beside `out`, with line and reason; with `strict` the first one stops the job.
@@ -74,12 +74,12 @@ def score_batch(source: str, out: Path, model: Path, version: str, *, options: O
         check_columns(rows, scorer, source)
         if out.suffix != ".parquet":
             refuse_what_csv_cant_hold(rows, source)
-        job = Job(rows, scorer, Workplace(out, identity_of(rows, model, options)), options, progress)
+        job = BatchJob(rows, scorer, Workplace(out, identity_of(rows, model, options)), options, progress)
         job.run()
         return finish(job, source, out, version)
 
 
-def identity_of(rows: Source, model: Path, options: Options) -> str:
+def identity_of(rows: BatchInput, model: Path, options: Options) -> str:
     """What makes a job the same one: all that its output depends on, and not how many cores it uses."""
     cut = f"{sources.PIECE_BYTES} {sources.PIECE_ROWS}"
     return hashlib.sha256(f"{rows.identity} {content_hash(model)} {options.delimiter} {options.strict} {cut}".encode()).hexdigest()
@@ -103,10 +103,10 @@ def model_of(store: "ModelStore", version: str | None) -> tuple[str, Path]:
     return number, store.download(number)
 
 
-class Job:
+class BatchJob:
     """The work between the first piece and the last."""
 
-    def __init__(self, source: Source, scorer: Scorer, place: Workplace, options: Options, progress: Progress) -> None:
+    def __init__(self, source: BatchInput, scorer: Scorer, place: Workplace, options: Options, progress: Progress) -> None:
         self.source, self.scorer, self.place, self.options, self.progress = source, scorer, place, options, progress
         self.to_parquet = place.out.suffix == ".parquet"
         self.sampling = sampling_step(source)
@@ -131,8 +131,8 @@ class Job:
         import pyarrow as pa
 
         pa.set_cpu_count(1)  # the pieces are what runs side by side
-        self.rejects = Appended(self.place.rejects)
-        self.out = None if self.to_parquet else Appended(self.place.partial)
+        self.rejects = GrowingFile(self.place.rejects)
+        self.out = None if self.to_parquet else GrowingFile(self.place.partial)
         if self.out and self.place.journal.out_bytes == 0:
             self.place.journal.out_bytes += self.out.add(self.header())
         if self.place.journal.rejects_bytes == 0:
@@ -154,11 +154,11 @@ class Job:
         self.place.journal.whole = True
         self.place.note()
 
-    def scored_in_order(self) -> Iterator[Scored]:
+    def scored_in_order(self) -> Iterator[ScoredPiece]:
         journal = self.place.journal
         pieces = self.source.pieces(number=journal.number, start=journal.start, first=journal.first)
         with ThreadPoolExecutor(self.workers) as pool:
-            waiting: deque[Future[Scored]] = deque()
+            waiting: deque[Future[ScoredPiece]] = deque()
             try:
                 for piece in pieces:
                     waiting.append(pool.submit(self.score, piece))
@@ -170,12 +170,12 @@ class Job:
                 for future in waiting:
                     future.cancel()
 
-    def score(self, piece: Piece) -> Scored:
+    def score(self, piece: Piece) -> ScoredPiece:
         return scoring.score(
             self.reader, self.scorer, piece, delimiter=self.options.delimiter, to_parquet=self.to_parquet, sample_every=self.sampling
         )
 
-    def take(self, scored: Scored) -> None:
+    def take(self, scored: ScoredPiece) -> None:
         """Write a piece; the journal follows when the files have it for good."""
         journal = self.place.journal
         if scored.rejects.lines and self.options.strict:
@@ -235,7 +235,7 @@ class Job:
         behind = delimiter.encode() + self.header_text() if self.source.kind == "csv" else b""
         return f"{place}{delimiter}reason".encode() + behind + b"\n"
 
-    def rejects_text(self, scored: Scored) -> bytes:
+    def rejects_text(self, scored: ScoredPiece) -> bytes:
         """A line for each row that was refused: where it stands, why, and its own text."""
         delimiter = self.options.delimiter
         rejects = scored.rejects
@@ -246,11 +246,11 @@ class Job:
         )
 
 
-def finish(job: Job, source: str, out: Path, version: str) -> Ended:
+def finish(job: BatchJob, source: str, out: Path, version: str) -> BatchResult:
     """What was done, for people."""
     journal = job.place.journal
     rows, seconds = journal.rows + journal.rejected, time.monotonic() - job.started
-    return Ended(
+    return BatchResult(
         input=source,
         out=str(out),
         model_version=version,
@@ -268,7 +268,7 @@ def finish(job: Job, source: str, out: Path, version: str) -> Ended:
     )
 
 
-def check_columns(source: Source, scorer: Scorer, name: str) -> None:
+def check_columns(source: BatchInput, scorer: Scorer, name: str) -> None:
     """Raises DataCorrupt where the input lacks a column that the model needs, SettingsError where a new column is there already."""
     lacking = [column.name for column in scorer.payload.columns if column.name not in source.columns]
     if lacking:
@@ -285,13 +285,13 @@ def check_columns(source: Source, scorer: Scorer, name: str) -> None:
         raise SettingsError(f"{name} has a column {there[0]} already.", why="The scores would come under that name.", do="Rename it first.")
 
 
-def sampling_step(source: Source) -> int:
+def sampling_step(source: BatchInput) -> int:
     """Every how many rows one is kept for the drift check: all of a small file, about SAMPLE_ROWS of a large one."""
     about = source.size if source.kind == "parquet" else source.size // 40  # a CSV row is rarely shorter
     return max(1, about // SAMPLE_ROWS)
 
 
-def refusal(scored: Scored) -> CriticalFindings:
+def refusal(scored: ScoredPiece) -> CriticalFindings:
     rejects = scored.rejects
     return refused(str(rejects.lines[0]), rejects.reasons[0], f"{len(rejects.lines)} rows around it do")
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FORMATS = (".csv", ".parquet")
 
 
-class Journal(Struct, kw_only=True):
+class OutputJournal(Struct, kw_only=True):
     """How far a job is. What stands behind these sizes in the files is of a piece that was not finished."""
 
     identity: str  # of input, model and options
@@ -54,12 +54,12 @@ class Workplace:
         self.parts = self.folder / "parts"
         self.sample = self.folder / "sample"
         self.sampled = self.folder / "sample.parquet"
-        self.journal = Journal(identity=identity)
+        self.journal = OutputJournal(identity=identity)
 
     def open(self) -> bool:
         """True where an earlier attempt at the same job is taken up. Raises TargetError where the folder can't be made."""
         try:
-            before = msgspec.json.decode(self.file.read_bytes(), type=Journal)
+            before = msgspec.json.decode(self.file.read_bytes(), type=OutputJournal)
         except (OSError, msgspec.DecodeError):
             before = None
         try:
@@ -73,7 +73,7 @@ class Workplace:
             raise cannot_write(self.folder, error) from error
         return False
 
-    def holds(self, journal: Journal) -> bool:
+    def holds(self, journal: OutputJournal) -> bool:
         """Whether what a journal says is still there; what is behind it is cut off."""
         if journal.whole:
             return all(made.exists() or to.exists() for made, to in self.published(journal))
@@ -86,7 +86,7 @@ class Workplace:
         folders = (self.sample,) if journal.out_bytes else (self.sample, self.parts)
         return all((folder / name_of(number)).is_file() for folder in folders for number in range(journal.number))
 
-    def published(self, journal: Journal) -> list[tuple[Path, Path]]:
+    def published(self, journal: OutputJournal) -> list[tuple[Path, Path]]:
         """The files that are to get a name, and which; the scores last, so that whoever sees them sees the others."""
         return [
             *([(self.rejects, rejects_of(self.out))] if journal.rejected else []),
@@ -166,7 +166,7 @@ def sample_of(out: Path) -> Path:
     return out.with_name(f".{out.name}.sample.parquet")
 
 
-class Appended:
+class GrowingFile:
     """A file that grows, and says so if it can't."""
 
     def __init__(self, file: Path) -> None:

@@ -17,10 +17,10 @@ from typing import Any
 
 import msgspec
 
-from pushline.batch.job import Ended, Options, refused, score_batch
+from pushline.batch.job import BatchResult, Options, refused, score_batch
 from pushline.batch.output import join_parquet, rejects_of, sample_of, writing
 from pushline.batch.row_ends import end_of_header, rows_in
-from pushline.batch.source import HEAD_BYTES, Source
+from pushline.batch.source import HEAD_BYTES, BatchInput
 from pushline.errors import TargetError
 from pushline.files import cannot_write, remove, whole_file, write_json
 
@@ -29,7 +29,7 @@ NAME = re.compile(r"(\d+)-to-(csv|parquet)")
 SAMPLES = "samples"
 
 
-def cut(source: Source, folder: Path, to: str, rows: int = ROWS) -> int:
+def cut(source: BatchInput, folder: Path, to: str, rows: int = ROWS) -> int:
     """Put the input as parts of at most `rows` rows into `folder` and return how many; `to` is csv or parquet."""
     number = 0
     try:
@@ -49,7 +49,7 @@ def cut(source: Source, folder: Path, to: str, rows: int = ROWS) -> int:
     return number
 
 
-def slices(source: Source, rows: int) -> Iterator[tuple[int, Any]]:
+def slices(source: BatchInput, rows: int) -> Iterator[tuple[int, Any]]:
     """The line or row each part begins with, and its bytes with the header, or its batch."""
     for piece in source.pieces():
         if source.kind != "csv":
@@ -83,12 +83,12 @@ def score_part(file: Path, model: Path, version: str, out: Path) -> None:
     write_json(out / f"{found[1]}.json", ended)  # last: a part with this file is whole
 
 
-def put_together(folder: Path, number: int, source: Source, uri: str, out: Path, *, options: Options, seconds: float) -> Ended:
+def put_together(folder: Path, number: int, source: BatchInput, uri: str, out: Path, *, options: Options, seconds: float) -> BatchResult:
     """The parts that were scored into `folder` as one file of scores with its rejects, and the account of it.
 
     Raises TargetError where a part is missing, CriticalFindings where the job is strict and a row breaks the contract.
     """
-    accounts = {file.stem: msgspec.json.decode(file.read_bytes(), type=Ended) for file in sorted(folder.glob("*.json"))}
+    accounts = {file.stem: msgspec.json.decode(file.read_bytes(), type=BatchResult) for file in sorted(folder.glob("*.json"))}
     if len(accounts) != number:
         raise TargetError(
             f"{number - len(accounts)} of {number} parts of {uri} were not scored.", why="The job left no account of them.", do="Run again."
@@ -139,7 +139,7 @@ def append_csv(file: Path, stream: Any, delimiter: str, *, with_header: bool) ->
         shutil.copyfileobj(part, stream)
 
 
-def account_of(parts: list[Ended], uri: str, out: Path, seconds: float) -> Ended:
+def account_of(parts: list[BatchResult], uri: str, out: Path, seconds: float) -> BatchResult:
     """What all parts did, as one job says it."""
     scored, rejected = sum(one.scored for one in parts), sum(one.rejected for one in parts)
     reasons: dict[str, int] = {}
@@ -149,7 +149,7 @@ def account_of(parts: list[Ended], uri: str, out: Path, seconds: float) -> Ended
             reasons[name] = reasons.get(name, 0) + count
         for name, count in one.results.items():
             results[name] = results.get(name, 0) + count
-    return Ended(
+    return BatchResult(
         input=uri,
         out=str(out),
         model_version=parts[0].model_version,

@@ -22,14 +22,14 @@ LONG = f"is longer than {LONGEST:,} bytes"
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 
 
-class Rows(Struct, frozen=True, kw_only=True):
+class RowSpan(Struct, frozen=True, kw_only=True):
     """The rows of a text: the position behind each, line end included, and what is wrong with those that are no rows."""
 
     ends: Positions
     faults: dict[int, str]
 
 
-def rows_in(text: bytes, delimiter: str, *, whole: bool) -> Rows:
+def rows_in(text: bytes, delimiter: str, *, whole: bool) -> RowSpan:
     """The rows of a text that begins with one. Where it is not `whole`, what may go on behind it is left out."""
     bytes_ = np.frombuffer(text, dtype=np.uint8)
     ends = np.flatnonzero(bytes_ == FEED)
@@ -43,7 +43,7 @@ def rows_in(text: bytes, delimiter: str, *, whole: bool) -> Rows:
     left = len(text) - (int(ends[-1]) if len(ends) else 0)
     if (whole and is_open) or left + whole > LONGEST or (len(ends) and np.diff(ends, prepend=0).max() > LONGEST):
         return walked(text, delimiter, whole=whole)
-    return Rows(ends=np.append(ends, len(text)) if whole and left else ends, faults={})
+    return RowSpan(ends=np.append(ends, len(text)) if whole and left else ends, faults={})
 
 
 def in_their_places(text: Any, quotes: Positions, delimiter: int) -> bool:
@@ -67,7 +67,7 @@ def patterns(delimiter: str) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     return re.compile(row), re.compile(begun)
 
 
-def walked(text: bytes, delimiter: str, *, whole: bool) -> Rows:
+def walked(text: bytes, delimiter: str, *, whole: bool) -> RowSpan:
     """The same, row by row: for text that breaks the rule somewhere."""
     row, begun = patterns(delimiter)
     closed = text + b"\n" if whole and not text.endswith(b"\n") else text
@@ -84,7 +84,7 @@ def walked(text: bytes, delimiter: str, *, whole: bool) -> Rows:
             faults[len(ends)] = LONG if end - at > LONGEST else STRAY
         ends.append(min(end, len(text)))
         at = end
-    return Rows(ends=np.array(ends, dtype=np.int64), faults=faults)
+    return RowSpan(ends=np.array(ends, dtype=np.int64), faults=faults)
 
 
 def end_of_rows(text: bytes, delimiter: str) -> int:

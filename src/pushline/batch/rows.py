@@ -8,7 +8,7 @@ from msgspec import Struct
 from pushline.arrays import Floats, Mask
 from pushline.batch.cells import FALSE, TRUE, arrow_type, cast_cells, fit_cells
 from pushline.batch.row_ends import FEED, NOT_UTF8, RETURN, Positions, fault_of_text, is_strange, one_cell, rows_in
-from pushline.batch.source import Piece, Source
+from pushline.batch.source import BatchInput, Piece
 from pushline.data.checks.findings import shown
 from pushline.data.contract import Column, Contract
 from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
@@ -26,7 +26,7 @@ class Rejects(Struct, kw_only=True):
     texts: list[bytes]  # as in the file, or all of it one cell where that is no CSV in UTF-8; empty for Parquet
 
 
-class Rows(Struct, kw_only=True):
+class EncodedRows(Struct, kw_only=True):
     """A piece, read: the rows that keep the contract, in their order, and the others."""
 
     matrix: Floats  # [rows, columns of the encoding]
@@ -39,7 +39,7 @@ class Rows(Struct, kw_only=True):
 class Reader:
     """Reads pieces of one source for one model."""
 
-    def __init__(self, source: Source, contract: Contract, encoding: Encoding, delimiter: str, *, whole_table: bool) -> None:
+    def __init__(self, source: BatchInput, contract: Contract, encoding: Encoding, delimiter: str, *, whole_table: bool) -> None:
         """`whole_table`: give all columns too, as Parquet needs them; CSV is written from the rows' own text."""
         self.names = source.columns
         self.columns = tuple(contract.by_name[name] for name in encoding.names)
@@ -48,7 +48,7 @@ class Reader:
         self.whole_table = whole_table
         self.types = {column.name: arrow_type(column) for column in self.columns}
 
-    def read(self, piece: Piece) -> Rows:
+    def read(self, piece: Piece) -> EncodedRows:
         """The rows of a piece."""
         if piece.batch is not None:
             return self.read_batch(piece)
@@ -56,7 +56,7 @@ class Reader:
 
     # CSV
 
-    def read_text(self, piece: Piece) -> Rows:
+    def read_text(self, piece: Piece) -> EncodedRows:
         import pyarrow as pa
 
         found = rows_in(piece.text, self.delimiter, whole=True)
@@ -81,7 +81,7 @@ class Reader:
         good = ~np.isin(rows, order)
         if not good.all() or len(rows) != len(texts):
             texts, table, matrix = texts.take(pa.array(rows[good])), table.filter(pa.array(good)), matrix[good]
-        return Rows(matrix=matrix, texts=texts, table=table, sent=sent, rejects=rejects)
+        return EncodedRows(matrix=matrix, texts=texts, table=table, sent=sent, rejects=rejects)
 
     def sound(self, text: bytes, texts: Any, faults: dict[int, str]) -> tuple[bytes, Positions, set[int]]:
         """The text that can be parsed, the rows it holds, and those that can't be written as they stand; adds to the faults."""
@@ -165,7 +165,7 @@ class Reader:
 
     # Parquet
 
-    def read_batch(self, piece: Piece) -> Rows:
+    def read_batch(self, piece: Piece) -> EncodedRows:
         import pyarrow as pa
 
         table = pa.Table.from_batches([piece.batch])
@@ -184,7 +184,7 @@ class Reader:
         rejects = Rejects(lines=[piece.first + row for row in order], reasons=[faults[row] for row in order], texts=[])
         if order:
             table, matrix = table.filter(pa.array(good)), matrix[good]
-        return Rows(matrix=matrix, texts=None, table=table, sent=typed.select(list(self.types)), rejects=rejects)
+        return EncodedRows(matrix=matrix, texts=None, table=table, sent=typed.select(list(self.types)), rejects=rejects)
 
     # Both
 

@@ -18,7 +18,7 @@ PROBABILITY, RESULT = "probability", "result"
 BINS = 20
 
 
-class Scored(Struct, kw_only=True):
+class ScoredPiece(Struct, kw_only=True):
     """A piece that is done."""
 
     piece: Piece
@@ -31,7 +31,7 @@ class Scored(Struct, kw_only=True):
     sample: Any  # pa.Table: the columns of some rows that were sent, for drift
 
 
-def score(reader: Reader, scorer: "Scorer", piece: Piece, *, delimiter: str, to_parquet: bool, sample_every: int) -> Scored:
+def score(reader: Reader, scorer: "Scorer", piece: Piece, *, delimiter: str, to_parquet: bool, sample_every: int) -> ScoredPiece:
     """Score one piece with the model that answers requests, so that a row gets the same answer here and there.
 
     Every `sample_every`-th row's columns are kept for the drift check, also where the row was rejected.
@@ -48,7 +48,7 @@ def score(reader: Reader, scorer: "Scorer", piece: Piece, *, delimiter: str, to_
         chosen = probabilities.argmax(axis=1).astype(np.int32)
     counts = np.bincount(chosen, minlength=len(scorer.classes))
     columns = columns_of(scorer, probabilities, deciding, chosen)
-    scored = Scored(
+    scored = ScoredPiece(
         piece=piece,
         rows=len(chosen),
         rejects=read.rejects,

@@ -37,7 +37,7 @@ class Piece(Struct, frozen=True, kw_only=True):
         return self.first + (self.text.count(b"\n") if self.batch is None else self.end - self.start)
 
 
-class Source(Protocol):
+class BatchInput(Protocol):
     """A file of rows."""
 
     kind: str  # csv or parquet
@@ -49,7 +49,7 @@ class Source(Protocol):
         """The pieces from `start` on, cut where they are cut from the beginning: a model may round otherwise in another batch."""
 
 
-def open_source(uri: str, delimiter: str) -> Source:
+def open_source(uri: str, delimiter: str) -> BatchInput:
     """The rows at a path or any address that fsspec knows.
 
     Raises DataUnavailable where nothing can be read there, DataCorrupt where it is neither CSV nor Parquet.
@@ -188,7 +188,7 @@ def whole(path: str) -> Iterator[None]:
         raise DataCorrupt(f"{path} is a damaged Parquet file.", why=f"{error}.", do="Write it again.") from error
 
 
-def refuse_what_csv_cant_hold(source: Source, uri: str) -> None:
+def refuse_what_csv_cant_hold(source: BatchInput, uri: str) -> None:
     """Raises SettingsError where a Parquet file's columns can't be written as CSV, such as lists."""
     from pyarrow import ArrowInvalid, csv
 

@@ -9,7 +9,7 @@ from pushline.cli.context import Context, as_json, progress
 from pushline.wording import counted
 
 if TYPE_CHECKING:
-    from pushline.batch.job import Ended, Options
+    from pushline.batch.job import BatchResult, Options
 
 
 @click.command("score-batch")
@@ -56,7 +56,7 @@ def score_batch(
         click.echo(f"drift of the input: {drift.verdict}{moved}")
 
 
-def on_cluster(context: Context, source: str, out: Path, version: str | None, options: "Options") -> "Ended":
+def on_cluster(context: Context, source: str, out: Path, version: str | None, options: "Options") -> "BatchResult":
     """The same, by a batch endpoint of the workspace. Raises SettingsError where the target has none."""
     from pushline.errors import SettingsError
 
@@ -73,7 +73,7 @@ def on_cluster(context: Context, source: str, out: Path, version: str | None, op
     return AzureBatch(context.project, context.settings).score(source, out, number, options=options, progress=progress)
 
 
-def lines_of(ended: "Ended") -> list[str]:
+def lines_of(ended: "BatchResult") -> list[str]:
     """What a person wants to know of a job."""
     lines = [
         f"{ended.out}: {counted(ended.scored, 'row')} scored by version {ended.model_version} in {ended.seconds:.1f} s "

@@ -61,7 +61,7 @@ def profile(context: Context, file: Path | None, json: bool) -> None:
 def sample(context: Context, rows: int, seed: int, out: Path | None, json: bool) -> None:
     """Generate rows from data_checks/profile.json, as CSV."""
     from pushline.data.profile import load_profile
-    from pushline.data.profile.sample import Sampled, blocks_of, sample_rows, write_sample
+    from pushline.data.profile.sample import SampleResult, blocks_of, sample_rows, write_sample
 
     if json and out is None:
         raise click.UsageError("--json goes with --out: standard output holds either the rows or the result.")
@@ -73,7 +73,7 @@ def sample(context: Context, rows: int, seed: int, out: Path | None, json: bool)
         return
     write_sample(blocks_of(profile, contract, rows, seed), out, contract.delimiter)
     progress("generated rows, drawn from data_checks/profile.json")
-    show(Sampled(file=str(out), rows=rows, seed=seed), [f"{rows:,} rows in {out}"], json=json)
+    show(SampleResult(file=str(out), rows=rows, seed=seed), [f"{rows:,} rows in {out}"], json=json)
 
 
 @click.command("drift")

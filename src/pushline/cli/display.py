@@ -11,13 +11,13 @@ import click
 from pushline.cli.heartbeat import beating, heard, last_time
 from pushline.delivery import STAGES
 from pushline.report.figures import duration, visible
-from pushline.report.states import State
-from pushline.run import Ran
+from pushline.report.states import StateName
+from pushline.run import RunResult
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-MARKS: dict[State, tuple[str, str]] = {
+MARKS: dict[StateName, tuple[str, str]] = {
     "done": ("✓", "green"),
     "refused": ("✗", "yellow"),
     "failed": ("✗", "red"),
@@ -53,7 +53,7 @@ class Lines:
         heard()
         click.echo(f"{'':<{NAME_WIDTH}}  {visible(line, 2000)}", err=True)
 
-    def end(self, stage: str, state: State, elapsed_s: float, figure: str) -> None:
+    def end(self, stage: str, state: StateName, elapsed_s: float, figure: str) -> None:
         self.beats.close()
         click.echo(f"{stage:<{NAME_WIDTH}}  {state}, {duration(elapsed_s)}: {visible(figure, 2000)}", err=True)
 
@@ -70,7 +70,7 @@ class Board:
 
         names = list(STAGES)
         self.console = console
-        self.rows: dict[str, tuple[State, float | None, str]] = dict.fromkeys(names[names.index(first) :], ("not run", None, ""))
+        self.rows: dict[str, tuple[StateName, float | None, str]] = dict.fromkeys(names[names.index(first) :], ("not run", None, ""))
         self.banners: list[str] = []
         self.began = 0.0
         self.spinner = Spinner("dots", style="cyan")
@@ -94,7 +94,7 @@ class Board:
         else:
             self.rows[running] = ("running", None, visible(line))
 
-    def end(self, stage: str, state: State, elapsed_s: float, figure: str) -> None:
+    def end(self, stage: str, state: StateName, elapsed_s: float, figure: str) -> None:
         self.rows[stage] = (state, elapsed_s, figure)
 
     def banner(self, text: str) -> None:
@@ -150,7 +150,7 @@ def display_for(first: str, build: Path) -> "Lines | Board":
     return Lines({stage: seconds for stage in STAGES if (seconds := last_time(build, stage))})
 
 
-def print_table(ran: Ran) -> None:
+def print_table(ran: RunResult) -> None:
     """The stages as they ended, on standard output."""
     from rich.console import Console
     from rich.text import Text

@@ -10,7 +10,7 @@ from pushline.cli.context import Context, alone, as_json
 
 if TYPE_CHECKING:
     from pushline.project import Project
-    from pushline.run import Ran
+    from pushline.run import RunResult
     from pushline.settings import PushlineSettings
 
 
@@ -55,7 +55,7 @@ def run(context: Context, sample_if_offline: bool, sample: bool, budget: str | N
                 click.secho(f"warning: {caution}", fg="yellow")
 
 
-def next_steps(project: "Project", ran: "Ran", settings: "PushlineSettings") -> list[str]:
+def next_steps(project: "Project", ran: "RunResult", settings: "PushlineSettings") -> list[str]:
     """Where to look next."""
     port = settings.serving.port if settings.target == "local" else 0
     registry = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{near(project.state / 'mlflow.db')}"

@@ -52,12 +52,12 @@ def load_rules(file: Path, contract: Contract) -> tuple[Rule, ...]:
             raise ContractError(
                 f"Rule {rule.id!r} in {file.name} is malformed.", why=f"{error}.", do="See docs/contract.md for its fields."
             ) from error
-    if faults := faults_of(rules, contract):
+    if faults := rule_faults(rules, contract):
         raise ContractError(f"{file.name} does not fit the contract.", why="; ".join(faults) + ".", do="Correct these rules.")
     return tuple(rules)
 
 
-def faults_of(rules: list[Rule], contract: Contract) -> list[str]:
+def rule_faults(rules: list[Rule], contract: Contract) -> list[str]:
     """Ids used twice, unknown columns, conditions that DuckDB refuses."""
     from pushline.data.checks.findings import BASICS
 

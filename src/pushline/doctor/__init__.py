@@ -9,8 +9,8 @@ from pushline.errors import PushlineError
 from pushline.project import Project
 from pushline.settings import PushlineSettings
 
-State = Literal["works", "missing", "note", "not needed"]
-MARKS: dict[State, str] = {"works": "✓", "missing": "✗", "note": "!", "not needed": "-"}
+LineState = Literal["works", "missing", "note", "not needed"]
+MARKS: dict[LineState, str] = {"works": "✓", "missing": "✗", "note": "!", "not needed": "-"}
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -18,7 +18,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
     room: str
     name: str
-    state: State
+    state: LineState
     says: str
     do: str = ""
 
@@ -35,7 +35,7 @@ class Here(Struct, frozen=True, kw_only=True):
         return self.settings.target == "aci"
 
 
-Check = Callable[[Here], Iterator[Line]]
+Examine = Callable[[Here], Iterator[Line]]
 
 
 def works(name: str, says: str) -> Line:

@@ -8,7 +8,7 @@ from pushline.data.contract import load_contract
 from pushline.data.profile import load_profile
 from pushline.data.profile.sample import compare
 from pushline.data.sources.download import TRUSTED, ask
-from pushline.data.sources.fetch import Places
+from pushline.data.sources.fetch import DataLocations
 from pushline.data.sources.lock import PinnedFile, load_lock
 from pushline.doctor import Here, Line, lacking, missing, note, works
 from pushline.errors import PushlineError
@@ -65,7 +65,7 @@ def data(here: Here) -> Iterator[Line]:
     """Every pinned file: on this machine, or at a source that answers."""
     said = os.environ.get("PUSHLINE_DATA")
     delimiter = load_contract(here.project.contract).delimiter
-    places = Places(
+    places = DataLocations(
         here.project.state / "cache", Path(said) if said else None, delimiter, lambda line: None, own=here.project.root / "data"
     )
     for pinned in load_lock(here.project.data_lock).files:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pushline.results import Registered, Result
+from pushline.results import RegisterResult, Result
 
 
 def inside() -> bool:
@@ -30,7 +30,7 @@ def leave(result: Result | None, summary: Path) -> None:
     """The summary of a stage, and what the workflow needs to know of its result."""
     if summary.is_file():
         summarise(summary.read_text(encoding="utf-8"))
-    if isinstance(result, Registered):
+    if isinstance(result, RegisterResult):
         output("accepted", str(result.decision.accept).lower())
         output("version", result.version)
 

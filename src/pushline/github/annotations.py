@@ -7,18 +7,18 @@ from pathlib import Path
 from pushline.errors import ContractError, PushlineError
 from pushline.github.actions import escaped
 from pushline.project import Project
-from pushline.results import Checked, Finding
+from pushline.results import CheckDataResult, Finding
 
 COMMANDS = {"critical": "error", "warning": "warning", "info": "notice"}
 
 
-def annotations_of(checked: Checked, project: Project) -> list[str]:
+def annotations_of(checked: CheckDataResult, project: Project) -> list[str]:
     """One workflow command per finding. The data file is not in the repository, so its lines stand in the message."""
     lines = lines_of_columns(project.contract)
     return [annotation(finding, checked, project, lines) for finding in checked.findings]
 
 
-def annotation(finding: Finding, checked: Checked, project: Project, lines: dict[str | None, int]) -> str:
+def annotation(finding: Finding, checked: CheckDataResult, project: Project, lines: dict[str | None, int]) -> str:
     file, line = place_of(finding, project, lines)
     message = " ".join(part for part in (finding.message, f"Expected: {finding.expected}." if finding.expected else "") if part)
     if finding.lines:

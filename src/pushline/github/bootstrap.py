@@ -17,7 +17,7 @@ NO_RULES = "Private repositories have rules only on GitHub's paid plans: agree i
 MAIN_ONLY = {"protected_branches": False, "custom_branch_policies": True}
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
+class DesiredState(Struct, frozen=True, kw_only=True):
     """What the repository should be like."""
 
     reviewers: tuple[str, ...]  # logins, or `org/team`
@@ -33,7 +33,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-class State(Struct, frozen=True, kw_only=True):
+class RepositoryState(Struct, frozen=True, kw_only=True):
     """What the repository is like."""
 
     repository: str
@@ -48,7 +48,7 @@ class State(Struct, frozen=True, kw_only=True):
     workflow_permissions: Mapping[str, Any]
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class RepositoryChange(Struct, frozen=True, kw_only=True):
     """One call that makes something so."""
 
     what: str
@@ -64,7 +64,7 @@ def wanted(
     reviewers: tuple[str, ...],
     variables: Mapping[str, str] | None = None,
     environment_variables: Mapping[str, Mapping[str, str]] | None = None,
-) -> Wanted:
+) -> DesiredState:
     """What the settings ask for. Azure's names become variables where Azure is connected; none of them is a secret.
 
     The last two are those that `bootstrap azure` has left, where it ran in this checkout.
@@ -79,15 +79,15 @@ def wanted(
     azure = settings.azure
     made = dict(variables or {})
     if made and azure.subscription in ("", made.get("PUSHLINE_AZURE__SUBSCRIPTION")):
-        return Wanted(reviewers=reviewers, variables=made, environment_variables=environment_variables or {})
+        return DesiredState(reviewers=reviewers, variables=made, environment_variables=environment_variables or {})
     if not azure.subscription:
-        return Wanted(reviewers=reviewers, variables={})
+        return DesiredState(reviewers=reviewers, variables={})
     names = {"SUBSCRIPTION": azure.subscription, "RESOURCE_GROUP": azure.resource_group, "WORKSPACE": azure.workspace}
     said = {f"PUSHLINE_AZURE__{name}": value for name, value in names.items()}
-    return Wanted(reviewers=reviewers, variables={"PUSHLINE_TARGET": "aci", **said})
+    return DesiredState(reviewers=reviewers, variables={"PUSHLINE_TARGET": "aci", **said})
 
 
-def lines(state: State, changes: list[Change]) -> list[str]:
+def lines(state: RepositoryState, changes: list[RepositoryChange]) -> list[str]:
     """The plan for a person."""
     left = [] if state.rules else [f"left alone: the rules for {state.default_branch}. {NO_RULES}"]
     if not changes:
@@ -95,14 +95,14 @@ def lines(state: State, changes: list[Change]) -> list[str]:
     return [f"{state.repository} needs {len(changes)} changes:", *(f"  {change.method:5} {change.what}" for change in changes), *left]
 
 
-def read(wanted: Wanted) -> State:
+def read(wanted: DesiredState) -> RepositoryState:
     """The repository as it is now. Changes nothing."""
     repository = gh.repository()
     about = gh.api(f"repos/{repository}")
     rulesets = _or_refused(f"repos/{repository}/rulesets")
     ours = next((entry["id"] for entry in rulesets or [] if entry["name"] == RULESET), None)
     writers = _or_refused(f"repos/{repository}/collaborators?permission=push")
-    return State(
+    return RepositoryState(
         repository=repository,
         default_branch=about["default_branch"],
         private=about["private"],
@@ -116,7 +116,7 @@ def read(wanted: Wanted) -> State:
     )
 
 
-def plan(state: State, wanted: Wanted) -> list[Change]:
+def plan(state: RepositoryState, wanted: DesiredState) -> list[RepositoryChange]:
     """The changes that make the repository as wanted, in their order; empty where it is."""
     base = f"repos/{state.repository}"
     changes = _permissions(state, base)
@@ -132,49 +132,49 @@ def plan(state: State, wanted: Wanted) -> list[Change]:
     return changes
 
 
-def apply(changes: list[Change], state: State, progress: Callable[[str], None]) -> list[str]:
+def apply(changes: list[RepositoryChange], state: RepositoryState, progress: Callable[[str], None]) -> list[str]:
     """Make the changes; returns what GitHub refused and what to do about it."""
     refused = []
     for change in changes:
         try:
             gh.api(change.path, method=change.method, body=change.body)
-        except (gh.Refused, gh.NotFound) as error:
+        except (gh.Forbidden, gh.NotFound) as error:
             if not change.fallback:
                 raise
             refused.append(f"{change.what}: GitHub refused ({error.why.splitlines()[-1]}). {change.fallback}")
             if change.path.endswith("/environments/production"):
                 _approve_by_dispatch(state)
             if change.instead is not None:
-                with suppress(gh.Refused, gh.NotFound):  # the environment at least, for its variables and its branch
+                with suppress(gh.Forbidden, gh.NotFound):  # the environment at least, for its variables and its branch
                     gh.api(change.path, method=change.method, body=change.instead)
         else:
             progress(f"done: {change.what}")
     return refused
 
 
-def _approve_by_dispatch(state: State) -> None:
+def _approve_by_dispatch(state: RepositoryState) -> None:
     """Without reviewers the approval is a run by hand: the release job waits for it."""
     base = f"repos/{state.repository}/actions/variables"
     for change in _plan_variable(base, "PUSHLINE_APPROVAL", "dispatch", state.variables, ""):
         gh.api(change.path, method=change.method, body=change.body)
 
 
-def _permissions(state: State, base: str) -> list[Change]:
+def _permissions(state: RepositoryState, base: str) -> list[RepositoryChange]:
     body = {"default_workflow_permissions": "read", "can_approve_pull_request_reviews": True}
     if {name: state.workflow_permissions.get(name) for name in body} == body:
         return []
     what = "workflows get a read-only token, and may open pull requests"
-    return [Change(what=what, method="PUT", path=f"{base}/actions/permissions/workflow", body=body)]
+    return [RepositoryChange(what=what, method="PUT", path=f"{base}/actions/permissions/workflow", body=body)]
 
 
-def _plan_environment(state: State, base: str, name: str, reviewers: tuple[tuple[str, int], ...]) -> list[Change]:
+def _plan_environment(state: RepositoryState, base: str, name: str, reviewers: tuple[tuple[str, int], ...]) -> list[RepositoryChange]:
     there = state.environments.get(name)
     changes = []
     by_hand = state.private and state.variables.get("PUSHLINE_APPROVAL") == "dispatch"  # the plan has no reviewers: it was tried
     if there is None or not (set(there.reviewers) == set(reviewers) or by_hand) or not there.branches:
         said = f", approved by {len(reviewers)} reviewers" if reviewers else ""
         changes.append(
-            Change(
+            RepositoryChange(
                 what=f"environment {name}: only from {state.default_branch}{said}",
                 method="PUT",
                 path=f"{base}/environments/{name}",
@@ -189,7 +189,7 @@ def _plan_environment(state: State, base: str, name: str, reviewers: tuple[tuple
         )
     if there is None or state.default_branch not in there.branches:
         changes.append(
-            Change(
+            RepositoryChange(
                 what=f"environment {name}: branch {state.default_branch} may use it",
                 method="POST",
                 path=f"{base}/environments/{name}/deployment-branch-policies",
@@ -200,7 +200,7 @@ def _plan_environment(state: State, base: str, name: str, reviewers: tuple[tuple
     return changes
 
 
-def _plan_ruleset(state: State, base: str) -> list[Change]:
+def _plan_ruleset(state: RepositoryState, base: str) -> list[RepositoryChange]:
     """Nobody may approve a pull request of their own, so who is alone needs no approval, and passes the checks all the same."""
     body = {
         "name": RULESET,
@@ -234,20 +234,20 @@ def _plan_ruleset(state: State, base: str) -> list[Change]:
         reviewed = "reviewed pull requests whose check `checks` passed"
     what, fallback = f"{state.default_branch} takes only {reviewed}", NO_RULES
     if state.ruleset is None:
-        return [Change(what=what, method="POST", path=f"{base}/rulesets", body=body, fallback=fallback)]
+        return [RepositoryChange(what=what, method="POST", path=f"{base}/rulesets", body=body, fallback=fallback)]
     if _holds(state.ruleset, body):
         return []
-    return [Change(what=what, method="PUT", path=f"{base}/rulesets/{state.ruleset['id']}", body=body, fallback=fallback)]
+    return [RepositoryChange(what=what, method="PUT", path=f"{base}/rulesets/{state.ruleset['id']}", body=body, fallback=fallback)]
 
 
-def _plan_variable(path: str, name: str, value: str, there: Mapping[str, str], where: str, *, fallback: str = "") -> list[Change]:
+def _plan_variable(path: str, name: str, value: str, there: Mapping[str, str], where: str, *, fallback: str = "") -> list[RepositoryChange]:
     if there.get(name) == value:
         return []
     what = f"variable {name}{where} = {value}"
     body = {"name": name, "value": value}
     if name in there:
-        return [Change(what=what, method="PATCH", path=f"{path}/{name}", body=body, fallback=fallback)]
-    return [Change(what=what, method="POST", path=path, body=body, fallback=fallback)]
+        return [RepositoryChange(what=what, method="PATCH", path=f"{path}/{name}", body=body, fallback=fallback)]
+    return [RepositoryChange(what=what, method="POST", path=path, body=body, fallback=fallback)]
 
 
 def _holds(there: Any, wanted: Any) -> bool:
@@ -263,7 +263,7 @@ def _or_refused(path: str) -> list[Any] | None:
     """A list; None where the repository's plan, or who asks, does not have it."""
     try:
         return gh.api(path) or []
-    except (gh.Refused, gh.NotFound):
+    except (gh.Forbidden, gh.NotFound):
         return None
 
 

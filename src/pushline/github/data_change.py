@@ -2,7 +2,7 @@
 
 import msgspec
 
-from pushline.data.sources.refresh import FOLDER, Refreshed
+from pushline.data.sources.refresh import FOLDER, RefreshResult
 from pushline.errors import SettingsError
 from pushline.github.pull_request import PullRequest, propose
 from pushline.project import Project
@@ -15,7 +15,7 @@ def propose_data(project: Project) -> PullRequest:
     """
     place = project.build / FOLDER
     try:
-        seen = msgspec.json.decode((place / "result.json").read_bytes(), type=Refreshed)
+        seen = msgspec.json.decode((place / "result.json").read_bytes(), type=RefreshResult)
         body = (place / "summary.md").read_text(encoding="utf-8")
     except (OSError, msgspec.DecodeError) as error:
         raise SettingsError("There is nothing to propose.", why=f"{error}.", do="Run `pushline data refresh` first.") from error

@@ -15,7 +15,7 @@ class NotFound(TargetError):
     """GitHub has no such thing, or does not show it to this token."""
 
 
-class Refused(TargetError):
+class Forbidden(TargetError):
     """GitHub refuses the request: a right, a plan or a rule is in the way."""
 
 
@@ -68,5 +68,5 @@ def _run(arguments: tuple[str, ...] | list[str], given: bytes | None) -> bytes:
     if "HTTP 404" in said:
         raise NotFound(what, why=said, do="Check the repository's name and that the token may see it.")
     if "HTTP 403" in said or "HTTP 422" in said:
-        raise Refused(what, why=said, do="The token needs more rights, or the repository's plan does not have this.")
+        raise Forbidden(what, why=said, do="The token needs more rights, or the repository's plan does not have this.")
     raise TargetError(what, why=said, do="Run the same command again; GitHub's status page tells of outages.")

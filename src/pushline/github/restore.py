@@ -22,10 +22,10 @@ from pushline.progress import Progress
 from pushline.project import Project
 from pushline.registry import travel
 
-Kind = Literal["registry", "challenger"]
+ArchiveKind = Literal["registry", "challenger"]
 
 
-class Restored(Struct, frozen=True, kw_only=True):
+class RestoreResult(Struct, frozen=True, kw_only=True):
     """Where the registry of this run came from."""
 
     origin: str  # a run's id; empty: it begins anew
@@ -42,7 +42,7 @@ class Artifact(Struct, frozen=True, kw_only=True):
     digest: str
 
 
-def restore(project: Project, progress: Progress, *, begin: bool = False) -> Restored:
+def restore(project: Project, progress: Progress, *, begin: bool = False) -> RestoreResult:
     """Bring the newest registry: this delivery's own, or the last one's where another delivery ended in between.
 
     Raises RegistryError where deliveries were made and none has left one that is still there, unless told to `begin` anew.
@@ -53,20 +53,20 @@ def restore(project: Project, progress: Progress, *, begin: bool = False) -> Res
     last = newest(here, place, but=this_run)
     if own is not None and own.run == this_run and (last is None or last.run == own.based_on):
         travel.unpack(project, travel.folder_of(project), origin=own.based_on)
-        return Restored(origin=own.based_on, reason="the registry of this delivery")
+        return RestoreResult(origin=own.based_on, reason="the registry of this delivery")
     if last is None:
         return first(here, this_run, progress, begin=begin)
     if own is not None and own.run != last.run:
         progress(f"::notice title=Registry::Run {last.run} delivered meanwhile: its registry is taken, and the decision is made again.")
     travel.unpack(project, place, origin=last.run)
-    return Restored(origin=last.run, reason=f"the registry of run {last.run}")
+    return RestoreResult(origin=last.run, reason=f"the registry of run {last.run}")
 
 
-def first(here: runs.Home, this_run: str, progress: Progress, *, begin: bool) -> Restored:
+def first(here: runs.Home, this_run: str, progress: Progress, *, begin: bool) -> RestoreResult:
     """Begin without a registry. Raises RegistryError where there must have been one."""
     before = runs.delivered_before(here, but=this_run)
     if before is None:
-        return Restored(origin="", reason="none yet: no delivery has ended before, and a first registry begins here")
+        return RestoreResult(origin="", reason="none yet: no delivery has ended before, and a first registry begins here")
     gone = f"run {before['id']} ended well, and its registry has expired or was deleted"
     if not begin:
         raise RegistryError(
@@ -76,7 +76,7 @@ def first(here: runs.Home, this_run: str, progress: Progress, *, begin: bool) ->
         )
     reason = f"a first registry begins here: {gone}"
     progress(f"::warning title=Registry::{reason}")
-    return Restored(origin="", reason=reason)
+    return RestoreResult(origin="", reason=reason)
 
 
 def newest(here: runs.Home, place: Path, *, but: str) -> Artifact | None:
@@ -97,7 +97,7 @@ def newest(here: runs.Home, place: Path, *, but: str) -> Artifact | None:
     return released if travel.note_of(place) else None
 
 
-def left_by_runs(here: runs.Home, kind: Kind, *, but: str = "", since: str = "") -> Iterator[Artifact]:
+def left_by_runs(here: runs.Home, kind: ArchiveKind, *, but: str = "", since: str = "") -> Iterator[Artifact]:
     """Artifacts of runs that count and that are still there, newest first; those made before `since` are left out.
 
     A challenger's run has to have ended well. A release is on record from the moment it is kept, however its run ends.

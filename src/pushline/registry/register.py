@@ -16,7 +16,7 @@ from pushline.registry.holdout import CannotCompare, probabilities_of, read_hold
 from pushline.registry.measures import HIGHER_IS_BETTER, figure
 from pushline.registry.parts import FILES, DataParts
 from pushline.registry.store import CROWNED, ModelStore, ModelVersion
-from pushline.results import Decision, Registered, Trained
+from pushline.results import Decision, RegisterResult, TrainResult
 from pushline.serving.model_folder import MATRIX, read_contract, read_scoring
 from pushline.settings import Promotion
 
@@ -30,8 +30,8 @@ LOOKED_AT = 3  # champions of before
 
 
 def register(
-    trained: Trained, store: ModelStore, rules: Promotion, *, progress: Progress, parts: DataParts | None = None, outdated: str = ""
-) -> Registered:
+    trained: TrainResult, store: ModelStore, rules: Promotion, *, progress: Progress, parts: DataParts | None = None, outdated: str = ""
+) -> RegisterResult:
     """Make the run's model a version (it becomes the challenger) and decide against the champion on the same hold-out.
 
     `parts` says which files the data came from: rows that the champion's data had and rows that are new are then looked at
@@ -46,7 +46,7 @@ def register(
     files = {FILES: parts.tag} if parts else {}
     run_id = trained.run_id if store.knows(trained.run_id) else log_again(trained, store)
     version = store.register(run_id, {**tags_of(trained, decision), **files})
-    return Registered(
+    return RegisterResult(
         model_name=version.name,
         version=version.version,
         champion=champion.version if champion else None,
@@ -56,7 +56,7 @@ def register(
     )
 
 
-def log_again(trained: Trained, store: ModelStore) -> str:
+def log_again(trained: TrainResult, store: ModelStore) -> str:
     """Log the finished run of another machine's registry, where another delivery's took its place meanwhile."""
     tags = {"git_revision": trained.git_revision, "data_version": trained.data_version, "contract_hash": trained.contract_hash}
     return store.log_training(
@@ -70,7 +70,7 @@ def log_again(trained: Trained, store: ModelStore) -> str:
 
 
 def decide(
-    trained: Trained, store: ModelStore, champion: ModelVersion | None, rules: Promotion, parts: DataParts | None = None
+    trained: TrainResult, store: ModelStore, champion: ModelVersion | None, rules: Promotion, parts: DataParts | None = None
 ) -> Decision:
     """The decision with its reason and figures."""
     folder = Path(trained.model)
@@ -120,7 +120,14 @@ class Meeting:
     """A challenger and those that it is held against, on the challenger's hold-out."""
 
     def __init__(
-        self, trained: Trained, store: ModelStore, rules: Promotion, frame: "pd.DataFrame", labels: Floats, new: Floats, contract: Contract
+        self,
+        trained: TrainResult,
+        store: ModelStore,
+        rules: Promotion,
+        frame: "pd.DataFrame",
+        labels: Floats,
+        new: Floats,
+        contract: Contract,
     ) -> None:
         self.trained, self.store, self.rules, self.contract = trained, store, rules, contract
         self.frame, self.labels, self.new = frame, labels, new
@@ -181,7 +188,7 @@ def goodness(metric: str, value: float) -> float:
     return -np.inf if np.isnan(value) else value if HIGHER_IS_BETTER[metric] else -value
 
 
-def tags_of(trained: Trained, decision: Decision) -> dict[str, str]:
+def tags_of(trained: TrainResult, decision: Decision) -> dict[str, str]:
     """What a version says of its origin and of the decision."""
     figure = trained.metrics.get(trained.metric)
     return {

@@ -34,21 +34,21 @@ PATHS = (
 )
 
 
-class Served(Struct):
+class LocalReleases(Struct):
     """Of the record of releases, what tells whether its live one runs here."""
 
     control: str
 
 
-class Slot(Struct):
-    process: Served | None = None
+class LiveSlot(Struct):
+    process: LocalReleases | None = None
 
 
-class Recorded(Struct):
-    live: Slot | None = None
+class LiveRelease(Struct):
+    live: LiveSlot | None = None
 
 
-class Note(Struct, frozen=True, kw_only=True):
+class ArchiveNote(Struct, frozen=True, kw_only=True):
     """What stands beside the archive."""
 
     sha256: str
@@ -64,7 +64,7 @@ def folder_of(project: Project) -> Path:
     return project.build / "registry"
 
 
-def pack(project: Project, *, released: bool = False) -> Note:
+def pack(project: Project, *, released: bool = False) -> ArchiveNote:
     """Put the registry of this machine into `build/registry/`; `released` says that this run has just released or rolled back.
 
     Raises RegistryError where there is none.
@@ -85,7 +85,7 @@ def pack(project: Project, *, released: bool = False) -> Note:
                 if (project.state / name).exists():
                     archive.add(project.state / name, name, filter=without_hidden)
         copy.unlink()
-        note = Note(
+        note = ArchiveNote(
             sha256=sha256_of(half / ARCHIVE),
             root=str(project.root),
             revision=project.git_revision,
@@ -121,18 +121,18 @@ def origin_of(project: Project) -> dict[str, str]:
         return {}
 
 
-def note_of(folder: Path) -> Note | None:
+def note_of(folder: Path) -> ArchiveNote | None:
     """What stands beside the archive in `folder`; None where none lies there. Raises RegistryError for a damaged one."""
     file = folder / NOTE
     if not file.is_file():
         return None
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Note)
+        return msgspec.json.decode(file.read_bytes(), type=ArchiveNote)
     except (OSError, msgspec.DecodeError) as error:
         raise damaged(folder, f"{NOTE}: {error}") from error
 
 
-def unpack(project: Project, folder: Path, *, origin: str) -> Note:
+def unpack(project: Project, folder: Path, *, origin: str) -> ArchiveNote:
     """Make the archive in `folder` this machine's registry; `origin` is the run it continues.
 
     What it replaces is whole until the new one is: folders are put beside those that are there, then the tables take the place
@@ -175,7 +175,7 @@ def unpack(project: Project, folder: Path, *, origin: str) -> Note:
 def serves_here(state: Path) -> bool:
     """Whether the live release of the record runs on this machine. Raises RegistryError where the record can't be understood."""
     try:
-        live = msgspec.json.decode((state / RECORD).read_bytes(), type=Recorded).live
+        live = msgspec.json.decode((state / RECORD).read_bytes(), type=LiveRelease).live
     except FileNotFoundError:
         return False
     except msgspec.DecodeError as error:

@@ -19,7 +19,7 @@ RECORD = "release.json"
 CANDIDATE = "candidate.json"  # the settings of a candidate whose release has been live with others
 
 
-class Kept(Struct, frozen=True, kw_only=True):
+class ReleaseManifest(Struct, frozen=True, kw_only=True):
     """What `release.json` says of the copy beside it."""
 
     release: Release
@@ -48,7 +48,7 @@ class ReleaseFolders:
         check_whole(source)
         copy = self.here(release)
         digests = digests_of(source)
-        kept = Kept(release=copy, sha256=digests, serving=msgspec.structs.asdict(settings))
+        kept = ReleaseManifest(release=copy, sha256=digests, serving=msgspec.structs.asdict(settings))
         if self._same(release.id, digests):
             write_json(self.root / release.id / CANDIDATE, kept.serving)
         else:
@@ -91,9 +91,9 @@ class ReleaseFolders:
             changed = sorted(name for name in {*found, *kept.sha256} if found.get(name) != kept.sha256.get(name))
             raise damaged(Path(release.model), f"{changed[0]} is not the file that was released")
 
-    def kept(self, release_id: str) -> Kept | None:
+    def kept(self, release_id: str) -> ReleaseManifest | None:
         try:
-            return msgspec.json.decode((self.root / release_id / RECORD).read_bytes(), type=Kept)
+            return msgspec.json.decode((self.root / release_id / RECORD).read_bytes(), type=ReleaseManifest)
         except (OSError, msgspec.DecodeError):
             return None
 
@@ -111,7 +111,7 @@ class ReleaseFolders:
         kept = self.kept(release_id)
         return kept is not None and kept.sha256 == digests == digests_of(self.root / release_id / MODEL)
 
-    def _copy(self, source: Path, kept: Kept) -> None:
+    def _copy(self, source: Path, kept: ReleaseManifest) -> None:
         """The copy appears under its name only when it is complete."""
         with whole_folder(self.root / kept.release.id) as half:
             shutil.copytree(source, half / MODEL)

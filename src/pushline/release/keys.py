@@ -3,20 +3,20 @@
 from pathlib import Path
 
 from pushline.files import write_json
-from pushline.release.target import Keys
+from pushline.release.target import EndpointKeys
 from pushline.serving.keys import KeyFile, make_keys, new_key, read_keys
 
 
-def read_or_make(file: Path) -> Keys:
+def read_or_make(file: Path) -> EndpointKeys:
     """The keys in `file`; made at the first call. The caller holds the target's lock.
 
     Raises SettingsError where the file is not what it must be: a fresh pair would lock out every client without a word.
     """
     held = read_keys(file) if file.exists() else make_keys(file)
-    return Keys(primary=held.primary, secondary=held.secondary)
+    return EndpointKeys(primary=held.primary, secondary=held.secondary)
 
 
-def rotate(file: Path) -> Keys:
+def rotate(file: Path) -> EndpointKeys:
     """Make a fresh primary key; the one before becomes the secondary, and the secondary before ends.
 
     The file is replaced in one step and a service looks at it before it refuses a key, so a request with the fresh key, or
@@ -24,4 +24,4 @@ def rotate(file: Path) -> Keys:
     """
     held = KeyFile(primary=new_key(), secondary=read_or_make(file).primary)
     write_json(file, held, mode=0o600)
-    return Keys(primary=held.primary, secondary=held.secondary)
+    return EndpointKeys(primary=held.primary, secondary=held.secondary)

@@ -46,7 +46,7 @@ class LoadResult(Struct, frozen=True, kw_only=True):
     timeline: tuple[Slice, ...]
 
 
-class Seen(Struct, frozen=True):
+class LoadMeasurement(Struct, frozen=True):
     """What load/locustfile.py leaves: when all users ran, and each request as start (s), duration (ms), failure ('' for none)."""
 
     begun: tuple[float, ...]
@@ -73,7 +73,7 @@ def breaches(seen: LoadResult, slo: Load) -> list[Breach]:
     return found
 
 
-def summarize(seen: Seen, *, rate: float, seconds: float) -> LoadResult:
+def summarize(seen: LoadMeasurement, *, rate: float, seconds: float) -> LoadResult:
     """The figures of the requests that began within `seconds` of the moment when all users ran."""
     zero = seen.begun[0] if seen.begun else min((start for start, _, _ in seen.requests), default=0.0)
     counted = [(start - zero, ms, failure) for start, ms, failure in seen.requests if 0 <= start - zero < seconds]
@@ -145,7 +145,7 @@ def put_load(project: Project, url: str, release: Release, key: str, slo: Load, 
     progress(f"Offering {slo.rate:g} requests/s for {slo.seconds:g} s from {slo.users} clients.")
     generate(command, environment, said, within_s=STARTED_WITHIN_S + slo.seconds + answer_within)
     try:
-        seen = msgspec.json.decode(left.read_bytes(), type=Seen)
+        seen = msgspec.json.decode(left.read_bytes(), type=LoadMeasurement)
     except (OSError, msgspec.DecodeError) as error:
         raise no_load(said, "It left no list of its requests.") from error
     return summarize(seen, rate=slo.rate, seconds=slo.seconds)

@@ -17,9 +17,9 @@ from pushline.project import Project
 from pushline.release import journal, process
 from pushline.release import keys as keyring
 from pushline.release.folders import ReleaseFolders
-from pushline.release.state import Process, Record, Slot, State
+from pushline.release.state import LocalRecord, LocalSlot, LocalState, Process
 from pushline.release.supervisors import Supervisors, answer_of
-from pushline.release.target import Endpoint, Keys, Known, LogEntry, Status, nothing_to_start
+from pushline.release.target import Endpoint, EndpointKeys, LogEntry, OnLive, Status, nothing_to_start
 from pushline.results import Release
 from pushline.settings import PushlineSettings, Serving
 
@@ -39,16 +39,16 @@ class LocalTarget:
         self.keys_file = project.state / "keys.json"
         self.going_back = project.state / "rollback.json"
         self.folders = ReleaseFolders(project.state / "releases")
-        self.record = Record(project.state, self.folders.here)
+        self.record = LocalRecord(project.state, self.folders.here)
         self.supervisors = Supervisors(project, settings.serving, self.keys_file)
 
     # Keys
 
-    def keys(self) -> Keys:
+    def keys(self) -> EndpointKeys:
         with self.record.held(silent):
             return keyring.read_or_make(self.keys_file)
 
-    def rotate_keys(self, progress: Progress) -> Keys:
+    def rotate_keys(self, progress: Progress) -> EndpointKeys:
         with self.record.held(progress):
             return keyring.rotate(self.keys_file)
 
@@ -68,7 +68,7 @@ class LocalTarget:
             self.supervisors.files(CANDIDATE)[0].unlink(missing_ok=True)
 
             def record(url: str, started: Process) -> None:
-                self.record.write(msgspec.structs.replace(state, candidate=Slot(release=copy, url=url, process=started)))
+                self.record.write(msgspec.structs.replace(state, candidate=LocalSlot(release=copy, url=url, process=started)))
 
             try:
                 started, url = self.supervisors.start(
@@ -102,7 +102,7 @@ class LocalTarget:
 
     # The way back
 
-    def roll_back(self, progress: Progress, known: Known | None = None) -> Endpoint:
+    def roll_back(self, progress: Progress, known: OnLive | None = None) -> Endpoint:
         with self.record.held(progress):
             state, _ = self._current()
             live = state.live and self._endpoint(state.live, [])
@@ -195,7 +195,7 @@ class LocalTarget:
 
     # How
 
-    def _current(self) -> tuple[State, list[str]]:
+    def _current(self) -> tuple[LocalState, list[str]]:
         """The state as it really is, written back where the record was stale; and what was stale. The lock is held.
 
         What runs and is in no slot, a killed command left behind: it is ended. Raises TargetError where the record can't be
@@ -212,7 +212,7 @@ class LocalTarget:
             self.record.write(found)
         return found, notes
 
-    def _endpoint(self, slot: Slot, notes: list[str]) -> Endpoint | None:
+    def _endpoint(self, slot: LocalSlot, notes: list[str]) -> Endpoint | None:
         if slot.process is None:
             notes.append(f"The release {slot.release.id} was stopped.")
             return None
@@ -224,7 +224,7 @@ class LocalTarget:
             notes.append(f"The supervisor of {slot.release.id} (process {slot.process.pid}) runs but does not answer.")
         return Endpoint(release=slot.release, url=slot.url, ready=bool(answer and answer.get("ready")))
 
-    def _without_candidate(self, state: State) -> State:
+    def _without_candidate(self, state: LocalState) -> LocalState:
         slot = state.candidate
         state = msgspec.structs.replace(state, candidate=None)
         if slot is not None and slot.process is not None:
@@ -234,13 +234,13 @@ class LocalTarget:
         self._remember(state)
         return state
 
-    def _go_back(self, state: State, progress: Progress) -> Endpoint:
+    def _go_back(self, state: LocalState, progress: Progress) -> Endpoint:
         release = state.history[-1]
         return self._go_live(state, release, self.folders.settings_of(release, self.settings), state.history[:-1], progress)[0]
 
     def _go_live(
-        self, state: State, release: Release, settings: Serving, history: tuple[Release, ...], progress: Progress
-    ) -> tuple[Endpoint, State]:
+        self, state: LocalState, release: Release, settings: Serving, history: tuple[Release, ...], progress: Progress
+    ) -> tuple[Endpoint, LocalState]:
         """Serve `release` on the live address, beside the live one until it is ready. A failure leaves that one alone."""
         self.folders.verify(release)
         before = state.live.process if state.live else None
@@ -257,7 +257,7 @@ class LocalTarget:
         except BaseException:
             self.record.write(state)
             raise
-        after = msgspec.structs.replace(state, live=Slot(release=release, url=url, process=started), history=history)
+        after = msgspec.structs.replace(state, live=LocalSlot(release=release, url=url, process=started), history=history)
         try:
             self.record.write(after)
         except BaseException:
@@ -270,12 +270,12 @@ class LocalTarget:
         self.folders.prune(self.record.read().releases)
         return Endpoint(release=release, url=url), after
 
-    def _remember(self, state: State) -> None:
+    def _remember(self, state: LocalState) -> None:
         """Write the state, and keep no release it does not name."""
         self.record.write(state)
         self.folders.prune(self.record.read().releases)
 
 
-def known(state: State) -> set[str]:
+def known(state: LocalState) -> set[str]:
     """The control sockets that the state names."""
     return {slot.process.control for slot in (state.live, state.candidate) if slot and slot.process}

@@ -7,7 +7,7 @@ METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch",
 SCORE = "/score"
 
 
-def faults_of(document: Any) -> list[str]:
+def openapi_faults(document: Any) -> list[str]:
     """What is wrong with an OpenAPI document; empty where nothing is.
 
     The structure that OpenAPI 3 asks for, every reference, and every schema against the JSON Schema meta-schema.

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pushline.release.asking import Answer, Client
-from pushline.release.openapi import fault_of_value, faults_of, scoring
-from pushline.release.target import Keys
+from pushline.release.openapi import fault_of_value, openapi_faults, scoring
+from pushline.release.target import EndpointKeys
 from pushline.results import Assertion, Release
 from pushline.serving.model_folder import GoldenRow, Scoring, read_contract, read_golden, read_scoring
 
@@ -16,7 +16,7 @@ WITHIN = 1e-4  # of a golden row's probability
 ROWS_A_REQUEST = 100
 
 
-def assertions_on(url: str, release: Release, keys: Keys) -> tuple[Assertion, ...]:
+def assertions_on(url: str, release: Release, keys: EndpointKeys) -> tuple[Assertion, ...]:
     """Ask the release at `url` and note for each promise what was expected and what was seen.
 
     Raises ModelUnreadable where the release's own folder can't say what to expect.
@@ -139,7 +139,7 @@ def document(client: Client, key: str) -> Iterator[Assertion]:
     """The API document is valid, its example scores, and the answer is what it says."""
     answer = client.get("/openapi.json")
     content = answer.content if answer.status == 200 else None
-    faults = faults_of(content) if answer.status == 200 else [str(answer)]
+    faults = openapi_faults(content) if answer.status == 200 else [str(answer)]
     yield Assertion(name="the OpenAPI document is valid", expected="no fault", seen="; ".join(faults[:3]) or "no fault", passed=not faults)
     example, shape = scoring(content) if isinstance(content, dict) and not faults else (None, None)
     rows = example.get("data") if isinstance(example, dict) else None

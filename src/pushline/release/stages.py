@@ -10,7 +10,7 @@ from pushline.registry.store import ModelStore
 from pushline.release.load import breaches, put_load
 from pushline.release.smoke import assertions_on, passed
 from pushline.release.target import Endpoint, Target
-from pushline.results import Assertion, Deployed, LoadTested, Promoted, Registered, Release, Smoked
+from pushline.results import Assertion, DeployResult, LoadTestResult, PromoteResult, RegisterResult, Release, SmokeResult
 from pushline.serving.model_folder import read_scoring
 from pushline.settings import Load
 
@@ -18,8 +18,8 @@ AGAIN = "`pushline deploy --version N` takes any accepted version back through s
 
 
 def deploy(
-    registered: Registered | None, version: str | None, store: ModelStore, target: Target, git_revision: str, *, progress: Progress
-) -> Deployed:
+    registered: RegisterResult | None, version: str | None, store: ModelStore, target: Target, git_revision: str, *, progress: Progress
+) -> DeployResult:
     """Start the accepted model version (or `version`, accepted before) as a candidate beside the live release.
 
     Raises NotAccepted where the registry's decision is a no, or a model of generated rows would go to a cloud.
@@ -35,10 +35,10 @@ def deploy(
     release = Release(id=f"v{number}-{git_revision}", model_name=name, model_version=number, git_revision=git_revision, model=str(folder))
     progress(f"Starting {release.id} as the candidate on {target.name}.")
     candidate = target.deploy_candidate(release, progress)
-    return Deployed(target=target.name, url=candidate.url, release=candidate.release)
+    return DeployResult(target=target.name, url=candidate.url, release=candidate.release)
 
 
-def accepted(registered: Registered | None, version: str | None, store: ModelStore) -> tuple[str, str]:
+def accepted(registered: RegisterResult | None, version: str | None, store: ModelStore) -> tuple[str, str]:
     """Number and model name of what is to be deployed. Raises NotAccepted where no decision accepts it."""
     if registered is not None:
         if not registered.decision.accept:
@@ -52,22 +52,24 @@ def accepted(registered: Registered | None, version: str | None, store: ModelSto
     raise NotAccepted("deploy stopped: no model version is named.", do="Run `pushline register` first, or name one with --version.")
 
 
-def smoke(deployed: Deployed, target: Target, *, progress: Progress) -> Smoked:
+def smoke(deployed: DeployResult, target: Target, *, progress: Progress) -> SmokeResult:
     """Ask the candidate what it must be able to answer."""
     progress(f"Asking {deployed.url}.")
     seen = assertions_on(deployed.url, deployed.release, target.keys())
-    return Smoked(url=deployed.url, release=deployed.release.id, assertions=seen, passed=passed(seen))
+    return SmokeResult(url=deployed.url, release=deployed.release.id, assertions=seen, passed=passed(seen))
 
 
-def load_test(project: Project, deployed: Deployed, target: Target, slo: Load, *, progress: Progress) -> LoadTested:
+def load_test(project: Project, deployed: DeployResult, target: Target, slo: Load, *, progress: Progress) -> LoadTestResult:
     """Put the SLO's load on the candidate and hold what clients saw to it."""
     seen = put_load(project, deployed.url, deployed.release, target.keys().primary, slo, progress)
     broken = tuple(breaches(seen, slo))
     limits = {"p95_ms": slo.p95_ms, "p99_ms": slo.p99_ms, "failures": slo.failures, "achieved": slo.achieved}
-    return LoadTested(url=deployed.url, release=deployed.release.id, **asdict(seen), breaches=broken, passed=not broken, limits=limits)
+    return LoadTestResult(url=deployed.url, release=deployed.release.id, **asdict(seen), breaches=broken, passed=not broken, limits=limits)
 
 
-def promote(deployed: Deployed, smoked: Smoked, tested: LoadTested, store: ModelStore, target: Target, *, progress: Progress) -> Promoted:
+def promote(
+    deployed: DeployResult, smoked: SmokeResult, tested: LoadTestResult, store: ModelStore, target: Target, *, progress: Progress
+) -> PromoteResult:
     """Make the candidate the live release, ask it there, and crown its version.
 
     Where it does not answer as it must, or the command is interrupted, the release before is put back; a release that was live
@@ -93,7 +95,9 @@ def promote(deployed: Deployed, smoked: Smoked, tested: LoadTested, store: Model
         raise
     store.crown(deployed.release.model_version)
     previous = target.status().previous
-    return Promoted(target=target.name, url=live.url, release=live.release, previous=previous.id if previous else None, assertions=seen)
+    return PromoteResult(
+        target=target.name, url=live.url, release=live.release, previous=previous.id if previous else None, assertions=seen
+    )
 
 
 def roll_back(store: ModelStore, target: Target, *, to: str = "", progress: Progress) -> Endpoint:
@@ -147,7 +151,7 @@ def discard(target: Target, *, progress: Progress) -> bool:
     return target.discard(progress)
 
 
-def check_evidence(deployed: Deployed, smoked: Smoked, tested: LoadTested) -> None:
+def check_evidence(deployed: DeployResult, smoked: SmokeResult, tested: LoadTestResult) -> None:
     """Raises NotAccepted where a proof failed, or is of another release or of an earlier candidate."""
     for proof, name in ((smoked, "smoke"), (tested, "load-test")):
         if not proof.passed:

@@ -28,7 +28,7 @@ class Process(Struct, frozen=True, kw_only=True):
     control: str  # unix socket
 
 
-class Slot(Struct, frozen=True, kw_only=True):
+class LocalSlot(Struct, frozen=True, kw_only=True):
     """A release and the process that serves it; without one it was stopped."""
 
     release: Release
@@ -36,11 +36,11 @@ class Slot(Struct, frozen=True, kw_only=True):
     process: Process | None
 
 
-class State(Struct, frozen=True, kw_only=True):
+class LocalState(Struct, frozen=True, kw_only=True):
     """The slots, and the releases that were live before, newest last."""
 
-    live: Slot | None = None
-    candidate: Slot | None = None
+    live: LocalSlot | None = None
+    candidate: LocalSlot | None = None
     coming: Process | None = None  # started to become live; a command that was killed meanwhile leaves it here
     history: tuple[Release, ...] = ()
 
@@ -51,7 +51,7 @@ class State(Struct, frozen=True, kw_only=True):
         return (*self.history, *slots)
 
 
-class Record:
+class LocalRecord:
     """The state in its file, and the lock that commands take before they change it."""
 
     def __init__(self, folder: Path, here: Callable[[Release], Release]) -> None:
@@ -60,7 +60,7 @@ class Record:
         self.file = folder / "local-target.json"
         self.lock = folder / "local-target.lock"
 
-    def read(self) -> State:
+    def read(self) -> LocalState:
         """The state; an empty one where nothing was ever written. Raises TargetError where it can't be understood.
 
         Models are where this checkout keeps them: it may have been moved, or come from another machine.
@@ -73,7 +73,7 @@ class Record:
             history=tuple(self.here(release) for release in state.history),
         )
 
-    def write(self, state: State) -> None:
+    def write(self, state: LocalState) -> None:
         """Write the state; what another version says of it, of a slot or of a release stays with it."""
         before = self._content()
         self._decoded(before)
@@ -92,9 +92,9 @@ class Record:
         except OSError as error:
             raise TargetError(f"{self.file} can't be read.", why=str(error), do="Make it readable for you.") from error
 
-    def _decoded(self, content: bytes) -> State:
+    def _decoded(self, content: bytes) -> LocalState:
         try:
-            return msgspec.json.decode(content, type=State)
+            return msgspec.json.decode(content, type=LocalState)
         except msgspec.DecodeError as error:
             raise TargetError(
                 "What the local target remembers can't be understood, so nothing was changed.",

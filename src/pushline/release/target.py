@@ -10,14 +10,14 @@ from pushline.errors import TargetError
 from pushline.progress import Progress
 from pushline.results import Release
 
-Known = Callable[[Release], None]  # lets the registry know which release is live
+OnLive = Callable[[Release], None]  # lets the registry know which release is live
 
 
 class KeysWithheld(TargetError):
     """Whoever asks may not read the endpoint's keys."""
 
 
-class Keys(Struct, frozen=True, kw_only=True):
+class EndpointKeys(Struct, frozen=True, kw_only=True):
     """The two keys of an endpoint. Their repr shows neither."""
 
     primary: str
@@ -61,10 +61,10 @@ class Target(Protocol):
 
     name: str
 
-    def keys(self) -> Keys:
+    def keys(self) -> EndpointKeys:
         """The endpoint's keys. Raises KeysWithheld where whoever asks may not read them."""
 
-    def rotate_keys(self, progress: Progress) -> Keys:
+    def rotate_keys(self, progress: Progress) -> EndpointKeys:
         """Make a fresh primary key. The one before becomes the secondary and stays valid; the secondary before ends."""
 
     def keys_place(self) -> str:
@@ -76,7 +76,7 @@ class Target(Protocol):
     def promote(self, candidate: Endpoint, progress: Progress) -> Endpoint:
         """Put the candidate's release on the live name. The one before is remembered as previous."""
 
-    def roll_back(self, progress: Progress, known: Known | None = None) -> Endpoint:
+    def roll_back(self, progress: Progress, known: OnLive | None = None) -> Endpoint:
         """Put the previous release on the live name again, and tell `known`: one that is cut off between is completed by the next."""
 
     def withdraw(self, progress: Progress) -> Endpoint | None:

@@ -10,7 +10,7 @@ from pushline.errors import PushlineError
 from pushline.evaluation import COPY, Evaluation, load_evaluation
 from pushline.report.figures import counted, percent, share_of, visible
 from pushline.report.states import StageState
-from pushline.results import Checked, LoadTested, Result, Trained
+from pushline.results import CheckDataResult, LoadTestResult, Result, TrainResult
 
 LOST = 0.001  # a smaller share of rows is told beside the count of rows, not as a caution
 HOLDOUT = 1 / 3  # above it most tables would be better off training on more
@@ -29,23 +29,23 @@ class Caution(NamedTuple):
 def cautions_of(states: tuple[StageState, ...], build: Path) -> tuple[Caution, ...]:
     """The most serious first. What a stage of another run left is not spoken of."""
     results: dict[type, Result] = {type(state.result): state.result for state in states if state.result and state.state != "stale"}
-    checked, trained, tested = results.get(Checked), results.get(Trained), results.get(LoadTested)
-    known = evaluation_of(trained, build) if isinstance(trained, Trained) else None
+    checked, trained, tested = results.get(CheckDataResult), results.get(TrainResult), results.get(LoadTestResult)
+    known = evaluation_of(trained, build) if isinstance(trained, TrainResult) else None
     found: list[Caution] = []
     if known:
         found += of_model(known)
-    if isinstance(trained, Trained):
-        found += of_rows(trained, checked if isinstance(checked, Checked) else None)
-    if isinstance(checked, Checked) and checked.warning and not checked.critical:
+    if isinstance(trained, TrainResult):
+        found += of_rows(trained, checked if isinstance(checked, CheckDataResult) else None)
+    if isinstance(checked, CheckDataResult) and checked.warning and not checked.critical:
         first = next((finding for finding in checked.findings if finding.severity == "warning"), None)
         said = f", first: {visible(first.message).rstrip('.')}" if first else ""
         found.append(Caution(f"The data has {counted(checked.warning, 'warning')}{said}.", "Read the findings.", "data"))
-    if isinstance(tested, LoadTested) and tested.passed:
+    if isinstance(tested, LoadTestResult) and tested.passed:
         found += of_load(tested)
     return tuple(found)
 
 
-def evaluation_of(trained: Trained, build: Path) -> Evaluation | None:
+def evaluation_of(trained: TrainResult, build: Path) -> Evaluation | None:
     """What training measured; the path in the result is of the machine that trained."""
     for place in (Path(trained.evaluation), build / "train" / "evaluation.json"):
         try:
@@ -75,7 +75,7 @@ def gives_away(reason: str, evidence: object) -> bool:
     return bool({"roc_auc_alone", "of_the_class"} & set(known)) or reason.startswith("it is known only after")
 
 
-def of_rows(trained: Trained, checked: Checked | None) -> Iterator[Caution]:
+def of_rows(trained: TrainResult, checked: CheckDataResult | None) -> Iterator[Caution]:
     used = trained.train_rows + trained.holdout_rows
     if checked and checked.data_version == trained.data_version:
         unlabelled = checked.rows - sum(checked.class_counts.values()) if checked.class_counts else 0
@@ -106,13 +106,13 @@ def of_rows(trained: Trained, checked: Checked | None) -> Iterator[Caution]:
         )
 
 
-def reasons_of(trained: Trained) -> str:
+def reasons_of(trained: TrainResult) -> str:
     """The most frequent reasons why rows were left out."""
     most = sorted(trained.rejected.items(), key=lambda item: -item[1])[:3]
     return "; ".join(f"{counted(rows, 'row')}: {visible(reason, 120)}" for reason, rows in most) + "." * bool(most)
 
 
-def of_load(tested: LoadTested) -> Iterator[Caution]:
+def of_load(tested: LoadTestResult) -> Iterator[Caution]:
     silent = sum(not piece.requests for piece in tested.timeline)
     if silent:
         yield Caution(

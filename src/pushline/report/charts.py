@@ -8,7 +8,7 @@ from pushline.evaluation import ClassCurves, Evaluation, Points
 from pushline.report import figures
 from pushline.report.figures import NOTHING, counted, decimal, milliseconds, named, percent
 from pushline.report.svg import Axis, Plot, mark, strip, stripe
-from pushline.results import Interval, LoadTested, Slice
+from pushline.results import Interval, LoadTestResult, Slice
 
 SHOWN_CLASSES = 6  # lines in one plot that an eye can tell apart
 
@@ -152,7 +152,7 @@ def search(known: Evaluation) -> Markup:
     return plot.render(f"From {decimal(first[1])} after {figures.duration(first[0])} to {decimal(last[1])} after {figures.duration(end)}.")
 
 
-def latencies(tested: LoadTested) -> Markup:
+def latencies(tested: LoadTestResult) -> Markup:
     """Percentiles second by second beside the SLO, on a logarithmic axis so that both are seen."""
     keys = ("p50_ms", "p95_ms", "p99_ms")
     seen = [getattr(piece, key) for piece in tested.timeline for key in keys if getattr(piece, key) > 0] or [1.0]
@@ -178,7 +178,7 @@ def latencies(tested: LoadTested) -> Markup:
     return plot.render(f"p50 {milliseconds(tested.p50_ms)}, p95 {milliseconds(tested.p95_ms)}, p99 {milliseconds(tested.p99_ms)} overall.")
 
 
-def answered(tested: LoadTested) -> list[list[Slice]]:
+def answered(tested: LoadTestResult) -> list[list[Slice]]:
     """The seconds in which something was answered, in unbroken runs: a silent second is a gap, not a fast one."""
     runs: list[list[Slice]] = [[]]
     for piece in tested.timeline:

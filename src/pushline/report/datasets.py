@@ -1,9 +1,9 @@
 """Drift and new data as lines for a terminal and as Markdown for a job summary."""
 
 from pushline.data.profile.drift import ColumnDrift, Drift
-from pushline.data.sources.add import Added, Overlap
-from pushline.data.sources.lock_history import Listed, Moved
-from pushline.data.sources.refresh import Refreshed, Renewed
+from pushline.data.sources.add import AddResult, Overlap
+from pushline.data.sources.lock_history import LockDiff, LockListing
+from pushline.data.sources.refresh import FileUpdate, RefreshResult
 from pushline.report.figures import count, counted, decimal, numbers, short, visible
 from pushline.report.lines import finding_lines
 from pushline.report.markdown import code, table, text
@@ -54,7 +54,7 @@ def drift_summary(drift: Drift) -> str:
     return f"## drift\n\n{lead}\n\n{drift_table(drift)}\n\n<sub>{note}</sub>\n"
 
 
-def added_lines(added: Added) -> list[str]:
+def added_lines(added: AddResult) -> list[str]:
     """What was pinned, what was found in it, and how it differs from the data so far."""
     lines = [
         f"{visible(added.file.name)}: {counted(added.file.rows, 'row')}, version {added.file.version}, now in data.lock",
@@ -78,7 +78,7 @@ def overlap_line(overlap: Overlap) -> str:
     return "; ".join(parts)
 
 
-def added_summary(added: Added) -> str:
+def added_summary(added: AddResult) -> str:
     """The Markdown of build/data-add/summary.md."""
     lead = (
         f"**{text(added.file.name)}**: {counted(added.file.rows, 'row')}. Data version {code(short(added.before))} "
@@ -90,7 +90,7 @@ def added_summary(added: Added) -> str:
     return "\n\n".join(["## data add", lead, findings, "\n".join(overlaps), drift])
 
 
-def listed_lines(listed: Listed) -> list[str]:
+def listed_lines(listed: LockListing) -> list[str]:
     """A line a file."""
     lines = [f"data version {listed.data_version}: {counted(listed.rows, 'row')} in {counted(len(listed.files), 'file')}"]
     for file in listed.files:
@@ -101,7 +101,7 @@ def listed_lines(listed: Listed) -> list[str]:
     return lines
 
 
-def moved_lines(moved: Moved) -> list[str]:
+def moved_lines(moved: LockDiff) -> list[str]:
     """What changed between two locks, then the drift of what is new."""
     if moved.before == moved.after:
         return [f"data.lock is that of {visible(moved.against)}: data version {moved.after}, {counted(moved.rows_after, 'row')}"]
@@ -114,7 +114,7 @@ def moved_lines(moved: Moved) -> list[str]:
     return lines + [line for drift in moved.drift for line in drift_lines(drift)]
 
 
-def refreshed_lines(refreshed: Refreshed) -> list[str]:
+def refreshed_lines(refreshed: RefreshResult) -> list[str]:
     """A line for each file, and what is known of the ones that changed."""
     lines = [f"{visible(name)}: unchanged" for name in refreshed.unchanged]
     for renewed in refreshed.renewed:
@@ -127,7 +127,7 @@ def refreshed_lines(refreshed: Refreshed) -> list[str]:
     return lines
 
 
-def refreshed_summary(refreshed: Refreshed) -> str:
+def refreshed_summary(refreshed: RefreshResult) -> str:
     """The body of the pull request that moves the lock."""
     lead = (
         "The data's source has changed. Merging this moves `data.lock` to the new data, and the push to main that follows trains on it: "
@@ -140,7 +140,7 @@ def refreshed_summary(refreshed: Refreshed) -> str:
     return "\n\n".join([lead, note, *(renewed_section(renewed) for renewed in refreshed.renewed)]) + "\n"
 
 
-def renewed_section(renewed: Renewed) -> str:
+def renewed_section(renewed: FileUpdate) -> str:
     rows = [
         ["version", code(short(renewed.before)), code(short(renewed.after))],
         ["rows", count(renewed.rows_before), count(renewed.rows_after)],

@@ -11,9 +11,9 @@ from pushline.report.cautions import Caution, cautions_of
 from pushline.report.figures import NOTHING, counted, named, visible
 from pushline.report.lines import SAMPLE, fitted_on, lines_of
 from pushline.report.markdown import code, fold, table, text
-from pushline.report.states import Outcome, StageState, outcomes, states_of
+from pushline.report.states import StageOutcome, StageState, outcomes, states_of
 from pushline.report.summary import SAMPLE_NOTE, cautions_box, evaluation_of, findings_table, metrics_table
-from pushline.results import Checked, Part, Registered, Trained, load
+from pushline.results import CheckDataResult, Part, RegisterResult, TrainResult, load
 from pushline.settings import PushlineSettings
 
 if TYPE_CHECKING:
@@ -45,41 +45,41 @@ class Evidence(Part, frozen=True, kw_only=True):
     target: str
     now: Side | None  # None: nothing is live
     proposed: Side
-    stages: tuple[Outcome, ...]
+    stages: tuple[StageOutcome, ...]
 
 
-class Gathered(Part, frozen=True, kw_only=True):
+class EvidenceBundle(Part, frozen=True, kw_only=True):
     """The evidence with the results it rests on; results of another version than the proposed one are left out."""
 
     evidence: Evidence
     states: tuple[StageState, ...]
-    checked: Checked | None
-    trained: Trained | None
-    registered: Registered | None
+    checked: CheckDataResult | None
+    trained: TrainResult | None
+    registered: RegisterResult | None
     cautions: tuple[Caution, ...] = ()
 
 
 def gather(
     project: Project, settings: PushlineSettings, store: "ModelStore", open_target: Callable[[], "Target"], version: str | None = None
-) -> Gathered:
+) -> EvidenceBundle:
     """The evidence for `version`, by default the one this run registered.
 
     Raises SettingsError where no version was registered or named; RegistryError where there is none of that number.
     """
     states = states_of(project.build)
     found = {type(state.result): state.result for state in states if state.state != "stale"}
-    registered, trained, checked = found.get(Registered), found.get(Trained), found.get(Checked)
+    registered, trained, checked = found.get(RegisterResult), found.get(TrainResult), found.get(CheckDataResult)
     if version is None and registered is None:
-        registered = load(project.build, Registered)  # raises, naming what to run
-    if version is not None and (not isinstance(registered, Registered) or registered.version != version):
+        registered = load(project.build, RegisterResult)  # raises, naming what to run
+    if version is not None and (not isinstance(registered, RegisterResult) or registered.version != version):
         registered = trained = checked = None  # of another version: no evidence for this one
-    number = version or (registered.version if isinstance(registered, Registered) else "")
+    number = version or (registered.version if isinstance(registered, RegisterResult) else "")
     proposed = store.version(number)
     evidence = Evidence(
         model_name=proposed.name,
         version=number,
-        accepted=registered.decision.accept if isinstance(registered, Registered) else proposed.tags.get("accepted") == "true",
-        reason=registered.decision.reason if isinstance(registered, Registered) else proposed.tags.get("reason", ""),
+        accepted=registered.decision.accept if isinstance(registered, RegisterResult) else proposed.tags.get("accepted") == "true",
+        reason=registered.decision.reason if isinstance(registered, RegisterResult) else proposed.tags.get("reason", ""),
         metric=proposed.tags.get("metric", ""),
         generated_sample=proposed.tags.get("generated_sample") == "true",
         target=settings.target,
@@ -88,12 +88,12 @@ def gather(
         proposed=side(number, proposed.tags, code=project.git_revision),
         stages=outcomes(states),
     )
-    return Gathered(
+    return EvidenceBundle(
         evidence=evidence,
         states=states,
-        checked=checked if isinstance(checked, Checked) else None,
-        trained=trained if isinstance(trained, Trained) else None,
-        registered=registered if isinstance(registered, Registered) else None,
+        checked=checked if isinstance(checked, CheckDataResult) else None,
+        trained=trained if isinstance(trained, TrainResult) else None,
+        registered=registered if isinstance(registered, RegisterResult) else None,
         cautions=cautions_of(states, project.build) if registered else recorded(proposed.tags),
     )
 
@@ -134,7 +134,7 @@ def side(version: str, tags: dict[str, str], *, release: str = "", code: str = "
     )
 
 
-def evidence_summary(gathered: Gathered) -> str:
+def evidence_summary(gathered: EvidenceBundle) -> str:
     """The evidence as Markdown."""
     known = gathered.evidence
     verdict = "accepted for release" if known.accepted else "not accepted: approving would change nothing"
@@ -157,7 +157,7 @@ def evidence_summary(gathered: Gathered) -> str:
     return "\n\n".join([*parts, *([card] if card else [])]) + "\n"
 
 
-def evidence_lines(gathered: Gathered) -> list[str]:
+def evidence_lines(gathered: EvidenceBundle) -> list[str]:
     """The evidence for a terminal: the verdict, what to look at, what would change, the figures, the findings."""
     known = gathered.evidence
     verdict = "accepted for release" if known.accepted else "not accepted: approving would change nothing"
@@ -215,7 +215,7 @@ def changes(known: Evidence) -> str:
     return f"{lead}\n\n{table(['', 'live now', 'proposed'], rows)}"
 
 
-def comparison(registered: Registered | None, trained: Trained | None) -> str:
+def comparison(registered: RegisterResult | None, trained: TrainResult | None) -> str:
     if registered is None:
         return "No comparison of this version was made in this run."
     against = f"Against version {text(registered.champion)}." if registered.champion else "There is no champion to compare with."
@@ -223,7 +223,7 @@ def comparison(registered: Registered | None, trained: Trained | None) -> str:
     return f"{against}\n\n{table(['evidence', ''], rows, figures=[1])}"
 
 
-def quality(trained: Trained | None) -> str:
+def quality(trained: TrainResult | None) -> str:
     if trained is None:
         return "This version was not trained in this run; its figures are in the registry."
     known = evaluation_of(trained)
@@ -234,14 +234,14 @@ def quality(trained: Trained | None) -> str:
     return "\n\n".join(lines)
 
 
-def findings(checked: Checked | None) -> str:
+def findings(checked: CheckDataResult | None) -> str:
     if checked is None:
         return "The data of this version was not checked in this run."
     counts = f"{checked.critical} critical, {counted(checked.warning, 'warning')}, {checked.info} info in {counted(checked.rows, 'row')}."
     return f"{counts}\n\n{findings_table(checked.findings)}" if checked.findings else f"No findings in {counted(checked.rows, 'row')}."
 
 
-def model_card(trained: Trained | None) -> str:
+def model_card(trained: TrainResult | None) -> str:
     """The card itself: a path on the machine that trained is no link for the one who approves."""
     if trained is None or not Path(trained.card).is_file():
         return ""

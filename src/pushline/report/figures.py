@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pushline.results import Interval, Registered, Scalar
+from pushline.results import Interval, RegisterResult, Scalar
 from pushline.wording import count, counted
 
 __all__ = ["count", "counted"]  # and what stands below
@@ -106,7 +106,7 @@ def fact(key: str, value: Scalar) -> str:
     return named(visible(value)) if key == "metric" else scalar(value)
 
 
-def evidence_rows(registered: Registered, trained: object = None) -> list[tuple[str, str]]:
+def evidence_rows(registered: RegisterResult, trained: object = None) -> list[tuple[str, str]]:
     """What a decision rests on; an interval that training gave already is not given a second time, from other resamples."""
     twice = ("challenger_low", "challenger_high") if trained is not None else ()
     return [(named(key), fact(key, value)) for key, value in registered.decision.evidence.items() if key not in twice]

@@ -16,7 +16,19 @@ from pushline.report.figures import (
     share_of,
     visible,
 )
-from pushline.results import VOTE, Assertion, Checked, Deployed, Fetched, Finding, LoadTested, Promoted, Registered, Smoked, Trained
+from pushline.results import (
+    VOTE,
+    Assertion,
+    CheckDataResult,
+    DeployResult,
+    FetchResult,
+    Finding,
+    LoadTestResult,
+    PromoteResult,
+    RegisterResult,
+    SmokeResult,
+    TrainResult,
+)
 
 SHOWN = 20  # findings, assertions or trials; result.json holds the rest
 SAMPLE = "generated sample: these rows were drawn from the profile, nothing here says anything about real data"
@@ -29,14 +41,14 @@ def lines_of(result: object) -> list[str]:
 
 
 @lines_of.register
-def _(result: Fetched) -> list[str]:
+def _(result: FetchResult) -> list[str]:
     lines = [f"data version {figures.short(result.data_version)}: {counted(result.rows, 'row')}, {counted(result.columns, 'column')}"]
     lines += [f"{visible(file.name)}: {counted(file.rows, 'row')} from {visible(file.origin)}" for file in result.files]
     return [*lines, *([SAMPLE] if result.generated_sample else [])]
 
 
 @lines_of.register
-def _(result: Checked) -> list[str]:
+def _(result: CheckDataResult) -> list[str]:
     counts = f"{result.critical} critical, {counted(result.warning, 'warning')}, {result.info} info"
     lines = [f"{file_name(result.file)}: {counted(result.rows, 'row')}, {counted(result.columns, 'column')}", f"findings: {counts}"]
     lines += [line for finding in result.findings[:SHOWN] for line in finding_lines(finding)]
@@ -58,7 +70,7 @@ def finding_lines(finding: Finding) -> list[str]:
 
 
 @lines_of.register
-def _(result: Trained) -> list[str]:
+def _(result: TrainResult) -> list[str]:
     lines = [f"model: {visible(result.algorithm)}, {fitted_on(result)}", *warning_lines(result.warnings)]
     lines += [f"left out: {counted(rows, 'row')}: {visible(reason)}" for reason, rows in result.rejected.items()]
     first = sorted(result.metrics.items(), key=lambda item: item[0] != result.metric)
@@ -79,7 +91,7 @@ def warning_lines(warnings: tuple[str, ...]) -> list[str]:
     return [f"warning: {visible(warning, 600)}" for warning in warnings]
 
 
-def fitted_on(result: Trained) -> str:
+def fitted_on(result: TrainResult) -> str:
     """On how many rows the model was really fitted, which on a large table are fewer than there were to train on."""
     if not result.fitted_rows or result.fitted_rows >= result.train_rows:
         return f"trained on {counted(result.train_rows, 'row')}"
@@ -87,7 +99,7 @@ def fitted_on(result: Trained) -> str:
     return f"trained on {figures.count(result.fitted_rows)} of {rows}, which is what the time allowed"
 
 
-def trials(result: Trained) -> str:
+def trials(result: TrainResult) -> str:
     """How many trials there were and how they ended."""
     made = [trial for trial in result.leaderboard if trial.name != VOTE]
     ended = Counter(trial.state for trial in made)
@@ -96,7 +108,7 @@ def trials(result: Trained) -> str:
 
 
 @lines_of.register
-def _(result: Registered) -> list[str]:
+def _(result: RegisterResult) -> list[str]:
     against = f"compared with the champion, version {visible(result.champion)}" if result.champion else "no champion yet"
     lines = [f"{visible(result.model_name)} version {visible(result.version)}, {against}"]
     lines.append(f"{'accepted' if result.decision.accept else 'not accepted'}: {visible(result.decision.reason, 600)}")
@@ -106,14 +118,14 @@ def _(result: Registered) -> list[str]:
 
 
 @lines_of.register
-def _(result: Deployed) -> list[str]:
+def _(result: DeployResult) -> list[str]:
     release = result.release
     what = f"{visible(release.model_name)} version {visible(release.model_version)}, code {visible(release.git_revision)}"
     return [f"candidate on {visible(result.target)}: release {visible(release.id)} ({what})", f"address: {visible(result.url)}"]
 
 
 @lines_of.register
-def _(result: Smoked) -> list[str]:
+def _(result: SmokeResult) -> list[str]:
     return [f"release {visible(result.release)} at {visible(result.url)}", *assertion_lines(result.assertions)]
 
 
@@ -125,7 +137,7 @@ def assertion_lines(assertions: tuple[Assertion, ...]) -> list[str]:
 
 
 @lines_of.register
-def _(result: LoadTested) -> list[str]:
+def _(result: LoadTestResult) -> list[str]:
     limits = result.limits
     lines = [
         f"rate: {per_second(result.achieved_rps)} achieved of {per_second(result.offered_rps)} offered "
@@ -146,7 +158,7 @@ def limit(limits: dict[str, float], key: str, word: str, written: figures.Writte
 
 
 @lines_of.register
-def _(result: Promoted) -> list[str]:
+def _(result: PromoteResult) -> list[str]:
     before = f"{visible(result.previous)} (`pushline rollback` goes back to it)" if result.previous else "none"
     release = result.release
     return [

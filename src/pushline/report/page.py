@@ -20,7 +20,7 @@ from pushline.report.lines import fitted_on, trials
 from pushline.report.states import StageState, states_of
 from pushline.report.summary import promises
 from pushline.report.svg import strip, stripe
-from pushline.results import VOTE, Failure, Interval, LoadTested, Registered, Trained, Trial
+from pushline.results import VOTE, Failure, Interval, LoadTestResult, RegisterResult, TrainResult, Trial
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -72,7 +72,7 @@ def gathered(project: Project) -> dict[str, Any]:
     results = {name.replace("-", "_"): state.result for name, state in by_name.items()}
     trained, registered = results["train"], results["register"]
     profile = columns.profile_of(project)
-    known = evaluation_of(trained, project.build) if isinstance(trained, Trained) else None
+    known = evaluation_of(trained, project.build) if isinstance(trained, TrainResult) else None
     return {
         "states": states,
         "state": by_name,
@@ -84,19 +84,19 @@ def gathered(project: Project) -> dict[str, Any]:
         "made_at": figures.moment(datetime.now(UTC)),
         "timeline": timeline(states),
         "known": known,
-        "card": read_card(trained.card, project.build) if isinstance(trained, Trained) else None,
-        "fitted_on": fitted_on(trained) if isinstance(trained, Trained) else "",
-        "trials": trials(trained) if isinstance(trained, Trained) else "",
-        "board": leaderboard(trained) if isinstance(trained, Trained) else [],
+        "card": read_card(trained.card, project.build) if isinstance(trained, TrainResult) else None,
+        "fitted_on": fitted_on(trained) if isinstance(trained, TrainResult) else "",
+        "trials": trials(trained) if isinstance(trained, TrainResult) else "",
+        "board": leaderboard(trained) if isinstance(trained, TrainResult) else [],
         "group_keys": list(dict.fromkeys(key for group in known.groups for key in group.metrics)) if known else [],
         "by_class": classes.rows_of(known) if known else [],
         "profile": profile,
         "largest": columns.lines_of(profile) if profile else [],
         "spreads": columns.spreads_of(profile, known) if profile else [],
         "drift": drift_of(project.build),
-        "proof": figures.evidence_rows(registered, trained) if isinstance(registered, Registered) else [],
-        "gain": gain_of(registered) if isinstance(registered, Registered) else None,
-        "slo": slo_rows(results["load_test"]) if isinstance(results["load_test"], LoadTested) else [],
+        "proof": figures.evidence_rows(registered, trained) if isinstance(registered, RegisterResult) else [],
+        "gain": gain_of(registered) if isinstance(registered, RegisterResult) else None,
+        "slo": slo_rows(results["load_test"]) if isinstance(results["load_test"], LoadTestResult) else [],
         "sources": sources.of(project, states),
         **results,
     }
@@ -133,7 +133,7 @@ def verdict_of(states: tuple[StageState, ...], cautions: tuple[Caution, ...] = (
     last = states[-1]
     if stopped is not None:
         why = told(stopped.failure) if stopped.failure else stopped.figure
-        if isinstance(stopped.result, Registered):
+        if isinstance(stopped.result, RegisterResult):
             why = stopped.result.decision.reason
             return "warn", f"Not released: version {stopped.result.version} is not accepted", why
         word = {"refused": "Stopped at", "failed": "Failed at", "interrupted": "Interrupted at"}[stopped.state]
@@ -174,7 +174,7 @@ def timeline(states: tuple[StageState, ...]) -> dict[str, Markup]:
     return bars
 
 
-def leaderboard(trained: Trained) -> list[tuple[Trial, Markup | None]]:
+def leaderboard(trained: TrainResult) -> list[tuple[Trial, Markup | None]]:
     """Trials in their order, best first, each with its place between the worst score (left) and the best."""
     scored = [trial.score for trial in trained.leaderboard if trial.score is not None]
     best, worst = (scored[0], scored[-1]) if scored else (1.0, 0.0)
@@ -191,14 +191,14 @@ def dot_strip(at: float, words: str) -> Markup:
     return strip(stripe(0, 1, "track", y=6, height=2), stripe(held * 0.97, held * 0.97 + 0.03), words=words)
 
 
-def gain_of(registered: Registered) -> Interval | None:
+def gain_of(registered: RegisterResult) -> Interval | None:
     """The challenger's gain over the champion with its interval, where there was one to meet."""
     found = [registered.decision.evidence.get(key) for key in ("gain", "gain_low", "gain_high")]
     numbers = [float(value) for value in found if isinstance(value, int | float)]
     return Interval(value=numbers[0], low=numbers[1], high=numbers[2]) if len(numbers) == 3 else None
 
 
-def slo_rows(tested: LoadTested) -> list[tuple[str, str, str, str]]:
+def slo_rows(tested: LoadTestResult) -> list[tuple[str, str, str, str]]:
     """Name, what was seen, what was promised, and whether it was kept: kept, broken or nothing promised."""
     broken = {breach.setting: breach for breach in tested.breaches}
     rows = []

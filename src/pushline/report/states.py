@@ -11,30 +11,30 @@ from pushline.errors import SettingsError
 from pushline.report import figures
 from pushline.results import (
     KINDS,
-    Checked,
-    Deployed,
+    CheckDataResult,
+    DeployResult,
     Failure,
-    Fetched,
-    LoadTested,
+    FetchResult,
+    LoadTestResult,
     Part,
-    Promoted,
-    Registered,
+    PromoteResult,
+    RegisterResult,
     Result,
-    Smoked,
-    Trained,
+    SmokeResult,
+    TrainResult,
     failure_of,
     load,
 )
 
 # refused: a gate said no. stale: left by an earlier run, older than what comes before it.
-State = Literal["done", "refused", "failed", "interrupted", "stale", "running", "not run"]
+StateName = Literal["done", "refused", "failed", "interrupted", "stale", "running", "not run"]
 
 
 class StageState(Struct, frozen=True, kw_only=True):
     """One stage of the newest run."""
 
     name: str
-    state: State
+    state: StateName
     elapsed_s: float | None = None
     figure: str = ""  # the one figure that matters
     result: Result | None = None
@@ -46,17 +46,17 @@ class StageState(Struct, frozen=True, kw_only=True):
         return self.state if self.elapsed_s is None else f"{self.state}, {figures.duration(self.elapsed_s)}"
 
 
-class Outcome(Part, frozen=True, kw_only=True):
+class StageOutcome(Part, frozen=True, kw_only=True):
     """What became of a stage, as `--json` prints it."""
 
     stage: str
-    state: State
+    state: StateName
     elapsed_s: float | None
     figure: str
 
 
-def outcomes(states: tuple[StageState, ...]) -> tuple[Outcome, ...]:
-    return tuple(Outcome(stage=s.name, state=s.state, elapsed_s=s.elapsed_s, figure=s.figure) for s in states)
+def outcomes(states: tuple[StageState, ...]) -> tuple[StageOutcome, ...]:
+    return tuple(StageOutcome(stage=s.name, state=s.state, elapsed_s=s.elapsed_s, figure=s.figure) for s in states)
 
 
 def states_of(build: Path) -> tuple[StageState, ...]:
@@ -66,14 +66,14 @@ def states_of(build: Path) -> tuple[StageState, ...]:
     """
     states: list[StageState] = []
     newest: datetime | None = None
-    fetched: Fetched | None = None
+    fetched: FetchResult | None = None
     for name, kind in KINDS.items():
         state = state_of(build, name, kind)
         result = state.result
-        if isinstance(result, Fetched):
+        if isinstance(result, FetchResult):
             fetched = result
         elif result is not None:
-            if isinstance(result, Checked | Trained) and fetched and result.data_version != fetched.data_version:
+            if isinstance(result, CheckDataResult | TrainResult) and fetched and result.data_version != fetched.data_version:
                 newest = max(newest or fetched.made_at, fetched.made_at)
             if newest and result.made_at < newest:
                 state = msgspec.structs.replace(state, state="stale")
@@ -87,7 +87,7 @@ def state_of(build: Path, name: str, kind: type[Result]) -> StageState:
     if failure is not None:
         # A gate that closes before the stage has anything to leave has said no all the same.
         refused = failure.exit_code == 1 and failure.expected
-        became: State = "interrupted" if failure.interrupted else "refused" if refused else "failed"
+        became: StateName = "interrupted" if failure.interrupted else "refused" if refused else "failed"
         figure = "" if failure.interrupted else figures.visible(failure.what)
         return StageState(name=name, state=became, elapsed_s=failure.elapsed_s, figure=figure, failure=failure)
     try:
@@ -100,11 +100,11 @@ def state_of(build: Path, name: str, kind: type[Result]) -> StageState:
 def verdict_of(result: Result) -> Literal["done", "refused"]:
     """Whether the result lets the delivery go on."""
     match result:
-        case Checked():
+        case CheckDataResult():
             good = result.critical == 0
-        case Registered():
+        case RegisterResult():
             good = result.decision.accept
-        case Smoked() | LoadTested():
+        case SmokeResult() | LoadTestResult():
             good = result.passed
         case _:
             good = True
@@ -114,26 +114,26 @@ def verdict_of(result: Result) -> Literal["done", "refused"]:
 def figure_of(result: Result) -> str:
     """The one figure of a result that matters."""
     match result:
-        case Fetched():
+        case FetchResult():
             return figures.counted(result.rows, "row") + (", generated" if result.generated_sample else "")
-        case Checked():
+        case CheckDataResult():
             found = [figures.counted(n, word) for n, word in ((result.critical, "critical finding"), (result.warning, "warning")) if n]
             return " and ".join(found) or (figures.counted(result.info, "note") if result.info else "no findings")
-        case Trained():
+        case TrainResult():
             main = result.metrics.get(result.metric)
             return f"{figures.named(result.metric)} {figures.decimal(main.value, 3)}" if main else figures.visible(result.algorithm)
-        case Registered():
+        case RegisterResult():
             warned = f", {figures.counted(len(result.warnings), 'warning')}: look before you approve" if result.warnings else ""
             return f"version {figures.visible(result.version)} {'accepted' if result.decision.accept else 'not accepted'}{warned}"
-        case Deployed():
+        case DeployResult():
             return f"release {figures.visible(result.release.id)}"
-        case Smoked():
+        case SmokeResult():
             return f"{sum(a.passed for a in result.assertions)} of {len(result.assertions)} assertions hold"
-        case LoadTested() if result.breaches:
+        case LoadTestResult() if result.breaches:
             first = result.breaches[0]
             return f"{figures.visible(first.name)} {first.seen:.4g}, promised {first.limit:.4g}"
-        case LoadTested():
+        case LoadTestResult():
             return f"p99 {figures.milliseconds(result.p99_ms)} at {figures.per_second(result.achieved_rps)}"
-        case Promoted():
+        case PromoteResult():
             return f"live at {figures.visible(result.url)}"
     return ""

@@ -12,17 +12,17 @@ from pushline.report.lines import SAMPLE, fitted_on, lines_of, trials
 from pushline.report.markdown import code, fold, table, text
 from pushline.results import (
     Assertion,
-    Checked,
-    Deployed,
+    CheckDataResult,
+    DeployResult,
     Failure,
-    Fetched,
+    FetchResult,
     Finding,
-    LoadTested,
-    Promoted,
-    Registered,
+    LoadTestResult,
+    PromoteResult,
+    RegisterResult,
     Result,
-    Smoked,
-    Trained,
+    SmokeResult,
+    TrainResult,
 )
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def body_of(result: Result) -> list[str]:
 
 
 @body_of.register
-def _(result: Fetched) -> list[str]:
+def _(result: FetchResult) -> list[str]:
     rows = [[text(f.name), figures.count(f.rows), text(f.origin), code(figures.short(f.sha256))] for f in result.files]
     lead = (
         f"Data version {code(figures.short(result.data_version))}: **{counted(result.rows, 'row')}**, {counted(result.columns, 'column')}."
@@ -85,7 +85,7 @@ def _(result: Fetched) -> list[str]:
 
 
 @body_of.register
-def _(result: Checked) -> list[str]:
+def _(result: CheckDataResult) -> list[str]:
     size = f"{text(Path(result.file).name)}: {counted(result.rows, 'row')}, {counted(result.columns, 'column')}."
     if result.findings:
         lead = f"**{result.critical} critical, {counted(result.warning, 'warning')}, {result.info} info** in {size}"
@@ -122,7 +122,7 @@ def balance(counts: dict[str, int]) -> str:
 
 
 @body_of.register
-def _(result: Trained) -> list[str]:
+def _(result: TrainResult) -> list[str]:
     known = evaluation_of(result)
     parts = [
         *warning_notes(result.warnings),
@@ -149,7 +149,7 @@ def warning_notes(warnings: tuple[str, ...]) -> list[str]:
     return [f"> [!WARNING]\n> **Look before you release.** {text(warning, 600)}" for warning in warnings]
 
 
-def evaluation_of(result: Trained) -> Evaluation | None:
+def evaluation_of(result: TrainResult) -> Evaluation | None:
     """What training measured, where it is still on this machine."""
     try:
         return load_evaluation(Path(result.evaluation))
@@ -157,7 +157,7 @@ def evaluation_of(result: Trained) -> Evaluation | None:
         return None
 
 
-def metrics_table(result: Trained, known: Evaluation | None) -> str:
+def metrics_table(result: TrainResult, known: Evaluation | None) -> str:
     """Figures on the hold-out with their intervals, beside those of a score that knows nothing."""
     baseline = known.baseline if known else {}
     rows = []
@@ -181,7 +181,7 @@ def search_chart(known: Evaluation) -> str:
     return markdown.chart(title, ("seconds", 0, end), (named(known.metric), low - room, high + room), [best])
 
 
-def leaderboard(result: Trained) -> str:
+def leaderboard(result: TrainResult) -> str:
     rows = [
         [text(t.name), text(t.algorithm), decimal(t.score), duration(t.seconds), t.state + (f": {text(t.detail, 120)}" if t.detail else "")]
         for t in result.leaderboard
@@ -190,7 +190,7 @@ def leaderboard(result: Trained) -> str:
 
 
 @body_of.register
-def _(result: Registered) -> list[str]:
+def _(result: RegisterResult) -> list[str]:
     verdict = "Accepted for release" if result.decision.accept else "Not accepted: the champion stays"
     what = f"{text(result.model_name)} version **{text(result.version)}**"
     against = f"against the champion, version **{text(result.champion)}**" if result.champion else "as the first version"
@@ -200,7 +200,7 @@ def _(result: Registered) -> list[str]:
 
 
 @body_of.register
-def _(result: Deployed) -> list[str]:
+def _(result: DeployResult) -> list[str]:
     release = result.release
     rows = [["release", code(release.id)], ["model version", f"{text(release.model_name)} {text(release.model_version)}"]]
     rows += [["code", code(release.git_revision)], ["target", text(result.target)], ["address", code(result.url)]]
@@ -208,7 +208,7 @@ def _(result: Deployed) -> list[str]:
 
 
 @body_of.register
-def _(result: Smoked) -> list[str]:
+def _(result: SmokeResult) -> list[str]:
     held = sum(a.passed for a in result.assertions)
     lead = f"**{held} of {len(result.assertions)} assertions hold** for release {code(result.release)}."
     return [lead, assertions_table(result.assertions)]
@@ -224,7 +224,7 @@ def assertions_table(assertions: tuple[Assertion, ...]) -> str:
 
 
 @body_of.register
-def _(result: LoadTested) -> list[str]:
+def _(result: LoadTestResult) -> list[str]:
     verdict = "The SLO is kept" if result.passed else f"{counted(len(result.breaches), 'promise')} of the SLO not kept"
     lead = f"**{verdict}**: {counted(result.requests, 'request')} in {result.seconds:.0f} s to release {code(result.release)}."
     parts = [lead, slo_table(result)]
@@ -236,7 +236,7 @@ def _(result: LoadTested) -> list[str]:
     return parts
 
 
-def slo_table(result: LoadTested) -> str:
+def slo_table(result: LoadTestResult) -> str:
     """Each promise with what was seen and whether it was kept."""
     broken = {b.setting: b for b in result.breaches}
     limits = {**{name: b.limit for name, b in broken.items()}, **result.limits}
@@ -248,7 +248,7 @@ def slo_table(result: LoadTested) -> str:
     return table([f"offered {per_second(result.offered_rps)}", "seen", "promised", ""], rows, figures=[1, 2])
 
 
-def promises(result: LoadTested) -> list[tuple[str, str, figures.Written]]:
+def promises(result: LoadTestResult) -> list[tuple[str, str, figures.Written]]:
     """What the SLO can speak of: the name of its setting, what was seen, and how the promise is written."""
     achieved = share_of(result.achieved_rps, result.offered_rps)
     latencies = [(key, milliseconds(getattr(result, key)), at_most_ms) for key in ("p50_ms", "p95_ms", "p99_ms", "max_ms")]
@@ -263,7 +263,7 @@ def at_most_ms(limit: float) -> str:
     return f"at most {milliseconds(limit)}"
 
 
-def latency_chart(result: LoadTested) -> str:
+def latency_chart(result: LoadTestResult) -> str:
     """Percentiles second by second; the y axis ends above the slowest, not at the limit, so that the shape is seen."""
     heard = {piece.second: piece for piece in result.timeline if piece.requests}
     first, last = result.timeline[0].second, result.timeline[-1].second
@@ -279,7 +279,7 @@ def latency_chart(result: LoadTested) -> str:
 
 
 @body_of.register
-def _(result: Promoted) -> list[str]:
+def _(result: PromoteResult) -> list[str]:
     release = result.release
     before = f"{code(result.previous)}; `pushline rollback` goes back to it" if result.previous else "none"
     rows = [["live release", code(release.id)], ["model version", f"{text(release.model_name)} {text(release.model_version)}"]]

@@ -6,7 +6,7 @@ from pushline.report.figures import counted, visible
 from pushline.report.markdown import code, table, text
 
 if TYPE_CHECKING:
-    from pushline.watch import Watched
+    from pushline.watch import WatchResult
 
 
 WITHOUT_KEYS = "Asked only what needs no key: this identity may not read them. Golden rows are scored by `pushline smoke` at each release."
@@ -19,7 +19,7 @@ NO_SERVICE = (
 NOT_LOOKED_AT = "Inputs were not looked at: they are recorded where the service runs. `pushline drift --logs` looks at them there."
 
 
-def watched_lines(watched: "Watched") -> list[str]:
+def watched_lines(watched: "WatchResult") -> list[str]:
     """A line for the release, one for each assertion that failed, one for the inputs."""
     where = f"{watched.release} at {watched.url}: {watched.health}" if watched.release else watched_title(watched)
     failed = [f"  {a.name}: expected {a.expected}, saw {visible(a.seen)}" for a in watched.assertions if not a.passed]
@@ -30,7 +30,7 @@ def watched_lines(watched: "Watched") -> list[str]:
     return [where, *keyless, *problem, *failed, NOT_LOOKED_AT if watched.drift == "not looked at" else inputs]
 
 
-def watched_title(watched: "Watched") -> str:
+def watched_title(watched: "WatchResult") -> str:
     said = [
         *([f"{watched.release} does not answer as it must"] if watched.health == "wrong" else []),
         *([f"A version was released, and nothing answers on {watched.target}"] if watched.health == "gone" else []),
@@ -44,7 +44,7 @@ def watched_title(watched: "Watched") -> str:
     return "; ".join(said) or quiet[watched.health]
 
 
-def watched_summary(watched: "Watched") -> str:
+def watched_summary(watched: "WatchResult") -> str:
     """Markdown for the issue and the job summary."""
     parts = [f"**{text(watched_title(watched))}**"]
     if watched.release:

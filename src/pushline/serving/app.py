@@ -12,7 +12,7 @@ import httptools
 from pushline.serving.exchange import Exchange, Route
 from pushline.serving.keys import KeyRing
 from pushline.serving.pages import Page, pages_of
-from pushline.serving.places import Places
+from pushline.serving.places import ConnectionSlots
 from pushline.serving.problems import EXAMPLES, Problem
 from pushline.serving.protocol import too_large
 from pushline.serving.rights import needs_key
@@ -38,7 +38,7 @@ class App:
         self.settings = settings
         self.keys = keys
         self.keys_refused = 0
-        self.places = Places(settings.max_in_flight)
+        self.places = ConnectionSlots(settings.max_in_flight)
         self.draining = False
         self.idle_s = 0.5  # while draining
         self.own_headers = b""

@@ -23,7 +23,7 @@ LINGER_S = 2.0
 IDLE_S = 75.0
 
 # reading: a request has begun; lingering: refused, waits for the client to stop; closed: the answers are still being written
-State = Literal["idle", "reading", "lingering", "closed"]
+ConnectionState = Literal["idle", "reading", "lingering", "closed"]
 
 
 class Connection(asyncio.Protocol):
@@ -35,7 +35,7 @@ class Connection(asyncio.Protocol):
         self.app = app
         self.transport: Any = None
         self.protocol = Protocol(Exchange, app.settings.max_bytes)
-        self.state: State = "idle"
+        self.state: ConnectionState = "idle"
         self.since = monotonic()  # when the state began
         self.waiting: deque[Exchange] = deque()  # requests that have arrived and have not had their turn
         self.paused = False
@@ -88,7 +88,7 @@ class Connection(asyncio.Protocol):
             if found:
                 self.work()
         if self.state == "reading" or self.state == "idle":
-            state: State = "idle" if self.protocol.request is None and not self.waiting else "reading"
+            state: ConnectionState = "idle" if self.protocol.request is None and not self.waiting else "reading"
             if state != self.state or (found and found[0].complete):
                 self.since = monotonic()
                 self.state = state

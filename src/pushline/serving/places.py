@@ -24,7 +24,7 @@ class Guest(Protocol):
     def close(self) -> None: ...
 
 
-class Places:
+class ConnectionSlots:
     """Who has a place. Dicts, for their order: by arrival."""
 
     def __init__(self, limit: int) -> None:

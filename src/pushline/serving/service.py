@@ -16,7 +16,7 @@ from pushline.serving.problems import Problem
 from pushline.serving.records import Records
 from pushline.serving.running import Running
 from pushline.serving.scorer import Scorer
-from pushline.serving.telemetry import Note, Sender
+from pushline.serving.telemetry import Sender, TelemetryNote
 
 if TYPE_CHECKING:
     from mmap import mmap
@@ -127,7 +127,7 @@ class Service(App):
         add(level, event, **fields)
         if self.telemetry is not None:
             traceparent = exchange.headers.get(b"traceparent", b"").decode("latin-1")
-            self.telemetry.add(Note(time.time_ns(), elapsed_s, method, path, status, request_id, traceparent=traceparent, **more))
+            self.telemetry.add(TelemetryNote(time.time_ns(), elapsed_s, method, path, status, request_id, traceparent=traceparent, **more))
 
     def keys_fault(self, text: str) -> None:
         self.log.add("error", "keys", message=text)

@@ -19,7 +19,7 @@ from pushline.errors import PushlineError, TargetError
 from pushline.serving.control import Caller, listen
 from pushline.serving.log import Level, Log
 from pushline.serving.running import Running
-from pushline.serving.workers import Generation, Worker
+from pushline.serving.workers import Generation, WorkerHandle
 
 STOP_MORE_S = 4.0  # than a worker takes at most to end by itself
 
@@ -158,7 +158,7 @@ class Supervisor:
                 elif not process.left:
                     self.died(process)
 
-    def died(self, worker: Worker) -> None:
+    def died(self, worker: WorkerHandle) -> None:
         """A worker that nobody told to end is replaced; only where none has ever answered, the service can't start."""
         self.event("error", "worker-died", pid=worker.pid, message=worker.fault)
         if not self.was_ready and not any(other.ready for other in self.generation.workers):

@@ -27,7 +27,7 @@ COUNTERS_EVERY_MS = 30_000
 END_S = 3.0
 
 
-class Note(Struct, frozen=True, array_like=True):
+class TelemetryNote(Struct, frozen=True, array_like=True):
     """What is told of one request."""
 
     ended_ns: int
@@ -47,10 +47,10 @@ class Sender:
     def __init__(self, end: socket.socket) -> None:
         self.end = end
         self.end.setblocking(False)
-        self.notes: list[Note] = []
+        self.notes: list[TelemetryNote] = []
         self.lost = 0
 
-    def add(self, note: Note) -> None:
+    def add(self, note: TelemetryNote) -> None:
         if len(self.notes) < NOTES_A_TICK:
             self.notes.append(note)
         else:
@@ -102,7 +102,7 @@ def export(running: Running, place: Place, receiver: socket.socket) -> int:
     return 0
 
 
-def notes_from(receiver: socket.socket, lifeline: socket.socket) -> Iterator[Note]:
+def notes_from(receiver: socket.socket, lifeline: socket.socket) -> Iterator[TelemetryNote]:
     """What the workers tell, until the supervisor says something or is gone."""
     import selectors
 
@@ -110,7 +110,7 @@ def notes_from(receiver: socket.socket, lifeline: socket.socket) -> Iterator[Not
     selector = selectors.DefaultSelector()
     selector.register(receiver, selectors.EVENT_READ)
     selector.register(lifeline, selectors.EVENT_READ)
-    decode = msgspec.json.Decoder(list[Note]).decode
+    decode = msgspec.json.Decoder(list[TelemetryNote]).decode
     while True:
         for key, _ in selector.select():
             if key.fileobj is lifeline:
@@ -119,7 +119,7 @@ def notes_from(receiver: socket.socket, lifeline: socket.socket) -> Iterator[Not
                 yield from decode(receiver.recv(65_536))
 
 
-def span_of(tracer: Any, note: Note, release: str) -> None:
+def span_of(tracer: Any, note: TelemetryNote, release: str) -> None:
     """A server span with the times of the request; a client's traceparent makes it part of the client's trace."""
     from opentelemetry.trace import SpanKind, StatusCode
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator

@@ -20,7 +20,7 @@ SENDER_PAUSE_S = 30.0
 SENDER_END_S = 4.0
 
 
-class Worker:
+class WorkerHandle:
     """One worker process."""
 
     def __init__(self, pid: int, lifeline: socket.socket, slot: int) -> None:
@@ -71,7 +71,7 @@ class Generation:
         self.wanted = wanted
         self.slots = wanted + SPARE_SLOTS
         self.shared = mmap(-1, self.slots * SLOT_BYTES)
-        self.workers: list[Worker] = []
+        self.workers: list[WorkerHandle] = []
         self.deaths = 0  # in a row, soon after the start
         self.not_before = 0.0  # when the next one may start
         # What the workers note of requests goes to one process that sends it on.
@@ -80,7 +80,7 @@ class Generation:
         os.set_blocking(reading, False)
         os.set_blocking(writing, False)  # a worker never waits for who reads
         self.stderr, self.to_stderr = os.fdopen(reading, "rb", 0), os.fdopen(writing, "wb", 0)
-        self.sender: Worker | None = None
+        self.sender: WorkerHandle | None = None
         self.sender_not_before = 0.0
 
     def close(self) -> None:
@@ -88,11 +88,11 @@ class Generation:
             end.close()
 
     @property
-    def processes(self) -> list[Worker]:
+    def processes(self) -> list[WorkerHandle]:
         return [*self.workers, self.sender] if self.sender else list(self.workers)
 
     @property
-    def staying(self) -> list[Worker]:
+    def staying(self) -> list[WorkerHandle]:
         return [worker for worker in self.workers if not worker.left]
 
     @property
@@ -119,7 +119,7 @@ class Generation:
             elif now > self.sender.left + SENDER_END_S:
                 self.sender.kill()
 
-    def start_missing(self, listener: socket.socket, to_close: Sequence[int], now: float) -> list[Worker]:
+    def start_missing(self, listener: socket.socket, to_close: Sequence[int], now: float) -> list[WorkerHandle]:
         """Start workers up to the wanted number, unless one died a moment ago."""
         if now < self.not_before:
             return []
@@ -131,7 +131,7 @@ class Generation:
             self.workers.append(self.fork(listener, [*to_close, *others], slot, work))
         return self.workers[known:]
 
-    def start_sender(self, listener: socket.socket, to_close: Sequence[int], now: float) -> list[Worker]:
+    def start_sender(self, listener: socket.socket, to_close: Sequence[int], now: float) -> list[WorkerHandle]:
         """Start the process that sends to Application Insights, once the service is ready and where that is wanted."""
         if self.channel is None or self.sender or not self.ready or now < self.sender_not_before:
             return []
@@ -140,7 +140,7 @@ class Generation:
         self.sender = self.fork(listener, to_close, self.slots - 1, lambda running, place: send(running, place, receiver))
         return [self.sender]
 
-    def fork(self, listener: socket.socket, to_close: Sequence[int], slot: int, life: Life) -> Worker:
+    def fork(self, listener: socket.socket, to_close: Sequence[int], slot: int, life: Life) -> WorkerHandle:
         """One more process. It shares the listening socket and the counters, and nothing else of this process."""
         ours, theirs = socket.socketpair()
         sys.stdout.flush()
@@ -162,9 +162,9 @@ class Generation:
                 os._exit(code)
         theirs.close()
         ours.setblocking(False)
-        return Worker(pid, ours, slot)
+        return WorkerHandle(pid, ours, slot)
 
-    def buried(self, worker: Worker, status: int, now: float) -> None:
+    def buried(self, worker: WorkerHandle, status: int, now: float) -> None:
         """A worker is gone; if it was not told to go, the next one waits the longer the more died before it."""
         worker.lifeline.close()
         worker.fault = worker.fault or how_it_ended(status)

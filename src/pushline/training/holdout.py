@@ -5,12 +5,12 @@ from pathlib import Path
 from pushline.data.contract import Contract
 from pushline.errors import DataError
 from pushline.files import cannot_write
-from pushline.results import Trained
+from pushline.results import TrainResult
 from pushline.settings import Training
 from pushline.training.prepare import prepare
 
 
-def hold_out_again(trained: Trained, table: Path, contract: Contract, settings: Training) -> None:
+def hold_out_again(trained: TrainResult, table: Path, contract: Contract, settings: Training) -> None:
     """Put the hold-out of `trained` where its result names it, from the typed table of the same data.
 
     Which rows are held out follows from their content, so they are the same rows. Raises DataError where their number says

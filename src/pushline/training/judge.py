@@ -8,7 +8,7 @@ from pushline.data.contract import Contract
 from pushline.data.files.reading import read_file
 from pushline.data.files.table import TYPES, connect, literal, name_of
 from pushline.data.files.version import table_of as version_of_file
-from pushline.data.sources.fetch import TABLES, Places
+from pushline.data.sources.fetch import TABLES, DataLocations
 from pushline.data.sources.lock import load_lock
 from pushline.errors import CriticalFindings, DataCorrupt, DataError, RegistryError, SettingsError
 from pushline.evaluation import Evaluation
@@ -83,7 +83,7 @@ def files_of(project: Project, contract: Contract, versions: set[str], local: Pa
     try:
         lock = load_lock(project.data_lock)
         wanted = [pinned for pinned in lock.files if pinned.version in versions or lock.version in versions]
-        places = Places(project.state / "cache", local, contract.delimiter, lambda line: None, own=project.root / TABLES)
+        places = DataLocations(project.state / "cache", local, contract.delimiter, lambda line: None, own=project.root / TABLES)
         found = [places.committed(pinned) or places.cached(pinned) or places.at_hand(pinned) for pinned in wanted]
     except (SettingsError, DataError):
         return []

@@ -15,7 +15,7 @@ from pushline.files import cannot_write, copy_atomically
 from pushline.pipelines.runner.definition import automl_node_in, load_pipeline
 from pushline.progress import Progress
 from pushline.project import Project
-from pushline.results import VOTE, Checked, Scalar, Trained, folder
+from pushline.results import VOTE, CheckDataResult, Scalar, TrainResult, folder
 from pushline.serving.model_folder import CARD, read_scoring
 from pushline.settings import PushlineSettings, Training, seconds
 from pushline.stopping import STOP_FILE
@@ -26,7 +26,7 @@ from pushline.training.prepare import HOLDOUT, Counts, read_counts
 from pushline.training.threshold import parse_objective
 
 if TYPE_CHECKING:
-    from pushline.pipelines.runner.runner import Ran
+    from pushline.pipelines.runner.runner import PipelineResult
     from pushline.registry.store import ModelStore
 
 PIPELINE = "train.yml"
@@ -36,14 +36,14 @@ def train(
     project: Project,
     settings: PushlineSettings,
     contract: Contract,
-    checked: Checked,
+    checked: CheckDataResult,
     store: "ModelStore",
     *,
     budget: str | None,
     attach: bool = False,
     keep_best: bool = False,
     progress: Progress,
-) -> Trained:
+) -> TrainResult:
     """Run `pipelines/train.yml` on the checked table, keep its outputs in build/train/, and log the run.
 
     `budget` replaces the time of the settings and the limit of the pipeline's AutoML node; `attach` follows a run on Azure
@@ -56,7 +56,7 @@ def train(
     refuse_wrong_names(project, settings, contract)
     with first_interruption_ends_search(project.build / "stop-search", progress) if keep_best else nullcontext():
         ran = run_where_the_target_is(project, settings, inputs, overrides, attach=attach, progress=progress)
-    place = folder(project.build, Trained.stage)
+    place = folder(project.build, TrainResult.stage)
     prepared = ran.outputs["prepared"]
     automl = next(step.outputs["best_model"] for step in ran.steps if "best_model" in step.outputs)
     model = kept(ran.outputs["model"], place / "model")
@@ -76,7 +76,7 @@ def train(
         model=model,
         artifacts={"evaluation": evaluation, "card": card, "leaderboard": leaderboard},
     )
-    return Trained(
+    return TrainResult(
         run_id=run_id,
         model=str(model),
         algorithm=best.algorithm,
@@ -112,9 +112,9 @@ def run_where_the_target_is(
     *,
     attach: bool,
     progress: Progress,
-) -> "Ran":
+) -> "PipelineResult":
     """The same pipeline file on this machine, or in the workspace."""
-    file, out = project.pipelines / PIPELINE, folder(project.build, Trained.stage) / "steps"
+    file, out = project.pipelines / PIPELINE, folder(project.build, TrainResult.stage) / "steps"
     if settings.target == "aci":
         from pushline.azure.training import AzureTraining
 
@@ -124,7 +124,7 @@ def run_where_the_target_is(
     return run_pipeline(file, inputs, out, progress=progress, overrides=overrides)
 
 
-def cancel(project: Project, settings: PushlineSettings, checked: Checked, *, budget: str | None, progress: Progress) -> bool:
+def cancel(project: Project, settings: PushlineSettings, checked: CheckDataResult, *, budget: str | None, progress: Progress) -> bool:
     """End the training that goes on in Azure with this code and data; True where one did."""
     if settings.target != "aci":
         raise SettingsError(
@@ -147,7 +147,7 @@ def time_of(settings: PushlineSettings, budget: str | None) -> str:
     return budget or (settings.azure.budget if settings.target == "aci" else settings.training.local_budget)
 
 
-def inputs_of(project: Project, settings: PushlineSettings, checked: Checked, budget: str | None) -> dict[str, Scalar | Path]:
+def inputs_of(project: Project, settings: PushlineSettings, checked: CheckDataResult, budget: str | None) -> dict[str, Scalar | Path]:
     """The pipeline's inputs: the settings of training, and where the data comes from."""
     training = settings.training
     refuse_unusable(project, settings, budget)  # what is wrong with a setting is said now, not after the search
@@ -251,7 +251,7 @@ def metrics_of(seen: Evaluation, best: BestModel) -> dict[str, float]:
     return {**metrics, f"out_of_fold_{best.metric}": abs(best.score)}
 
 
-def tags_of(revision: str, contract: Contract, checked: Checked, best: BestModel) -> dict[str, str]:
+def tags_of(revision: str, contract: Contract, checked: CheckDataResult, best: BestModel) -> dict[str, str]:
     return {
         "git_revision": revision,
         "data_version": checked.data_version,

@@ -19,7 +19,7 @@ from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows
 from pushline.progress import silent
 from pushline.project import Project
-from pushline.results import DataFile, Fetched
+from pushline.results import DataFile, FetchResult
 from working_copy import copy_project
 
 pytestmark = pytest.mark.example
@@ -146,7 +146,7 @@ def test_several_files_are_one_table_and_a_finding_names_its_file(sound: Sound, 
         file = tmp_path / f"part{number}.csv"
         file.write_bytes(part.csv())
         pinned.append(DataFile(name=file.name, path=str(file), sha256="0" * 64, version="0" * 16, rows=len(rows), origin="test"))
-    fetched = Fetched(data_version="v", files=tuple(pinned), rows=len(whole.rows), columns=21)
+    fetched = FetchResult(data_version="v", files=tuple(pinned), rows=len(whole.rows), columns=21)
     checked = check_data(project, load_contract(project.contract), file=None, fetched=fetched, progress=silent)
     (finding,) = checked.findings
     assert checked.rows == len(sound.rows)

@@ -18,7 +18,7 @@ from pushline.data.profile.sample import sample_rows
 from pushline.data.rules import Rule, broken, load_rules, valid_values
 from pushline.errors import TargetError
 from pushline.project import Project
-from pushline.results import Checked, load
+from pushline.results import CheckDataResult, load
 
 pytestmark = pytest.mark.example
 
@@ -111,7 +111,7 @@ def test_memory_stays_flat_and_lines_stay_right_on_a_large_file(project: Project
     for name in ("large", "cell", "values"):
         code, memory = measured(project, tmp_path / f"{name}.csv")
         assert memory < 500
-        findings = load(project.build / "other", Checked).findings
+        findings = load(project.build / "other", CheckDataResult).findings
         found[name] = (code, [(f.id, f.column, f.count, f.lines[:2]) for f in findings])
     assert found == {
         "large": (0, []),

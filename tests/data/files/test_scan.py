@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from pushline.data.files.scan import CHUNK, faults_of, kind_of, scan
+from pushline.data.files.scan import CHUNK, kind_of, scan, scan_findings
 
 
 def seen_in(tmp_path: Path, content: bytes) -> list[tuple[str, str, tuple[int, ...]]]:
     file = tmp_path / "f.csv"
     file.write_bytes(content)
-    return [(finding.id, finding.severity, finding.lines) for finding in faults_of(scan(file))]
+    return [(finding.id, finding.severity, finding.lines) for finding in scan_findings(scan(file))]
 
 
 @pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"a,b\r\n1,2\r\n", b"a,b\n1,2", "a,b\n1,\u00e9\n".encode(), b'a,b\r\n1,"x\ny"\r\n'])

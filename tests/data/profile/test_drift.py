@@ -14,7 +14,7 @@ from command import Ran
 from data.profile.test_profile import CONTRACT, LABEL
 from pushline.data.contract import Contract, load_contract, parse_contract
 from pushline.data.profile import Profile, load_profile, profile_of
-from pushline.data.profile.drift import ENOUGH, Bin, ColumnDrift, Drift, Judge, Reference, drift_of, drift_of_view, reference_of
+from pushline.data.profile.drift import ENOUGH, ColumnDrift, Drift, DriftBin, Judge, Reference, drift_of, drift_of_view, reference_of
 from pushline.data.profile.sample import sample_rows, write_sample
 from pushline.project import Project
 
@@ -210,7 +210,7 @@ def test_a_spike_has_a_bin_of_its_own(profile: Profile) -> None:
 def test_what_matters_and_what_chance_explains_are_both_asked() -> None:
     judge = Judge(reference=100_000, chance=1e-7)
     x = CONTRACT.by_name["kind"]
-    old = Reference(bins=(Bin(name="a", rows=50_000), Bin(name="b", rows=50_000)), missing=0)
+    old = Reference(bins=(DriftBin(name="a", rows=50_000), DriftBin(name="b", rows=50_000)), missing=0)
     tiny = judge.of(x, old, {"a": 520_000, "b": 480_000})  # certain, and without consequence
     noise = judge.of(x, old, {"a": 580, "b": 420})  # large, and perhaps chance
     both = judge.of(x, old, {"a": 5_800, "b": 4_200})

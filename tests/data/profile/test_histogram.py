@@ -8,7 +8,7 @@ from pushline.data.profile.histogram import (
     CELLS,
     FEW,
     SMALLEST,
-    Range,
+    HistogramCell,
     coarsened,
     decimals_of,
     merged,
@@ -21,8 +21,8 @@ from pushline.data.profile.histogram import (
 VALUES = st.dictionaries(st.integers(-1000, 1000), st.tuples(st.integers(0, 50), st.integers(1, 50)), min_size=1, max_size=200)
 
 
-def ordered(values: dict[int, tuple[int, ...]]) -> list[Range]:
-    return [Range(value, value, counts) for value, counts in sorted(values.items())]
+def ordered(values: dict[int, tuple[int, ...]]) -> list[HistogramCell]:
+    return [HistogramCell(value, value, counts) for value, counts in sorted(values.items())]
 
 
 @given(VALUES)
@@ -46,7 +46,7 @@ def test_a_few_rows_beside_a_frequent_value_do_not_stretch_its_cell() -> None:
 
 
 def test_very_many_values_share_cells_that_are_finer_at_the_tail() -> None:
-    cells = ranges_of([Range(value, value, (1,)) for value in range(20_000)])
+    cells = ranges_of([HistogramCell(value, value, (1,)) for value in range(20_000)])
     assert CELLS / 8 < len(cells) < CELLS
     assert cells[-1].rows < 25 < cells[len(cells) // 2].rows
 
@@ -105,7 +105,7 @@ def test_digits_are_those_of_the_numbers_not_of_their_noise() -> None:
 
 
 def test_rounding_never_makes_two_cells_one() -> None:
-    cells = [Range(0.0, 0.0, (9,)), Range(1e-4, 1e-4, (9,)), Range(1e9, 1e9, (9,))]
+    cells = [HistogramCell(0.0, 0.0, (9,)), HistogramCell(1e-4, 1e-4, (9,)), HistogramCell(1e9, 1e9, (9,))]
     assert rounded(cells, 0) == (cells, 4)
-    tiny = [Range(0.0, 0.0, (9,)), Range(5e-324, 5e-324, (9,))]
+    tiny = [HistogramCell(0.0, 0.0, (9,)), HistogramCell(5e-324, 5e-324, (9,))]
     assert rounded(tiny, 0)[0] == tiny

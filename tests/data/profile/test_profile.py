@@ -9,10 +9,10 @@ import pytest
 from command import Ran
 from pushline.data.contract import Contract, load_contract, parse_contract
 from pushline.data.profile.histogram import FEW, SMALLEST
-from pushline.data.profile.profile import Profile, Profiled, edges_of, load_profile, profile_of, write_profile
+from pushline.data.profile.profile import Profile, ProfileResult, edges_of, load_profile, profile_of, write_profile
 from pushline.errors import DataError, DataUnavailable, SettingsError
 from pushline.project import Project
-from pushline.results import Checked, save
+from pushline.results import CheckDataResult, save
 
 Run = Callable[..., Ran]
 
@@ -190,7 +190,7 @@ def test_a_profile_that_can_not_be_used_is_an_error_with_a_way_out(tmp_path: Pat
 
 def checked(project: Project, *, sample: bool = False, critical: int = 0) -> None:
     """Leave a result of check-data, as the stage does."""
-    result = Checked(
+    result = CheckDataResult(
         data_version="v",
         file="f.csv",
         table="build/check-data/table.parquet",
@@ -215,7 +215,7 @@ def test_the_command_makes_the_same_profile_again(project: Project, run_pushline
     project.profile.unlink()
     ran = run_pushline(project, "profile", str(real_data), "--json")
     assert ran.code == 0, ran.err
-    assert msgspec.json.decode(ran.out, type=Profiled).rows == 32950
+    assert msgspec.json.decode(ran.out, type=ProfileResult).rows == 32950
     assert project.profile.read_bytes() == before
 
 

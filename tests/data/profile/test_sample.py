@@ -12,10 +12,10 @@ from command import Ran
 from data.profile.test_profile import CONTRACT, LABEL
 from pushline.data.contract import Contract, load_contract, parse_contract
 from pushline.data.profile import Profile, load_profile, profile_of
-from pushline.data.profile.sample import Sampled, blocks_of, sample_rows, write_sample
+from pushline.data.profile.sample import SampleResult, blocks_of, sample_rows, write_sample
 from pushline.errors import SettingsError, TargetError
 from pushline.project import Project
-from pushline.results import Checked
+from pushline.results import CheckDataResult
 
 Run = Callable[..., Ran]
 
@@ -196,7 +196,7 @@ def test_the_command_prints_rows_in_the_order_of_the_contract(project: Project, 
 def test_the_command_writes_a_file(project: Project, run_pushline: Run, tmp_path: Path) -> None:
     ran = run_pushline(project, "sample", "--rows", "50", "--out", str(tmp_path / "s.csv"), "--json")
     assert ran.code == 0, ran.err
-    assert msgspec.json.decode(ran.out, type=Sampled).rows == len(pd.read_csv(tmp_path / "s.csv")) == 50
+    assert msgspec.json.decode(ran.out, type=SampleResult).rows == len(pd.read_csv(tmp_path / "s.csv")) == 50
 
 
 def test_the_command_needs_a_profile(project: Project, run_pushline: Run) -> None:
@@ -213,4 +213,4 @@ def test_a_sample_passes_check_data_with_no_finding(
     write_sample(sample_rows(profile, contract, count, seed), tmp_path / "s.csv")
     ran = run_pushline(project, "check-data", str(tmp_path / "s.csv"), "--json")
     assert ran.code == 0, ran.err
-    assert msgspec.json.decode(ran.out, type=Checked).findings == ()
+    assert msgspec.json.decode(ran.out, type=CheckDataResult).findings == ()

@@ -13,10 +13,10 @@ from pushline.data.contract import Contract, load_contract
 from pushline.data.files.version import table_of
 from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows, write_sample
-from pushline.data.sources.add import Added, add
+from pushline.data.sources.add import AddResult, add
 from pushline.data.sources.fetch import fetch
-from pushline.data.sources.lock import DataLock, PinnedFile, Source, load_lock, write_lock
-from pushline.data.sources.lock_history import Listed, Moved
+from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, load_lock, write_lock
+from pushline.data.sources.lock_history import LockDiff, LockListing
 from pushline.errors import CriticalFindings, DataUnavailable, GateClosed, SettingsError
 from pushline.project import Project
 
@@ -38,7 +38,9 @@ def growing(project: Project, rows: pd.DataFrame, tmp_path: Path) -> Project:
     """A project that pins the first 5,000 rows, which lie in tmp_path/first.csv."""
     write_sample(rows[:5000], tmp_path / "first.csv")
     seen = table_of(tmp_path / "first.csv")
-    pinned = PinnedFile(name="first.csv", version=seen.version, rows=seen.rows, columns=seen.columns, sources=(Source(sha256=seen.sha256),))
+    pinned = PinnedFile(
+        name="first.csv", version=seen.version, rows=seen.rows, columns=seen.columns, sources=(FileSource(sha256=seen.sha256),)
+    )
     write_lock(project.data_lock, DataLock(files=(pinned,)))
     git(project, "commit", "-qam", "Pin the first rows")
     return project
@@ -57,7 +59,7 @@ def quiet(line: str) -> None:
     """Nobody listens."""
 
 
-def put(project: Project, file: Path | str, *, name: str = "", url: str = "") -> Added:
+def put(project: Project, file: Path | str, *, name: str = "", url: str = "") -> AddResult:
     return add(project, load_contract(project.contract), str(file), name=name, url=url, local=project.root.parent, progress=quiet)
 
 
@@ -172,7 +174,7 @@ def test_an_address_is_read_and_pinned_only_if_others_may_use_it(
         server.files["new.csv"] = content
         added = put(growing, server.url("new.csv"), url="https://example.com/new.csv")
     assert added.file.name == "new.csv"
-    assert added.file.sources == (Source(url="https://example.com/new.csv", sha256=hashlib.sha256(content).hexdigest()),)
+    assert added.file.sources == (FileSource(url="https://example.com/new.csv", sha256=hashlib.sha256(content).hexdigest()),)
 
 
 @pytest.mark.slow
@@ -204,17 +206,17 @@ def test_the_commands_tell_the_story_of_growing_data(growing: Project, run_pushl
     before = load_lock(growing.data_lock)
     ran = run_pushline(growing, "data", "add", str(tmp_path / "second.csv"), "--json", env=env)
     assert ran.code == 0, ran.err
-    added = msgspec.json.decode(ran.out, type=Added)
+    added = msgspec.json.decode(ran.out, type=AddResult)
     assert [overlap.rows for overlap in added.overlaps] == [5]
     assert "5 rows of it" in (growing.build / "data-add" / "summary.md").read_text()
 
     again = run_pushline(growing, "data", "add", str(tmp_path / "second.csv"), env=env)
     assert (again.code, "already" in again.err) == (1, True)
 
-    listed = msgspec.json.decode(run_pushline(growing, "data", "list", "--json").out, type=Listed)
+    listed = msgspec.json.decode(run_pushline(growing, "data", "list", "--json").out, type=LockListing)
     assert ([file.name for file in listed.files], listed.rows) == (["first.csv", "second.csv"], 9005)
 
-    moved = msgspec.json.decode(run_pushline(growing, "data", "diff", "--json", env=env).out, type=Moved)
+    moved = msgspec.json.decode(run_pushline(growing, "data", "diff", "--json", env=env).out, type=LockDiff)
     assert (moved.before, moved.after) == (before.version, added.after)
     assert [file.name for file in moved.added] == ["second.csv"]
     assert [drift.verdict for drift in moved.drift] == ["stable"]
@@ -222,5 +224,5 @@ def test_the_commands_tell_the_story_of_growing_data(growing: Project, run_pushl
     git(growing, "commit", "-qam", "Add the second rows")
     git(growing, "revert", "--no-edit", "HEAD")
     assert load_lock(growing.data_lock) == before
-    back = msgspec.json.decode(run_pushline(growing, "data", "diff", "HEAD~1", "--json", env=env).out, type=Moved)
+    back = msgspec.json.decode(run_pushline(growing, "data", "diff", "HEAD~1", "--json", env=env).out, type=LockDiff)
     assert [file.name for file in back.removed] == ["second.csv"]

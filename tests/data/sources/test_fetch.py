@@ -10,10 +10,10 @@ from command import Ran
 from data.file_server import FileServer, file_server
 from pushline.data.files.version import table_of
 from pushline.data.sources.fetch import fetch
-from pushline.data.sources.lock import DataLock, PinnedFile, Source, load_lock, write_lock
+from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, load_lock, write_lock
 from pushline.errors import DataCorrupt, DataUnavailable
 from pushline.project import Project
-from pushline.results import Fetched
+from pushline.results import FetchResult
 
 CONTENT = b"a,b\r\n" + b"1,2\r\n" * 1000
 UNIX = CONTENT.replace(b"\r\n", b"\n")
@@ -46,7 +46,7 @@ def pin(project: Project, *urls: str, name: str = "f.csv") -> PinnedFile:
     table.write_bytes(CONTENT)
     seen = table_of(table)
     table.unlink()
-    sources = tuple(Source(url=url, sha256=hashlib.sha256(UNIX if "unix" in url else CONTENT).hexdigest()) for url in urls)
+    sources = tuple(FileSource(url=url, sha256=hashlib.sha256(UNIX if "unix" in url else CONTENT).hexdigest()) for url in urls)
     pinned = PinnedFile(name=name, version=seen.version, rows=seen.rows, columns=seen.columns, sources=sources)
     write_lock(project.data_lock, DataLock(files=(pinned,)))
     return pinned
@@ -56,7 +56,7 @@ def quiet(line: str) -> None:
     """Nobody listens."""
 
 
-def get(project: Project, local: Path | None = None) -> Fetched:
+def get(project: Project, local: Path | None = None) -> FetchResult:
     return fetch(project, local=local, sample_if_offline=False, progress=quiet)
 
 
@@ -187,7 +187,7 @@ def test_without_a_source_the_error_names_both_ways_out(place: Project) -> None:
 def offline(project: Project) -> None:
     """Leave the project's lock with an address where nothing answers."""
     lock = load_lock(project.data_lock)
-    source = Source(url=NOWHERE, sha256="0" * 64)
+    source = FileSource(url=NOWHERE, sha256="0" * 64)
     write_lock(project.data_lock, DataLock(files=(msgspec.structs.replace(lock.files[0], sources=(source,)),)))
 
 
@@ -195,7 +195,7 @@ def offline(project: Project) -> None:
 def test_the_command_takes_the_real_file(project: Project, run_pushline: Run, real_data: Path) -> None:
     ran = run_pushline(project, "fetch", "--json", env={"PUSHLINE_DATA": str(real_data.parent)})
     assert ran.code == 0, ran.err
-    fetched = msgspec.json.decode(ran.out, type=Fetched)
+    fetched = msgspec.json.decode(ran.out, type=FetchResult)
     assert (fetched.rows, fetched.data_version, fetched.files[0].origin) == (32950, "8486deac85240013", "PUSHLINE_DATA")
 
 
@@ -214,7 +214,7 @@ def test_the_command_goes_on_with_generated_rows_when_told_to_and_says_so(projec
     offline(project)
     ran = run_pushline(project, "fetch", "--sample-if-offline", "--json")
     assert ran.code == 0, ran.err
-    fetched = msgspec.json.decode(ran.out, type=Fetched)
+    fetched = msgspec.json.decode(ran.out, type=FetchResult)
     assert "GENERATED SAMPLE" in ran.err
     assert fetched.generated_sample
     assert fetched.files[0].origin == "generated sample"

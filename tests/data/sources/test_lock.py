@@ -4,7 +4,17 @@ import msgspec
 import pytest
 
 from pushline.data.files.version import table_of
-from pushline.data.sources.lock import HEADER, DataLock, PinnedFile, Source, append_to_lock, load_lock, parse_lock, renew_lock, write_lock
+from pushline.data.sources.lock import (
+    HEADER,
+    DataLock,
+    FileSource,
+    PinnedFile,
+    append_to_lock,
+    load_lock,
+    parse_lock,
+    renew_lock,
+    write_lock,
+)
 from pushline.errors import SettingsError
 
 PINNED = PinnedFile(
@@ -12,7 +22,7 @@ PINNED = PinnedFile(
     version="0" * 16,
     rows=2,
     columns=("a", 'with "quotes" and ü'),
-    sources=(Source(url="https://example.com/first.csv", sha256="1" * 64), Source(sha256="2" * 64)),
+    sources=(FileSource(url="https://example.com/first.csv", sha256="1" * 64), FileSource(sha256="2" * 64)),
 )
 
 
@@ -98,7 +108,7 @@ sources = [{sha256 = "1111111111111111111111111111111111111111111111111111111111
 def test_a_renewed_file_keeps_what_people_wrote_beside_it(tmp_path: Path) -> None:
     file = tmp_path / "data.lock"
     file.write_text(REMARKED)
-    source = Source(url="https://example.com/first.csv", sha256="4" * 64)
+    source = FileSource(url="https://example.com/first.csv", sha256="4" * 64)
     moved = [
         msgspec.structs.replace(pinned, version="5" * 16, rows=3, columns=("a", "b#"), sources=(source,))
         for pinned in load_lock(file).files

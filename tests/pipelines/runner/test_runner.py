@@ -11,11 +11,11 @@ import psutil
 import pytest
 
 from pushline.errors import Busy, SettingsError, StepFailed, TargetError
-from pushline.pipelines.runner.runner import Ran, alone_in, run_pipeline
+from pushline.pipelines.runner.runner import PipelineResult, alone_in, run_pipeline
 from pushline.stopping import STOP_FILE
 
 
-def run(file: Path, out: Path, told: list[str] | None = None, **inputs: str | int | Path) -> Ran:
+def run(file: Path, out: Path, told: list[str] | None = None, **inputs: str | int | Path) -> PipelineResult:
     return run_pipeline(file, inputs, out, progress=(told if told is not None else []).append)
 
 

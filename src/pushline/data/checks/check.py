@@ -11,7 +11,7 @@ ROW = "__row"  # of the table, from 0; a column of the view the suite runs on
 Detail = dict[str, Any]
 
 
-class Seen(Struct, frozen=True, kw_only=True):
+class Observation(Struct, frozen=True, kw_only=True):
     """What a failed expectation saw."""
 
     message: str
@@ -29,7 +29,7 @@ class Check(Struct, frozen=True, kw_only=True):
     expectation: str  # the class's name in great_expectations.expectations
     options: dict[str, Any]
     expected: str
-    explain: Callable[[Detail], Seen | list[Seen]]
+    explain: Callable[[Detail], Observation | list[Observation]]
     column: str | None = None
     is_query: bool = False  # one row of figures where it fails, rather than a result per column
 

@@ -3,13 +3,13 @@
 import shutil
 from pathlib import Path
 
-from pushline.data.checks.check import Check, Detail, Seen
+from pushline.data.checks.check import Check, Detail, Observation
 from pushline.data.checks.findings import SEVERITIES, in_order, renamed
 from pushline.data.checks.label_checks import label_findings
 from pushline.data.checks.root_causes import root_causes
 from pushline.data.checks.suite import checks_of
 from pushline.data.contract import Contract
-from pushline.data.files.lines import Source, lines_of
+from pushline.data.files.lines import TableFile, lines_of
 from pushline.data.files.reading import Reading, database, read_file
 from pushline.data.files.table import literal, name_of
 from pushline.data.rules import load_rules
@@ -18,13 +18,13 @@ from pushline.files import move
 from pushline.files import scratch as scratch_of
 from pushline.progress import Progress
 from pushline.project import Project
-from pushline.results import Checked, Fetched, Finding, folder
+from pushline.results import CheckDataResult, FetchResult, Finding, folder
 from pushline.wording import counted
 
 
 def check_data(
-    project: Project, contract: Contract, *, file: Path | None, fetched: Fetched | None, progress: Progress, data_docs: bool = False
-) -> Checked:
+    project: Project, contract: Contract, *, file: Path | None, fetched: FetchResult | None, progress: Progress, data_docs: bool = False
+) -> CheckDataResult:
     """Check `file`, or all files of `fetched` as one table, and leave that table at build/check-data/table.parquet.
 
     `data_docs`: write Great Expectations' own pages into build/check-data/data-docs too.
@@ -33,7 +33,7 @@ def check_data(
     """
     rules = load_rules(project.rules, contract)
     files = [file] if file else [Path(pinned.path) for pinned in fetched.files] if fetched else []
-    place = folder(project.build, Checked.stage)
+    place = folder(project.build, CheckDataResult.stage)
     table, docs = place / "table.parquet", place / "data-docs"
     shutil.rmtree(docs, ignore_errors=True)
     with scratch_of(place / "scratch") as scratch:
@@ -55,7 +55,7 @@ def check_data(
         progress(f"Data Docs: {docs / 'index.html'}")
     ordered = in_order(root_causes(findings, rows))
     critical, warning, info = (sum(finding.severity == severity for finding in ordered) for severity in SEVERITIES)
-    return Checked(
+    return CheckDataResult(
         data_version=fetched.data_version if fetched and not file else version_of(files[0], contract.delimiter, critical=critical),
         file=str(files[0]),
         table=str(table) if rows else "",
@@ -75,7 +75,7 @@ def read_again(project: Project, contract: Contract, files: list[Path], *, progr
 
     Raises DataError where the files give no table, DataUnavailable where one can't be opened.
     """
-    place = folder(project.build, Checked.stage)
+    place = folder(project.build, CheckDataResult.stage)
     table = place / "table.parquet"
     with scratch_of(place / "scratch") as scratch:
         table.unlink(missing_ok=True)
@@ -145,12 +145,12 @@ def suite_findings(table: Path, scratch: Path, checks: list[Check], readings: li
     ]
 
 
-def explained(check: Check, detail: Detail) -> list[Seen]:
+def explained(check: Check, detail: Detail) -> list[Observation]:
     seen = check.explain(detail)
     return seen if isinstance(seen, list) else [seen]
 
 
-def finding_of(check: Check, seen: Seen, sources: list[Source], rows: tuple[int, ...]) -> Finding:
+def finding_of(check: Check, seen: Observation, sources: list[TableFile], rows: tuple[int, ...]) -> Finding:
     source, lines = lines_of(sources, rows)
     finding = Finding(
         id=check.id,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pushline.data.checks.check import ROW, Check, Detail, Seen, percent
+from pushline.data.checks.check import ROW, Check, Detail, Observation, percent
 from pushline.data.checks.findings import DIFFERS, counted, share, shown
 from pushline.data.contract import Column
 
@@ -26,9 +26,9 @@ def rows_of(detail: Detail) -> tuple[int, ...]:
 def missing(column: Column) -> Check:
     tolerated = column.missing_at_most
 
-    def explain(detail: Detail) -> Seen:
+    def explain(detail: Detail) -> Observation:
         count, of = int(detail["unexpected_count"]), int(detail["element_count"])
-        return Seen(
+        return Observation(
             message=f"{counted(count, 'value')} of {column.name} {'is' if count == 1 else 'are'} missing ({share(count, of)} of the rows).",
             seen=f"{share(count, of)} empty",
             count=count,
@@ -56,10 +56,10 @@ def as_typed(column: Column, values: Sequence[str]) -> list[Any]:
 def allowed(column: Column) -> Check:
     values = column.allowed or ()
 
-    def explain(detail: Detail) -> Seen:
+    def explain(detail: Detail) -> Observation:
         count = int(detail["unexpected_count"])
         wrong = list(dict.fromkeys(str(value) for value in detail.get("partial_unexpected_list") or ()))
-        return Seen(
+        return Observation(
             message=f"{counted(count, 'value')} of {column.name} {'is' if count == 1 else 'are'} not among the allowed ones"
             f"{likeness(wrong, values)}.",
             seen=shown(wrong),
@@ -105,10 +105,10 @@ def outside(column: Column) -> Check:
         f"{low:g} to {high:g}" if low is not None and high is not None else f"at least {low:g}" if low is not None else f"at most {high:g}"
     )
 
-    def explain(detail: Detail) -> Seen:
+    def explain(detail: Detail) -> Observation:
         count = int(detail["unexpected_count"])
         values = list(dict.fromkeys(detail.get("partial_unexpected_list") or ()))
-        return Seen(
+        return Observation(
             message=f"{counted(count, 'value')} of {column.name} {'is' if count == 1 else 'are'} outside {bounds}{unit}: {shown(values)}.",
             seen=shown(values),
             count=count,
@@ -129,9 +129,9 @@ def outside(column: Column) -> Check:
 def unknown(column: Column) -> Check:
     value = str(column.unknown)
 
-    def explain(detail: Detail) -> Seen:
+    def explain(detail: Detail) -> Observation:
         count, of = int(detail["unexpected_count"]), int(detail["element_count"]) - int(detail.get("missing_count") or 0)
-        return Seen(
+        return Observation(
             message=f"{share(count, of)} of the values of {column.name} are {value!r}.",
             seen=f"{share(count, of)} {value!r} ({counted(count, 'row')})",
             count=count,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pushline.data.checks.check import ROW, Check, Detail, Seen, percent, query
+from pushline.data.checks.check import ROW, Check, Detail, Observation, percent, query
 from pushline.data.checks.findings import MOST_LINES, counted, share
 from pushline.data.contract import Column, Contract
 from pushline.data.files.table import literal, name_of
@@ -10,9 +10,9 @@ from pushline.data.rules import Rule, broken
 
 
 def too_few_rows(contract: Contract) -> Check:
-    def explain(detail: Detail) -> Seen:
+    def explain(detail: Detail) -> Observation:
         rows = int(detail["observed_value"])
-        return Seen(
+        return Observation(
             message=f"The table has {counted(rows, 'row')}; at least {contract.rows_at_least:,} are needed.", seen=f"{rows:,}", count=rows
         )
 
@@ -30,11 +30,13 @@ def rare_class(contract: Contract) -> Check:
     name, least = contract.label.name, contract.rarest_class_at_least
     classes = ", ".join(f"({literal(value)})" for value in contract.label.allowed or ())
 
-    def explain(detail: Detail) -> Seen:
+    def explain(detail: Detail) -> Observation:
         value, rows, of = str(detail["value"]), int(detail["rows"]), int(detail["of"])
         if not rows:
-            return Seen(message=f"No row has the label {name} = {value!r}: there is nothing to tell apart.", seen=f"0 of {of:,} rows")
-        return Seen(
+            return Observation(
+                message=f"No row has the label {name} = {value!r}: there is nothing to tell apart.", seen=f"0 of {of:,} rows"
+            )
+        return Observation(
             message=f"Only {share(rows, of)} of the rows have the label {name} = {value!r}.", seen=f"{rows:,} of {of:,} rows", count=rows
         )
 
@@ -59,9 +61,9 @@ def rare_class(contract: Contract) -> Check:
 def rule_check(rule: Rule, contract: Contract) -> Check:
     columns = ", ".join(rule.columns)
 
-    def explain(detail: Detail) -> Seen:
+    def explain(detail: Detail) -> Observation:
         count, of = int(detail["broken"]), int(detail["of"])
-        return Seen(
+        return Observation(
             message=f"{counted(count, 'row')} {'breaks' if count == 1 else 'break'} the rule on {columns}: {rule.reason}",
             seen=f"{counted(count, 'row')} ({share(count, of)})",
             count=count,
@@ -88,9 +90,9 @@ def constant(columns: Sequence[Column]) -> Check:
         f"CASE WHEN min({name_of(c.name)}) IS NOT DISTINCT FROM max({name_of(c.name)}) THEN {literal(c.name)} END" for c in columns
     )
 
-    def explain(detail: Detail) -> list[Seen]:
+    def explain(detail: Detail) -> list[Observation]:
         nothing = "holds one value in every row, so nothing can be learned from it"
-        return [Seen(message=f"{name} {nothing}.", seen="one value", count=1, column=str(name)) for name in detail["names"]]
+        return [Observation(message=f"{name} {nothing}.", seen="one value", count=1, column=str(name)) for name in detail["names"]]
 
     return Check(
         id="constant",
@@ -108,9 +110,9 @@ def constant(columns: Sequence[Column]) -> Check:
 def duplicates(contract: Contract, columns: Sequence[Column]) -> Check:
     names = ", ".join(name_of(column.name) for column in columns)
 
-    def explain(detail: Detail) -> Seen:
+    def explain(detail: Detail) -> Observation:
         count, of = int(detail["repeats"]), int(detail["of"])
-        return Seen(
+        return Observation(
             message=f"{counted(count, 'row')} ({share(count, of)}) {'repeats' if count == 1 else 'repeat'} an earlier row in every column.",
             seen=share(count, of),
             count=count,

@@ -143,13 +143,13 @@ def parse_contract(content: Any, name: str = "contract.yml") -> Contract:
         keys = "docs/contract.md lists every key with its type and meaning."
         words = "YAML takes yes, no, on and off for true and false: put such a word in quotes. " if "got `bool`" in str(error) else ""
         raise ContractError(f"{name} is not a valid contract.", why=f"{error}.", do=words + keys) from error
-    faults = faults_of(contract)
+    faults = contract_faults(contract)
     if faults:
         raise ContractError(f"{name} contradicts itself.", why="; ".join(faults) + ".", do="Correct these columns.")
     return contract
 
 
-def faults_of(contract: Contract) -> list[str]:
+def contract_faults(contract: Contract) -> list[str]:
     """What the types alone can't hold: contradictions within a column and between columns."""
     faults = []
     names = [column.name for column in contract.columns]

@@ -23,7 +23,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from pushline.data.contract.contract import Column
 
-Kind = Literal["number", "truth", "category", "text"]
+ValueKind = Literal["number", "truth", "category", "text"]
 BINARY: Mapping[type[ast.AST], str] = {ast.Add: "Add", ast.Sub: "Sub", ast.Mult: "Mul", ast.Div: "Div"}
 COMPARISONS: Mapping[type[ast.AST], str] = {
     ast.Lt: "Less",
@@ -47,7 +47,7 @@ class Term(Struct, frozen=True, kw_only=True):
     """
 
     operator: str
-    kind: Kind
+    kind: ValueKind
     arguments: tuple["Term", ...] = ()
     value: float = 0.0
     text: str = ""
@@ -111,7 +111,7 @@ def _column(name: str, columns: Mapping[str, "Column"]) -> Term:
     column = columns.get(name)
     if column is None:
         raise ExpressionError(f"{name} is not a column that the model may use")
-    kind: Kind = "category" if column.is_text else "truth" if column.type == "boolean" else "number"
+    kind: ValueKind = "category" if column.is_text else "truth" if column.type == "boolean" else "number"
     return Term(operator="column", kind=kind, text=name)
 
 

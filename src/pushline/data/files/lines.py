@@ -9,7 +9,7 @@ from msgspec import Struct
 csv.field_size_limit(16 << 20)
 
 
-class Source(Struct, kw_only=True):
+class TableFile(Struct, kw_only=True):
     """One file behind the table, and which of the table's rows came from it."""
 
     file: Path
@@ -22,7 +22,7 @@ class Source(Struct, kw_only=True):
     encoding: str = "utf-8-sig"
 
 
-def lines_of(sources: Iterable[Source], rows: Iterable[int]) -> tuple[Source | None, tuple[int, ...]]:
+def lines_of(sources: Iterable[TableFile], rows: Iterable[int]) -> tuple[TableFile | None, tuple[int, ...]]:
     """The file of the first of these rows, and the lines of all that are in that file.
 
     A line counts from 1 and the header is line 1; in a Parquet file it is the row's number, from 1.
@@ -39,7 +39,7 @@ def lines_of(sources: Iterable[Source], rows: Iterable[int]) -> tuple[Source | N
     return source, tuple(_walked(source, within))
 
 
-def _walked(source: Source, rows: list[int]) -> list[int]:
+def _walked(source: TableFile, rows: list[int]) -> list[int]:
     """The lines on which these rows start, found by reading the file up to the last of them."""
     found: list[int] = []
     with source.file.open(encoding=source.encoding, newline="") as stream:

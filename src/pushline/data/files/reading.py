@@ -16,7 +16,7 @@ from pushline.data.contract import Contract
 from pushline.data.files import header as headers
 from pushline.data.files import scan as scans
 from pushline.data.files.cells import bad_cells, typed
-from pushline.data.files.lines import Source, lines_of
+from pushline.data.files.lines import TableFile, lines_of
 from pushline.data.files.rejects import MOST_REJECTS, row_faults, unreadable_rows
 from pushline.data.files.table import literal, name_of
 from pushline.errors import TargetError
@@ -31,7 +31,7 @@ MEMORY = "256MB"
 class Reading(Struct, kw_only=True):
     """One file as it was read: where its rows are, and what was wrong with it."""
 
-    source: Source
+    source: TableFile
     findings: list[Finding]
     parts: Path | None = None  # typed Parquet; None where the rows could not be read
     columns: dict[str, str] = {}  # the contract's name by the file's
@@ -71,7 +71,7 @@ def read_file(file: Path, contract: Contract, scratch: Path, part: Path) -> Read
     Raises DataUnavailable where the file can't be opened.
     """
     head = scans.first_bytes(file)
-    reading = Reading(source=Source(file=file, delimiter=contract.delimiter), findings=[])
+    reading = Reading(source=TableFile(file=file, delimiter=contract.delimiter), findings=[])
     if fault := scans.kind_of(head, file.name):
         reading.findings = [fault]
     elif file.name.endswith(".parquet"):
@@ -88,7 +88,7 @@ def read_csv(reading: Reading, head: bytes, contract: Contract, scratch: Path, p
 
     file = reading.source.file
     scan = scans.scan(file)
-    reading.findings += scans.faults_of(scan)
+    reading.findings += scans.scan_findings(scan)
     if any(finding.severity == "critical" for finding in reading.findings):
         return
     header = headers.read_header(head, contract)

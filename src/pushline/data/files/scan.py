@@ -208,7 +208,7 @@ def is_utf8(piece: bytes) -> bool:
     return True
 
 
-def faults_of(seen: Scan) -> list[Finding]:
+def scan_findings(seen: Scan) -> list[Finding]:
     """Findings about the bytes; a critical one means that parsing them makes no sense."""
     found = []
     if seen.nul_bytes:

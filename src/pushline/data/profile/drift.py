@@ -59,7 +59,7 @@ class Drift(Part, frozen=True, kw_only=True):
         return tuple(column.column for column in self.columns if column.verdict == "drift")
 
 
-class Bin(Struct, frozen=True, kw_only=True):
+class DriftBin(Struct, frozen=True, kw_only=True):
     """A bin of the reference: its rows there, and the texts it holds or the number it begins at."""
 
     name: str
@@ -71,7 +71,7 @@ class Bin(Struct, frozen=True, kw_only=True):
 class Reference(Struct, frozen=True, kw_only=True):
     """A column's bins; `missing` is None where missing values don't count, `within` holds a number's seen range."""
 
-    bins: tuple[Bin, ...]
+    bins: tuple[DriftBin, ...]
     missing: int | None
     within: tuple[float, float] | None = None
 
@@ -194,7 +194,7 @@ def reference_of(known: ColumnProfile, total: int) -> Reference:
     sizes = [sum(cell) for cell in zip(*known.counts, strict=True)]
     missing = sum(known.missing)
     if known.kind == "free":
-        return Reference(bins=(Bin(name=FREE, rows=total - missing),), missing=missing)
+        return Reference(bins=(DriftBin(name=FREE, rows=total - missing),), missing=missing)
     if known.kind == "number":
         half = 0.5 * 10.0**-known.decimals  # of the last digit: what rounding may have moved
         within = (known.low[0] - half, known.high[-1] + half) if sizes else None
@@ -204,21 +204,21 @@ def reference_of(known: ColumnProfile, total: int) -> Reference:
 
 def label_reference(profile: Profile) -> Reference:
     """The classes, each a bin; rows without a label don't count."""
-    bins = (Bin(name=name, rows=n, values=(name,)) for name, n in zip(profile.classes, profile.class_counts, strict=True))
+    bins = (DriftBin(name=name, rows=n, values=(name,)) for name, n in zip(profile.classes, profile.class_counts, strict=True))
     return Reference(bins=tuple(bins), missing=None)
 
 
-def textual_bins(sizes: dict[str, int], total: int) -> list[Bin]:
+def textual_bins(sizes: dict[str, int], total: int) -> list[DriftBin]:
     """A bin for every value that is not rare, and one for the rare ones together."""
     rare = [value for value, n in sizes.items() if n < RARE * total]
     alone = list(sizes) if len(rare) < 2 else [value for value in sizes if value not in rare]
-    bins = [Bin(name=value, rows=sizes[value], values=(value,)) for value in alone]
+    bins = [DriftBin(name=value, rows=sizes[value], values=(value,)) for value in alone]
     if len(alone) < len(sizes):
-        bins.append(Bin(name=OTHER, rows=sum(sizes[value] for value in rare), values=tuple(rare)))
+        bins.append(DriftBin(name=OTHER, rows=sum(sizes[value] for value in rare), values=tuple(rare)))
     return bins
 
 
-def numeric_bins(known: ColumnProfile, sizes: Sequence[int], total: int) -> list[Bin]:
+def numeric_bins(known: ColumnProfile, sizes: Sequence[int], total: int) -> list[DriftBin]:
     """Neighbouring cells together until they hold a tenth of the rows; a value that does so alone has its own bin."""
     runs: list[list[int]] = []
     begun: list[int] = []
@@ -236,7 +236,7 @@ def numeric_bins(known: ColumnProfile, sizes: Sequence[int], total: int) -> list
         runs.append(begun)
     borders = [-math.inf, *edges_of(known)]
     return [
-        Bin(name=range_name(known.low[run[0]], known.high[run[-1]]), rows=sum(sizes[b] for b in run), begins=borders[run[0]])
+        DriftBin(name=range_name(known.low[run[0]], known.high[run[-1]]), rows=sum(sizes[b] for b in run), begins=borders[run[0]])
         for run in runs
     ]
 

@@ -22,7 +22,7 @@ DECIMALS = 12
 Counts = tuple[int, ...]  # by class, in the contract's order of classes
 
 
-class Range(Struct, frozen=True):
+class HistogramCell(Struct, frozen=True):
     """Values from `low` to `high`, both included, and the rows of each class that hold one."""
 
     low: float
@@ -38,15 +38,15 @@ def added(one: Counts, other: Counts) -> Counts:
     return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
-def joined(one: Range, other: Range) -> Range:
+def joined(one: HistogramCell, other: HistogramCell) -> HistogramCell:
     """Both as one cell. A few rows beside a frequent value don't stretch its cell: 999 for "never" stays 999."""
     small, large = sorted((one, other), key=lambda cell: cell.rows)
     if large.rows >= FREQUENT * small.rows:
-        return Range(large.low, large.high, added(one.counts, other.counts))
-    return Range(min(one.low, other.low), max(one.high, other.high), added(one.counts, other.counts))
+        return HistogramCell(large.low, large.high, added(one.counts, other.counts))
+    return HistogramCell(min(one.low, other.low), max(one.high, other.high), added(one.counts, other.counts))
 
 
-def ranges_of(values: Sequence[Range]) -> list[Range]:
+def ranges_of(values: Sequence[HistogramCell]) -> list[HistogramCell]:
     """Cells of at least SMALLEST rows from the distinct values in ascending order.
 
     Few distinct values keep a cell each; many share cells of about equal size, finer towards both ends, so that a long
@@ -54,8 +54,8 @@ def ranges_of(values: Sequence[Range]) -> list[Range]:
     """
     total = sum(value.rows for value in values)
     many = len(values) > CELLS
-    cells: list[Range] = []
-    begun: Range | None = None
+    cells: list[HistogramCell] = []
+    begun: HistogramCell | None = None
     seen = 0
     for value in values:
         seen += value.rows
@@ -79,9 +79,9 @@ def ranges_of(values: Sequence[Range]) -> list[Range]:
     return cells
 
 
-def coarsened(cells: Sequence[Range]) -> list[Range]:
+def coarsened(cells: Sequence[HistogramCell]) -> list[HistogramCell]:
     """The same cells, of which none holds a few rows of a class: ranges are joined, from single values the rows go to a neighbour."""
-    wide: list[Range] = []
+    wide: list[HistogramCell] = []
     for cell in cells:
         before = wide[-1] if wide else None
         if before is not None and before.low < before.high and cell.low < cell.high and has_few(before.counts):
@@ -91,9 +91,9 @@ def coarsened(cells: Sequence[Range]) -> list[Range]:
     if len(wide) > 1 and has_few(wide[-1].counts) and all(cell.low < cell.high for cell in wide[-2:]):
         wide[-2:] = [joined(*wide[-2:])]
     counts = without_few([cell.counts for cell in wide])
-    made: list[Range] = []
+    made: list[HistogramCell] = []
     for cell, own in zip(wide, counts, strict=True):
-        moved = Range(cell.low, cell.high, own)
+        moved = HistogramCell(cell.low, cell.high, own)
         if made and (made[-1].rows < SMALLEST or moved.rows < SMALLEST):
             made[-1] = joined(made[-1], moved)
         else:
@@ -121,19 +121,19 @@ def without_few(cells: Sequence[Counts]) -> list[Counts]:
     return list(zip(*(carried(counts) for counts in zip(*cells, strict=True)), strict=True))
 
 
-def on_grid(cells: Sequence[Range], values: Sequence[Range]) -> list[Range]:
+def on_grid(cells: Sequence[HistogramCell], values: Sequence[HistogramCell]) -> list[HistogramCell]:
     """The cells with every border rounded inwards but those that SMALLEST rows share, from the SMALLEST-th row to the SMALLEST-th last."""
     frequent = {value.low for value in values if value.low == value.high and value.rows >= SMALLEST}
-    first, last = outermost(values), -outermost([Range(-v.high, -v.low, v.counts) for v in reversed(values)])
+    first, last = outermost(values), -outermost([HistogramCell(-v.high, -v.low, v.counts) for v in reversed(values)])
 
-    def inwards(cell: Range) -> Range | None:
+    def inwards(cell: HistogramCell) -> HistogramCell | None:
         """The cell within the outermost rows, its borders rounded; None where a single value of a few rows is left."""
         low, high = min(max(cell.low, first), last), max(min(cell.high, last), first)
         if low == high:
-            return Range(low, high, cell.counts) if low in frequent else None
+            return HistogramCell(low, high, cell.counts) if low in frequent else None
         grid = grid_of(high - low)
         low = low if low in frequent else round(math.ceil(round(low / grid, 6)) * grid, DECIMALS)
-        return Range(low, high if high in frequent else round(math.floor(round(high / grid, 6)) * grid, DECIMALS), cell.counts)
+        return HistogramCell(low, high if high in frequent else round(math.floor(round(high / grid, 6)) * grid, DECIMALS), cell.counts)
 
     whole = list(cells)
     while len(whole) > 1 and inwards(whole[-1]) is None:
@@ -143,7 +143,7 @@ def on_grid(cells: Sequence[Range], values: Sequence[Range]) -> list[Range]:
     return [inwards(cell) or cell for cell in whole]
 
 
-def outermost(values: Sequence[Range]) -> float:
+def outermost(values: Sequence[HistogramCell]) -> float:
     """The value that SMALLEST rows do not exceed."""
     seen = 0
     for value in values:
@@ -246,10 +246,10 @@ def decimals_of(values: Sequence[float]) -> int:
     return DECIMALS
 
 
-def rounded(cells: Sequence[Range], decimals: int) -> tuple[list[Range], int]:
+def rounded(cells: Sequence[HistogramCell], decimals: int) -> tuple[list[HistogramCell], int]:
     """The cells with their borders rounded, and the digits that took: more where neighbours would run into each other."""
     for digits in range(decimals, DECIMALS + 1):
-        made = [Range(round(cell.low, digits), round(cell.high, digits), cell.counts) for cell in cells]
+        made = [HistogramCell(round(cell.low, digits), round(cell.high, digits), cell.counts) for cell in cells]
         if all(one.high < other.low for one, other in pairwise(made)):
             return made, digits
     return list(cells), DECIMALS

@@ -18,7 +18,7 @@ from pushline.data.profile.histogram import (
     FEW,
     SMALLEST,
     Counts,
-    Range,
+    HistogramCell,
     coarsened,
     decimals_of,
     merged,
@@ -30,7 +30,7 @@ from pushline.data.profile.histogram import (
 from pushline.errors import DataError, GateClosed, SettingsError
 from pushline.files import write_atomically
 from pushline.project import Project
-from pushline.results import Checked, Part, load
+from pushline.results import CheckDataResult, Part, load
 
 if TYPE_CHECKING:
     import duckdb
@@ -117,12 +117,12 @@ def profile_of(file: Path, contract: Contract, data_version: str) -> Profile:
 
     with open_table(file, contract) as connection:
         try:
-            return Measured(connection, contract).profile(data_version)
+            return ClassCounts(connection, contract).profile(data_version)
         except duckdb.Error as error:
             raise unreadable(file, error) from error
 
 
-class Measured:
+class ClassCounts:
     """Queries on the view `data`, counted by class."""
 
     def __init__(self, connection: "duckdb.DuckDBPyConnection", contract: Contract) -> None:
@@ -188,7 +188,7 @@ class Measured:
             missing=missing,
         )
 
-    def numbers(self, counted: str) -> list[Range]:
+    def numbers(self, counted: str) -> list[HistogramCell]:
         """Distinct values in order; very many are first put into DISTINCT parts of about equal size."""
         distinct = self.query(f"SELECT count(DISTINCT v) FROM ({counted})")[0][0]
         each = ", ".join(f"sum(CASE WHEN label = {n} THEN n ELSE 0 END) AS c{n}" for n in range(len(self.contract.classes)))
@@ -197,7 +197,7 @@ class Measured:
         part = "v" if distinct <= DISTINCT else f"floor(sum(rows) OVER (ORDER BY v) * {DISTINCT} / sum(rows) OVER ())"
         placed = f"SELECT *, {part} AS part FROM ({values})"
         parts = self.query(f"SELECT min(v), max(v), {sums} FROM ({placed}) GROUP BY part ORDER BY 1")
-        return [Range(float(low), float(high), whole(counts)) for low, high, *counts in parts]
+        return [HistogramCell(float(low), float(high), whole(counts)) for low, high, *counts in parts]
 
     def group(self, name: str, members: list[ColumnProfile]) -> GroupProfile:
         values = ", ".join(f"{value_of(self.contract.by_name[member.name])} AS v{n}" for n, member in enumerate(members))
@@ -265,7 +265,7 @@ def with_few_missing(counts: tuple[Counts, ...], seen: Counts, kept: Counts) -> 
     return tuple(made)
 
 
-class Profiled(Part, frozen=True, kw_only=True):
+class ProfileResult(Part, frozen=True, kw_only=True):
     """What `pushline profile` made."""
 
     file: str
@@ -277,7 +277,7 @@ class Profiled(Part, frozen=True, kw_only=True):
     size: int  # bytes
 
 
-def renew_profile(project: Project, contract: Contract, file: Path | None) -> Profiled:
+def renew_profile(project: Project, contract: Contract, file: Path | None) -> ProfileResult:
     """Make `data_checks/profile.json` from the checked table, or from `file`.
 
     Raises SettingsError where check-data has not run, or ran on generated rows: a profile of rows that were drawn from it
@@ -285,7 +285,7 @@ def renew_profile(project: Project, contract: Contract, file: Path | None) -> Pr
     """
     version = ""
     if file is None:
-        checked = load(project.build, Checked)
+        checked = load(project.build, CheckDataResult)
         if checked.generated_sample:
             raise SettingsError(
                 "The checked table is a generated sample.",
@@ -301,7 +301,7 @@ def renew_profile(project: Project, contract: Contract, file: Path | None) -> Pr
         version = table_of(file, contract.delimiter).version
     profile = profile_of(file, contract, version)
     write_profile(project.profile, profile)
-    return Profiled(
+    return ProfileResult(
         file=str(project.profile),
         data_version=profile.data_version,
         rows=profile.rows,

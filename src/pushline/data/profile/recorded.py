@@ -25,7 +25,7 @@ BATCH = 20_000  # rows held at once
 Row = dict[str, str | int | float | bool | None]
 
 
-class Recorded(Struct, frozen=True):
+class RecordedRow(Struct, frozen=True):
     """One row that was answered; what else the line holds is not needed here."""
 
     at: datetime
@@ -33,13 +33,13 @@ class Recorded(Struct, frozen=True):
     row: Row
 
 
-def rows_of(folder: Path, *, days: float | None = None, version: str | None = None) -> Iterator[Recorded]:
+def rows_of(folder: Path, *, days: float | None = None, version: str | None = None) -> Iterator[RecordedRow]:
     """The kept rows of `folder`; lines that were cut off by a kill are left out.
 
     `days`: only the newest so many; `version`: only those that this model version answered.
     """
     since = datetime.now(UTC) - timedelta(days=days) if days is not None else None
-    decoder = msgspec.json.Decoder(Recorded)
+    decoder = msgspec.json.Decoder(RecordedRow)
     for file in sorted(folder.glob("*.jsonl")):
         with file.open("rb") as stream:
             for line in stream:
@@ -81,7 +81,7 @@ def write_recorded(folder: Path, contract: Contract, table: Path, *, days: float
     return rows
 
 
-def batches(rows: Iterator[Recorded]) -> Iterator[list[Row]]:
+def batches(rows: Iterator[RecordedRow]) -> Iterator[list[Row]]:
     while batch := [kept.row for kept in islice(rows, BATCH)]:
         yield batch
 

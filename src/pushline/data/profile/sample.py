@@ -22,7 +22,7 @@ BLOCK = 250_000  # rows held at once when many are written
 APART = 1_000_003  # between the seeds of two blocks
 
 
-class Sampled(Part, frozen=True, kw_only=True):
+class SampleResult(Part, frozen=True, kw_only=True):
     """What `pushline sample` wrote."""
 
     file: str

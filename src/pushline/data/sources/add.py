@@ -15,13 +15,13 @@ from pushline.data.files.version import table_of
 from pushline.data.profile import load_profile
 from pushline.data.profile.drift import Drift, drift_of
 from pushline.data.sources.download import TRUSTED, permit, receive_all
-from pushline.data.sources.fetch import TABLES, Places, place_of
-from pushline.data.sources.lock import DataLock, PinnedFile, Source, append_to_lock, load_lock
+from pushline.data.sources.fetch import TABLES, DataLocations, place_of
+from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, append_to_lock, load_lock
 from pushline.errors import CriticalFindings, DataUnavailable, GateClosed, SettingsError
 from pushline.files import copy_atomically, scratch
 from pushline.progress import Progress
 from pushline.project import Project
-from pushline.results import Checked, DataFile, Finding, Part
+from pushline.results import CheckDataResult, DataFile, Finding, Part
 
 WHOLE = ("rows", "class-balance")  # what is asked of all the data, not of each addition to it
 FIRST = 20
@@ -36,7 +36,7 @@ class Overlap(Part, frozen=True, kw_only=True):
     other_label: int  # rows that it holds with another label
 
 
-class Added(Part, frozen=True, kw_only=True):
+class AddResult(Part, frozen=True, kw_only=True):
     """What `pushline data add` found and did."""
 
     file: PinnedFile
@@ -70,8 +70,8 @@ def add(
     url: str,
     local: Path | None,
     progress: Progress,
-    leave: Callable[["Added"], None] = lambda added: None,
-) -> Added:
+    leave: Callable[["AddResult"], None] = lambda added: None,
+) -> AddResult:
     """Pin the file or address `said` behind the files of `data.lock`.
 
     `name`: to call it, by default its own; `url`: where others find these bytes, by default `said` itself if it is an
@@ -92,12 +92,12 @@ def add(
             version=seen.version,
             rows=seen.rows,
             columns=seen.columns,
-            sources=(Source(url=address, sha256=seen.sha256),),
+            sources=(FileSource(url=address, sha256=seen.sha256),),
         )
         refuse_twice(lock, pinned)
         checked = check_data(Aside(project, folder), contract, file=file, fetched=None, progress=progress)
         refuse_broken(checked, file)
-        places = Places(project.state / "cache", local, contract.delimiter, progress, own=project.root / TABLES)
+        places = DataLocations(project.state / "cache", local, contract.delimiter, progress, own=project.root / TABLES)
         reading = read_file(file, contract, folder, folder / "new.parquet")
         compared = (overlap_with(places.get(each), reading, contract, folder) for each in lock.files)
         overlaps = tuple(overlap for overlap in compared if overlap)
@@ -105,7 +105,7 @@ def add(
         drift = drift_of(Path(checked.table), contract, load_profile(project.profile), pinned.name)
         keep(file, place_of(project.state / "cache", pinned.name, seen.sha256))
     after = DataLock(files=(*lock.files, pinned))
-    added = Added(
+    added = AddResult(
         file=pinned,
         before=lock.version,
         after=after.version,
@@ -176,7 +176,7 @@ def of_a_part(finding: Finding) -> Finding:
     return msgspec.structs.replace(finding, severity="info") if finding.id in WHOLE else finding
 
 
-def refuse_broken(checked: Checked, file: Path) -> None:
+def refuse_broken(checked: CheckDataResult, file: Path) -> None:
     """Raises CriticalFindings for a file that breaks the contract."""
     critical = [finding for finding in map(of_a_part, checked.findings) if finding.severity == "critical"]
     if not critical and checked.table:

@@ -14,7 +14,7 @@ from pushline.errors import DataCorrupt, DataUnavailable
 from pushline.files import sha256_of, write_json
 from pushline.progress import Progress
 from pushline.project import Project
-from pushline.results import DataFile, Fetched
+from pushline.results import DataFile, FetchResult
 
 TABLES = "data"  # the folder of the repository for tables that may be in git
 SAMPLE = "generated-sample.csv"
@@ -39,7 +39,7 @@ def fetch(
     sample: bool = False,
     terms: Terms = TRUSTED,
     in_vain: Callable[[], str] = never_in_vain,
-) -> Fetched:
+) -> FetchResult:
     """Every file of `data.lock`, verified; or generated rows where `sample` asks for them.
 
     `local` is a file or folder to look in before downloading, `terms` what a source may be. Raises DataUnavailable where
@@ -49,7 +49,7 @@ def fetch(
     lock, contract = load_lock(project.data_lock), load_contract(project.contract)
     if sample:
         return generated(project, contract, lock, "This run was asked for generated rows.", progress)
-    places = Places(project.state / "cache", local, contract.delimiter, progress, terms, own=project.root / TABLES)
+    places = DataLocations(project.state / "cache", local, contract.delimiter, progress, terms, own=project.root / TABLES)
     try:
         files = tuple(places.get(pinned) for pinned in lock.files)
     except DataUnavailable as error:
@@ -60,10 +60,10 @@ def fetch(
             do = f"{ways} `--sample` rehearses with generated rows all the same."
             raise DataUnavailable(error.what, why=f"{error.why} Generated rows would be in vain: {reason}.", do=do) from error
         return generated(project, contract, lock, f"The pinned data can't be had here. {error.what} {error.why}", progress)
-    return Fetched(data_version=lock.version, files=files, rows=lock.rows, columns=len(lock.files[0].columns))
+    return FetchResult(data_version=lock.version, files=files, rows=lock.rows, columns=len(lock.files[0].columns))
 
 
-class Places:
+class DataLocations:
     """Where a pinned file may be, from the nearest to the farthest."""
 
     def __init__(
@@ -155,18 +155,18 @@ class Places:
         """A file with pinned bytes. Raises DataCorrupt where the lock says other things of them than what they hold."""
         beside = place_of(self.cache, f"{pinned.name}.{TABLE}", sha256)
         try:
-            known = msgspec.json.decode(beside.read_bytes(), type=Known)
+            known = msgspec.json.decode(beside.read_bytes(), type=CachedTable)
         except (OSError, msgspec.DecodeError):
             known = None
         if known is None or (known.table.sha256, known.delimiter) != (sha256, self.delimiter):
-            known = Known(table=table_of(file, self.delimiter), delimiter=self.delimiter)
+            known = CachedTable(table=table_of(file, self.delimiter), delimiter=self.delimiter)
             if beside.parent == file.parent:
                 write_json(beside, known)
         verify(pinned, known.table)
         return described(pinned, file, sha256, origin)
 
 
-class Known(Struct, frozen=True, kw_only=True):
+class CachedTable(Struct, frozen=True, kw_only=True):
     """What bytes in the cache were found to hold, kept beside them: reading a large table takes longer than hashing it."""
 
     table: Table
@@ -208,7 +208,7 @@ def verify(pinned: PinnedFile, table: Table) -> None:
             )
 
 
-def generated(project: Project, contract: Contract, lock: DataLock, reason: str, progress: Progress) -> Fetched:
+def generated(project: Project, contract: Contract, lock: DataLock, reason: str, progress: Progress) -> FetchResult:
     """Rows drawn from the profile, about as many as are pinned, named for what they are."""
     from pushline.data.profile import load_profile
     from pushline.data.profile.sample import sample_rows, write_sample
@@ -227,4 +227,4 @@ def generated(project: Project, contract: Contract, lock: DataLock, reason: str,
     table = table_of(file, contract.delimiter)
     origin = "generated sample"
     pinned = DataFile(name=SAMPLE, path=str(file), sha256=table.sha256, version=table.version, rows=table.rows, origin=origin)
-    return Fetched(data_version=table.version, files=(pinned,), rows=table.rows, columns=len(table.columns), generated_sample=True)
+    return FetchResult(data_version=table.version, files=(pinned,), rows=table.rows, columns=len(table.columns), generated_sample=True)

@@ -26,7 +26,7 @@ CODE = re.compile(r"""(?:[^"'#]|"(?:[^"\\]|\\.)*"|'[^']*')*""")  # of a line, up
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Source(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FileSource(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One place that holds the file, byte for byte."""
 
     sha256: Sha256
@@ -40,7 +40,7 @@ class PinnedFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
     rows: Annotated[int, Meta(ge=0)]
     columns: tuple[str, ...]
-    sources: Annotated[tuple[Source, ...], Meta(min_length=1)]
+    sources: Annotated[tuple[FileSource, ...], Meta(min_length=1)]
 
     @property
     def hashes(self) -> tuple[str, ...]:
@@ -168,7 +168,7 @@ def block_of(pinned: PinnedFile) -> str:
     return "\n".join(lines) + "\n"
 
 
-def source_block(source: Source) -> str:
+def source_block(source: FileSource) -> str:
     url = [f"url = {string(source.url)}"] if source.url else []
     return "\n".join(["[[files.sources]]", *url, f"sha256 = {string(source.sha256)}"])
 

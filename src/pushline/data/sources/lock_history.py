@@ -7,7 +7,7 @@ from pushline.data.contract import Contract
 from pushline.data.profile.drift import Drift
 from pushline.data.profile.watch import drift_of_file
 from pushline.data.sources.download import TRUSTED, Terms
-from pushline.data.sources.fetch import TABLES, Places, place_of
+from pushline.data.sources.fetch import TABLES, DataLocations, place_of
 from pushline.data.sources.lock import DataLock, PinnedFile, load_lock, parse_lock
 from pushline.errors import DataUnavailable, SettingsError
 from pushline.progress import Progress
@@ -15,7 +15,7 @@ from pushline.project import Project
 from pushline.results import Part
 
 
-class Listed(Part, frozen=True, kw_only=True):
+class LockListing(Part, frozen=True, kw_only=True):
     """The lock, and which of its files are on this machine already."""
 
     data_version: str
@@ -24,7 +24,7 @@ class Listed(Part, frozen=True, kw_only=True):
     cached: tuple[str, ...]  # names
 
 
-class Moved(Part, frozen=True, kw_only=True):
+class LockDiff(Part, frozen=True, kw_only=True):
     """From one lock to another."""
 
     against: str  # what the lock was compared with
@@ -38,11 +38,11 @@ class Moved(Part, frozen=True, kw_only=True):
     drift: tuple[Drift, ...]  # of the added and replaced files that could be had
 
 
-def listed(project: Project) -> Listed:
+def listed(project: Project) -> LockListing:
     lock = load_lock(project.data_lock)
     cache = project.state / "cache"
     here = tuple(file.name for file in lock.files if any(place_of(cache, file.name, sha256).is_file() for sha256 in file.hashes))
-    return Listed(data_version=lock.version, rows=lock.rows, files=lock.files, cached=here)
+    return LockListing(data_version=lock.version, rows=lock.rows, files=lock.files, cached=here)
 
 
 def lock_of(project: Project, revision: str) -> DataLock:
@@ -63,7 +63,9 @@ def lock_of(project: Project, revision: str) -> DataLock:
     return parse_lock(shown.stdout, f"{project.data_lock.name} of {revision}")
 
 
-def moved(project: Project, contract: Contract, revision: str, *, local: Path | None, progress: Progress, terms: Terms = TRUSTED) -> Moved:
+def moved(
+    project: Project, contract: Contract, revision: str, *, local: Path | None, progress: Progress, terms: Terms = TRUSTED
+) -> LockDiff:
     """What changed from the lock of `revision` to the one in the work tree, with the drift of what is new.
 
     `local`: PUSHLINE_DATA; `terms`: what a source may be. A new file that can't be had here is told of and has no drift.
@@ -73,14 +75,14 @@ def moved(project: Project, contract: Contract, revision: str, *, local: Path | 
     after = {file.name: file for file in new.files}
     added = tuple(file for file in new.files if file.name not in before)
     replaced = tuple(file for file in new.files if file.name in before and before[file.name].version != file.version)
-    places = Places(project.state / "cache", local, contract.delimiter, progress, terms, own=project.root / TABLES)
+    places = DataLocations(project.state / "cache", local, contract.delimiter, progress, terms, own=project.root / TABLES)
     drift = []
     for file in (*added, *replaced):
         try:
             drift.append(drift_of_file(project, contract, Path(places.get(file).path)))
         except DataUnavailable as error:
             progress(f"no drift of {file.name}: {error.what} {error.why}")
-    return Moved(
+    return LockDiff(
         against=revision,
         before=old.version,
         after=new.version,

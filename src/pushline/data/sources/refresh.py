@@ -13,7 +13,7 @@ from pushline.data.profile.drift import Drift, drift_of
 from pushline.data.sources.add import Aside, keep, of_a_part, refuse_broken
 from pushline.data.sources.download import TRUSTED, receive_all
 from pushline.data.sources.fetch import place_of
-from pushline.data.sources.lock import DataLock, PinnedFile, Source, load_lock, renew_lock
+from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, load_lock, renew_lock
 from pushline.errors import DataUnavailable, GateClosed
 from pushline.files import scratch, sha256_of
 from pushline.progress import Progress
@@ -23,7 +23,7 @@ from pushline.results import Finding, Part
 FOLDER = "data-refresh"
 
 
-class Renewed(Part, frozen=True, kw_only=True):
+class FileUpdate(Part, frozen=True, kw_only=True):
     """A pinned file whose source holds another table now."""
 
     name: str
@@ -36,12 +36,12 @@ class Renewed(Part, frozen=True, kw_only=True):
     drift: Drift
 
 
-class Refreshed(Part, frozen=True, kw_only=True):
+class RefreshResult(Part, frozen=True, kw_only=True):
     """What the sources hold, against what is pinned."""
 
     before: str  # data version
     after: str
-    renewed: tuple[Renewed, ...]
+    renewed: tuple[FileUpdate, ...]
     unchanged: tuple[str, ...]
 
     @property
@@ -50,15 +50,15 @@ class Refreshed(Part, frozen=True, kw_only=True):
 
 
 def refresh(
-    project: Project, contract: Contract, *, progress: Progress, leave: Callable[["Refreshed"], None] = lambda seen: None
-) -> Refreshed:
+    project: Project, contract: Contract, *, progress: Progress, leave: Callable[["RefreshResult"], None] = lambda seen: None
+) -> RefreshResult:
     """Ask the sources of every pinned file, and move `data.lock` to what has changed there; `leave` writes that down before.
 
     Raises DataUnavailable where no source of a file answers, CriticalFindings where the new data breaks the contract, GateClosed
     where one file has other columns than the rest; the lock is then as it was.
     """
     lock = load_lock(project.data_lock)
-    renewed: list[Renewed] = []
+    renewed: list[FileUpdate] = []
     files: list[PinnedFile] = []
     for pinned in lock.files:
         with scratch(project.state / "data-refresh") as folder:
@@ -72,11 +72,11 @@ def refresh(
             checked = check_data(Aside(project, folder), contract, file=file, fetched=None, progress=progress)
             refuse_broken(checked, file)
             moved = msgspec.structs.replace(
-                pinned, version=seen.version, rows=seen.rows, columns=seen.columns, sources=(Source(url=url, sha256=seen.sha256),)
+                pinned, version=seen.version, rows=seen.rows, columns=seen.columns, sources=(FileSource(url=url, sha256=seen.sha256),)
             )
             files.append(moved)
             renewed.append(
-                Renewed(
+                FileUpdate(
                     name=pinned.name,
                     url=url,
                     before=pinned.version,
@@ -91,14 +91,14 @@ def refresh(
     after = msgspec.structs.replace(lock, files=tuple(files))
     refuse_other_columns(after, renewed)
     unchanged = tuple(pinned.name for pinned, new in zip(lock.files, files, strict=True) if pinned is new)
-    refreshed = Refreshed(before=lock.version, after=after.version, renewed=tuple(renewed), unchanged=unchanged)
+    refreshed = RefreshResult(before=lock.version, after=after.version, renewed=tuple(renewed), unchanged=unchanged)
     leave(refreshed)
     if renewed:
         renew_lock(project.data_lock, after.files)
     return refreshed
 
 
-def refuse_other_columns(lock: DataLock, renewed: list[Renewed]) -> None:
+def refuse_other_columns(lock: DataLock, renewed: list[FileUpdate]) -> None:
     """Raises GateClosed where a file has gained or lost a column that the others have not."""
     each = [frozenset(file.columns) for file in lock.files]
     if odd := frozenset[str]().union(*each) - each[0].intersection(*each):

@@ -92,7 +92,7 @@ class DataInput(Struct, frozen=True, kw_only=True):
     path: Path | None
 
 
-Source = ParentInput | JobOutput | DataInput | Scalar
+InputSource = ParentInput | JobOutput | DataInput | Scalar
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -100,7 +100,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
     name: str
     component: Component
-    inputs: dict[str, Source]
+    inputs: dict[str, InputSource]
     outputs: dict[str, str | None]  # to the pipeline's output of that name
     automl: bool = False
 
@@ -301,7 +301,7 @@ def _automl_job(name: str, node: dict[str, Any], file: Path, inputs: Mapping[str
             why=f"{', '.join(sorted(unknown))}: no limit of AutoML; these are {', '.join(sorted(AUTOML_LIMITS))}.",
             do="Correct the name.",
         )
-    bound: dict[str, Source] = {key: _source(node[key], file, f"jobs.{name}.{key}") for key in AUTOML_DATA if key in node}
+    bound: dict[str, InputSource] = {key: _source(node[key], file, f"jobs.{name}.{key}") for key in AUTOML_DATA if key in node}
     fields = {**node, **(node.get("limits") or {}), **(node.get("training") or {})}
     for key in component.inputs:
         if key in bound:
@@ -314,7 +314,7 @@ def _automl_job(name: str, node: dict[str, Any], file: Path, inputs: Mapping[str
     return Job(name=name, component=component, inputs=bound, outputs=outputs, automl=True)
 
 
-def _automl_field(value: Any, file: Path, place: str) -> Source:
+def _automl_field(value: Any, file: Path, place: str) -> InputSource:
     """A limit or a training setting of the node; a list, such as of algorithms, becomes one text with commas."""
     if isinstance(value, list):
         return ",".join(str(item) for item in value)
@@ -333,7 +333,7 @@ def _parent_output(value: Any, file: Path, place: str) -> str | None:
     raise SettingsError(f"{file.name}: {place} can't run here.", why=f"{said!r} is no output of the pipeline.", do="Correct it.")
 
 
-def _source(value: Any, file: Path, place: str) -> Source:
+def _source(value: Any, file: Path, place: str) -> InputSource:
     if isinstance(value, dict):
         said = value.get("path")
         if isinstance(said, str) and BINDING.fullmatch(said):

@@ -44,14 +44,14 @@ class Step(Struct, frozen=True, kw_only=True):
     outputs: dict[str, Path]
 
 
-class Ran(Struct, frozen=True, kw_only=True):
+class PipelineResult(Struct, frozen=True, kw_only=True):
     """A finished run: the pipeline's outputs, and the steps in their order."""
 
     outputs: dict[str, Path]
     steps: tuple[Step, ...]
 
 
-class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FinishedJob(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a finished step says of itself in `step.json`."""
 
     fingerprint: str
@@ -66,7 +66,7 @@ def run_pipeline(
     *,
     progress: Progress,
     overrides: Mapping[str, Any] | None = None,
-) -> Ran:
+) -> PipelineResult:
     """Run the pipeline in `file` below the folder `out`; `inputs` replace the values that the file gives.
 
     Raises SettingsError for a file or an input that is wrong, before anything runs, and StepFailed with the last lines of
@@ -81,7 +81,7 @@ def run_pipeline(
         for job in pipeline.jobs.values():
             steps[job.name] = run_job(pipeline, job, given, steps, out, packages, progress)
     outputs = {to: steps[job.name].outputs[name] for job in pipeline.jobs.values() for name, to in job.outputs.items() if to}
-    return Ran(outputs=outputs, steps=tuple(steps.values()))
+    return PipelineResult(outputs=outputs, steps=tuple(steps.values()))
 
 
 def given_inputs(pipeline: Pipeline, inputs: Mapping[str, Scalar | Path]) -> dict[str, Scalar | Path]:
@@ -160,15 +160,15 @@ def run_job(
         made = {name: content_hash(half / name) for name in job.component.outputs}
         # The best so far is the result now, and never taken for what the whole budget would have found.
         known = "" if asked_to_stop() else mark
-        write_json(half / RECORD, Record(fingerprint=known, seconds=seconds, outputs=made))
+        write_json(half / RECORD, FinishedJob(fingerprint=known, seconds=seconds, outputs=made))
     progress(f"{job.name}: done in {seconds:.1f} s")
     return Step(name=job.name, reused=False, seconds=seconds, log=log, outputs=outputs)
 
 
-def finished(home: Path, mark: str) -> Record | None:
+def finished(home: Path, mark: str) -> FinishedJob | None:
     """The record of a finished step that can be used again: same fingerprint, outputs as they were left."""
     try:
-        record = msgspec.json.decode((home / RECORD).read_bytes(), type=Record)
+        record = msgspec.json.decode((home / RECORD).read_bytes(), type=FinishedJob)
         whole = record.fingerprint == mark and all(content_hash(home / name) == said for name, said in record.outputs.items())
     except (OSError, msgspec.DecodeError):
         return None

@@ -32,7 +32,7 @@ class Start(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: int | None = None
 
 
-class Refused(Problem):
+class PipelineProblem(Problem):
     """A refusal of the kinds that only this service has."""
 
     def __init__(self, kind: str, detail: str) -> None:
@@ -45,7 +45,7 @@ class Refused(Problem):
         self.close = False
 
 
-class Control(App):
+class PipelinesApp(App):
     """Published pipelines and their runs, for who holds a key of this service."""
 
     realm = "pipelines"
@@ -93,11 +93,11 @@ class Control(App):
         said = start_of(exchange)
         version = self.version(name, said.version)
         if version.status == "retired":
-            raise Refused("retired", f"Version {version.version} of {name} is retired.")
+            raise PipelineProblem("retired", f"Version {version.version} of {name} is retired.")
         try:
             run = self.runs.start(version, said.inputs, at_once=self.at_once)
         except SettingsError as error:
-            raise Refused("invalid-inputs", " ".join(part for part in (error.what, error.why, error.do) if part)) from error
+            raise PipelineProblem("invalid-inputs", " ".join(part for part in (error.what, error.why, error.do) if part)) from error
         except TooMany as error:
             raise Problem("overloaded", error.what, headers=[("retry-after", "30")]) from error
         self.progress(f"started {run.id}: {name} version {version.version}")
@@ -158,7 +158,7 @@ def start_of(exchange: Exchange) -> Start:
     try:
         return msgspec.json.decode(content, type=Start)
     except msgspec.ValidationError as error:
-        raise Refused("invalid-inputs", f"{error}.") from error
+        raise PipelineProblem("invalid-inputs", f"{error}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem("malformed-json", f"{error}.") from error
 
@@ -169,5 +169,5 @@ def first_byte(url: bytes) -> int:
 
     said = parse_qs(url.partition(b"?")[2].decode("latin-1")).get("from", ["0"])[-1]
     if not said.isdigit() or not said.isascii() or len(said) > 15:
-        raise Refused("invalid-inputs", "from is a number of bytes, 0 or more.")
+        raise PipelineProblem("invalid-inputs", "from is a number of bytes, 0 or more.")
     return int(said)

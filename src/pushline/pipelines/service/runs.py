@@ -39,7 +39,7 @@ ENDED = frozenset({"succeeded", "failed", "cancelled", "lost"})
 RunState = Literal["starting", "running", "succeeded", "failed", "cancelled", "lost"]
 
 
-class Request(Struct, frozen=True, kw_only=True):
+class RunRequest(Struct, frozen=True, kw_only=True):
     """What was asked for."""
 
     id: str
@@ -57,7 +57,7 @@ class RunError(Struct, frozen=True, kw_only=True):
     do: str = ""
 
 
-class State(Struct, frozen=True, kw_only=True):
+class RunReport(Struct, frozen=True, kw_only=True):
     """What the run's process says of itself."""
 
     state: RunState
@@ -131,10 +131,10 @@ class Runs:
                         why="[tool.pushline.pipelines] allows no more at once.",
                         do="Wait for one to end, or cancel one.",
                     )
-                request = Request(id=new_id(), pipeline=version.name, version=version.version, inputs=given, at=datetime.now(UTC))
+                request = RunRequest(id=new_id(), pipeline=version.name, version=version.version, inputs=given, at=datetime.now(UTC))
                 folder = self.place / request.id
                 lay_out(folder, files, version, self.project)
-                write_json(folder / STATE, State(state="starting"))
+                write_json(folder / STATE, RunReport(state="starting"))
                 write_json(folder / REQUEST, request)
                 launch(folder, files)
         except OSError as error:
@@ -157,7 +157,7 @@ class Runs:
         folder = self._folder(run)
         if not seen(folder).ended:
             (folder / CANCEL).touch()
-            state = decode(folder / STATE, State)
+            state = decode(folder / STATE, RunReport)
             # The number is of our process as long as the lock is held: a free lock has made it ended above.
             if state.pid:
                 with suppress(ProcessLookupError):
@@ -233,10 +233,10 @@ def reap() -> None:
 
 def seen(folder: Path) -> Run:
     """The run as it is; one whose process is gone without a word is lost."""
-    request = decode(folder / REQUEST, Request)
-    state = decode(folder / STATE, State)
+    request = decode(folder / REQUEST, RunRequest)
+    state = decode(folder / STATE, RunReport)
     if state.state not in ENDED and not holder_of(folder / ALIVE):
-        state = decode(folder / STATE, State)  # it may have said so just before it ended
+        state = decode(folder / STATE, RunReport)  # it may have said so just before it ended
         if state.state not in ENDED:
             heard_of = datetime.fromtimestamp((folder / LOG).stat().st_mtime, UTC)
             state = msgspec.structs.replace(state, state="lost", ended_at=heard_of, error=lost())

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from pushline.files import write_json
 from pushline.locks import locked
-from pushline.pipelines.service.routes import Control
+from pushline.pipelines.service.routes import PipelinesApp
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.serving.connection import Connection
@@ -42,7 +42,7 @@ def serve(project: Project, settings: PushlineSettings, *, progress: Progress) -
     state, found = project.state.resolve(), record_of(project)
     there = f"Published pipelines are served on {found.url} already: use that, or end it first." if found else ""
     with locked(state / "pipelines" / ".server", also=there):
-        control = Control(project, settings, KeyRing(keys_of(project)), progress)
+        control = PipelinesApp(project, settings, KeyRing(keys_of(project)), progress)
         listener = bind(settings.pipelines.host, settings.pipelines.port)
         host, port = listener.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -59,7 +59,7 @@ def serve(project: Project, settings: PushlineSettings, *, progress: Progress) -
             (state / RECORD).unlink(missing_ok=True)
 
 
-async def answer(control: Control, listener: socket.socket, announce: Callable[[], None]) -> None:
+async def answer(control: PipelinesApp, listener: socket.socket, announce: Callable[[], None]) -> None:
     """Answer until told to end; `announce` is called once that can be told, so that nobody tells it before."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()

@@ -11,7 +11,7 @@ import msgspec
 from pushline.errors import PushlineError
 from pushline.files import write_json
 from pushline.pipelines.service.published import decode
-from pushline.pipelines.service.runs import CANCEL, REQUEST, STATE, Request, RunError, State
+from pushline.pipelines.service.runs import CANCEL, REQUEST, STATE, RunError, RunReport, RunRequest
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import Scalar
@@ -23,12 +23,12 @@ class Work:
     def __init__(self, folder: Path, project: Project, progress: Progress) -> None:
         self.folder = folder
         self.project = project
-        self.request = decode(folder / REQUEST, Request)
-        self.state = State(state="running", pid=os.getpid())
+        self.request = decode(folder / REQUEST, RunRequest)
+        self.state = RunReport(state="running", pid=os.getpid())
         self.progress = progress
         self.say(self.state)
 
-    def say(self, state: State) -> None:
+    def say(self, state: RunReport) -> None:
         self.state = state
         write_json(self.folder / STATE, state)
 
