@@ -49,6 +49,8 @@ def parse(arguments: list[str]) -> tuple[str, str, Any]:
     for argument in rest:
         if argument == "--method":
             method = next(rest)
+        elif argument == "-H":
+            next(rest)
         elif argument == "--input":
             next(rest)
             body = json.load(sys.stdin)
@@ -226,7 +228,20 @@ def pulls(state: dict[str, Any], method: str, body: Any, number: str | None = No
     if number is not None:
         there[int(number) - 1].update(body)
         return there[int(number) - 1]
-    return [each for each in there if each["state"] == "open"]
+    branch = state["query"]["head"].partition(":")[2]
+    return [each for each in there if each["state"] == "open" and each["head"] == branch]
+
+
+def releases(state: dict[str, Any], method: str, body: Any, tag: str | None = None) -> Any:
+    """A release holds the files that `state` names by their paths."""
+    found = next((each for each in reversed(state["releases"]) if tag in (None, each["tag_name"])), None)
+    if found is None:
+        raise LookupError(tag)
+    return {**found, "assets": [{"id": place, "name": Path(path).name} for place, path in enumerate(found["files"])]}
+
+
+def asset(state: dict[str, Any], method: str, body: Any, place: str) -> Any:
+    return Path(state["releases"][-1]["files"][int(place)]).read_bytes()
 
 
 def issues(state: dict[str, Any], method: str, body: Any, number: str | None = None) -> Any:
@@ -248,6 +263,9 @@ def comments(state: dict[str, Any], method: str, body: Any, number: str) -> Any:
 ROUTES = [
     (r"/pulls", pulls),
     (r"/pulls/(\d+)", pulls),
+    (r"/releases/latest", releases),
+    (r"/releases/tags/(.+)", releases),
+    (r"/releases/assets/(\d+)", asset),
     (r"/issues", issues),
     (r"/issues/(\d+)", issues),
     (r"/issues/(\d+)/comments", comments),

@@ -1,6 +1,7 @@
 """Small engines as wheels: a template of a dozen files each, and repositories that were made from one."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -11,6 +12,7 @@ from pushline.files import sha256_of
 from pushline.project import Project
 from working_copy import git
 
+FAKE_GH = Path(__file__).parents[1] / "github" / "fake_gh.py"
 TEMPLATE = """\
 import hashlib, json, sys
 from pathlib import Path
@@ -94,6 +96,8 @@ def engine(folder: Path, version: str, changes: dict[str, str | None] | None = N
             archive.writestr(name, "")
         archive.writestr("pushline/template/__main__.py", f"FILES = {json.dumps(files)!r}\n{TEMPLATE}")
         archive.writestr("pushline/template/CHANGELOG.md", changelog)
+        for name, text in (("METADATA", f"Metadata-Version: 2.1\nName: pushline\nVersion: {version}\n"), ("WHEEL", "Wheel-Version: 1.0\n")):
+            archive.writestr(f"pushline-{version}.dist-info/{name}", text)
     return wheel
 
 
@@ -132,6 +136,18 @@ class Owned:
     def status(self) -> str:
         ran = subprocess.run(["git", "status", "--porcelain"], cwd=self.project.root, capture_output=True, text=True, check=True)
         return ran.stdout
+
+
+def gh_in(folder: Path, *files: Path, tag: str = "v0.2.0") -> dict[str, str]:
+    """The variables under which a stand-in for `gh` knows one release with these files, and no pull request."""
+    (folder / "bin").mkdir(parents=True)
+    script, state = folder / "bin" / "gh", folder / "gh.json"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{FAKE_GH}" "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    release = {"tag_name": tag, "files": [str(file) for file in files]}
+    known = {"repository": "example/pushline", "private": False, "calls": [], "releases": [release]}
+    state.write_text(json.dumps(known), encoding="utf-8")
+    return {"PATH": f"{script.parent}:{os.environ['PATH']}", "FAKE_GH": str(state), "GITHUB_REPOSITORY": "example/pushline"}
 
 
 def rendered(wheel: Path, to: Path, *, name: str = "parcels", source: str = "vendor", **more: str) -> Path:

@@ -1,13 +1,14 @@
 """`pushline upgrade`, run as its owner would in a repository that a small engine made."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from command import Ran
-from upgrade.engines import CONTRACT, FILES, PYPROJECT, Owned, engine, owned, rendered
+from upgrade.engines import CONTRACT, FILES, PYPROJECT, Owned, engine, gh_in, owned, rendered
 from working_copy import git
 
 CHANGELOG = """\
@@ -244,3 +245,86 @@ def test_a_repository_below_a_folder_of_another_is_upgraded_alone(run_pushline: 
     assert ran.code == 1, ran.err
     assert whole.read("parcels/Makefile") == "all:\n"
     assert "UU parcels/README.md" in whole.status()
+
+
+def test_the_newest_release_of_the_engines_repository_is_taken_where_the_record_names_it(
+    run_pushline: Callable[..., Ran], tmp_path: Path
+) -> None:
+    first = engine(tmp_path / "engines", "0.1.0")
+    mine = owned(first, tmp_path / "parcels", repository="example/pushline")
+    env = gh_in(tmp_path / "gh", newer(tmp_path, {"Makefile": "all:\n"}))
+    assert run_pushline(mine.project, "upgrade", "--to", "0.9.0", env=env).code == 4
+    ran = run_pushline(mine.project, "upgrade", env=env)
+    assert ran.code == 0, ran.err
+    assert mine.read("Makefile") == "all:\n"
+    mine.commit()
+    assert "nothing to upgrade" in run_pushline(mine.project, "upgrade", env=env).out
+    two = gh_in(tmp_path / "two", first, newer(tmp_path, {}, "0.4.0"))
+    assert "holds 2 wheels" in run_pushline(mine.project, "upgrade", env=two).err
+
+
+def test_an_index_has_the_engines_of_a_repository_that_holds_none(run_pushline: Callable[..., Ran], tmp_path: Path) -> None:
+    """pip's own way to a folder of wheels stands for the index."""
+    mine = owned(engine(tmp_path / "engines", "0.1.0"), tmp_path / "parcels", source="index")
+    newer(tmp_path, {"Makefile": "all:\n"}, "0.2.0")
+    env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "engines")}
+    ran = run_pushline(mine.project, "upgrade", env=env)
+    assert ran.code == 0, ran.err
+    assert mine.read("Makefile") == "all:\n"
+    assert not (mine.project.root / "vendor").exists()
+    mine.commit()
+    gone = run_pushline(mine.project, "upgrade", "--to", "7.0", env=env)
+    assert gone.code == 4
+    assert "pushline==7.0 can't be had" in gone.err
+
+
+def test_a_schedule_is_no_failure_where_nothing_says_which_versions_there_are(
+    mine: Owned, upgrade: Callable[..., Ran], tmp_path: Path
+) -> None:
+    ran = upgrade("--if-any", env={"GITHUB_OUTPUT": str(tmp_path / "output")})
+    assert "does not know where newer versions can be had" in ran.out
+    assert (tmp_path / "output").read_text(encoding="utf-8") == "changed=false\n"
+    (mine.project.root / "src" / "pushline").mkdir(parents=True)
+    upgrade("--if-any")
+
+
+@pytest.fixture
+def origin(mine: Owned, tmp_path: Path) -> Path:
+    place = tmp_path / "origin.git"
+    git("init", "-q", "--bare", str(place), cwd=tmp_path)
+    git("remote", "add", "origin", str(place), cwd=mine.project.root)
+    return place
+
+
+def test_a_pull_request_says_what_changed_in_the_users_words_and_is_left_alone_once_it_is_open(
+    mine: Owned, upgrade: Callable[..., Ran], origin: Path, tmp_path: Path
+) -> None:
+    env = gh_in(tmp_path / "gh")
+    assert "nothing to propose" in upgrade("--propose", code=2, env=env).err
+    upgrade("--to", newer(tmp_path, {"Makefile": "all:\n", "load/profile.py": None, "docs/new.md": "New.\n"}, "0.3.0"))
+    assert "opened" in upgrade("--propose", env=env).out
+    (pull,) = json.loads(Path(env["FAKE_GH"]).read_text(encoding="utf-8"))["pulls"]
+    assert pull["title"] == "Pushline 0.1.0 → 0.3.0"
+    assert "Give the service a second key." in pull["body"]
+    assert "The report loads faster." in pull["body"]
+    git("fetch", "-q", "origin", "pushline/0.3.0", cwd=mine.project.root)
+    mine.commit()
+    git("diff", "--exit-code", "FETCH_HEAD", "HEAD", cwd=mine.project.root)
+    git("update-ref", "-d", "refs/heads/pushline/0.3.0", cwd=origin)
+    assert "is open already" in upgrade("--propose", env=env).out
+    with pytest.raises(subprocess.CalledProcessError):  # it was not pushed over what people made of it
+        git("rev-parse", "--verify", "pushline/0.3.0", cwd=origin)
+
+
+def test_a_token_that_may_write_no_workflow_is_told_and_how_to_allow_it(
+    mine: Owned, upgrade: Callable[..., Ran], origin: Path, tmp_path: Path
+) -> None:
+    says = "refusing to allow a GitHub App to create or update workflow `.github/workflows/deliver.yml` without `workflows` permission"
+    hook = origin / "hooks" / "pre-receive"
+    hook.write_text(f"#!/bin/sh\necho '{says}'\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    upgrade("--to", newer(tmp_path, {".github/workflows/deliver.yml": "name: deliver\n"}))
+    ran = upgrade("--propose", code=4, env=gh_in(tmp_path / "gh"))
+    assert "may write no workflow file" in ran.err
+    assert ".github/workflows/deliver.yml" in ran.err
+    assert "fine-grained token" in ran.err

@@ -108,7 +108,11 @@ def test_only_named_jobs_may_ask_for_an_identity(file: str, job: str, body: dict
 
 @jobs
 def test_no_job_may_write_what_it_need_not(file: str, job: str, body: dict[str, Any]) -> None:
-    allowed = {("retrain.yml", "look"): {"contents", "pull-requests"}, ("watch.yml", "watch"): {"issues"}}.get((file, job), set())
+    allowed = {
+        ("retrain.yml", "look"): {"contents", "pull-requests"},
+        ("upgrade.yml", "upgrade"): {"contents", "pull-requests"},
+        ("watch.yml", "watch"): {"issues"},
+    }.get((file, job), set())
     writes = {name for name, right in body["permissions"].items() if right == "write"} - {"id-token", "attestations"}
     assert writes == allowed
 
@@ -156,6 +160,7 @@ def test_triggers_are_the_documented_ones() -> None:
         "retrain.yml": ["repository_dispatch", "schedule", "workflow_dispatch"],
         "rollback.yml": ["workflow_dispatch"],
         "score-batch.yml": ["workflow_dispatch"],
+        "upgrade.yml": ["schedule", "workflow_dispatch"],
         "watch.yml": ["schedule", "workflow_dispatch"],
     }
     prose = ["**.md", "docs/**", "**.svg", "**.png", "**.webp", "LICENSE"]
@@ -311,6 +316,9 @@ CONDITIONS = {
     ("deliver.yml", "release", "Keep the results"): "${{ !cancelled() }}",
     ("checks.yml", "rehearsal", "Keep the report"): "${{ !cancelled() }}",
     ("retrain.yml", "look", "data propose"): "steps.refresh.outputs.changed == 'true'",
+    ("upgrade.yml", "upgrade", "test"): "steps.upgrade.outputs.changed == 'true'",
+    ("upgrade.yml", "upgrade", "rehearsal"): "steps.upgrade.outputs.changed == 'true'",
+    ("upgrade.yml", "upgrade", "propose"): "steps.upgrade.outputs.changed == 'true'",
     ("score-batch.yml", "score-batch", "score-batch"): "${{ !inputs.cluster }}",
     ("score-batch.yml", "score-batch", "score-batch on the cluster"): "inputs.cluster",
 }  # fmt: skip
@@ -385,6 +393,18 @@ def test_only_a_release_or_rollback_is_kept_as_what_later_runs_go_on_with() -> N
     }
     names = [step["with"]["name"] for step in COMPOSITES["keep"] if "uses" in step]
     assert names == ["${{ inputs.released == 'true' && 'registry' || 'challenger' }}", "${{ inputs.results }}"]
+
+
+def test_an_upgrade_is_proposed_after_tests_and_rehearsal_passed_on_it() -> None:
+    runs = [step["run"] for step in steps_of("upgrade.yml", "upgrade") if "run" in step]
+    assert runs == [
+        'pushline upgrade --to "$TO" --if-any',
+        "make test",
+        'pushline run --sample --budget "$BUDGET"',
+        "pushline upgrade --propose",
+    ]
+    given = [step["env"] for step in steps_of("upgrade.yml", "upgrade") if step["name"] in ("test", "rehearsal") if "env" in step]
+    assert not [env for env in given if "GH_TOKEN" in env]
 
 
 def test_a_pull_requests_data_may_name_public_sources_alone() -> None:

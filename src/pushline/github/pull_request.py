@@ -17,7 +17,8 @@ class PullRequest(Struct, frozen=True, kw_only=True):
 
     branch: str
     url: str
-    created: bool  # False: it was there, and was brought up to date
+    created: bool  # False: it was there
+    number: int
 
 
 def propose(root: Path, files: Sequence[Path], *, branch: str, title: str, body: str) -> PullRequest:
@@ -44,14 +45,19 @@ def propose(root: Path, files: Sequence[Path], *, branch: str, title: str, body:
         f"{commit}:refs/heads/{branch}",
     )
     repository = gh.repository()
-    owner = repository.split("/", 1)[0]
-    there = gh.api(f"repos/{repository}/pulls?state=open&head={owner}:{branch}")
-    if there:
-        gh.api(f"repos/{repository}/pulls/{there[0]['number']}", method="PATCH", body={"title": title, "body": body})
-        return PullRequest(branch=branch, url=there[0]["html_url"], created=False)
+    if there := open_of(branch):
+        gh.api(f"repos/{repository}/pulls/{there.number}", method="PATCH", body={"title": title, "body": body})
+        return there
     base = gh.api(f"repos/{repository}")["default_branch"]
     made = gh.api(f"repos/{repository}/pulls", method="POST", body={"title": title, "body": body, "head": branch, "base": base})
-    return PullRequest(branch=branch, url=made["html_url"], created=True)
+    return PullRequest(branch=branch, url=made["html_url"], created=True, number=made["number"])
+
+
+def open_of(branch: str) -> PullRequest | None:
+    """The open pull request of a branch of this repository."""
+    repository = gh.repository()
+    found = gh.api(f"repos/{repository}/pulls?state=open&head={repository.split('/', 1)[0]}:{branch}")
+    return PullRequest(branch=branch, url=found[0]["html_url"], created=False, number=found[0]["number"]) if found else None
 
 
 def git(root: Path, *arguments: str) -> str:

@@ -15,6 +15,7 @@ SHARED = (
     ".github/workflows/retrain.yml",
     ".github/workflows/rollback.yml",
     ".github/workflows/score-batch.yml",
+    ".github/workflows/upgrade.yml",
     ".github/workflows/watch.yml",
     ".github/zizmor.yml",
     ".gitignore",

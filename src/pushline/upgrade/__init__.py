@@ -1,5 +1,6 @@
 """`pushline upgrade`: bring a thin repository to another version of the engine.
 
+    upgrading.py     the steps, in order
     engine.py        a version of the engine: its wheel, what its template writes for recorded answers, its changelog
     source.py        where the wheel of another version comes from: a file, a package index, a GitHub release
     trees.py         git's trees in a scratch repository: read, made, merged
@@ -10,5 +11,5 @@
     report.py        what changes, in the users' words: for a terminal and for a pull request
     proposal.py      the upgrade as a pull request
 
-A caller needs `plan.plan_upgrade`, `applied.stage` and `applied.finish`.
+A caller needs `upgrading.upgrade`, and `proposal.propose_upgrade`.
 """

@@ -3,7 +3,7 @@
 import msgspec
 
 from pushline.errors import SettingsError, TargetError
-from pushline.github.pull_request import PullRequest, propose
+from pushline.github.pull_request import PullRequest, open_of, propose
 from pushline.project import Project
 from pushline.upgrade.applied import STAGED, Upgraded
 
@@ -11,7 +11,7 @@ WORKFLOWS = ".github/workflows/"
 
 
 def propose_upgrade(project: Project) -> PullRequest:
-    """The pull request for what `pushline upgrade` left in the work tree.
+    """The pull request for what `pushline upgrade` left in the work tree; one that is open stays as people left it.
 
     Raises SettingsError where it left nothing, TargetError with what git or GitHub said: a job's token may write no workflow.
     """
@@ -19,10 +19,13 @@ def propose_upgrade(project: Project) -> PullRequest:
         made = msgspec.json.decode((project.build / STAGED / "result.json").read_bytes(), type=Upgraded)
     except (OSError, msgspec.DecodeError) as error:
         raise SettingsError("There is nothing to propose.", why=f"{error}.", do="Run `pushline upgrade` first.") from error
+    branch = f"pushline/{made.after}"
+    if there := open_of(branch):
+        return there
     files = [project.root / step.path for step in made.files]
     title = f"Pushline {made.before} → {made.after}"
     try:
-        return propose(project.root, files, branch=f"pushline/{made.after}", title=title, body=made.summary)
+        return propose(project.root, files, branch=branch, title=title, body=made.summary)
     except TargetError as error:
         workflows = [step.path for step in made.files if step.path.startswith(WORKFLOWS)]
         if "refusing to allow" not in error.why or not workflows:

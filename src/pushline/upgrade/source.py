@@ -12,12 +12,16 @@ from pushline.template.answers import Engine as Pin
 from pushline.upgrade.engine import VENDOR, Engine, engine_of
 
 
+class NoneKnown(SettingsError):
+    """Nothing says which versions there are, or the folder is no thin repository."""
+
+
 def pin_of(root: Path) -> Pin:
     """The engine that a thin repository is pinned to. Raises SettingsError where the folder is none, or its record can't be read."""
     home = (root / "src" / "pushline").is_dir()
     record = None if home else load_record(root)
     if record is None:
-        raise SettingsError(
+        raise NoneKnown(
             f"{root} is no thin repository.",
             why="It holds the engine's own source." if home else f"{PLACE} is missing, which names its engine.",
             do="`pushline upgrade` works in a repository that `pushline new` or `pushline adopt` made.",
@@ -50,7 +54,7 @@ def wanted(root: Path, pin: Pin, to: str | None, scratch: Path) -> Engine:
         return engine_of(from_index(to or "", scratch / "wanted"))
     if pin.repository:
         return engine_of(from_release(pin.repository, to or "", scratch / "wanted"))
-    raise SettingsError(
+    raise NoneKnown(
         f"upgrade does not know where {to or 'newer versions'} can be had.",
         why=f"The engine lies in {VENDOR}/, and {PLACE} names no `repository` on GitHub whose releases hold others.",
         do=f'Download the wheel and name it: pushline upgrade --to WHEEL. Or write "repository": "OWNER/NAME" into {PLACE}.',
