@@ -46,7 +46,7 @@ def watcher(tmp_path: Path, run_pushline: Callable[..., Ran], project: Project) 
 @pytest.mark.slow
 def test_a_released_version_that_nothing_serves_is_red_and_opens_the_issue(watcher: Watcher, tmp_path: Path) -> None:
     register_versions(watcher.project, tmp_path / "models", [GOOD])
-    open_store(watcher.project, load_settings(watcher.project.root, {})).crown(GOOD)
+    open_store(watcher.project, load_settings(watcher.project.root, {})).set_champion_alias(GOOD)
     ran, issues = watcher.watch([])
     assert ran.code == 1, ran.err
     assert [issue["title"] for issue in issues] == ["A version was released, and nothing answers on local"]

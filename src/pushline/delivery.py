@@ -1,22 +1,18 @@
 """The stages in their order: each loads what its predecessor left, calls its room, and leaves its own result."""
 
-import contextlib
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushline.errors import CriticalFindings, PushlineError, SettingsError, SloBreached, SmokeFailed
-from pushline.files import cannot_write, write_atomically, write_json
+from pushline.errors import CriticalFindings, SettingsError, SloBreached, SmokeFailed
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import (
     CheckDataResult,
     DeployResult,
-    Failure,
     FetchResult,
     LoadTestResult,
     PromoteResult,
@@ -27,7 +23,6 @@ from pushline.results import (
     TrainResult,
     folder,
     load,
-    save,
 )
 from pushline.settings import PushlineSettings
 
@@ -231,66 +226,6 @@ STAGES: dict[str, Callable[..., Result]] = {
     "load-test": Delivery.load_test,
     "promote": Delivery.promote,
 }
-
-
-def execute(delivery: Delivery, stage: str, **options: Any) -> Result:
-    """Run one stage: its old result goes before it begins, so that a failure never leaves yesterday's evidence standing.
-
-    What is refused before it begins leaves the old result. A gate that said no has left its result all the same: the evidence
-    is what a person wants to see.
-    """
-    from pushline.preconditions import check
-    from pushline.report.summary import summary_of
-
-    place = folder(delivery.build, stage)
-    started = time.monotonic()
-    try:
-        check(delivery, stage, **options)
-    except PushlineError as error:
-        if not (place / "result.json").exists():
-            leave_failure(place, stage, error, round(time.monotonic() - started, 3))
-        raise
-    forget(delivery.build, stage)
-    try:
-        result = STAGES[stage](delivery, **options)
-    except BaseException as error:
-        leave_failure(place, stage, error, round(time.monotonic() - started, 3))
-        raise
-    result = msgspec.structs.replace(result, elapsed_s=round(time.monotonic() - started, 3))
-    save(delivery.build, result)
-    write_atomically(place / "summary.md", summary_of(result).encode())
-    verdict(result, delivery.build)
-    return result
-
-
-def forget(build: Path, stage: str) -> None:
-    """Remove what an earlier attempt at `stage` left."""
-    try:
-        for name in ("result.json", "summary.md", "failure.json"):
-            (folder(build, stage) / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise cannot_write(folder(build, stage), error) from error
-
-
-def leave_failure(place: Path, stage: str, error: BaseException, elapsed_s: float) -> None:
-    """Leave why a stage has no result; a disk that can't take even that must not hide the failure itself."""
-    from pushline.report.summary import summary_of_failure
-
-    told = error if isinstance(error, PushlineError) else None
-    interrupted = isinstance(error, KeyboardInterrupt)
-    failure = Failure(
-        stage=stage,
-        what=told.what if told else "Interrupted." if interrupted else f"{stage} stopped unexpectedly: {type(error).__name__}.",
-        why=told.why if told else "" if interrupted else str(error),
-        do=told.do if told else "Run the same command again." if interrupted else "",
-        exit_code=told.exit_code if told else 130 if interrupted else 1,
-        interrupted=interrupted,
-        expected=bool(told) or interrupted,
-        elapsed_s=elapsed_s,
-    )
-    with contextlib.suppress(PushlineError):
-        write_json(place / "failure.json", failure)
-        write_atomically(place / "summary.md", summary_of_failure(failure).encode())
 
 
 def verdict(result: Result, build: Path) -> None:

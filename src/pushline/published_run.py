@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pushline.delivery import Delivery, execute, refusal_of
+from pushline.delivery import Delivery, refusal_of
 from pushline.errors import SettingsError
+from pushline.execution import execute
 from pushline.pipelines.runner.definition import DataInput, load_pipeline
 from pushline.pipelines.service.published import from_check_data
 from pushline.results import CheckDataResult, RegisterResult, Scalar, TrainResult

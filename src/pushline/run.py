@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from pushline.delivery import STAGES, Delivery, after, execute, forget
+from pushline.delivery import STAGES, Delivery, after
 from pushline.errors import NotAccepted, PushlineError
+from pushline.execution import execute, forget
 from pushline.preconditions import check
 from pushline.report.cautions import cautions_of
 from pushline.report.page import write_report

@@ -251,7 +251,7 @@ def registered(azure: Loopback, project: Project, model: Path, name: str) -> str
         dataset = {"name": "t", "version": "0", "digest": "0", "source": "t"}
         run = store.log_training(parameters={}, metrics={}, tags={}, dataset=dataset, model=model, artifacts={})
         version = store.register(run, {"accepted": "true"}).version
-        store.crown(version)
+        store.set_champion_alias(version)
         return version
 
 

@@ -45,7 +45,7 @@ class Registry:
     def champion(self) -> ModelVersion | None:
         return ModelVersion(name="m", version=self.role, run_id="", made_at=None, tags={}) if self.role else None  # type: ignore[arg-type]
 
-    def crown(self, version: str) -> None:
+    def set_champion_alias(self, version: str) -> None:
         self.calls.count("CROWN", version)
         self.role = version
         self.calls.answered()

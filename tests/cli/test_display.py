@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from pushline.cli.display import Board, Lines, print_table
+from pushline.cli.display import Board, LineDisplay, print_table
 from pushline.report.states import StageOutcome
 from pushline.run import RunResult
 
@@ -61,7 +61,7 @@ def test_the_live_board_clears_itself_away() -> None:
 
 
 def test_a_log_gets_a_line_for_each_event(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = Lines()
+    lines = LineDisplay()
     with lines:
         lines.begin("smoke")
         lines.progress("Asking.")

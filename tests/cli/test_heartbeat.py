@@ -9,7 +9,7 @@ import click
 import pytest
 
 from pushline.cli import heartbeat, pushline, sections
-from pushline.cli.display import Lines
+from pushline.cli.display import LineDisplay
 from pushline.cli.heartbeat import WITHOUT, beating, heard, hush, last_time
 
 
@@ -49,7 +49,7 @@ def test_nothing_is_said_to_who_has_just_heard_something_or_is_asked() -> None:
 def test_a_stage_of_a_run_that_tells_nothing_shows_that_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
     said: queue.Queue[str] = queue.Queue()
     monkeypatch.setattr("pushline.cli.display.click.echo", lambda line, err: said.put(line))
-    with Lines({"train": 41.0}) as lines:
+    with LineDisplay({"train": 41.0}) as lines:
         lines.begin("train")
         assert said.get(timeout=20) == "train       started"
         assert said.get(timeout=20).strip().startswith("train: ")

@@ -175,7 +175,7 @@ def restoring(project: Project) -> Scenario:
 def scoring(project: Project) -> Scenario:
     model = with_registry(project)
     store = open_store(model, load_settings(project.root, {}))
-    store.crown("1")
+    store.set_champion_alias("1")
     contract = load_contract(project.contract)
     write_sample(sample_rows(load_profile(project.profile), contract, 3000, 5), project.root / "rows.csv", contract.delimiter)
     return Scenario(project, ("score-batch", "rows.csv", "--out", "scores.csv", "--workers", "1"))

@@ -69,7 +69,7 @@ def test_a_published_scoring_takes_the_champion(project: Project, tmp_path: Path
     store = open_store(project, load_settings(project.root))
     model = make_model(tmp_path / "model", shops(2000, 1))
     version = store.register(log(store, model), {"accepted": "true"}).version
-    store.crown(version)
+    store.set_champion_alias(version)
     rows = shops(500, 8).drop(columns="outcome")
     rows.to_csv(project.root / "rows.csv", index=False)
     PublishedPipelines(project).publish("score-batch")

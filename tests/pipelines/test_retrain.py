@@ -68,7 +68,7 @@ def test_an_increment_is_decided_on_old_and_new_rows_and_a_poisoned_one_is_not_a
     growing.commit("the first rows")
     first = growing.retrained()
     assert first["decision"]["accept"], first["decision"]
-    growing.store.crown(first["version"])
+    growing.store.set_champion_alias(first["version"])
 
     added = growing.add(part_of(real_data, place / "poisoned.csv", 0.4, 0.8, wrong=True))
     assert added.code == 0, added.err  # every cell is sound, and so are the shares: only labelled evaluation can tell
@@ -89,7 +89,7 @@ def test_an_increment_is_decided_on_old_and_new_rows_and_a_poisoned_one_is_not_a
         result = growing.retrained()
         growing.tells_of(result, before=before)
         assert growing.champion() == before["version"]
-        growing.store.crown(result["version"])  # as a person would who promotes it whatever the gain is
+        growing.store.set_champion_alias(result["version"])  # as a person would who promotes it whatever the gain is
         before = result
     assert growing.pinned() == ["first.csv", "second.csv", "third.csv"]
     assert growing.store.version(before["version"]).tags["data_files"].count(",") == 2

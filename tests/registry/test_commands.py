@@ -29,7 +29,7 @@ def with_champion(project: Project, models: dict[str, Path], holdout: Path, run_
     made(project, models["good"], holdout)
     ran = run_pushline(project, "register", "--json")
     assert ran.code == 0, ran.err
-    open_store(project, load_settings(project.root)).crown(json.loads(ran.out)["version"])
+    open_store(project, load_settings(project.root)).set_champion_alias(json.loads(ran.out)["version"])
     return project
 
 
@@ -55,7 +55,7 @@ def test_a_decision_is_made_again_only_where_the_champion_has_changed(
     first = json.loads(run_pushline(with_champion, "register", "--json").out)
     again = json.loads(run_pushline(with_champion, "register", "--again", "--json").out)
     assert again == first
-    open_store(with_champion, load_settings(with_champion.root)).crown(first["version"])
+    open_store(with_champion, load_settings(with_champion.root)).set_champion_alias(first["version"])
     changed = json.loads(run_pushline(with_champion, "register", "--again", "--json").out)
     assert changed["champion"] == first["version"]
     assert "bit for bit" in changed["decision"]["reason"] or "as the champion does" in changed["decision"]["reason"]

@@ -55,9 +55,9 @@ def test_mlflow_itself_scores_with_a_registered_model(store: MlflowStore, models
 def test_roles_pass_from_version_to_version(aliases: bool, store: MlflowStore, models: dict[str, Path]) -> None:
     store.aliases = aliases
     first, second = (store.register(log(store, models[name]), {}).version for name in ("poor", "good"))
-    store.crown(first)
+    store.set_champion_alias(first)
     assert [(one.version, one.role) for one in store.versions()] == [(second, "challenger"), (first, "champion")]
-    store.crown(second)
+    store.set_champion_alias(second)
     champion = store.champion()
     assert champion is not None
     assert champion.version == second
@@ -70,7 +70,7 @@ def test_an_unknown_version_is_told_with_those_there_are(store: MlflowStore, mod
         store.version("1")
     store.register(log(store, models["good"]), {})
     with pytest.raises(RegistryError) as refusal:
-        store.crown("9")
+        store.set_champion_alias("9")
     assert "It has version 1." in str(refusal.value)
 
 
@@ -168,7 +168,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 def test_a_registry_behind_a_tracking_server_keeps_and_gives_models(server: str, models: dict[str, Path], tmp_path: Path) -> None:
     store = MlflowStore(server, "shops", downloads=tmp_path / "downloads")
     version = store.register(log(store, models["good"]), {"accepted": "true"})
-    store.crown(version.version)
+    store.set_champion_alias(version.version)
     folder = store.download(version.version)
     assert content_hash(folder) == content_hash(models["good"])
     (folder / "scoring.json").write_text("{}")

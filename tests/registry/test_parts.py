@@ -67,7 +67,7 @@ class Grown:
         self.store, self.place = store, place
         self.first, self.holdout = shops(4000, 1), shops(2000, 50)
         self.registered({"one": self.first}, pd.concat([self.first, self.holdout]), "champion")
-        store.crown("1")
+        store.set_champion_alias("1")
 
     def registered(
         self, frames: dict[str, pd.DataFrame], whole: pd.DataFrame, name: str, extra: pd.DataFrame | None = None

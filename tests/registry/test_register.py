@@ -30,7 +30,7 @@ def registered(store: MlflowStore, model: Path, holdout: Path, rules: Promotion 
 
 def crowned(store: MlflowStore, model: Path, holdout: Path, *, generated: bool = False) -> RegisterResult:
     result = registered(store, model, holdout, generated=generated)
-    store.crown(result.version)
+    store.set_champion_alias(result.version)
     return result
 
 
@@ -124,7 +124,7 @@ def test_a_champion_of_another_contract_gives_way_to_the_floor_with_the_reason(
     )
     old = make_model(tmp_path / "old", shops(2000, 5).assign(weather=1.0), contract=wider)
     run = log(store, old)
-    store.crown(store.register(run, {}).version)
+    store.set_champion_alias(store.register(run, {}).version)
     result = registered(store, models["good"], holdout)
     assert result.decision.accept
     assert "can't be compared with it: it wants the column weather" in result.decision.reason
@@ -151,7 +151,7 @@ def test_a_model_of_real_rows_meets_the_floor_where_the_champion_learned_from_ge
 def test_many_small_losses_do_not_add_up(store: MlflowStore, models: dict[str, Path], holdout: Path, tmp_path: Path) -> None:
     tolerant = msgspec.structs.replace(RULES, minimum_gain=-0.05)
     best = crowned(store, models["good"], holdout)
-    store.crown(registered(store, make_model(tmp_path / "less", shops(500, 5)), holdout, tolerant).version)
+    store.set_champion_alias(registered(store, make_model(tmp_path / "less", shops(500, 5)), holdout, tolerant).version)
     assert store.champion() != store.version(best.version)
     poorer = make_model(tmp_path / "poorer", shops(300, 6))
     result = registered(store, poorer, holdout, tolerant)
@@ -163,7 +163,7 @@ def test_many_small_losses_do_not_add_up(store: MlflowStore, models: dict[str, P
 def test_a_version_that_was_rolled_back_is_not_held_against_anyone(store: MlflowStore, models: dict[str, Path], holdout: Path) -> None:
     first = crowned(store, models["poor"], holdout)
     crowned(store, models["good"], holdout)
-    store.crown(first.version)
+    store.set_champion_alias(first.version)
     assert "best_version" not in registered(store, models["like-good"], holdout).decision.evidence
 
 
@@ -200,7 +200,7 @@ def test_in_time_they_meet_on_the_rows_that_neither_has_seen(store: MlflowStore,
         run = msgspec.structs.replace(trained(model, file, log(store, model)), split=split_id(contract), held_from=since)
         return register(run, store, RULES, progress=silent)
 
-    store.crown(told("champion", "80", 1).version)
+    store.set_champion_alias(told("champion", "80", 1).version)
     evidence = told("challenger", "70", 2).decision.evidence
     assert evidence["rows"] == (rows["visits"] >= 80).sum()
 
@@ -239,7 +239,7 @@ def test_every_metric_of_the_settings_decides_the_same_way(metric: str, store: M
     assert not told("shuffled").decision.accept
     first = told("good")
     assert first.decision.accept
-    store.crown(first.version)
+    store.set_champion_alias(first.version)
     assert not told("shuffled").decision.accept
     assert told("good").decision.accept
 

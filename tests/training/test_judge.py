@@ -49,7 +49,7 @@ def store(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> M
     store = MlflowStore(f"sqlite:///{place / 'mlflow.db'}", "shops", artifacts=place / "mlartifacts", downloads=place / "downloads")
     model = make_model(place / "model", shops(2000, 1))
     first = store.register(log(store, model), {"metric": "roc_auc"})
-    store.crown(first.version)
+    store.set_champion_alias(first.version)
     store.register(log(store, model), {FILES: f"{table_of(files['learned']).version},0000"})
     return store
 

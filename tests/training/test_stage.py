@@ -15,8 +15,9 @@ import pytest
 from pushline.data.contract import load_contract
 from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows
-from pushline.delivery import Delivery, execute
+from pushline.delivery import Delivery
 from pushline.errors import SettingsError
+from pushline.execution import execute
 from pushline.project import Project
 from pushline.results import TrainResult, load
 from pushline.settings import Training, load_settings

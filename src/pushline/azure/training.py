@@ -22,7 +22,7 @@ from pushline.errors import SettingsError, StepFailed, TargetError
 from pushline.files import whole_folder
 from pushline.pipelines.runner.definition import load_pipeline
 from pushline.pipelines.runner.fingerprint import packages_hash, training_fingerprint
-from pushline.pipelines.runner.runner import PipelineResult, Step, given_inputs, run_job
+from pushline.pipelines.runner.runner import JobStep, PipelineResult, given_inputs, run_job
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import Scalar
@@ -216,7 +216,7 @@ class AzureTraining:
             outputs[output] = self.brought(job.name, output, home / output)
         progress(f"Brought the outputs of {job.name} to {home}.")
         steps = tuple(
-            Step(
+            JobStep(
                 name=step.display_name,
                 reused=False,
                 seconds=0.0,
@@ -240,7 +240,7 @@ class AzureTraining:
         progress(f"Brought the outputs of {job.name} to {home}.")
         given = given_inputs(pipeline, {**self.inputs, "held_back": HELD_BACK, "git_revision": job.revision})
         done = {
-            name: Step(name=name, reused=False, seconds=0.0, log=home / f"{name}.log", outputs=dict(outputs))
+            name: JobStep(name=name, reused=False, seconds=0.0, log=home / f"{name}.log", outputs=dict(outputs))
             for name in pipeline.jobs
             if name not in later
         }
@@ -249,7 +249,7 @@ class AzureTraining:
             outputs |= {to: done[name].outputs[output] for output, to in pipeline.jobs[name].outputs.items() if to}
         adopted = outputs["evaluation"] / BEST_MODEL
         outputs[BEST_MODEL] = leaderboard.completed(self.cloud, self.settings.model_name, adopted, run)
-        search = Step(name="automl", reused=False, seconds=0.0, log=home / "automl.log", outputs={BEST_MODEL: outputs[BEST_MODEL]})
+        search = JobStep(name="automl", reused=False, seconds=0.0, log=home / "automl.log", outputs={BEST_MODEL: outputs[BEST_MODEL]})
         return PipelineResult(outputs=outputs, steps=(search, *(done[name] for name in later)))
 
     def automl_run(self, job: str) -> str:

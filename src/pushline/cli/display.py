@@ -29,7 +29,7 @@ MARKS: dict[StateName, tuple[str, str]] = {
 NAME_WIDTH = max(len(name) for name in STAGES)
 
 
-class Lines:
+class LineDisplay:
     """A line when a stage begins and ends, each line it tells in between, and a sign of life where it tells none.
 
     `expected` is how long stages took the last time, in seconds.
@@ -140,14 +140,14 @@ def banner_box(text: str) -> Any:
     return Panel(Text(text, style="bold"), border_style="yellow", expand=False)
 
 
-def display_for(first: str, build: Path) -> "Lines | Board":
+def display_for(first: str, build: Path) -> "LineDisplay | Board":
     """A board where a person looks at a terminal, lines in a pipe, a log or a terminal that can't move its cursor."""
     from rich.console import Console
 
     console = Console(stderr=True)
     if console.is_terminal and not console.is_dumb_terminal:
         return Board(console, first)
-    return Lines({stage: seconds for stage in STAGES if (seconds := last_time(build, stage))})
+    return LineDisplay({stage: seconds for stage in STAGES if (seconds := last_time(build, stage))})
 
 
 def print_table(ran: RunResult) -> None:

@@ -100,7 +100,7 @@ def pair(text: str) -> tuple[str, str]:
 def retrain(context: Context, budget: str | None, json: bool) -> None:
     """Train on all pinned data and decide: champion and challenger meet on old and new hold-out rows apart. Releases nothing."""
     from pushline.cli.context import finish
-    from pushline.delivery import execute
+    from pushline.execution import execute
     from pushline.preconditions import check
 
     result = None

@@ -19,7 +19,7 @@ def stage(context: Context, name: str, json: bool, *, show: Show = finish, deliv
 
 
 def run_stage(delivery: "Delivery", name: str, json: bool, show: Show, **options: Any) -> None:
-    from pushline.delivery import execute
+    from pushline.execution import execute
     from pushline.github import actions
 
     summary = delivery.build / name / "summary.md"

@@ -7,9 +7,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from pushline.data.contract import Column, Contract, Severity, Share
+from pushline.data.contract import Column, Contract
 from pushline.data.files.table import TYPES, literal, name_of
 from pushline.errors import ContractError
+from pushline.results import Severity
+from pushline.settings import Share
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -262,7 +262,7 @@ class MlflowStore:
         aliases = self.client.get_registered_model(self.name).aliases
         return {str(aliases[role]): role for role in (CHALLENGER, CHAMPION) if role in aliases}
 
-    def crown(self, version: str) -> None:
+    def set_champion_alias(self, version: str) -> None:
         self.version(version)
         with self._asked("make the version champion"):
             self.client.set_model_version_tag(self.name, version, CROWNED, "true")

@@ -53,7 +53,7 @@ class ModelStore(Protocol):
     def tag(self, version: str, tags: Mapping[str, str]) -> None:
         """Add tags to a version."""
 
-    def crown(self, version: str) -> None:
+    def set_champion_alias(self, version: str) -> None:
         """Make `version` the champion."""
 
     def download(self, version: str) -> Path:

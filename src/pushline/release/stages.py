@@ -70,7 +70,7 @@ def load_test(project: Project, deployed: DeployResult, target: Target, slo: Loa
 def promote(
     deployed: DeployResult, smoked: SmokeResult, tested: LoadTestResult, store: ModelStore, target: Target, *, progress: Progress
 ) -> PromoteResult:
-    """Make the candidate the live release, ask it there, and crown its version.
+    """Make the candidate the live release, ask it there, and give its version the alias champion.
 
     Where it does not answer as it must, or the command is interrupted, the release before is put back; a release that was live
     before, such as with other settings, stays. A promotion that was
@@ -93,7 +93,7 @@ def promote(
             back = target.withdraw(progress)
             progress(f"{back.release.id} is live again at {back.url}." if back else "No release is live, as before.")
         raise
-    store.crown(deployed.release.model_version)
+    store.set_champion_alias(deployed.release.model_version)
     previous = target.status().previous
     return PromoteResult(
         target=target.name, url=live.url, release=live.release, previous=previous.id if previous else None, assertions=seen
@@ -112,7 +112,7 @@ def roll_back(store: ModelStore, target: Target, *, to: str = "", progress: Prog
             why=f"What is live has changed since, and the release before is {previous} now.",
             do="Look at `pushline status`, and run the rollback again if it is still wanted.",
         )
-    return target.roll_back(progress, lambda release: store.crown(release.model_version))
+    return target.roll_back(progress, lambda release: store.set_champion_alias(release.model_version))
 
 
 def located(release: Release, store: ModelStore) -> Release:

@@ -108,7 +108,7 @@ class Supervisor:
 
     def look_after(self) -> bool:
         """Bury the dead, replace them, and take a stop one step further. False once all is over."""
-        self.bury()
+        self.reap_workers()
         now = time.monotonic()
         self.generation.kill_late(now)
         if self.stopping_until:
@@ -139,7 +139,7 @@ class Supervisor:
             self.watch(sender.lifeline, sender.hear)
             self.event("info", "telemetry", pid=sender.pid)
 
-    def bury(self) -> None:
+    def reap_workers(self) -> None:
         """Take note of the workers that have ended."""
         while True:
             try:

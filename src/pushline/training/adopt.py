@@ -96,7 +96,7 @@ def wrapped(model: Any, contract: Contract, encoding: Encoding) -> Any:
     """The graph from our matrix to probabilities in the order of the contract's classes, around a graph of raw columns."""
     from onnx import TensorProto, compose, helper
 
-    from pushline.training.graph import Nodes
+    from pushline.training.nodes import Nodes
 
     inner = compose.add_prefix(model, PREFIX)
     order = positions(encoding)

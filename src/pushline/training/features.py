@@ -9,7 +9,7 @@ from pushline.data.contract import Contract
 from pushline.data.contract.derived import Term, columns_of, parse_expression
 from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
 from pushline.serving.model_folder import MATRIX_INPUT
-from pushline.training.graph import Nodes, model_of
+from pushline.training.nodes import Nodes, model_of
 
 FEATURES = "features"  # the matrix with the derived features behind its columns
 

@@ -5,21 +5,17 @@ operator and not one a member.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
 from pushline.data.contract.encoding import Encoding
 from pushline.serving.model_folder import MATRIX_INPUT, PROBABILITIES
+from pushline.training.features import Feature, with_features
+from pushline.training.nodes import Nodes, model_of
 from pushline.training.trees import LEAF, TreeModel
 
-if TYPE_CHECKING:
-    from pushline.training.features import Feature
-
-OPSET = 18
-ML_OPSET = 3
-IR_VERSION = 9
 BYTES_A_NODE = 34  # of a tree
 SMALLEST = 1e-7  # a probability of 0 has no logarithm
 
@@ -47,66 +43,28 @@ class Linear(Struct, frozen=True, kw_only=True):
     bias: np.ndarray[Any, Any]  # [outputs]
 
 
-Part = TreeModel | Linear
+GraphPart = TreeModel | Linear
 
 
-def size_of(part: Part) -> int:
+def size_of(part: GraphPart) -> int:
     """About how many bytes a part takes in the graph."""
     return sum(BYTES_A_NODE * len(tree.feature) for tree in part.trees) if isinstance(part, TreeModel) else part.weights.nbytes
 
 
-class Nodes:
-    """A graph being written."""
-
-    def __init__(self, prefix: str = "") -> None:
-        self.prefix = prefix
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self._count = 0
-
-    def constant(self, values: Any, kind: Any = np.float32) -> str:
-        from onnx import numpy_helper
-
-        self._count += 1
-        name = f"{self.prefix}constant_{self._count}"
-        self.constants.append(numpy_helper.from_array(np.asarray(values, dtype=kind), name))
-        return name
-
-    def strings(self, values: Sequence[str]) -> str:
-        from onnx import TensorProto, helper
-
-        self._count += 1
-        name = f"{self.prefix}constant_{self._count}"
-        self.constants.append(helper.make_tensor(name, TensorProto.STRING, [len(values)], [v.encode() for v in values]))
-        return name
-
-    def add(self, operator: str, inputs: Sequence[str], *, output: str = "", domain: str = "", **attributes: Any) -> str:
-        from onnx import helper
-
-        self._count += 1
-        output = output or f"{self.prefix}{operator.lower()}_{self._count}"
-        self.nodes.append(
-            helper.make_node(operator, list(inputs), [output], domain=domain, name=f"{self.prefix}n{self._count}", **attributes)
-        )
-        return output
-
-
 def matrix_graph(
-    parts: Sequence[Part],
+    parts: Sequence[GraphPart],
     weights: Sequence[float],
     calibration: Calibration,
     *,
     columns: int,
     classes: int,
-    features: Sequence["Feature"] = (),
+    features: Sequence[Feature] = (),
     encoding: Encoding | None = None,
 ) -> Any:
     """The graph from the float32 matrix [rows, columns] to probabilities [rows, classes] of a weighted vote of `parts`.
 
     With derived `features`, which the graph computes behind the columns that `encoding` names, the parts read both.
     """
-    from pushline.training.features import with_features
-
     nodes = Nodes()
     source = with_features(nodes, features, encoding) if encoding is not None else MATRIX_INPUT
     probabilities: list[str] = []
@@ -144,18 +102,6 @@ def closed(nodes: Nodes, columns: int, classes: int) -> Any:
         nodes.constants,
     )
     return model_of(graph)
-
-
-def model_of(graph: Any) -> Any:
-    import onnx
-    from onnx import helper
-
-    from pushline import __version__
-
-    sets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
-    model = helper.make_model(graph, opset_imports=sets, ir_version=IR_VERSION, producer_name="pushline", producer_version=__version__)
-    onnx.checker.check_model(model)
-    return model
 
 
 def vote_of_trees(nodes: Nodes, members: Sequence[tuple[TreeModel, float]], classes: int, source: str) -> str:

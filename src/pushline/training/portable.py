@@ -8,7 +8,7 @@ import numpy as np
 from pushline.data.contract import Contract
 from pushline.data.contract.encoding import MISSING_CATEGORY, EncodedColumn, Encoding
 from pushline.serving.model_folder import LABEL, MATRIX_INPUT, PROBABILITIES, probability_of
-from pushline.training.graph import Nodes, model_of
+from pushline.training.nodes import Nodes, model_of
 
 INNER, OUTER = "model/", "table/"  # before the names inside the graph
 

@@ -13,7 +13,7 @@ from pushline.training.automl.algorithms import ALGORITHMS, Algorithm, Range
 from pushline.training.automl.ensemble import Vote, voted
 from pushline.training.automl.limits import SearchSettings
 from pushline.training.automl.proposals import portfolio
-from pushline.training.automl.search import Found, search
+from pushline.training.automl.search import SearchResult, search
 from pushline.training.export import predict
 from pushline.training.features import compute, features_of
 from pushline.training.metrics import score
@@ -54,7 +54,7 @@ class Table:
         self.kinds = (*(column.kind for column in self.encoding.columns), *("number" for _ in self.features))
         self.classes = classes
 
-    def search(self, settings: SearchSettings, **options) -> Found:
+    def search(self, settings: SearchSettings, **options) -> SearchResult:
         told = options.pop("told", [])
         options = {"tell": told.append, "features": self.features, "encoding": self.encoding} | options
         return search(self.matrix, self.labels, self.kinds, self.classes, settings, **options)
@@ -309,7 +309,7 @@ def test_the_heaviest_members_for_which_there_is_room_stay_and_are_judged_anew(m
         (candidate,) = portfolio([algorithm])
         positive = np.clip(0.3 + 0.3 * labels + 0.3 * random.normal(size=300), 0, 1).astype(np.float32)
         row = trials.row_of(candidate, 0.5, 1.0, "ok", "")
-        good.append(trials.Tried(candidate=candidate, row=row, worth=0.5, probabilities=np.stack([1 - positive, positive], axis=1)))
+        good.append(trials.TrialResult(candidate=candidate, row=row, worth=0.5, probabilities=np.stack([1 - positive, positive], axis=1)))
     sizes = dict(zip([tried.candidate.name for tried in good], (50, 60, 30), strict=True))
     monkeypatch.setattr(module, "size_of", lambda size: size)
     monkeypatch.setattr(module, "LARGEST", 100)

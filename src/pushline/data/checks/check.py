@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from pushline.data.contract import Severity
+from pushline.results import Severity
 
 ROW = "__row"  # of the table, from 0; a column of the view the suite runs on
 Detail = dict[str, Any]

@@ -1,18 +1,16 @@
 """`data_checks/contract.yml`: what each column is, said once.
 
-- `contract.py`: the file as types, with its schema for editors in `schema.py`
+- `column.py`, `contract.py`: the file as types, with its schema for editors in `schema.py`
 - `derived.py`: derived features, small expressions over the columns of a row
 - `labels.py`, `encoding.py`: a row as a class number and as the matrix a model takes
 - `split.py`: which rows are held out
 """
 
+from pushline.data.contract.column import Column
 from pushline.data.contract.contract import (
     RESERVED,
-    Column,
     Contract,
     Derived,
-    Severity,
-    Share,
     Split,
     contract_faults,
     fits,
@@ -25,8 +23,6 @@ __all__ = [
     "Column",
     "Contract",
     "Derived",
-    "Severity",
-    "Share",
     "Split",
     "contract_faults",
     "fits",

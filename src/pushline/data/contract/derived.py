@@ -16,12 +16,11 @@ them into the model's own graph, so that the service computes what training saw.
 
 import ast
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    from pushline.data.contract.contract import Column
+from pushline.data.contract.column import Column
 
 ValueKind = Literal["number", "truth", "category", "text"]
 BINARY: Mapping[type[ast.AST], str] = {ast.Add: "Add", ast.Sub: "Sub", ast.Mult: "Mul", ast.Div: "Div"}
@@ -53,7 +52,7 @@ class Term(Struct, frozen=True, kw_only=True):
     text: str = ""
 
 
-def parse_expression(text: str, columns: Mapping[str, "Column"]) -> Term:
+def parse_expression(text: str, columns: Mapping[str, Column]) -> Term:
     """The expression as terms; `columns` are the features it may use. Raises ExpressionError."""
     try:
         tree = ast.parse(text.strip(), mode="eval").body
@@ -71,7 +70,7 @@ def columns_of(term: Term) -> set[str]:
     return own.union(*(columns_of(argument) for argument in term.arguments))
 
 
-def _term(node: ast.expr, columns: Mapping[str, "Column"]) -> Term:
+def _term(node: ast.expr, columns: Mapping[str, Column]) -> Term:
     name = _dotted(node)
     if name is not None:
         return _column(name, columns)
@@ -107,7 +106,7 @@ def _dotted(node: ast.expr) -> str | None:
     return None
 
 
-def _column(name: str, columns: Mapping[str, "Column"]) -> Term:
+def _column(name: str, columns: Mapping[str, Column]) -> Term:
     column = columns.get(name)
     if column is None:
         raise ExpressionError(f"{name} is not a column that the model may use")
@@ -123,7 +122,7 @@ def _constant(value: object) -> Term:
     return Term(operator="number", kind="number", value=float(value))
 
 
-def _number(node: ast.expr, columns: Mapping[str, "Column"]) -> Term:
+def _number(node: ast.expr, columns: Mapping[str, Column]) -> Term:
     term = _term(node, columns)
     if term.kind == "truth":
         return Term(operator="Cast", kind="number", arguments=(term,))
@@ -132,14 +131,14 @@ def _number(node: ast.expr, columns: Mapping[str, "Column"]) -> Term:
     return term
 
 
-def _truth(node: ast.expr, columns: Mapping[str, "Column"]) -> Term:
+def _truth(node: ast.expr, columns: Mapping[str, Column]) -> Term:
     term = _term(node, columns)
     if term.kind != "truth":
         raise ExpressionError(f"{ast.unparse(node)!r} is not a comparison")
     return term
 
 
-def _comparison(left: ast.expr, operator: ast.cmpop, right: ast.expr, columns: Mapping[str, "Column"]) -> Term:
+def _comparison(left: ast.expr, operator: ast.cmpop, right: ast.expr, columns: Mapping[str, Column]) -> Term:
     if isinstance(operator, ast.In | ast.NotIn):
         if not isinstance(right, ast.Tuple | ast.List | ast.Set) or not right.elts:
             raise ExpressionError(f"{ast.unparse(right)!r} is not a list of values")
@@ -158,7 +157,7 @@ def _comparison(left: ast.expr, operator: ast.cmpop, right: ast.expr, columns: M
     return Term(operator=name, kind="truth", arguments=(_number(left, columns), _number(right, columns)))
 
 
-def _of_category(column: Term, value: Term, name: str, columns: Mapping[str, "Column"]) -> Term:
+def _of_category(column: Term, value: Term, name: str, columns: Mapping[str, Column]) -> Term:
     if column.kind != "category" or value.kind != "text" or name not in ("Equal", "NotEqual"):
         raise ExpressionError("a text column is compared with a text in quotes, by == or !=")
     allowed = columns[column.text].allowed or ()
@@ -168,7 +167,7 @@ def _of_category(column: Term, value: Term, name: str, columns: Mapping[str, "Co
     return Term(operator=name, kind="truth", arguments=(column, code))
 
 
-def _call(name: str, given: list[ast.expr], columns: Mapping[str, "Column"]) -> Term:
+def _call(name: str, given: list[ast.expr], columns: Mapping[str, Column]) -> Term:
     if name == "column" and len(given) == 1 and isinstance(given[0], ast.Constant):
         return _column(str(given[0].value), columns)
     if name not in FUNCTIONS or len(given) != FUNCTIONS[name]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from msgspec import Struct
 
-from pushline.data.contract.contract import Column
+from pushline.data.contract.column import Column
 
 if TYPE_CHECKING:
     import pandas as pd

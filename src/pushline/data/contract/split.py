@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pushline.data.contract.contract import Column, Contract
+from pushline.data.contract.column import Column
+from pushline.data.contract.contract import Contract
 from pushline.data.files.table import name_of
 from pushline.errors import DataError
 

@@ -19,7 +19,7 @@ CELLS = 512  # a column with more distinct values is put into about as many rang
 FREQUENT = 20  # times the rows of its neighbour
 DECIMALS = 12
 
-Counts = tuple[int, ...]  # by class, in the contract's order of classes
+ByClass = tuple[int, ...]  # by class, in the contract's order of classes
 
 
 class HistogramCell(Struct, frozen=True):
@@ -27,14 +27,14 @@ class HistogramCell(Struct, frozen=True):
 
     low: float
     high: float
-    counts: Counts
+    counts: ByClass
 
     @property
     def rows(self) -> int:
         return sum(self.counts)
 
 
-def added(one: Counts, other: Counts) -> Counts:
+def added(one: ByClass, other: ByClass) -> ByClass:
     return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
@@ -101,11 +101,11 @@ def coarsened(cells: Sequence[HistogramCell]) -> list[HistogramCell]:
     return made
 
 
-def has_few(counts: Counts) -> bool:
+def has_few(counts: ByClass) -> bool:
     return any(0 < count < FEW for count in counts)
 
 
-def without_few(cells: Sequence[Counts]) -> list[Counts]:
+def without_few(cells: Sequence[ByClass]) -> list[ByClass]:
     """Counts by class of neighbouring cells in which fewer than FEW of a class are counted to the next; a class of fewer is left out."""
 
     def carried(counts: Iterable[int]) -> list[int]:
@@ -161,7 +161,7 @@ def grid_of(width: float) -> float:
     return max((step * unit for step in (1, 2, 5) if step * unit <= width / STEPS), default=unit)
 
 
-def values_of(counts: dict[str, Counts], order: Sequence[str]) -> dict[str, Counts]:
+def values_of(counts: dict[str, ByClass], order: Sequence[str]) -> dict[str, ByClass]:
     """Counts by text value: in the order given, then by name; values of under SMALLEST rows are added to the most common one.
 
     Fewer than FEW rows of a class are counted to its most common value.
@@ -185,7 +185,7 @@ def values_of(counts: dict[str, Counts], order: Sequence[str]) -> dict[str, Coun
     return {value: tuple(made[value]) for value in (*(v for v in order if v in made), *sorted(set(made) - set(order)))}
 
 
-def merged(cells: dict[tuple[int, ...], Counts], scales: Sequence[int | None]) -> dict[tuple[int, ...], Counts]:
+def merged(cells: dict[tuple[int, ...], ByClass], scales: Sequence[int | None]) -> dict[tuple[int, ...], ByClass]:
     """Joint cells of at least SMALLEST rows: the rows of a smaller cell are counted to the nearest large one.
 
     No new combination arises, so what holds between the columns of the data holds in the cells. `scales` has for each
@@ -207,11 +207,11 @@ def merged(cells: dict[tuple[int, ...], Counts], scales: Sequence[int | None]) -
     return dict(sorted(into_nearest(large, scales).items()))
 
 
-def changed(counts: Counts, number: int, to: int) -> Counts:
+def changed(counts: ByClass, number: int, to: int) -> ByClass:
     return (*counts[:number], to, *counts[number + 1 :])
 
 
-def into_nearest(cells: dict[tuple[int, ...], Counts], scales: Sequence[int | None]) -> dict[tuple[int, ...], Counts]:
+def into_nearest(cells: dict[tuple[int, ...], ByClass], scales: Sequence[int | None]) -> dict[tuple[int, ...], ByClass]:
     """The cells of SMALLEST rows, those of the others counted to the nearest of them."""
     large = {at: counts for at, counts in cells.items() if sum(counts) >= SMALLEST}
     if not large:

@@ -17,7 +17,7 @@ from pushline.data.files.version import table_of
 from pushline.data.profile.histogram import (
     FEW,
     SMALLEST,
-    Counts,
+    ByClass,
     HistogramCell,
     coarsened,
     decimals_of,
@@ -247,16 +247,16 @@ def value_of(column: Column) -> str:
     return f"CAST({name} AS VARCHAR)" if column.type in ("string", "boolean") else name
 
 
-def whole(values: Sequence[Any]) -> Counts:
+def whole(values: Sequence[Any]) -> ByClass:
     return tuple(int(value or 0) for value in values)
 
 
-def by_class(cells: Sequence[Counts], classes: int) -> tuple[tuple[int, ...], ...]:
+def by_class(cells: Sequence[ByClass], classes: int) -> tuple[tuple[int, ...], ...]:
     """Counts by cell turned into counts by class."""
     return tuple(tuple(cell[number] for cell in cells) for number in range(classes))
 
 
-def with_few_missing(counts: tuple[Counts, ...], seen: Counts, kept: Counts) -> tuple[Counts, ...]:
+def with_few_missing(counts: tuple[ByClass, ...], seen: ByClass, kept: ByClass) -> tuple[ByClass, ...]:
     """Counts by class with the missing values that are too few to be told, in the fullest cell of their class."""
     made = []
     for cells, all_of_them, told in zip(counts, seen, kept, strict=True):

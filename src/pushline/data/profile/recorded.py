@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LIVE = Path("logs") / "live-scored"  # under .pushline/; a candidate's rows are generated ones of its load test
 BATCH = 20_000  # rows held at once
 
-Row = dict[str, str | int | float | bool | None]
+RecordedValues = dict[str, str | int | float | bool | None]
 
 
 class RecordedRow(Struct, frozen=True):
@@ -30,7 +30,7 @@ class RecordedRow(Struct, frozen=True):
 
     at: datetime
     model_version: str
-    row: Row
+    row: RecordedValues
 
 
 def rows_of(folder: Path, *, days: float | None = None, version: str | None = None) -> Iterator[RecordedRow]:
@@ -81,7 +81,7 @@ def write_recorded(folder: Path, contract: Contract, table: Path, *, days: float
     return rows
 
 
-def batches(rows: Iterator[RecordedRow]) -> Iterator[list[Row]]:
+def batches(rows: Iterator[RecordedRow]) -> Iterator[list[RecordedValues]]:
     while batch := [kept.row for kept in islice(rows, BATCH)]:
         yield batch
 
@@ -93,7 +93,7 @@ def schema_of(columns: list[Column]) -> "pa.Schema":
     return pa.schema([(column.name, kinds[column.type]) for column in columns])
 
 
-def table_of_rows(rows: list[Row], columns: list[Column]) -> "pa.Table":
+def table_of_rows(rows: list[RecordedValues], columns: list[Column]) -> "pa.Table":
     """Rows as a table; a value that is not of its column's type is missing (an older contract may have allowed it)."""
     import pyarrow as pa
 

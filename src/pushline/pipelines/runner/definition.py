@@ -95,7 +95,7 @@ class DataInput(Struct, frozen=True, kw_only=True):
 InputSource = ParentInput | JobOutput | DataInput | Scalar
 
 
-class Job(Struct, frozen=True, kw_only=True):
+class PipelineJob(Struct, frozen=True, kw_only=True):
     """One node of the pipeline, with the component that runs for it here."""
 
     name: str
@@ -113,7 +113,7 @@ class Pipeline(Struct, frozen=True, kw_only=True):
     description: str
     inputs: dict[str, DataInput | Scalar]
     outputs: dict[str, OutputSpec]
-    jobs: dict[str, Job]
+    jobs: dict[str, PipelineJob]
 
     def spec_of(self, name: str) -> InputSpec | None:
         """What the components say about a pipeline input: the first that it is bound to."""
@@ -276,14 +276,14 @@ def _local_path(path: str | None, file: Path) -> Path | None:
     return Path(os.path.abspath(file.parent / path))  # noqa: PTH100 - resolve() would follow links
 
 
-def _job(name: str, node: dict[str, Any], file: Path, inputs: Mapping[str, Any]) -> Job:
+def _job(name: str, node: dict[str, Any], file: Path, inputs: Mapping[str, Any]) -> PipelineJob:
     if node.get("type") == "automl":
         return _automl_job(name, node, file, inputs)
     written = _convert(node, _Node, file, f"jobs.{name}")
     component = load_component((file.parent / written.component).resolve())
     component = msgspec.structs.replace(component, variables=component.variables | written.environment_variables)
     outputs = {key: _parent_output(value, file, f"jobs.{name}.outputs.{key}") for key, value in written.outputs.items()}
-    return Job(
+    return PipelineJob(
         name=name,
         component=component,
         inputs={key: _source(value, file, f"jobs.{name}.inputs.{key}") for key, value in written.inputs.items()},
@@ -291,7 +291,7 @@ def _job(name: str, node: dict[str, Any], file: Path, inputs: Mapping[str, Any])
     )
 
 
-def _automl_job(name: str, node: dict[str, Any], file: Path, inputs: Mapping[str, Any]) -> Job:
+def _automl_job(name: str, node: dict[str, Any], file: Path, inputs: Mapping[str, Any]) -> PipelineJob:
     """Pushline's own AutoML in the place of the node: data, limits and training settings from it, the rest from the pipeline's inputs."""
     component = load_component((file.parent / "components" / "automl.yml").resolve())
     unknown = set(node.get("limits") or {}) - AUTOML_LIMITS
@@ -311,7 +311,7 @@ def _automl_job(name: str, node: dict[str, Any], file: Path, inputs: Mapping[str
         elif key in fields:
             bound[key] = _automl_field(fields[key], file, f"jobs.{name}: {key}")
     outputs = {key: _parent_output(value, file, f"jobs.{name}.outputs.{key}") for key, value in node.get("outputs", {}).items()}
-    return Job(name=name, component=component, inputs=bound, outputs=outputs, automl=True)
+    return PipelineJob(name=name, component=component, inputs=bound, outputs=outputs, automl=True)
 
 
 def _automl_field(value: Any, file: Path, place: str) -> InputSource:
@@ -374,10 +374,10 @@ def _faults(pipeline: Pipeline) -> list[str]:
     return faults
 
 
-def _in_order(pipeline: Pipeline) -> dict[str, Job]:
+def _in_order(pipeline: Pipeline) -> dict[str, PipelineJob]:
     """The jobs so that each comes after those it reads from; otherwise as the file has them."""
     waits = {name: {s.job for s in job.inputs.values() if isinstance(s, JobOutput)} for name, job in pipeline.jobs.items()}
-    ordered: dict[str, Job] = {}
+    ordered: dict[str, PipelineJob] = {}
     while waits:
         ready = [name for name, before in waits.items() if before <= ordered.keys()]
         if not ready:

@@ -24,7 +24,7 @@ from pushline.files import content_hash, tidy, whole_folder, write_json
 from pushline.locks import locked
 from pushline.pipelines.runner import guard
 from pushline.pipelines.runner.binding import arguments_of, text_of
-from pushline.pipelines.runner.definition import DataInput, Job, JobOutput, ParentInput, Pipeline, load_pipeline
+from pushline.pipelines.runner.definition import DataInput, JobOutput, ParentInput, Pipeline, PipelineJob, load_pipeline
 from pushline.pipelines.runner.fingerprint import fingerprint, packages_hash
 from pushline.progress import Progress
 from pushline.results import Scalar
@@ -34,7 +34,7 @@ LAST_LINES = 8
 RECORD = "step.json"
 
 
-class Step(Struct, frozen=True, kw_only=True):
+class JobStep(Struct, frozen=True, kw_only=True):
     """A job as it ran."""
 
     name: str
@@ -48,7 +48,7 @@ class PipelineResult(Struct, frozen=True, kw_only=True):
     """A finished run: the pipeline's outputs, and the steps in their order."""
 
     outputs: dict[str, Path]
-    steps: tuple[Step, ...]
+    steps: tuple[JobStep, ...]
 
 
 class FinishedJob(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,7 +77,7 @@ def run_pipeline(
     given = given_inputs(pipeline, inputs)
     with alone_in(out):
         packages = packages_hash()
-        steps: dict[str, Step] = {}
+        steps: dict[str, JobStep] = {}
         for job in pipeline.jobs.values():
             steps[job.name] = run_job(pipeline, job, given, steps, out, packages, progress)
     outputs = {to: steps[job.name].outputs[name] for job in pipeline.jobs.values() for name, to in job.outputs.items() if to}
@@ -131,8 +131,14 @@ def alone_in(out: Path) -> Iterator[None]:
 
 
 def run_job(
-    pipeline: Pipeline, job: Job, given: Mapping[str, Scalar | Path], done: Mapping[str, Step], out: Path, packages: str, progress: Progress
-) -> Step:
+    pipeline: Pipeline,
+    job: PipelineJob,
+    given: Mapping[str, Scalar | Path],
+    done: Mapping[str, JobStep],
+    out: Path,
+    packages: str,
+    progress: Progress,
+) -> JobStep:
     """Run one job of a pipeline below `out`, or use again what it left there; `done` are the steps before it."""
     values = _values(job, given, done)
     mark = fingerprint(
@@ -152,7 +158,7 @@ def run_job(
     log = out / f"{job.name}.log"
     if record is not None:
         progress(f"{job.name}: used again, its inputs and code are unchanged")
-        return Step(name=job.name, reused=True, seconds=record.seconds, log=log, outputs=outputs)
+        return JobStep(name=job.name, reused=True, seconds=record.seconds, log=log, outputs=outputs)
     started = time.monotonic()
     with whole_folder(home) as half:
         _run(job, values, half, log, progress)
@@ -162,7 +168,7 @@ def run_job(
         known = "" if asked_to_stop() else mark
         write_json(half / RECORD, FinishedJob(fingerprint=known, seconds=seconds, outputs=made))
     progress(f"{job.name}: done in {seconds:.1f} s")
-    return Step(name=job.name, reused=False, seconds=seconds, log=log, outputs=outputs)
+    return JobStep(name=job.name, reused=False, seconds=seconds, log=log, outputs=outputs)
 
 
 def finished(home: Path, mark: str) -> FinishedJob | None:
@@ -175,7 +181,7 @@ def finished(home: Path, mark: str) -> FinishedJob | None:
     return record if whole else None
 
 
-def _values(job: Job, given: Mapping[str, Scalar | Path], done: Mapping[str, Step]) -> dict[str, str | Path]:
+def _values(job: PipelineJob, given: Mapping[str, Scalar | Path], done: Mapping[str, JobStep]) -> dict[str, str | Path]:
     """What each input of the job is: a path, or a value as text. An optional input without a value is left out."""
     values: dict[str, str | Path] = {}
     for name, spec in job.component.inputs.items():
@@ -198,7 +204,7 @@ def _values(job: Job, given: Mapping[str, Scalar | Path], done: Mapping[str, Ste
     return values
 
 
-def _run(job: Job, values: Mapping[str, str | Path], half: Path, log: Path, progress: Progress) -> None:
+def _run(job: PipelineJob, values: Mapping[str, str | Path], half: Path, log: Path, progress: Progress) -> None:
     outputs = {name: half / name for name in job.component.outputs}
     for name, spec in job.component.outputs.items():
         if spec.type != "uri_file":
@@ -262,7 +268,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def failure_of(job: Job, code: int, log: Path) -> StepFailed:
+def failure_of(job: PipelineJob, code: int, log: Path) -> StepFailed:
     """The error of a step that ended badly, with its last lines."""
     lines = [line.rstrip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     how = f"signal {code - 128}" if code > 128 else f"exit code {code}"

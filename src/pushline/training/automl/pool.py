@@ -15,9 +15,9 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from pushline.errors import StepFailed
-from pushline.training.automl.worker import READY, Fitted, Job, serve
+from pushline.training.automl.worker import READY, FitResult, Job, serve
 
-State = Literal["ok", "failed", "timeout", "out of memory", "abandoned", "unfinished"]
+TrialState = Literal["ok", "failed", "timeout", "out of memory", "abandoned", "unfinished"]
 GIGABYTE = 1 << 30
 LOOK = 0.2  # seconds between two looks at the memory of the workers
 # Loaded once, before the first fork: a new worker then starts in milliseconds. None of them has run a parallel region by
@@ -45,8 +45,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """How a job ended."""
 
     key: Any
-    state: State
-    fitted: Fitted
+    state: TrialState
+    fitted: FitResult
 
 
 class Worker:
@@ -168,8 +168,8 @@ class Pool:
             code = worker.process.exitcode
             self._replace(self._workers.index(worker))
             # Nobody but the system's memory guard kills with SIGKILL, and C++ ends with SIGABRT when it gets no memory.
-            state: State = "out of memory" if code in (-signal.SIGKILL, -signal.SIGABRT) else "failed"
-            return Outcome(key=key, state=state, fitted=Fitted(seconds=seconds, error=f"its process ended with {ending(code)}"))
+            state: TrialState = "out of memory" if code in (-signal.SIGKILL, -signal.SIGABRT) else "failed"
+            return Outcome(key=key, state=state, fitted=FitResult(seconds=seconds, error=f"its process ended with {ending(code)}"))
         worker.key = None
         return Outcome(key=key, state=state_of(fitted), fitted=fitted)
 
@@ -181,10 +181,10 @@ class Pool:
                 continue
             if now >= worker.until:
                 text = f"stopped after {now - worker.started:.1f} s, its limit"
-                outcome = Outcome(key=worker.key, state="timeout", fitted=Fitted(seconds=now - worker.started, error=text))
+                outcome = Outcome(key=worker.key, state="timeout", fitted=FitResult(seconds=now - worker.started, error=text))
             elif look and resident(worker.process.pid) > self.memory:
                 text = f"stopped at {self.memory / GIGABYTE:.1f} GB of memory, its limit"
-                outcome = Outcome(key=worker.key, state="out of memory", fitted=Fitted(seconds=now - worker.started, error=text))
+                outcome = Outcome(key=worker.key, state="out of memory", fitted=FitResult(seconds=now - worker.started, error=text))
             else:
                 continue
             self._replace(place)
@@ -197,7 +197,7 @@ class Pool:
         self._workers[place] = Worker(self._context, self._arguments)
 
 
-def state_of(fitted: Fitted) -> State:
+def state_of(fitted: FitResult) -> TrialState:
     if fitted.out_of_memory:
         return "out of memory"
     return "failed" if fitted.error else "ok"

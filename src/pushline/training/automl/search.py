@@ -22,11 +22,22 @@ from pushline.training.automl.limits import SearchSettings, algorithms_of
 from pushline.training.automl.pool import Pool, cores
 from pushline.training.automl.proposals import Proposals, portfolio
 from pushline.training.automl.treatments import compare
-from pushline.training.automl.trials import WHOLE_SECONDS, Folds, Plan, Trials, Tried, folds_of, nothing_found, same_rows, thinned, without
+from pushline.training.automl.trials import (
+    WHOLE_SECONDS,
+    FoldPlan,
+    Folds,
+    TrialResult,
+    Trials,
+    folds_of,
+    nothing_found,
+    same_rows,
+    thinned,
+    without,
+)
 from pushline.training.automl.worker import CHECKED_ROWS
 from pushline.training.best_model import INTERRUPTED, TIME_WAS_OVER
 from pushline.training.features import Feature
-from pushline.training.graph import Calibration, Part, matrix_graph, size_of
+from pushline.training.graph import Calibration, GraphPart, matrix_graph, size_of
 from pushline.training.metrics import natural, score
 
 MEMBERS = 6  # of a vote at most: the served model stays small
@@ -38,7 +49,7 @@ LARGE = 60_000  # rows from which that is worth asking
 LARGEST = 4_500_000  # bytes of the served graph: it has to load fast and answer in a fraction of a millisecond
 
 
-class Found(Struct, frozen=True, kw_only=True):
+class SearchResult(Struct, frozen=True, kw_only=True):
     """What a search found. Scores are of the metric as people know it."""
 
     leaderboard: tuple[Trial, ...]  # best first, those without a score last
@@ -51,7 +62,7 @@ class Found(Struct, frozen=True, kw_only=True):
     calibration: Calibration
     curve: tuple[tuple[float, float], ...]  # seconds since the start, best score out of fold so far
     treatments: tuple[Treatment, ...]
-    plan: Plan
+    plan: FoldPlan
     seconds: float
     stopped: str  # why the search ended
 
@@ -68,7 +79,7 @@ def search(
     encoding: Encoding | None = None,
     stop: Callable[[], bool] = lambda: False,
     folds: Folds | None = None,
-) -> Found:
+) -> SearchResult:
     """Find and fit the best model of `labels` (positions of classes) from `matrix` (float32 [rows, columns]).
 
     `kinds`: number, category or boolean for each column. The last `len(features)` columns are derived; the graph computes
@@ -100,14 +111,14 @@ class Search:
         self.settings, self.progress, self.features, self.encoding, self.stop = settings, progress, features, encoding, stop
         self.dealt = folds or Folds(of=folds_of(labels, settings.folds, settings.seed, same_rows(matrix)))
         self.folds = self.dealt.of
-        self.tried: list[Tried] = []
+        self.tried: list[TrialResult] = []
         self.curve: list[tuple[float, float]] = []
         self.shown = 0
         self.stopped = TIME_WAS_OVER
         for name, values in (("matrix", matrix), ("labels", labels), ("folds", self.folds)):
             np.save(folder / f"{name}.npy", values)
 
-    def run(self) -> Found:
+    def run(self) -> SearchResult:
         algorithms = [for_rows(algorithm, len(self.labels)) for algorithm in algorithms_of(self.settings)]
         workers = max(1, min(self.settings.threads or cores(), 2 * self.settings.folds))
         with Pool(self.folder, self.kinds, self.classes, workers=workers, memory=self.settings.memory) as pool:
@@ -170,12 +181,12 @@ class Search:
         return False
 
     @property
-    def good(self) -> list[Tried]:
+    def good(self) -> list[TrialResult]:
         """Trials that ended well, best first."""
         return sorted((tried for tried in self.tried if tried.worth is not None), key=lambda tried: -(tried.worth or 0.0))
 
     @property
-    def best(self) -> Tried | None:
+    def best(self) -> TrialResult | None:
         return next(iter(self.good), None)
 
     def reserve(self) -> float:
@@ -194,7 +205,7 @@ class Search:
         left = max(0.0, self.settings.seconds - now)
         self.progress(f"{candidate.name} {value:.4f}, best {self.curve[-1][1]:.4f}, {self.shown} trials, {left:.0f} s left")
 
-    def vote(self) -> tuple[Vote, list[Tried]]:
+    def vote(self) -> tuple[Vote, list[TrialResult]]:
         """The vote of the best trials, or the single best where no vote beats it out of fold."""
         good = [tried for tried in self.good if tried.probabilities is not None]
         if not good:
@@ -206,7 +217,7 @@ class Search:
         vote = best_vote(self.settings.metric, labels, [tried.probabilities for tried in good], at_most=MEMBERS)
         return (vote if vote.score > best.score else best), good
 
-    def conclude(self) -> Found:
+    def conclude(self) -> SearchResult:
         """Fit the members, hold each one's graph against its library, calibrate, and write the graph of the vote."""
         vote, good, parts = self.settled()
         rows = self.trials.judged
@@ -224,7 +235,7 @@ class Search:
         )
         if len(members) > 1:
             self.curve.append((seconds, value))
-        return Found(
+        return SearchResult(
             leaderboard=self.leaderboard(members, value),
             algorithm=members[0][1] if len(members) == 1 else f"Vote of {len(members)} models",
             members=members,
@@ -240,9 +251,9 @@ class Search:
             stopped=self.stopped,
         )
 
-    def settled(self) -> tuple[Vote, list[Tried], list[Part]]:
+    def settled(self) -> tuple[Vote, list[TrialResult], list[GraphPart]]:
         """The vote that can be served, the trials it is of, and its members' parts: where a member is left out, the others vote again."""
-        parts: dict[str, Part] = {}  # by the candidate's name
+        parts: dict[str, GraphPart] = {}  # by the candidate's name
         while True:
             vote, good = self.vote()
             if not self.fit(vote, good, parts):
@@ -253,7 +264,7 @@ class Search:
             if self.fit(light, good, parts):
                 return light, good, [parts[good[place].candidate.name] for place in light.members]
 
-    def fit(self, vote: Vote, good: list[Tried], parts: dict[str, Part]) -> bool:
+    def fit(self, vote: Vote, good: list[TrialResult], parts: dict[str, GraphPart]) -> bool:
         """Fit the members that are not among `parts` yet on all rows. Whether all can be used: one that can't is a good trial no more."""
         wanted = {place: good[place].candidate for place in vote.members if good[place].candidate.name not in parts}
         if wanted:
@@ -272,7 +283,7 @@ class Search:
             whole = False
         return whole
 
-    def light_enough(self, vote: Vote, good: list[Tried], parts: dict[str, Part]) -> Vote:
+    def light_enough(self, vote: Vote, good: list[TrialResult], parts: dict[str, GraphPart]) -> Vote:
         """The members by falling weight, as many as the served model has room for; the first always has."""
         kept: list[int] = []
         room = LARGEST
@@ -289,13 +300,13 @@ class Search:
         chances = voted([tried.probabilities for tried in good], light)
         return structs.replace(light, score=score(self.settings.metric, self.labels[self.trials.judged], chances))
 
-    def graph(self, parts: Sequence[Part], weights: Sequence[float], calibration: Calibration) -> Any:
+    def graph(self, parts: Sequence[GraphPart], weights: Sequence[float], calibration: Calibration) -> Any:
         columns = self.matrix.shape[1] - len(self.features)
         return matrix_graph(
             parts, weights, calibration, columns=columns, classes=self.classes, features=self.features, encoding=self.encoding
         )
 
-    def alike(self, part: Part, native: Floats) -> bool:
+    def alike(self, part: GraphPart, native: Floats) -> bool:
         """Whether the graph of one member answers as its library does."""
         from pushline.training.export import predict
 
@@ -311,7 +322,7 @@ class Search:
         return tuple(rows)
 
 
-def single(good: list[Tried]) -> Vote:
+def single(good: list[TrialResult]) -> Vote:
     """The best trial alone."""
     return Vote(members=(0,), weights=(1.0,), score=good[0].worth or 0.0)
 

@@ -8,14 +8,14 @@ from pushline.arrays import Floats
 from pushline.data.contract.labels import Codes
 from pushline.evaluation import Treatment
 from pushline.training.automl.calibrate import calibrated, fitted
-from pushline.training.automl.trials import Trials, Tried
+from pushline.training.automl.trials import TrialResult, Trials
 from pushline.training.metrics import figures
 from pushline.training.threshold import at_threshold, choose_threshold, parse_objective
 
 SHOWN = ("average_precision", "roc_auc", "log_loss", "ece")
 
 
-def compare(trials: Trials, winner: Tried, *, until: Callable[[], float]) -> tuple[Treatment, ...]:
+def compare(trials: Trials, winner: TrialResult, *, until: Callable[[], float]) -> tuple[Treatment, ...]:
     """None where nothing was done to the rare class."""
     chosen = trials.settings.imbalance
     if chosen == "none":

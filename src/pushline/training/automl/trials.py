@@ -13,7 +13,7 @@ from pushline.errors import StepFailed
 from pushline.results import Trial
 from pushline.training.automl.algorithms import Candidate
 from pushline.training.automl.limits import SearchSettings
-from pushline.training.automl.pool import Outcome, Pool, State, cores
+from pushline.training.automl.pool import Outcome, Pool, TrialState, cores
 from pushline.training.automl.worker import WHOLE, Job
 from pushline.training.metrics import natural, score
 
@@ -24,7 +24,7 @@ PATIENT_FIT = 60.0  # seconds that a fit may take however short the search is: a
 KEPT = 16  # trials whose predictions are kept for the vote
 
 
-class Tried(Struct, frozen=True, kw_only=True):
+class TrialResult(Struct, frozen=True, kw_only=True):
     """A trial and what it predicted for rows it had not learned from."""
 
     candidate: Candidate
@@ -45,7 +45,7 @@ class Folds(Struct, frozen=True, kw_only=True):
         return tuple(range(1 if self.forward else 0, int(self.of.max()) + 1))
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class FoldPlan(Struct, frozen=True, kw_only=True):
     """Which folds are tried and what share of the rows is learned from: all, unless the table is too large for the time."""
 
     folds: tuple[int, ...]
@@ -98,7 +98,7 @@ class Trials:
     def __init__(self, pool: Pool, labels: Codes, folds: Folds, classes: int, settings: SearchSettings) -> None:
         self.pool, self.labels, self.folds, self.classes, self.settings = pool, labels, folds.of, classes, settings
         self.forward = folds.forward
-        self.plan = Plan(folds=folds.judged)
+        self.plan = FoldPlan(folds=folds.judged)
 
     @property
     def judged(self) -> Floats:
@@ -130,7 +130,7 @@ class Trials:
         outcome = next(self.pool.outcomes(lambda: NEVER))
         one = outcome.fitted.seconds / small if outcome.state == "ok" else NEVER
         if one * len(self.plan.folds) / self.pool.size > seconds / 4:
-            self.plan = Plan(folds=self.plan.folds[-1:] if self.forward else (0,), share=float(np.clip(seconds / 4 / one, small, 1.0)))
+            self.plan = FoldPlan(folds=self.plan.folds[-1:] if self.forward else (0,), share=float(np.clip(seconds / 4 / one, small, 1.0)))
 
     def evaluate(
         self,
@@ -140,7 +140,7 @@ class Trials:
         to_beat: float | None = None,
         treatment: str | None = None,
         seen: Callable[[Candidate, float], None] = lambda candidate, worth: None,
-    ) -> list[Tried]:
+    ) -> list[TrialResult]:
         """Try candidates at once. `to_beat`: what the best so far reached on the first fold; far behind it the rest is left out.
 
         `seen` is told of each candidate that has ended well, with its score.
@@ -148,7 +148,7 @@ class Trials:
         limit = min(self.settings.trial_seconds or NEVER, longest_fit(self.settings.seconds))
         parts: list[dict[int, Any]] = [{} for _ in candidates]
         seconds = [0.0 for _ in candidates]
-        faults: dict[int, tuple[State, str]] = {}
+        faults: dict[int, tuple[TrialState, str]] = {}
         for number, candidate in enumerate(candidates):
             for fold in self.plan.folds:
                 self.pool.submit((number, fold), self.job(candidate, fold, treatment=treatment), limit)
@@ -169,7 +169,7 @@ class Trials:
             for number, (candidate, part, spent) in enumerate(zip(candidates, parts, seconds, strict=True))
         ]
 
-    def fault_of(self, outcome: Outcome, to_beat: float | None, seconds: float) -> tuple[State, str] | None:
+    def fault_of(self, outcome: Outcome, to_beat: float | None, seconds: float) -> tuple[TrialState, str] | None:
         """Why the trial of a fit is over, where it is."""
         if outcome.state != "ok":
             return outcome.state, outcome.fitted.error
@@ -185,14 +185,14 @@ class Trials:
                 return "abandoned", "{:.4f} on the first fold, the best has {:.4f}".format(*figures)
         return None
 
-    def tried(self, candidate: Candidate, parts: dict[int, Any], seconds: float, fault: tuple[State, str] | None) -> Tried:
+    def tried(self, candidate: Candidate, parts: dict[int, Any], seconds: float, fault: tuple[TrialState, str] | None) -> TrialResult:
         complete = fault is None and len(parts) == len(self.plan.folds)
         if not complete:
             state, detail = fault or ("unfinished", "the search ended first")
-            return Tried(candidate=candidate, row=row_of(candidate, None, seconds, state, detail))
+            return TrialResult(candidate=candidate, row=row_of(candidate, None, seconds, state, detail))
         worth, first = self.worth(parts), self.worth({self.plan.folds[0]: parts[self.plan.folds[0]]})
         row = row_of(candidate, natural(self.settings.metric, worth), seconds, "ok", described(candidate))
-        return Tried(candidate=candidate, row=row, worth=worth, first=first, probabilities=self.together(parts))
+        return TrialResult(candidate=candidate, row=row, worth=worth, first=first, probabilities=self.together(parts))
 
     def worth(self, parts: dict[int, Any]) -> float:
         """The score, to be maximised, of predictions of some folds."""
@@ -217,7 +217,7 @@ def longest_fit(seconds: float) -> float:
     return min(max(PATIENT_FIT, seconds / 4), WHOLE_SECONDS)
 
 
-def row_of(candidate: Candidate, value: float | None, seconds: float, state: State, detail: str) -> Trial:
+def row_of(candidate: Candidate, value: float | None, seconds: float, state: TrialState, detail: str) -> Trial:
     return Trial(name=candidate.name, algorithm=candidate.algorithm, score=value, seconds=round(seconds, 3), state=state, detail=detail)
 
 
@@ -227,24 +227,25 @@ def described(candidate: Candidate) -> str:
     )
 
 
-def thinned(tried: list[Tried]) -> list[Tried]:
+def thinned(tried: list[TrialResult]) -> list[TrialResult]:
     """The same trials; those that are not among the best let their predictions go."""
     ranking = sorted((one.worth for one in tried if one.probabilities is not None and one.worth is not None), reverse=True)
     if len(ranking) <= KEPT:
         return tried
     least = ranking[KEPT - 1]
     return [
-        one if one.worth is None or one.worth >= least else Tried(candidate=one.candidate, row=one.row, worth=one.worth) for one in tried
+        one if one.worth is None or one.worth >= least else TrialResult(candidate=one.candidate, row=one.row, worth=one.worth)
+        for one in tried
     ]
 
 
-def without(tried: Tried, why: str) -> Tried:
+def without(tried: TrialResult, why: str) -> TrialResult:
     """A trial that can't be used after all."""
     row = Trial(name=tried.row.name, algorithm=tried.row.algorithm, score=None, seconds=tried.row.seconds, state="failed", detail=why)
-    return Tried(candidate=tried.candidate, row=row, probabilities=tried.probabilities)
+    return TrialResult(candidate=tried.candidate, row=row, probabilities=tried.probabilities)
 
 
-def nothing_found(tried: list[Tried]) -> StepFailed:
+def nothing_found(tried: list[TrialResult]) -> StepFailed:
     seen = "; ".join(f"{one.row.name}: {one.row.state}, {one.row.detail}" for one in tried[:3]) or "no trial ended within the time"
     limited = any(one.row.state == "timeout" for one in tried)
     raised = "Raise `trial_timeout_minutes` in pipelines/train.yml, give" if limited else "Give"

@@ -33,7 +33,7 @@ class Job(Struct, frozen=True, kw_only=True):
     share: float = 1.0  # of the learning rows that are used
 
 
-class Fitted(Struct, frozen=True, kw_only=True):
+class FitResult(Struct, frozen=True, kw_only=True):
     """What came of a job."""
 
     seconds: float
@@ -59,7 +59,7 @@ def serve(connection: Connection, folder: str, kinds: tuple[str, ...], classes: 
             connection.send(fitted(connection.recv(), matrix, labels, folds, kinds, classes))
 
 
-def fitted(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...], classes: int) -> Fitted:
+def fitted(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...], classes: int) -> FitResult:
     """Do one job; whatever it raises becomes an answer."""
     import warnings
 
@@ -72,13 +72,13 @@ def fitted(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...
             warnings.simplefilter("ignore")  # libraries that warn of each other's next version, thousands of times
             return fit(job, matrix, labels, folds, kinds, classes, started)
     except MemoryError as error:
-        return Fitted(seconds=time.monotonic() - started, error=f"{error}"[:300] or "out of memory", out_of_memory=True)
+        return FitResult(seconds=time.monotonic() - started, error=f"{error}"[:300] or "out of memory", out_of_memory=True)
     except Exception as error:  # noqa: BLE001  a trial may fail in any way: it becomes a row of the leaderboard
         text = f"{type(error).__name__}: {error}"[:300]
-        return Fitted(seconds=time.monotonic() - started, error=text, out_of_memory="bad_alloc" in text or "bad allocation" in text)
+        return FitResult(seconds=time.monotonic() - started, error=text, out_of_memory="bad_alloc" in text or "bad allocation" in text)
 
 
-def fit(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...], classes: int, started: float) -> Fitted:
+def fit(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...], classes: int, started: float) -> FitResult:
     from pushline.training.automl.algorithms import build
     from pushline.training.automl.imbalance import treated
 
@@ -92,8 +92,8 @@ def fit(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...], 
     if job.fold != WHOLE:
         probabilities = np.zeros((int(np.sum(folds == job.fold)), classes), dtype=np.float32)
         probabilities[:, present] = estimator.predict_proba(matrix[folds == job.fold])
-        return Fitted(seconds=time.monotonic() - started, probabilities=probabilities)
-    return Fitted(
+        return FitResult(seconds=time.monotonic() - started, probabilities=probabilities)
+    return FitResult(
         seconds=time.monotonic() - started,
         probabilities=estimator.predict_proba(np.asarray(matrix[:CHECKED_ROWS])).astype(np.float32),
         part=part_of(estimator, classes),
