@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from pushline import __version__
 from pushline.errors import SettingsError
@@ -33,15 +33,15 @@ class Result(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 R = TypeVar("R", bound=Result)
 
-# Fields that hold a path.
-PATHS = frozenset({"path", "file", "table", "model", "holdout", "evaluation", "card"})
+# A file or folder of this machine; in a result that is saved it stands below the project's folder.
+FilePath = Annotated[str, Meta(description="path")]
 
 
 class DataFile(Part, frozen=True, kw_only=True):
     """One pinned file as it lies on this machine."""
 
     name: str
-    path: str
+    path: FilePath
     sha256: str
     version: str
     rows: int
@@ -70,7 +70,7 @@ class Finding(Part, frozen=True, kw_only=True):
     expected: str = ""
     count: int = 0
     lines: tuple[int, ...] = ()
-    file: str = ""  # that the lines are in, where the table is of several files
+    file: FilePath = ""  # that the lines are in, where the table is of several files
 
 
 class CheckDataResult(Result, frozen=True, kw_only=True):
@@ -78,8 +78,8 @@ class CheckDataResult(Result, frozen=True, kw_only=True):
 
     stage: ClassVar[str] = "check-data"
     data_version: str
-    file: str
-    table: str  # typed Parquet; empty when the file could not be read into one
+    file: FilePath
+    table: FilePath  # typed Parquet; empty when the file could not be read into one
     rows: int
     columns: int
     findings: tuple[Finding, ...]
@@ -118,7 +118,7 @@ class TrainResult(Result, frozen=True, kw_only=True):
 
     stage: ClassVar[str] = "train"
     run_id: str  # MLflow
-    model: str  # the model folder
+    model: FilePath  # the model folder
     algorithm: str
     metric: str
     metrics: dict[str, Interval]  # on the hold-out
@@ -127,9 +127,9 @@ class TrainResult(Result, frozen=True, kw_only=True):
     leaderboard: tuple[Trial, ...]  # best first, those without a score last
     train_rows: int
     holdout_rows: int
-    holdout: str  # Parquet of the hold-out, local only
-    evaluation: str  # JSON, pushline.evaluation.Evaluation: curves, groups and importances for the card and the report
-    card: str  # Markdown
+    holdout: FilePath  # Parquet of the hold-out, local only
+    evaluation: FilePath  # JSON, pushline.evaluation.Evaluation: curves, groups and importances for the card and the report
+    card: FilePath  # Markdown
     data_version: str
     contract_hash: str
     git_revision: str
@@ -170,7 +170,7 @@ class Release(Part, frozen=True, kw_only=True, forbid_unknown_fields=False):
     model_name: str
     model_version: str
     git_revision: str
-    model: str  # the model folder this release serves
+    model: FilePath  # the model folder this release serves
 
 
 class DeployResult(Result, frozen=True, kw_only=True):
@@ -316,14 +316,14 @@ P = TypeVar("P", bound=Part | Result)
 def with_paths(part: P, change: Callable[[str], str]) -> P:
     """The same result, every path in it changed."""
     changed: dict[str, Any] = {}
-    for name in msgspec.structs.fields(part):
-        value = getattr(part, name.name)
-        if name.name in PATHS and isinstance(value, str):
-            changed[name.name] = change(value)
+    for member in msgspec.structs.fields(part):
+        value = getattr(part, member.name)
+        if member.type == FilePath:
+            changed[member.name] = change(value)
         elif isinstance(value, Part):
-            changed[name.name] = with_paths(value, change)
+            changed[member.name] = with_paths(value, change)
         elif isinstance(value, tuple) and value and isinstance(value[0], Part):
-            changed[name.name] = tuple(with_paths(each, change) for each in value)
+            changed[member.name] = tuple(with_paths(each, change) for each in value)
     return msgspec.structs.replace(part, **changed) if changed else part
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pushline.cli.context import Context, as_json, progress
+from pushline.cli.context import Context, as_json, progress, show
 from pushline.cli.heartbeat import hush
 from pushline.errors import SettingsError
 
@@ -83,7 +83,6 @@ def show_and_do(context: Context, wish: "Wish", *, in_git: bool, diff: bool, mak
     from pushline.adopt.applied import begin
     from pushline.adopt.plan import carry_out, plan_adoption, refuse_deciding, refuse_other_table, refuse_unsaved, scratch_of
     from pushline.adopt.report import adoption_of, change_lines, next_lines, plan_lines
-    from pushline.results import as_json as text
 
     project = context.project
     asks = sys.stdin.isatty() and not json
@@ -108,11 +107,7 @@ def show_and_do(context: Context, wish: "Wish", *, in_git: bool, diff: bool, mak
         if make:
             with context.alone():
                 carry_out(project, plan, progress)
-        if json:
-            click.echo(text(adoption_of(plan, applied=make)))
-        else:
-            for line in next_lines(plan, applied=make):
-                click.echo(line)
+        show(adoption_of(plan, applied=make), json, next_lines(plan, applied=make))
 
 
 def with_answers(wish: "Wish", deciding: dict[str, str]) -> "Wish":

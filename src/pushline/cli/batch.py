@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushline.cli.context import Context, as_json, progress
+from pushline.cli.context import Context, as_json, progress, show
 from pushline.wording import counted
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ def score_batch(
     """
     from pushline.batch import job
     from pushline.batch.drift import drift_of_sample
-    from pushline.results import as_json as text
 
     contract = context.delivery.contract()
     options = job.Options(delimiter=contract.delimiter, strict=strict, workers=workers)
@@ -46,14 +45,11 @@ def score_batch(
         number, model = job.model_of(context.delivery.store(), version or None)
         ended = job.score_batch(source, out, model, number, options=options, progress=progress)
     drift = drift_of_sample(context.project, ended)
-    if json:
-        click.echo(text({"scored": ended, "drift": drift}))
-        return
-    for line in lines_of(ended):
-        click.echo(line)
+    lines = lines_of(ended)
     if drift is not None:
         moved = f" in {', '.join(drift.drifted)}" if drift.drifted else ""
-        click.echo(f"drift of the input: {drift.verdict}{moved}")
+        lines.append(f"drift of the input: {drift.verdict}{moved}")
+    show({"scored": ended, "drift": drift}, json, lines)
 
 
 def on_cluster(context: Context, source: str, out: Path, version: str | None, options: "Options") -> "BatchResult":

@@ -2,7 +2,7 @@
 
 import click
 
-from pushline.cli.context import Context, progress
+from pushline.cli.context import Context, progress, show
 from pushline.cli.sections import Listing
 
 
@@ -21,18 +21,13 @@ def github(context: Context, reviewers: tuple[str, ...], make: bool, json: bool)
     from pushline.azure.bootstrap import recall
     from pushline.github import bootstrap as settings
     from pushline.github.owners import name_owners
-    from pushline.results import as_json
 
     azure = recall(context.project.state)
     left = (azure.variables(), azure.environment_variables()) if azure else ()
     wanted = settings.wanted(context.settings, reviewers, *left)
     state = settings.read(wanted)
     changes = settings.plan(state, wanted)
-    if json:
-        click.echo(as_json(changes))
-    else:
-        for line in settings.lines(state, changes):
-            click.echo(line)
+    show(changes, json, settings.lines(state, changes))
     if line := name_owners(context.project.root, reviewers, write=make):
         progress(line)
     if make and changes:
@@ -51,18 +46,13 @@ def azure(context: Context, subscription: str | None, location: str, subject_pre
     """Workspace, registry, cluster, the identities of training and release, and what they may do."""
     from pushline.azure import account, bootstrap
     from pushline.github import oidc
-    from pushline.results import as_json
 
     settings = account.completed(context.settings, subscription)
     prefix = subject_prefix or oidc.subject_prefix()
     arm = account.sign_in()
     state = account.read(arm, settings, region=location, prefix=prefix)
     plan = bootstrap.plan(state)
-    if json:
-        click.echo(as_json(plan))
-    else:
-        for line in bootstrap.lines(state, plan, settings):
-            click.echo(line)
+    show(plan, json, bootstrap.lines(state, plan, settings))
     if make:
         bootstrap.apply(arm, plan, progress)
     if make or not plan.changes:

@@ -1,6 +1,6 @@
 """What every command gets: the project, its settings, and how to speak."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, wraps
 from pathlib import Path
@@ -83,14 +83,16 @@ def progress(line: str) -> None:
     click.echo(line, err=True)
 
 
+def show(result: Any, json: bool, lines: Iterable[str]) -> None:
+    """Print a result: as JSON, or as its lines."""
+    from pushline.results import as_json as text
+
+    for line in [text(result)] if json else lines:
+        click.echo(line)
+
+
 def finish(result: Any, json: bool) -> None:
-    """Print a result: as JSON, or a human line per fact."""
-    if json:
-        from pushline.results import as_json as text
+    """Print the result of a stage: as JSON, or a human line per fact."""
+    from pushline.report.summary import lines_of
 
-        click.echo(text(result))
-    else:
-        from pushline.report.summary import lines_of
-
-        for line in lines_of(result):
-            click.echo(line)
+    show(result, json, lines_of(result))

@@ -2,13 +2,12 @@
 
 import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushline.cli.context import Context, alone, as_json, progress
+from pushline.cli.context import Context, alone, as_json, progress, show
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
@@ -21,17 +20,6 @@ def contract_of(context: Context) -> "Contract":
     from pushline.data.contract import load_contract
 
     return load_contract(context.project.contract)
-
-
-def show(result: Any, lines: Iterable[str], *, json: bool) -> None:
-    """Print a result as JSON or as its lines."""
-    if json:
-        from pushline.results import as_json as text
-
-        click.echo(text(result))
-    else:
-        for line in lines:
-            click.echo(line)
 
 
 @click.command("profile")
@@ -49,7 +37,7 @@ def profile(context: Context, file: Path | None, json: bool) -> None:
         f"profile of data version {made.data_version or 'unknown'}: {made.rows:,} rows ({balance})",
         f"{made.columns} columns, {made.groups} groups that belong together, {made.size / 1000:.0f} kB in {made.file}",
     ]
-    show(made, lines, json=json)
+    show(made, json, lines)
 
 
 @click.command("sample")
@@ -73,7 +61,7 @@ def sample(context: Context, rows: int, seed: int, out: Path | None, json: bool)
         return
     write_sample(blocks_of(profile, contract, rows, seed), out, contract.delimiter)
     progress("generated rows, drawn from data_checks/profile.json")
-    show(SampleResult(file=str(out), rows=rows, seed=seed), [f"{rows:,} rows in {out}"], json=json)
+    show(SampleResult(file=str(out), rows=rows, seed=seed), json, [f"{rows:,} rows in {out}"])
 
 
 @click.command("drift")
@@ -105,7 +93,7 @@ def drift(context: Context, file: Path | None, logs: bool, days: float | None, v
     write_json(project.build / "drift" / "result.json", seen)
     write_atomically(project.build / "drift" / "summary.md", drift_summary(seen).encode())
     actions.summarise(drift_summary(seen))
-    show(seen, drift_lines(seen), json=json)
+    show(seen, json, drift_lines(seen))
     refuse(seen)
 
 
@@ -141,7 +129,7 @@ def add(context: Context, source: str, name: str, url: str, json: bool) -> None:
 
     added = add_data(project, contract_of(context), source, name=name, url=url, local=local_data(), progress=progress, leave=leave)
     actions.summarise(added_summary(added))
-    show(added, added_lines(added), json=json)
+    show(added, json, added_lines(added))
 
 
 @data.command("list")
@@ -153,7 +141,7 @@ def list_(context: Context, json: bool) -> None:
     from pushline.report.datasets import listed_lines
 
     files = listed(context.project)
-    show(files, listed_lines(files), json=json)
+    show(files, json, listed_lines(files))
 
 
 @data.command("diff")
@@ -171,7 +159,7 @@ def diff(context: Context, revision: str, untrusted: bool, json: bool) -> None:
     terms = UNTRUSTED if untrusted else TRUSTED
     seen = moved(context.project, contract_of(context), revision, local=local_data(), progress=progress, terms=terms)
     actions.summarise("## data diff\n\n" + "\n".join(f"- {line.strip()}" for line in moved_lines(seen)))
-    show(seen, moved_lines(seen), json=json)
+    show(seen, json, moved_lines(seen))
 
 
 @data.command("refresh")
@@ -196,7 +184,7 @@ def refresh(context: Context, json: bool) -> None:
     actions.output("changed", str(seen.changed).lower())
     if seen.changed:
         actions.summarise(refreshed_summary(seen))
-    show(seen, refreshed_lines(seen), json=json)
+    show(seen, json, refreshed_lines(seen))
 
 
 @data.command("propose")
@@ -208,7 +196,7 @@ def propose(context: Context, json: bool) -> None:
     from pushline.github.data_change import propose_data
 
     made = propose_data(context.project)
-    show(made, [f"{'opened' if made.created else 'brought up to date'}: {made.url}"], json=json)
+    show(made, json, [f"{'opened' if made.created else 'brought up to date'}: {made.url}"])
 
 
 COMMANDS = [profile, sample, drift, data]

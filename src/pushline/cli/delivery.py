@@ -2,7 +2,7 @@
 
 import click
 
-from pushline.cli.context import Context, as_json, finish
+from pushline.cli.context import Context, as_json, finish, show
 from pushline.cli.stages import stage
 
 
@@ -17,7 +17,7 @@ def train(context: Context, budget: str | None, keep_best: bool, attach: bool, c
     """Run pipelines/train.yml on the checked data."""
     if cancel:
         ended = context.delivery.cancel_training(budget=budget or None)
-        click.echo(as_text({"cancelled": ended}) if json else "cancelled" if ended else "no training was going on")
+        show({"cancelled": ended}, json, ["cancelled" if ended else "no training was going on"])
         return
     stage(context, "train", json, budget=budget or None, keep_best=keep_best, attach=attach)
 
@@ -68,12 +68,6 @@ def load_test(context: Context, json: bool) -> None:
 def promote(context: Context, json: bool) -> None:
     """Make the candidate the live release; put the previous one back if it does not answer there."""
     stage(context, "promote", json)
-
-
-def as_text(value: object) -> str:
-    from pushline.results import as_json as text
-
-    return text(value)
 
 
 COMMANDS = [train, register, deploy, smoke, load_test, promote]

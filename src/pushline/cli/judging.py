@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pushline.cli.context import Context, as_json, progress
+from pushline.cli.context import Context, as_json, progress, show
 
 
 @click.command("evaluate")
@@ -16,11 +16,10 @@ def evaluate(context: Context, file: Path, version: str | None, json: bool) -> N
     """Measure a model version on any labelled file, CSV or Parquet."""
     from pushline.cli.datasets import local_data
     from pushline.registry import open_store
-    from pushline.results import as_json as text
     from pushline.training.judge import judge, lines_of
 
     judged = judge(context.project, open_store(context.project, context.settings), file, version, progress=progress, local=local_data())
-    click.echo(text(judged) if json else "\n".join(lines_of(judged)))
+    show(judged, json, lines_of(judged))
 
 
 COMMANDS = [evaluate]

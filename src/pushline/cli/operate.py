@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pushline.cli.context import Context, alone, as_json, progress
+from pushline.cli.context import Context, alone, as_json, progress, show
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
@@ -156,13 +156,6 @@ def rotate(context: Context, json: bool) -> None:
     target.rotate_keys(progress)
     lines = ["A fresh primary key was made; the one before is the secondary now.", f"keys: {target.keys_place()}"]
     show({"rotated": True, "place": target.keys_place()}, json, lines)
-
-
-def show(result: object, json: bool, lines: list[str]) -> None:
-    from pushline.results import as_json as text
-
-    for line in [text(result)] if json else lines:
-        click.echo(line)
 
 
 def lines_of_status(found: "Status") -> list[str]:

@@ -1,23 +1,15 @@
 """Commands about pipelines as a product: publish them, start them from outside, schedule them."""
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushline.cli.context import Context, alone, as_json, progress
+from pushline.cli.context import Context, alone, as_json, finish, progress, show
 from pushline.cli.sections import Listing
 
 if TYPE_CHECKING:
     from pushline.pipelines.service.published import PublishedPipelines, Version
     from pushline.pipelines.service.runs import Run, Runs
-
-
-def show(result: Any, json: bool, lines: Iterable[str]) -> None:
-    from pushline.results import as_json as text
-
-    for line in [text(result)] if json else lines:
-        click.echo(line)
 
 
 def published_of(context: Context) -> "PublishedPipelines":
@@ -99,7 +91,6 @@ def pair(text: str) -> tuple[str, str]:
 @alone
 def retrain(context: Context, budget: str | None, json: bool) -> None:
     """Train on all pinned data and decide: champion and challenger meet on old and new hold-out rows apart. Releases nothing."""
-    from pushline.cli.context import finish
     from pushline.execution import execute
     from pushline.preconditions import check
 

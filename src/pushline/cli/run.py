@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushline.cli.context import Context, alone, as_json
+from pushline.cli.context import Context, alone, as_json, show
 
 if TYPE_CHECKING:
     from pushline.project import Project
@@ -30,7 +30,6 @@ def run(context: Context, sample_if_offline: bool, sample: bool, budget: str | N
     from pushline.report.cautions import cautions_of
     from pushline.report.states import states_of
     from pushline.report.summary import summary_of_run
-    from pushline.results import as_json as text
     from pushline.run import outcome, refuse
     from pushline.run import run as run_stages
 
@@ -45,14 +44,10 @@ def run(context: Context, sample_if_offline: bool, sample: bool, budget: str | N
         ran = outcome(delivery)
         states = states_of(delivery.build)
         actions.summarise(summary_of_run(states, cautions_of(states, delivery.build)))
-        if json:
-            click.echo(text(ran))
-        else:
+        if not json:
             print_table(ran)
-            for line in next_steps(context.project, ran, context.settings):
-                click.echo(line)
-            for caution in ran.cautions:  # last, where nobody overlooks them
-                click.secho(f"warning: {caution}", fg="yellow")
+        cautions = [click.style(f"warning: {caution}", fg="yellow") for caution in ran.cautions]  # last, where nobody overlooks them
+        show(ran, json, [*next_steps(context.project, ran, context.settings), *cautions])
 
 
 def next_steps(project: "Project", ran: "RunResult", settings: "PushlineSettings") -> list[str]:
@@ -102,7 +97,6 @@ def evidence(
     from pushline.github import actions
     from pushline.github import approval as approvals
     from pushline.report.evidence import evidence_lines, evidence_summary, gather
-    from pushline.results import as_json as text
 
     delivery = context.delivery
     asked = approvals.approval(run_number or "", first=first or "", by_hand=approval == "dispatch")
@@ -110,13 +104,8 @@ def evidence(
     page = asked.lead() + evidence_summary(found)
     actions.summarise(page)
     actions.output("accepted", str(found.evidence.accepted).lower())
-    if json:
-        click.echo(text(found.evidence))
-    elif markdown:
-        click.echo(page)
-    else:
-        for line in evidence_lines(found):
-            click.secho(line, fg="yellow" if line.startswith("warning: ") else None)
+    lines = [click.style(line, fg="yellow") if line.startswith("warning: ") else line for line in evidence_lines(found)]
+    show(found.evidence, json, [page] if markdown else lines)
     approvals.verdict(asked, found.evidence, target=context.settings.target, first=first or "")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pushline.cli.context import Context, as_json, progress
+from pushline.cli.context import Context, as_json, progress, show
 
 folder = click.Path(path_type=Path, file_okay=False)
 file = click.Path(path_type=Path, dir_okay=False, readable=False)  # what can't be read is told by who reads it
@@ -88,15 +88,13 @@ def champion_of(context: Context) -> tuple[Path, str]:
 def score(context: Context, file: Path, curl: bool, json: bool) -> None:
     """Score the rows of FILE with the live release: JSON ({"data": [rows]}), CSV or Parquet."""
     from pushline.release.scoring import curl_of, score_file, table_of
-    from pushline.results import as_json as text
 
     delivery = context.delivery
     if curl:
         click.echo(curl_of(delivery.target(), file, delivery.contract()))
         return
     answer = score_file(delivery.target(), file, delivery.contract(), at_once=context.settings.serving.max_rows)
-    for line in [text(answer)] if json else table_of(answer):
-        click.echo(line)
+    show(answer, json, table_of(answer))
 
 
 @click.command("openapi")

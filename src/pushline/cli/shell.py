@@ -2,7 +2,7 @@
 
 import click
 
-from pushline.cli.context import Context, as_json
+from pushline.cli.context import Context, as_json, show
 
 
 @click.command("open")
@@ -11,15 +11,13 @@ from pushline.cli.context import Context, as_json
 @click.pass_obj
 def open_page(context: Context, what: str, json: bool) -> None:
     """Open the report of the last run, or the page of the live API, in the browser; print where it is."""
-    from pushline.results import as_json as text
-
     if what == "docs":
         from pushline.release.scoring import live_of
 
         place = live_of(context.delivery.target()).url + "/docs"
     else:
         place = str(report_of(context))
-    click.echo(text({"place": place}) if json else place)
+    show({"place": place}, json, [place])
     if not json:
         click.launch(place)
 
