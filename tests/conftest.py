@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from command import QUICK, Ran, run_cli
+from pushline.data.sources.fetch import TABLES
 from pushline.data.sources.lock import load_lock
 from pushline.project import Project
+from small_table import draw, pin
 from working_copy import REPO, copy_project, find_real_data, pinned_name
 
 # Where the tests run in the background, SIGINT is ignored, and every process they start would ignore it too.
@@ -96,13 +98,13 @@ def model_folder(trained: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def delivered(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A project after one whole `pushline run`, its release live on a free port. Tests that change it copy it first."""
+    """A project of a small table after one whole `pushline run`, its release live on a free port. Tests that change it copy it first."""
     folder = tmp_path_factory.mktemp("delivered") / "project"
     folder.mkdir()
     project = copy_project(repo, folder)
-    file = find_real_data()
-    env = {"PUSHLINE_DATA": str(file)} if file else {}
-    ran = run_cli(project, "run", "--budget", "2s", *([] if file else ["--sample"]), env={**env, **QUICK}, timeout=280)
+    (project.root / TABLES).mkdir(exist_ok=True)
+    pin(project, draw(repo, project.root / TABLES / "calls.csv", seed=5))
+    ran = run_cli(project, "run", "--budget", "1s", env=QUICK, timeout=280)
     assert ran.code == 0, ran.err
     yield project
     run_cli(project, "stop", env=QUICK)

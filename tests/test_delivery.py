@@ -12,7 +12,7 @@ from pushline.errors import CriticalFindings
 from pushline.project import Project
 from pushline.results import CheckDataResult, FetchResult, load
 from pushline.settings import load_settings
-from workflows.repository import draw, pin
+from small_table import draw, pin
 
 
 @pytest.fixture

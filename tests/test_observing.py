@@ -1,6 +1,7 @@
 """Queries observe: a command that inspects leaves every byte of the tree, of the results and of the live release as it was."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from command import QUICK, Ran
 from pushline.project import Project
 from pushline.release.asking import Client
 from pushline.release.local import LocalTarget
+from pushline.results import PromoteResult, load
 from pushline.settings import load_settings
-from working_copy import find_real_data
 
 Run = Callable[..., Ran]
 
@@ -78,16 +79,24 @@ def test_an_inspecting_command_changes_no_byte_and_no_release(delivered: Project
     (tmp_path / "sound.csv").write_text(rows)
     (tmp_path / "faulty.csv").write_text(rows.replace("\n", "\nx", 9))
     named = {"SOUND": str(tmp_path / "sound.csv"), "FAULTY": str(tmp_path / "faulty.csv")}
-    data = find_real_data()
-    environment = {**QUICK, **({"PUSHLINE_DATA": str(data)} if data else {})}
     before, live = contents_of(delivered.root), live_of(delivered)
     assert live[2] == 200
     changed = {}
     for arguments in INSPECTING:
-        ran = run_pushline(delivered, *(named.get(word, word) for word in arguments), env=environment)
+        ran = run_pushline(delivered, *(named.get(word, word) for word in arguments), env=QUICK)
         assert "Traceback" not in ran.err, (arguments, ran.err)
         now = contents_of(delivered.root)
         changed[arguments] = sorted({name for name in {*before, *now} if before.get(name) != now.get(name)})
         assert live_of(delivered) == live, arguments
         before = now
     assert {arguments: names for arguments, names in changed.items() if names} == {}
+
+
+@pytest.mark.slow
+def test_what_was_delivered_is_listed_and_can_be_opened(delivered: Project, run_pushline: Run) -> None:
+    [first] = json.loads(run_pushline(delivered, "releases", "--json", env=QUICK).out)
+    assert (first["version"], first["decision"], first["state"]) == ("1", "accepted", "live")
+    assert run_pushline(delivered, "releases", env=QUICK).out.splitlines()[1].split()[0] == "1"
+    assert json.loads(run_pushline(delivered, "open", "--json").out) == {"place": str(delivered.build / "report.html")}
+    docs = json.loads(run_pushline(delivered, "open", "docs", "--json", env=QUICK).out)
+    assert docs["place"] == load(delivered.build, PromoteResult).url + "/docs"

@@ -189,8 +189,9 @@ def test_json_tells_all_of_the_plan(project: Project, table: Table) -> None:
 
 
 def tree_of(root: Path) -> dict[str, bytes]:
-    """Every file of a project but git's own and the state of this machine."""
-    files = (file for file in root.rglob("*") if file.is_file() and file.relative_to(root).parts[0] not in (".git", ".pushline"))
+    """Every file of a project but git's own, the state of this machine and compiled code."""
+    left = {".git", ".pushline", "__pycache__"}
+    files = (file for file in root.rglob("*") if file.is_file() and not left & set(file.relative_to(root).parts))
     return {str(file.relative_to(root)): file.read_bytes() for file in files}
 
 

@@ -21,12 +21,10 @@ from command import Ran, clean_environment, cold, run_cli
 from models_made import make_model
 from pushline.cli import main
 from pushline.data.contract import load_contract
-from pushline.data.files.version import table_of
-from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, write_lock
-from pushline.files import sha256_of
 from pushline.project import Project
 from pushline.registry import open_store
 from pushline.settings import load_settings
+from small_table import draw, pin
 from working_copy import REPO, copy_project
 
 ROWS = 2500
@@ -96,21 +94,14 @@ def official() -> None:
 @pytest.fixture(scope="session")
 def pinned(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small data file for projects that pin it as their real data."""
-    file = tmp_path_factory.mktemp("data") / "calls.csv"
-    drawn = run_cli(Project(repo), "sample", "--rows", str(ROWS), "--seed", "11", "--out", str(file))
-    assert drawn.code == 0, drawn.err
-    return file
+    return draw(repo, tmp_path_factory.mktemp("data") / "calls.csv", seed=11, rows=ROWS)
 
 
 def project_with(repo: Path, folder: Path, data: Path) -> Project:
     """A copy of the project whose data.lock pins `data`."""
     folder.mkdir()
     made = copy_project(repo, folder)
-    table = table_of(data)
-    file = PinnedFile(
-        name=data.name, version=table.version, rows=table.rows, columns=table.columns, sources=(FileSource(sha256=sha256_of(data)),)
-    )
-    write_lock(made.data_lock, DataLock(files=(file,)))
+    pin(made, data)
     return made
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pushline.project import Project
+from small_table import draw, pin
 
 NOTEBOOK = Path("notebooks") / "explore.ipynb"
 
@@ -19,11 +20,13 @@ def test_the_notebook_is_kept_without_outputs(repo: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_every_cell_runs_and_the_model_answers(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_every_cell_runs_and_the_model_answers(repo: Path, project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import nbformat
     from nbclient import NotebookClient
 
     monkeypatch.setenv("PUSHLINE_TRAINING__LOCAL_BUDGET", "1s")
+    pin(project, draw(repo, tmp_path / "calls.csv", seed=5))
+    monkeypatch.setenv("PUSHLINE_DATA", str(tmp_path))
     for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
     notebook = nbformat.read(project.root / NOTEBOOK, as_version=4)

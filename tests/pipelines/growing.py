@@ -3,11 +3,6 @@
 from collections import Counter
 from pathlib import Path
 
-from pushline.data.files.version import table_of
-from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, write_lock
-from pushline.files import sha256_of
-from pushline.project import Project
-
 
 def part_of(real: Path, to: Path, first: float, last: float, *, wrong: bool = False) -> Path:
     """The rows of `real` between two shares of it, with the right labels or with `wrong_labels`."""
@@ -29,12 +24,3 @@ def wrong_labels(rows: list[str]) -> list[str]:
     chosen = set([place for place, row in enumerate(cells) if row[-2] == frequent and row[0] > middle][:few])
     assert len(chosen) == few
     return [",".join([*row[:-1], rarer if place in chosen else usual]) for place, row in enumerate(cells)]
-
-
-def pin_only(project: Project, file: Path) -> None:
-    """Make `file` the whole data of the project."""
-    table = table_of(file)
-    pinned = PinnedFile(
-        name=file.name, version=table.version, rows=table.rows, columns=table.columns, sources=(FileSource(sha256=sha256_of(file)),)
-    )
-    write_lock(project.data_lock, DataLock(files=(pinned,)))

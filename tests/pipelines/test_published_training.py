@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.growing import part_of, pin_only
+from pipelines.growing import part_of
 from pipelines.service.service_process import Service, wait_until
 from pushline.pipelines.service.published import PublishedPipelines
 from pushline.project import Project
 from pushline.registry import open_store
 from pushline.settings import load_settings
 from registry.models import log, make_model, shops
+from small_table import pin
 
 pytestmark = [pytest.mark.example, pytest.mark.slow]  # it needs as many rows as the table has
 
@@ -23,7 +24,7 @@ def test_a_published_training_registers_a_model_version_although_the_service_is_
 ) -> None:
     place = tmp_path / "data"
     place.mkdir()
-    pin_only(project, part_of(table_csv, place / "some.csv", 0, 0.2))
+    pin(project, part_of(table_csv, place / "some.csv", 0, 0.2))
     revision = PublishedPipelines(project).publish("train")[0].git_revision
     service = Service(project, PUSHLINE_DATA=str(place)).start()
     run = service.begun("train", {"budget": "3", "seed": 11, "objective": "recall:0.7"})
@@ -50,7 +51,7 @@ def test_a_published_training_registers_a_model_version_although_the_service_is_
 def test_a_published_preparation_works_on_the_pinned_data(project: Project, table_csv: Path, tmp_path: Path) -> None:
     place = tmp_path / "data"
     place.mkdir()
-    pin_only(project, part_of(table_csv, place / "some.csv", 0, 0.05))
+    pin(project, part_of(table_csv, place / "some.csv", 0, 0.05))
     PublishedPipelines(project).publish("prepare")
     service = Service(project, PUSHLINE_DATA=str(place)).start()
     seen = service.ended(service.begun("prepare", {"holdout": 0.3}), 200)

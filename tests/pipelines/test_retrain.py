@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from command import Ran
-from pipelines.growing import part_of, pin_only
+from pipelines.growing import part_of
 from pushline.data.sources.lock import load_lock
 from pushline.project import Project
 from pushline.registry import open_store
 from pushline.registry.store import ModelStore
 from pushline.settings import load_settings
+from small_table import pin
 from working_copy import git
 
 pytestmark = [pytest.mark.example, pytest.mark.slow]  # it needs as many rows as the table has
@@ -64,7 +65,7 @@ def test_an_increment_is_decided_on_old_and_new_rows_and_a_poisoned_one_is_not_a
     place = tmp_path / "data"
     place.mkdir()
     growing = Growing(project, place, run_pushline)
-    pin_only(project, part_of(real_data, place / "first.csv", 0, 0.4))
+    pin(project, part_of(real_data, place / "first.csv", 0, 0.4))
     growing.commit("the first rows")
     first = growing.retrained()
     assert first["decision"]["accept"], first["decision"]
@@ -99,7 +100,7 @@ def test_the_same_data_twice_is_named(project: Project, real_data: Path, tmp_pat
     place = tmp_path / "data"
     place.mkdir()
     first = part_of(real_data, place / "first.csv", 0, 0.1)
-    pin_only(project, first)
+    pin(project, first)
     again = Growing(project, place, run_pushline).add(first)
     assert again.code == 1
     assert "first.csv is in data.lock already" in again.err

@@ -9,15 +9,11 @@ from typing import Any
 
 import pytest
 
-from command import QUICK, run_cli
-from pushline.data.files.version import table_of
-from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, write_lock
-from pushline.files import sha256_of
-from pushline.project import Project
+from command import QUICK
+from small_table import draw, pin
 from workflows.github import GitHub, Run
 from working_copy import copy_project
 
-ROWS = 3000
 SMALL = {**QUICK, "PUSHLINE_TRAINING__LOCAL_BUDGET": "1s", "PUSHLINE_LOAD__SECONDS": "1", "PUSHLINE_LOAD__RATE": "20"}
 # What a person fills in, with what GitHub takes where nothing is said.
 INPUTS = {
@@ -49,21 +45,6 @@ def need_act() -> None:
         pytest.skip("act is not installed: it comes with requirements/dev.txt")
     if shutil.which("git") is None:
         pytest.skip("git is not on this machine")
-
-
-def pin(project: Project, data: Path, *, url: str = "") -> None:
-    """Let `data.lock` name `data` alone."""
-    seen = table_of(data)
-    source = FileSource(url=url, sha256=sha256_of(data)) if url else FileSource(sha256=sha256_of(data))
-    file = PinnedFile(name=data.name, version=seen.version, rows=seen.rows, columns=seen.columns, sources=(source,))
-    write_lock(project.data_lock, DataLock(files=(file,)))
-
-
-def draw(repo: Path, file: Path, *, seed: int, rows: int = ROWS) -> Path:
-    """Rows drawn from the example's profile."""
-    drawn = run_cli(Project(repo), "sample", "--rows", str(rows), "--seed", str(seed), "--out", str(file))
-    assert drawn.code == 0, drawn.err
-    return file
 
 
 class Repository:

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from pushline.project import Project
+from small_table import draw, pin
 from workflows.github import Run
-from workflows.repository import Repository, draw, pin
+from workflows.repository import Repository
 
 pytestmark = [pytest.mark.workflows, pytest.mark.slow, pytest.mark.timeout(900)]
 

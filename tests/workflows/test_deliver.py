@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from small_table import ROWS
 from workflows.github import Run
-from workflows.repository import ROWS, Repository
+from workflows.repository import Repository
 
 pytestmark = [pytest.mark.workflows, pytest.mark.slow, pytest.mark.timeout(900)]
 

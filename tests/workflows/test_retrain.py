@@ -7,7 +7,8 @@ import pytest
 
 from data.file_server import file_server
 from pushline.project import Project
-from workflows.repository import Repository, draw, pin
+from small_table import draw, pin
+from workflows.repository import Repository
 
 pytestmark = [pytest.mark.workflows, pytest.mark.slow, pytest.mark.timeout(600)]
 
