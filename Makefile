@@ -7,6 +7,8 @@ SIDE_BY_SIDE := -q -n 3 --dist loadfile --no-loadscope-reorder
 # Hundreds of processes import the same code: it is compiled once, whatever the caller's shell says.
 export PYTHONDONTWRITEBYTECODE :=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-annotate --no-header \
+	--fork-strategy fewest --find-links vendor pyproject.toml --output-file requirements/dev.txt
 # engine only
 include scripts/engine.mk
 # end
@@ -46,7 +48,10 @@ notebook: setup  ## the notebook in the browser
 	@$(BIN)/jupyter-notebook notebooks/explore.ipynb
 
 image: setup  ## the scoring image of the live release
-	$(BIN)/python scripts/image.py
+	$(BIN)/python -m pushline.azure.build_image
+
+lock: setup  ## renew the lock from pyproject.toml
+	$(LOCK)
 
 sbom: setup  ## what the service is made of, as CycloneDX: build/sbom/
 	@mkdir -p build/sbom
@@ -56,4 +61,4 @@ sbom: setup  ## what the service is made of, as CycloneDX: build/sbom/
 path: setup  ## in GitHub Actions: let later steps find the commands
 	@echo "$(CURDIR)/$(BIN)" >> "$$GITHUB_PATH"
 
-.PHONY: check format help image notebook path run sbom serve setup stop test
+.PHONY: check format help image lock notebook path run sbom serve setup stop test

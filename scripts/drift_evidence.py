@@ -1,4 +1,3 @@
-# belongs to the example
 """What the drift check says of resamples and of shifted copies of a labelled file: the table of docs/decisions.
 
     python scripts/drift_evidence.py FILE [--samples 200]

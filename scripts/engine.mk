@@ -1,5 +1,6 @@
 # What only the engine's own repository can do; `Makefile` takes it in where it is there.
 MORE_CHECKS := check-engine
+LOCK := $(BIN)/python scripts/lock.py
 
 check-engine: setup  ## types, generated docs
 	$(BIN)/mypy
@@ -9,8 +10,8 @@ check-engine: setup  ## types, generated docs
 wheel: setup  ## the engine as a wheel: dist/, the same bytes from the same commit
 	@$(BIN)/python -m pushline.template.wheel dist
 
-lock: .venv/.done  ## renew the locks from pyproject.toml
-	$(BIN)/python scripts/lock.py
+release:  ## in GitHub Actions: make the release of a tag, with the wheel attached
+	@gh release create "$(TAG)" dist/*.whl --verify-tag --generate-notes
 
 test-fast: setup  ## the daily subset
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow"
@@ -48,4 +49,4 @@ plan:  ## in GitHub Actions: what a pull request has to run
 verdict:  ## in GitHub Actions: whether a pull request may merge
 	@$(PYTHON) scripts/verdict.py
 
-.PHONY: bench bench-automl bench-batch bench-checks check-engine docs lock mutation pictures plan site test-crash test-fast verdict wheel
+.PHONY: bench bench-automl bench-batch bench-checks check-engine docs mutation pictures plan release site test-crash test-fast verdict wheel

@@ -23,7 +23,7 @@ COMPILE = [
     "--fork-strategy",
     "fewest",  # one version of a package on every Python, so that no figure and no type depends on which one it is
 ]
-EXTRAS = {"base": [], "train": ["train"], "azure": ["train", "azure"]}
+EXTRAS = {"base": [], "train": ["train"], "azure": ["train", "azure"], "small": ["train", "azure", "checks"]}
 
 
 def compile_lock(name: str, source: str, *options: str) -> None:

@@ -15,5 +15,5 @@ class TemplateInWheel(BuildHookInterface[Any]):
         root = Path(self.root)
         listed = runpy.run_path(str(root / "src" / "pushline" / "template" / "manifest.py"))
         build_data["force_include"][str(root / "CHANGELOG.md")] = "pushline/template/CHANGELOG.md"  # what `upgrade` tells of
-        for path in (*listed["SHARED"], *listed["TABLE"]):
+        for path in (*listed["SHARED"], *listed["TABLE"], listed["LOCKED"]):
             build_data["force_include"][str(root / path)] = f"pushline/template/files/{path}"

@@ -11,6 +11,7 @@ RERUN = {
     "checks.yml": "Re-run the failed jobs, or push again: the older run is cancelled",
     "deliver.yml": "Run workflow: choose the first stage in `from`, the earlier run in `run`, or with `from: deploy` a model `version`",
     "publish.yml": "Run workflow again: a version is published once, an unchanged one is not published anew",
+    "release.yml": "Re-run it: the same commit gives the same wheel",
     "retrain.yml": "Run workflow; `now` delivers what main pins today",
     "rollback.yml": "Run workflow: each run goes back one release",
     "score-batch.yml": "Run workflow with the same input; the scores are the artifact `scores` of its run",
@@ -23,7 +24,7 @@ def triggers(on: dict[str, Any]) -> str:
     told = []
     for name, how in on.items():
         if name == "push":
-            told.append(f"push to {', '.join(how['branches'])}")
+            told.append("push to " + ", ".join([*how.get("branches", ()), *(f"tags `{tag}`" for tag in how.get("tags", ()))]))
         elif name == "schedule":
             told.append("schedule " + ", ".join(f"`{entry['cron']}`" for entry in how))
         elif name == "repository_dispatch":

@@ -17,7 +17,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "pushline"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 # What a room may import. Imports point downwards: cli, then release, pipelines, report, then training, registry, serving, then data.
-GROUND = {"settings", "errors", "files", "locks", "project", "results", "evaluation", "stopping", "wording", "progress", "arrays"}
+GROUND = {"settings", "errors", "files", "locks", "project", "results", "evaluation", "stopping", "wording", "progress", "arrays", "engine"}
 ALLOWED = {
     "data": GROUND,
     "serving": GROUND | {"data"},
@@ -26,7 +26,7 @@ ALLOWED = {
     "pipelines": GROUND | {"batch", "data", "serving", "registry", "training"},
     "release": GROUND | {"data", "serving", "registry"},
     "azure": GROUND | {"batch", "data", "serving", "registry", "release", "pipelines", "training"},
-    "adopt": GROUND | {"data", "training", "report"},
+    "adopt": GROUND | {"data", "training", "report", "template"},
     "report": GROUND | {"data", "serving", "registry", "release"},
     "batch": GROUND | {"data", "registry", "serving"},
     "github": GROUND | {"data", "registry"},

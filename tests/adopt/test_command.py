@@ -1,9 +1,7 @@
 """`pushline adopt` as a person meets it: what it shows, what it writes, what it leaves alone."""
 
 import json
-import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +20,6 @@ from pushline.data.contract import load_contract
 from pushline.data.rules import load_rules
 from pushline.data.sources.fetch import fetch
 from pushline.project import Project
-from test_architecture import ALSO_WORDS
 from working_copy import copy_project, tracked_files
 
 pytestmark = pytest.mark.slow
@@ -83,7 +80,7 @@ def test_every_file_and_line_that_changes_is_shown_on_request(project: Project, 
     for part in (
         "+  - name: amount",
         "+    allowed: ['?', gift, home, office]",
-        "removed   tests/" if (project.root / "tests").is_dir() else "",
+        "removed   src/pushline/project.py",
     ):
         assert part in shown.out
 
@@ -121,28 +118,12 @@ def test_a_clone_finds_the_table_without_any_account(copied: Project) -> None:
     assert (fetched.rows, fetched.files[0].origin) == (900, "data/")
 
 
-@pytest.mark.example
-def test_no_trace_of_the_example_is_left(repo: Path, adopted: Project) -> None:
-    contract = load_contract(repo / "data_checks" / "contract.yml")
-    names = {column.name for column in contract.columns} - ALSO_WORDS | {contract.name, contract.title}
-    trace = re.compile("|".join(rf"(?<![\w.-]){re.escape(name)}(?![\w-])" for name in sorted(names)), re.IGNORECASE)
-    files = [name for name in tracked_files(adopted.root) if not name.startswith(("requirements/", "data/")) and not name.endswith(".gz")]
-    texts = {name: (adopted.root / name).read_bytes().decode("utf-8", errors="replace") for name in files}
-    assert {(name, found[0]) for name, text in texts.items() if (found := trace.search(text))} == set()
-
-
-def test_what_is_left_of_the_tests_is_in_order(adopted: Project) -> None:
-    touched = subprocess.run(
-        ["git", "diff", "--name-only", "--diff-filter=d", "HEAD~1", "--", "*.py"],
-        cwd=adopted.root,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    ruff = str(Path(sys.executable).with_name("ruff"))
-    for arguments in (["check"], ["format", "--check"]):
-        ran = subprocess.run([ruff, *arguments, *touched], cwd=adopted.root, capture_output=True, text=True, check=False)
-        assert ran.returncode == 0, ran.stdout[-2000:]
+def test_adopting_in_a_clone_leaves_what_a_new_repository_is(adopted: Project, table: Table, tmp_path: Path) -> None:
+    ended = run_cli(adopted, "new", str(tmp_path / "own"), "--table", str(table.file), "--label", table.label, "--in-git")
+    assert ended.code == 0, ended.err
+    names = tracked_files(tmp_path / "own")
+    assert tracked_files(adopted.root) == names
+    assert [name for name in names if (adopted.root / name).read_bytes() != (tmp_path / "own" / name).read_bytes()] == []
 
 
 def test_the_same_file_again_changes_nothing(adopted: Project, table: Table) -> None:
@@ -278,7 +259,7 @@ def test_an_adoption_interrupted_anywhere_is_made_whole_by_the_same_command(
     with scratch_of(project) as scratch:
         plan = plan_adoption(project, Wish(file=table.file, label=table.label), in_git=False, scratch=Path(scratch))
         with pytest.raises(KeyboardInterrupt):
-            carry_out(project, plan, lambda line: None)
+            carry_out(project, plan)
     looked = adopt(project, table)
     assert (looked.code, "interrupted" in looked.err) == (2, True)
     assert adopt(project, table, "--apply").code == 0

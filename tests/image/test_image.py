@@ -206,7 +206,13 @@ def test_compose_brings_the_service_up_behind_tls(
     os.chown(tmp_path / "keys.json", NOBODY, NOBODY)
     http, https = free_port(), free_port()
     names = {"SCORING_IMAGE": image, "CADDY_IMAGE": "localhost/pushline-caddy:test", "KEYS_FILE": str(tmp_path / "keys.json")}
-    environment = {**engine.environment, **names, "HTTP_PORT": str(http), "HTTPS_PORT": str(https)}
+    environment = {
+        **engine.environment,
+        **names,
+        "CADDYFILE": str(repo / "src/pushline/azure/Caddyfile"),
+        "HTTP_PORT": str(http),
+        "HTTPS_PORT": str(https),
+    }
     compose = [sys.executable, "-m", "podman_compose", "--project-name", "pushline-test", "-f", str(repo / "compose.yml")]
 
     def run(*arguments: str) -> None:

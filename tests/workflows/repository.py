@@ -33,7 +33,7 @@ def as_act_can_run_it(root: Path) -> None:
     for name, asked in ((".github/actions/setup/action.yml", r'default: "3\.\d+"'), (".github/workflows/checks.yml", r'python: \["3.*"\]')):
         file = root / name
         text, count = re.subn(asked, lambda found: re.sub(r'"3.*"', f'"{mine}"', found[0]), file.read_text(encoding="utf-8"))
-        assert count == 1, f"{name} asks for Python in another way"
+        assert count == 1 or "python:" not in text, f"{name} asks for Python in another way"
         file.write_text(text, encoding="utf-8")
     for file in (root / ".github" / "workflows").glob("*.yml"):
         file.write_text(file.read_text(encoding="utf-8").replace("      queue: max\n", ""), encoding="utf-8")

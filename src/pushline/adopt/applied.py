@@ -1,4 +1,4 @@
-"""Making an adoption so, and taking it back: a journal in .pushline/adopt/ holds what was there before.
+"""Making an adoption so, and taking it back: a journal in .pushline/adopt/ says what was there before, and holds what git does not.
 
 The journal is written before the first file is touched and says at the end that all was done. Where it does not, the
 adoption was interrupted; the next one takes it back first, so that it starts from what the interrupted one started from.
@@ -7,7 +7,6 @@ adoption was interrupted; the next one takes it back first, so that it starts fr
 import hashlib
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -15,7 +14,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from pushline.data.contract.schema import FILE as SCHEMA
+from pushline.adopt.saved import committed, unsaved
 from pushline.errors import SettingsError
 from pushline.files import cannot_write, write_atomically
 from pushline.progress import Progress
@@ -36,8 +35,8 @@ class Step(Struct, frozen=True, kw_only=True):
     path: str
     before: str | None
     after: str | None
+    blob: str | None = None  # where git holds the content before
     mode: int = 0o644
-    is_page: bool = False  # holds generated parts, so halfway through anything may stand in it
 
 
 class Journal(Struct, frozen=True, kw_only=True):
@@ -85,27 +84,26 @@ def save_journal(project: Project, journal: Journal) -> None:
     write_atomically(folder_of(project) / "journal.json", msgspec.json.encode(journal))
 
 
-def apply(project: Project, changes: Iterable[Change], progress: Progress) -> None:
-    """Write and remove the files, then make the generated parts of the pages anew. Raises TargetError where the disk refuses."""
+def apply(project: Project, changes: Iterable[Change]) -> None:
+    """Write and remove the files. Raises TargetError where the disk refuses."""
     wanted = {change.path: change.after for change in changes}
-    pages = pages_of(project)
-    steps = [keep(project, path, wanted.get(path), is_page=path in pages) for path in dict.fromkeys([*wanted, *pages])]
-    save_journal(project, Journal(whole=False, steps=tuple(steps)))
+    blobs = committed(project.root)
+    lost = set(unsaved(project.root, wanted)) if blobs else set(wanted)
+    steps = tuple(keep(project, path, after, None if path in lost else blobs.get(path)) for path, after in wanted.items())
+    save_journal(project, Journal(whole=False, steps=steps))
     for path, after in wanted.items():
         put(project.root / path, after, mode_of(project.root / path))
-    renew_pages(project, progress)
-    done = (msgspec.structs.replace(step, after=hash_of(project.root / step.path)) for step in steps)
-    save_journal(project, Journal(whole=True, steps=tuple(step for step in done if step.before != step.after)))
+    save_journal(project, Journal(whole=True, steps=steps))
 
 
-def keep(project: Project, path: str, after: bytes | None, *, is_page: bool) -> Step:
-    """Put a copy of the file as it is into the journal's folder."""
+def keep(project: Project, path: str, after: bytes | None, blob: str | None) -> Step:
+    """Put a copy of the file as it is into the journal's folder, where git has none."""
     file = project.root / path
     before = bytes_of(file)
-    if before is not None:
+    if before is not None and blob is None:
         write_atomically(folder_of(project) / sha256(before), before)
     hashes = [sha256(content) if content is not None else None for content in (before, after)]
-    return Step(path=path, before=hashes[0], after=hashes[1], mode=mode_of(file), is_page=is_page)
+    return Step(path=path, before=hashes[0], after=hashes[1], blob=blob, mode=mode_of(file))
 
 
 def mode_of(file: Path) -> int:
@@ -142,9 +140,15 @@ def take_back(project: Project, journal: Journal) -> int:
     save_journal(project, msgspec.structs.replace(journal, whole=False))
     for step in journal.steps:
         if hash_of(root / step.path) != step.before:
-            put(root / step.path, None if step.before is None else (folder_of(project) / step.before).read_bytes(), step.mode)
+            put(root / step.path, content_before(project, step), step.mode)
     shutil.rmtree(folder_of(project))
     return len(journal.steps)
+
+
+def content_before(project: Project, step: Step) -> bytes | None:
+    if step.before is None or step.blob is None:
+        return None if step.before is None else (folder_of(project) / step.before).read_bytes()
+    return subprocess.run(["git", "cat-file", "blob", step.blob], cwd=project.root, capture_output=True, check=True).stdout
 
 
 def take_back_last(project: Project) -> int:
@@ -154,7 +158,7 @@ def take_back_last(project: Project) -> int:
         raise SettingsError(
             "There is no adoption to take back.",
             why=f"{folder_of(project)} holds none: none was made on this machine, or it was taken back already.",
-            do="`git log -- data_checks/adopted.json` shows the commits that adopted a table.",
+            do="`git log -- template.json` shows the commits that adopted a table.",
         )
     return take_back(project, journal)
 
@@ -175,20 +179,4 @@ def begin(project: Project, *, make: bool, progress: Progress) -> None:
 
 def may_stand(step: Step, now: str | None, *, whole: bool) -> bool:
     """Whether a file is as adopt left it, or halfway through, as it was before."""
-    return now == step.after or (not whole and (step.is_page or now == step.before))
-
-
-def pages_of(project: Project) -> list[str]:
-    """The files that scripts/generate_docs.py may write."""
-    pages = [project.root / "README.md", *(project.root / "docs").rglob("*.md"), project.contract.with_name(SCHEMA)]
-    return [str(page.relative_to(project.root)) for page in sorted(pages) if page.is_file()]
-
-
-def renew_pages(project: Project, progress: Progress) -> None:
-    """What README and docs/ take from the contract and the settings."""
-    script = project.root / "scripts" / "generate_docs.py"
-    if not script.is_file():
-        return
-    ran = subprocess.run([sys.executable, str(script)], cwd=project.root, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        progress(f"{script.name} failed: {''.join(ran.stderr.strip().splitlines()[-1:])}")
+    return now == step.after or (not whole and now == step.before)

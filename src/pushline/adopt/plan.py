@@ -3,7 +3,7 @@
 import difflib
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from shlex import quote
 
@@ -13,27 +13,30 @@ from msgspec import Struct
 from pushline.adopt.applied import Change, apply, bytes_of, load_journal, sha256
 from pushline.adopt.drafting import Draft, Merge, Wish, draft_of
 from pushline.adopt.edited import edited
-from pushline.adopt.example import without_example
 from pushline.adopt.given import Given, look_at
 from pushline.adopt.merge import merged, merged_settings
-from pushline.adopt.record import PLACE, Adopted, load_record, record_bytes
 from pushline.adopt.saved import committed, is_kept_out, unsaved
 from pushline.adopt.settings import comments_of as setting_comments
 from pushline.adopt.settings import current, settings_of, with_label, with_settings
-from pushline.adopt.written import RULES, contract_text, example_rows, example_text
+from pushline.adopt.written import example_rows, example_text
 from pushline.data.contract import Contract, load_contract
 from pushline.data.profile import write_profile
 from pushline.data.profile.sample import sample_rows
 from pushline.data.sources.add import keep
 from pushline.data.sources.fetch import TABLES, place_of
-from pushline.data.sources.lock import DataLock, load_lock, write_lock
+from pushline.data.sources.lock import DataLock, load_lock, lock_text
 from pushline.errors import ContractError, GateClosed, PushlineError, SettingsError
 from pushline.files import cannot_write, sha256_of
 from pushline.project import Project
+from pushline.template.answers import PLACE, Answers, Engine, EngineSource, Record, RecordedDraft, load_record, record_bytes
+from pushline.template.manifest import ENGINE, TABLE
+from pushline.template.render import render
+from pushline.template.wheel import own_wheel
 
 IN_GIT = 10_000_000  # bytes of a table that is put into the repository
 EXAMPLE = "examples/two-rows.json"
 IGNORED = ".gitignore"
+OLDER = "data_checks/adopted.json"  # the record of adoptions that left the engine in src/
 SHORT = (".yml", ".toml", ".md", "rules.py", ".lock", EXAMPLE)  # shown line by line
 ALIKE = 0.5  # share of the columns by which a file is a later state of the table that was adopted
 LINES = 400  # of one file's difference that are shown
@@ -45,44 +48,79 @@ class Plan(Struct, frozen=True, kw_only=True):
     draft: Draft
     again: bool  # the same table was adopted before
     changes: tuple[Change, ...]
-    record: Adopted
+    record: RecordedDraft
     in_git: bool  # the table is put into the repository
     kept: tuple[str, ...]  # what people changed and this leaves alone
 
 
-def plan_adoption(project: Project, wish: Wish, *, in_git: bool, scratch: Path) -> Plan:
+def plan_adoption(project: Project, wish: Wish, *, in_git: bool, engine: EngineSource = "vendor", scratch: Path) -> Plan:
     """What `pushline adopt` would do. Raises SettingsError or DataError where the table can't be adopted; writes only into `scratch`."""
     record = load_record(project.root)
+    refuse_older(project, record)
+    before = record.answers.draft if record else None
     ours = contract_or_none(project)
     given = look_at(wish.file, scratch)
-    again = record is not None and ours is not None and is_same_table(record, wish, given)
+    again = before is not None and ours is not None and is_same_table(before, wish, given)
     kept: list[str] = []
     if again and ours is not None:
         wish = msgspec.structs.replace(wish, name=wish.name or ours.name, positive=wish.positive or ours.positive)
-    base, merge = (record.contract, merge_of(record.contract, ours, kept)) if again and record and ours else (None, None)
+    base, merge = (before.contract, merge_of(before.contract, ours, kept)) if again and before and ours else (None, None)
     draft = draft_of(project, wish, given, scratch, base, merge)
+    refuse_large(draft, in_git)
+    made = adopted_of(draft, wish)
+    answers = Answers(table="repository" if in_git else "address" if wish.url else "machine", draft=made)
+    if again and record:
+        files = drafted_again(project, draft, made, record, answers, kept)
+    elif record:
+        files = another_table(project, record, answers)
+    else:
+        files = small_repository(project, answers, engine)
+    files = {**of_rows(draft, scratch), **files}
+    if in_git:
+        files[f"{TABLES}/{draft.pinned.name}"] = draft.table.read_bytes()
+    if not again:
+        files |= {path: None for path in tables_in_git(project) if path not in files}
+    text = files.get(IGNORED) or bytes_of(project.root / IGNORED) or b""
+    files[IGNORED] = ignored(project, text, wish.file, f"{TABLES}/{draft.pinned.name}" if in_git else "")
+    return Plan(draft=draft, again=again, changes=changes_of(project, files), record=made, in_git=in_git, kept=tuple(kept))
+
+
+def changes_of(project: Project, files: dict[str, bytes | None]) -> tuple[Change, ...]:
+    there = ((path, bytes_of(project.root / path), content) for path, content in sorted(files.items()))
+    return tuple(Change(path=path, before=before, after=after) for path, before, after in there if before != after)
+
+
+def refuse_large(draft: Draft, in_git: bool) -> None:
     if in_git and draft.table.stat().st_size > IN_GIT:
         raise SettingsError(
             f"{draft.pinned.name} has {draft.table.stat().st_size / 1e6:.0f} MB, too many for git.",
             why=f"--in-git takes tables of up to {IN_GIT / 1e6:.0f} MB.",
             do="Leave --in-git out: then the table is kept outside the repository. Nothing was changed.",
         )
-    files = texts(project, draft, record if again else None, kept, scratch)
-    if in_git:
-        files[f"{TABLES}/{draft.pinned.name}"] = draft.table.read_bytes()
-    files[IGNORED] = ignored(project, wish.file, f"{TABLES}/{draft.pinned.name}" if in_git else "")
-    if not again:
-        files = {**{path: text.encode() if text is not None else None for path, text in without_example(project.root).items()}, **files}
+
+
+def refuse_older(project: Project, record: Record | None) -> None:
+    """Raises SettingsError for a repository that adopted a table when the engine still was a part of it."""
+    if record is None and (project.root / OLDER).is_file():
+        raise SettingsError(
+            "This repository has its engine in src/.",
+            why="It adopted its table before the engine was a package.",
+            do="`pushline adopt --thin` brings it to the small form and keeps what you wrote; then run the same command again.",
+        )
+
+
+def adopted_of(draft: Draft, wish: Wish) -> RecordedDraft:
+    """What is recorded of the draft."""
     settings = settings_of(draft, model_name(draft.contract.name))
-    hashes = {path: sha256(content) for path, content in files.items() if content is not None and path in (EXAMPLE,)}
-    made = Adopted(file=wish.file.name, contract=draft.drafted, settings=settings, files=hashes)
-    files[PLACE] = record_bytes(made)
-    changes = tuple(
-        Change(path=path, before=bytes_of(project.root / path), after=content)
-        for path, content in sorted(files.items())
-        if bytes_of(project.root / path) != content
+    return RecordedDraft(
+        file=wish.file.name,
+        contract=draft.drafted,
+        settings=settings,
+        comments=setting_comments(draft, settings),
+        suspects=draft.suspects,
+        pinned=draft.pinned,
+        files={EXAMPLE: sha256(example_of(draft))},
     )
-    return Plan(draft=draft, again=again, changes=changes, record=made, in_git=in_git, kept=tuple(kept))
 
 
 def refuse_deciding(plan: Plan) -> None:
@@ -103,7 +141,7 @@ def contract_or_none(project: Project) -> Contract | None:
         return None
 
 
-def is_same_table(record: Adopted, wish: Wish, given: Given) -> bool:
+def is_same_table(record: RecordedDraft, wish: Wish, given: Given) -> bool:
     """Whether this is a later state of the table that was adopted: the same label, most of its columns, no other name asked for."""
     known = set(record.contract.by_name)
     shared = len(known & set(given.names)) / len(known | set(given.names))
@@ -124,34 +162,62 @@ def model_name(name: str) -> str:
     return name[:41].rstrip("-") if len(name) > 1 else f"{name}-model"
 
 
-def texts(project: Project, draft: Draft, record: Adopted | None, kept: list[str], scratch: Path) -> dict[str, bytes | None]:
-    """The files of data_checks/, the pipelines, the settings and the example, by path."""
-    settings = settings_of(draft, model_name(draft.contract.name))
+def small_repository(project: Project, answers: Answers, engine: EngineSource) -> dict[str, bytes | None]:
+    """A clone of the engine's repository as somebody's own: nothing of the engine is left but its wheel."""
+    made = render(Record(engine=Engine(version="", sha256="", source=engine), answers=answers), own_wheel())
+    gone = [path for path in committed(project.root) if path.startswith((*ENGINE, "examples/")) and path != EXAMPLE]
+    return {**dict.fromkeys(gone), **made}
+
+
+def another_table(project: Project, record: Record, answers: Answers) -> dict[str, bytes | None]:
+    """A small repository turned to another table. What people changed of its texts stays, but for settings and labels."""
+    draft = answers.draft
+    assert draft is not None
+    before, files = render(record), dict[str, bytes | None]()
+    for path, content in render(msgspec.structs.replace(record, answers=answers)).items():
+        now = bytes_of(project.root / path)
+        if path in (*TABLE, PLACE) or now == before.get(path):
+            files[path] = content
+        elif now and path == "pyproject.toml":
+            files[path] = with_settings(now.decode(), draft.settings, draft.comments).encode()
+        elif now and path.startswith("pipelines/") and path.count("/") == 1:
+            files[path] = with_label(now.decode(), draft.contract, draft.settings).encode()
+    return files
+
+
+def drafted_again(
+    project: Project, draft: Draft, made: RecordedDraft, record: Record, answers: Answers, kept: list[str]
+) -> dict[str, bytes | None]:
+    """The table that was adopted, in a later state: contract, lock, settings and pipelines, each merged with what people made of it."""
+    before = record.answers.draft
+    assert before is not None
     toml = (project.root / "pyproject.toml").read_text(encoding="utf-8")
-    wanted = merged_settings(record.settings, current(toml), settings) if record else settings
-    kept += [f"{path} in pyproject.toml stays {current(toml).get(path)}" for path in settings if path not in wanted]
-    effective = {**settings, **{path: value for path, value in current(toml).items() if path in settings and path not in wanted}}
-    write_profile(scratch / "profile.json", draft.profile)
-    write_lock(scratch / "data.lock", DataLock(files=(draft.pinned,)))
+    wanted = merged_settings(before.settings, current(toml), made.settings)
+    kept += [f"{path} in pyproject.toml stays {current(toml).get(path)}" for path in made.settings if path not in wanted]
+    effective = {**made.settings, **{path: value for path, value in current(toml).items() if path in made.settings and path not in wanted}}
     files: dict[str, bytes | None] = {
-        "data_checks/contract.yml": contract_file(project, draft, again=record is not None),
-        "data_checks/profile.json": (scratch / "profile.json").read_bytes(),
-        "data.lock": (scratch / "data.lock").read_bytes(),
-        "pyproject.toml": with_settings(toml, wanted, setting_comments(draft, settings)).encode(),
+        "data_checks/contract.yml": contract_file(project, draft),
+        "data.lock": lock_text(DataLock(files=(draft.pinned,))).encode(),
+        "pyproject.toml": with_settings(toml, wanted, made.comments).encode(),
+        PLACE: record_bytes(msgspec.structs.replace(record, answers=answers)),
     }
     for file in sorted(project.pipelines.glob("*.yml")):
         files[f"pipelines/{file.name}"] = with_label(file.read_text(encoding="utf-8"), draft.contract, effective).encode()
-    if record is None:
-        files["data_checks/rules.py"] = RULES.encode()
-        files |= {str(file.relative_to(project.root)): None for file in sorted((project.root / "examples").glob("*.json"))}
-        files |= {path: None for path in tables_in_git(project) if path != f"{TABLES}/{draft.pinned.name}"}
-    example = project.root / EXAMPLE
-    if record and example.is_file() and sha256(example.read_bytes()) != record.files.get(EXAMPLE):
+    example = bytes_of(project.root / EXAMPLE)
+    if example is not None and sha256(example) != before.files.get(EXAMPLE):
         kept.append(f"{EXAMPLE} was edited by hand")
-    else:
-        rows = sample_rows(draft.profile, draft.contract, 2, 7)
-        files[EXAMPLE] = example_text(example_rows(rows, draft.contract.inputs)).encode()
+        files[EXAMPLE] = example
     return files
+
+
+def of_rows(draft: Draft, scratch: Path) -> dict[str, bytes | None]:
+    """What is made from the rows and not from the draft."""
+    write_profile(scratch / "profile.json", draft.profile)
+    return {"data_checks/profile.json": (scratch / "profile.json").read_bytes(), EXAMPLE: example_of(draft)}
+
+
+def example_of(draft: Draft) -> bytes:
+    return example_text(example_rows(sample_rows(draft.profile, draft.contract, 2, 7), draft.contract.inputs)).encode()
 
 
 def tables_in_git(project: Project) -> list[str]:
@@ -163,9 +229,8 @@ def tables_in_git(project: Project) -> list[str]:
     return sorted(pinned & set(committed(project.root)))
 
 
-def ignored(project: Project, file: Path, table: str) -> bytes:
+def ignored(project: Project, text: bytes, file: Path, table: str) -> bytes:
     """.gitignore so that `git add -A` takes no row along: neither of the given file nor of `data/`, but for `table` where asked."""
-    text = bytes_of(project.root / IGNORED) or b""
     lines = text.decode("utf-8", errors="surrogateescape").splitlines()
     wanted = [f"/{TABLES}/*"]
     place = file.resolve()
@@ -183,14 +248,11 @@ def pattern_of(path: str) -> str:
     return "/" + re.sub(r"([\\*?\[\]]|[ ]$)", r"\\\1", path)
 
 
-def contract_file(project: Project, draft: Draft, *, again: bool) -> bytes:
-    """The contract's file: the one that is there where it says the same, else written anew with people's comments in it."""
-    if not again:
-        return contract_text(draft.contract, draft.suspects).encode()
+def contract_file(project: Project, draft: Draft) -> bytes:
+    """The contract's file: the one that is there where it says the same, else with those lines changed that the draft changes."""
     now = project.contract.read_text(encoding="utf-8")
-    if load_contract(project.contract) == draft.contract:
-        return now.encode()
-    return edited(now, load_contract(project.contract), draft.contract, draft.suspects).encode()
+    ours = load_contract(project.contract)
+    return (now if ours == draft.contract else edited(now, ours, draft.contract, draft.suspects)).encode()
 
 
 def difference(change: Change, *, again: bool) -> list[str]:
@@ -213,14 +275,14 @@ def difference(change: Change, *, again: bool) -> list[str]:
     return [head, *(f"    {line}" for line in lines)]
 
 
-def refuse_unsaved(project: Project, plan: Plan) -> None:
+def refuse_unsaved(project: Project, changes: Iterable[Change]) -> None:
     """Raises SettingsError where a file that would be replaced or removed is one that git can't bring back.
 
     So nothing that people wrote, and no table they kept, is lost. What the last adoption left there is its own.
     """
     journal = load_journal(project)
     own = journal.written if journal else {}
-    ours = [change.path for change in plan.changes if change.before is not None and own.get(change.path) != sha256(change.before)]
+    ours = [change.path for change in changes if change.before is not None and own.get(change.path) != sha256(change.before)]
     lost = unsaved(project.root, ours)
     if lost:
         raise SettingsError(
@@ -242,10 +304,10 @@ def refuse_other_table(project: Project, plan: Plan) -> None:
         )
 
 
-def carry_out(project: Project, plan: Plan, progress: Callable[[str], None]) -> None:
+def carry_out(project: Project, plan: Plan) -> None:
     """Keep the table where fetch finds it, then write and remove the files."""
     keep(plan.draft.table, place_of(project.state / "cache", plan.draft.pinned.name, plan.draft.pinned.sources[0].sha256))
-    apply(project, plan.changes, progress)
+    apply(project, plan.changes)
 
 
 def scratch_of(project: Project) -> "tempfile.TemporaryDirectory[str]":

@@ -7,22 +7,25 @@ from pathlib import Path
 from pushline.errors import SettingsError
 
 
-def committed(root: Path) -> dict[str, str]:
-    """The blob of each file below `root` in the last commit, by path. Raises SettingsError where there is no commit."""
-    asked = subprocess.run(["git", "ls-tree", "-r", "-z", "HEAD"], cwd=root, capture_output=True, check=False)
-    if asked.returncode:
-        raise SettingsError(
-            "adopt works inside a git repository with a commit only.",
-            why="It replaces files, and git is how they can be brought back.",
-            do="Run `git init`, `git add -A` and `git commit`, then the same command again.",
-        )
+def committed(root: Path, commit: str = "HEAD") -> dict[str, str]:
+    """The blob of each file below `root` in a commit, by path; empty where there is no commit."""
+    asked = subprocess.run(["git", "ls-tree", "-r", "-z", commit], cwd=root, capture_output=True, check=False)
     entries = asked.stdout.decode("utf-8", errors="surrogateescape").split("\0")
     return {path: head.split()[2] for head, _, path in (entry.partition("\t") for entry in entries if entry)}
 
 
 def unsaved(root: Path, paths: Iterable[str]) -> list[str]:
-    """Those of the files that no commit holds as they are: changed, new, ignored, or hidden from `git status`."""
+    """Those of the files that no commit holds as they are: changed, new, ignored, or hidden from `git status`.
+
+    Raises SettingsError where there is no commit.
+    """
     blobs = committed(root)
+    if not blobs:
+        raise SettingsError(
+            "adopt works inside a git repository with a commit only.",
+            why="It replaces files, and git is how they can be brought back.",
+            do="Run `git init`, `git add -A` and `git commit`, then the same command again.",
+        )
     there = [path for path in paths if (root / path).is_file()]
     known = [path for path in there if path in blobs]
     now = dict(zip(known, blobs_of(root, known), strict=True))

@@ -21,6 +21,7 @@ from pushline.batch import parts
 from pushline.batch.job import BatchResult, Options
 from pushline.batch.output import output
 from pushline.batch.source import BatchInput, open_source
+from pushline.engine import code_of
 from pushline.errors import DataCorrupt, StepFailed
 from pushline.files import cannot_write, content_hash, write_json
 from pushline.pipelines.service.runs import Run
@@ -60,7 +61,7 @@ class AzureBatch:
     @cached_property
     def content(self) -> str:
         """The hash of what a deployment holds beside its model."""
-        both = content_hash(self.project.root / "src") + content_hash(self.project.root / "requirements")
+        both = content_hash(code_of(self.project.root)) + content_hash(self.project.root / "requirements")
         return hashlib.sha256(f"{both} {self.settings.azure.max_nodes} {self.settings.azure.cluster}".encode()).hexdigest()[:32]
 
     def score(self, uri: str, out: Path, version: str, *, options: Options, progress: Progress) -> BatchResult:
@@ -162,7 +163,7 @@ class AzureBatch:
             name=name,
             endpoint_name=self.endpoint,
             model=f"azureml:{self.settings.model_name}:{version}",
-            code_configuration=CodeConfiguration(code=str(root / "src"), scoring_script=SCRIPT),
+            code_configuration=CodeConfiguration(code=str(code_of(root)), scoring_script=SCRIPT),
             environment=Environment(
                 name=f"{self.settings.model_name}-batch",
                 version=content_hash(root / "requirements")[:12],

@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 
 from pushline.azure.registry import ContainerRegistry
+from pushline.engine import code_of
 from pushline.errors import SettingsError, TargetError
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import Release
 
 REPOSITORY = "pushline-scoring"
-CONTEXT = ("Dockerfile", ".dockerignore", "requirements/base.txt", "src")
+CONTEXT = ("Dockerfile", ".dockerignore", "requirements/base.txt")
 LEFT_OUT = {"__pycache__", ".DS_Store"}
 LOGIN = "00000000-0000-0000-0000-000000000000"  # what the registry wants as the name behind a token
 ENGINES = ("docker", "podman")
@@ -50,6 +51,9 @@ def context_of(project: Project, release: Release) -> bytes:
         for name in CONTEXT:
             for file in files_in(project.root / name):
                 add(archive, file, file.relative_to(project.root).as_posix())
+        code = code_of(project.root)
+        for file in files_in(code):
+            add(archive, file, f"src/{file.relative_to(code).as_posix()}")
         model = Path(release.model)
         for file in files_in(model):
             add(archive, file, f"model/{file.relative_to(model).as_posix()}")

@@ -19,6 +19,7 @@ from pushline.azure.compute import ensure_cluster
 from pushline.azure.failures import asking, first_line
 from pushline.azure.pipeline import document_of
 from pushline.azure.training import ENDED, FIRST_LOOK_S, LAST_LOOK_S, spoken
+from pushline.engine import code_of
 from pushline.errors import SettingsError
 from pushline.files import content_hash
 from pushline.pipelines.runner.definition import load_pipeline
@@ -65,8 +66,8 @@ class AzurePipelines:
     def content(self) -> str:
         """The hash of all that a version holds."""
         root = self.project.root
-        parts = {name: content_hash(root / name) for name in ("src", "pipelines", "data_checks", "requirements")}
-        return fingerprint({**parts, "engine": self.settings.azure.engine})[:32]
+        parts = {name: content_hash(root / name) for name in ("pipelines", "data_checks", "requirements")}
+        return fingerprint({**parts, "src": content_hash(code_of(root)), "engine": self.settings.azure.engine})[:32]
 
     # Publish
 

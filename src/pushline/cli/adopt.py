@@ -1,8 +1,10 @@
 """The command that turns the repository to another table."""
 
 import sys
+from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,46 +14,64 @@ from pushline.errors import SettingsError
 
 if TYPE_CHECKING:
     from pushline.adopt.drafting import Wish
+    from pushline.template.answers import EngineSource
+
+
+ABOUT_THE_TABLE = (
+    click.option("--label", metavar="COLUMN", help="The column that is to be predicted."),
+    click.option(
+        "--positive", metavar="VALUE", help="Of two classes the one that is predicted; by default one that reads like a yes, or the rarer."
+    ),
+    click.option("--name", metavar="NAME", help="Name of the data set and the model; by default from the file's name."),
+    click.option("--url", default="", metavar="ADDRESS", help="The https address of this very file: others and CI get it there."),
+    click.option("--in-git/--keep-out", default=False, help="Put the table into the repository; by default git ignores it."),
+    click.option(
+        "--decimal", type=click.Choice([",", "."]), help="The sign that parts decimals, where `1,234` or `2.000` could be either."
+    ),
+    click.option("--keep-suspect", multiple=True, metavar="COLUMN", help="It decides the label and is known before it all the same."),
+    click.option("--known-after", multiple=True, metavar="COLUMN", help="It is known only once the outcome is: the model leaves it out."),
+    click.option(
+        "--engine",
+        type=click.Choice(["vendor", "index"]),
+        default="vendor",
+        help="Where a repository gets the engine it is pinned to: a wheel of its own in vendor/, or a package index.",
+    ),
+)
+
+
+def about_the_table(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of both commands."""
+    return reduce(lambda command, option: option(command), reversed(ABOUT_THE_TABLE), function)
 
 
 @click.command("adopt")
 @click.argument("file", required=False)
-@click.option("--label", metavar="COLUMN", help="The column that is to be predicted.")
-@click.option(
-    "--positive", metavar="VALUE", help="Of two classes the one that is predicted; by default one that reads like a yes, or the rarer."
-)
-@click.option("--name", metavar="NAME", help="Name of the data set and the model; by default from the file's name.")
-@click.option("--url", default="", metavar="ADDRESS", help="The https address of this very file: others and CI get it there.")
-@click.option("--in-git/--keep-out", default=False, help="Put the table into the repository; by default git ignores it.")
-@click.option("--decimal", type=click.Choice([",", "."]), help="The sign that parts decimals, where `1,234` or `2.000` could be either.")
-@click.option("--keep-suspect", multiple=True, metavar="COLUMN", help="It decides the label and is known before it all the same.")
-@click.option("--known-after", multiple=True, metavar="COLUMN", help="It is known only once the outcome is: the model leaves it out.")
+@about_the_table
 @click.option("--diff", is_flag=True, help="Show every file that changes, and how.")
 @click.option("--apply", "make", is_flag=True, help="Make it so; without this the plan is only shown, and on a terminal asked for.")
 @click.option("--undo", is_flag=True, help="Take the last adoption back, file by file as it was.")
+@click.option("--thin", is_flag=True, help="Bring a repository that adopted its table with the engine in src/ to the small form.")
 @as_json
 @click.pass_obj
 def adopt(
     context: Context,
+    /,
     file: str | None,
     label: str | None,
-    positive: str | None,
-    name: str | None,
-    url: str,
     in_git: bool,
-    decimal: str | None,
-    keep_suspect: tuple[str, ...],
-    known_after: tuple[str, ...],
+    engine: "EngineSource",
     diff: bool,
     make: bool,
     undo: bool,
+    thin: bool,
     json: bool,
+    **about: Any,
 ) -> None:
     """Turn this repository to another classification table: draft its contract, settings and pipelines from FILE.
 
-    FILE is CSV (any usual delimiter) or Parquet. Nothing is written before the plan was shown. Run again when the table
-    has changed, it proposes a difference of the contract and leaves what people wrote. No row of the table goes into git
-    unless --in-git says so.
+    FILE is CSV (any usual delimiter) or Parquet. A clone of the engine's repository becomes a small one with the engine as a
+    pinned wheel. Nothing is written before the plan was shown. Run again when the table has changed, it proposes a difference
+    of the contract and leaves what people wrote. No row of the table goes into git unless --in-git says so.
     """
     from pushline.adopt.applied import take_back_last
     from pushline.adopt.drafting import Wish
@@ -60,25 +80,69 @@ def adopt(
         with context.alone():
             click.echo(f"{take_back_last(context.project)} files are as they were before the adoption.")
         return
+    if thin:
+        make_thin(context, engine, make=make)
+        return
     if file is None or label is None:
         missing = "FILE" if file is None else "--label COLUMN"
         raise SettingsError(
             f"adopt needs {missing}.", why="It drafts from a table, for one of its columns.", do="pushline adopt FILE --label COLUMN"
         )
-    wish = Wish(
-        file=Path(file),
-        label=label,
-        positive=positive,
-        name=name,
-        url=url,
-        decimal=decimal,
-        keep_suspect=keep_suspect,
-        known_after=known_after,
+    wish = Wish(file=Path(file), label=label, **about)
+    show_and_do(context, wish, in_git=in_git, engine=engine, diff=diff, make=make, json=json)
+
+
+@click.command("new")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--table", type=click.Path(path_type=Path), help="Your table, CSV or Parquet; without one it is the example's.")
+@about_the_table
+@click.pass_obj
+def new(
+    context: Context, /, folder: Path, table: Path | None, label: str | None, in_git: bool, engine: "EngineSource", **about: Any
+) -> None:
+    """Make a small repository in FOLDER: contract, rules, pipelines, workflows and tests, with this Pushline as its pinned engine."""
+    from pushline.adopt.drafting import Wish
+    from pushline.adopt.new import first_commit, new_repository
+    from pushline.adopt.report import plan_lines
+
+    if (table is None) != (label is None):
+        missing = "--table FILE" if table is None else "--label COLUMN"
+        raise SettingsError(
+            f"new needs {missing}.", why="A table is drafted for one of its columns.", do="pushline new FOLDER --table FILE --label COLUMN"
+        )
+    wish = Wish(file=table.resolve(), label=label, **about) if table and label else None
+    plan = new_repository(folder, wish, in_git=in_git, engine=engine)
+    for line in plan_lines(plan) if plan else ():
+        click.echo(line)
+    files = sum(file.is_file() for file in folder.rglob("*") if not {".git", ".pushline"}.intersection(file.relative_to(folder).parts))
+    click.echo(f"{folder} holds {files} files. Next, there:")
+    if not first_commit(folder):
+        click.echo("  git commit -m 'Begin'     git does not know you yet: it says how to change that")
+    click.echo(
+        "  make run                  the whole delivery on this machine\n  make test                 what has to hold of the repository"
     )
-    show_and_do(context, wish, in_git=in_git, diff=diff, make=make, json=json)
 
 
-def show_and_do(context: Context, wish: "Wish", *, in_git: bool, diff: bool, make: bool, json: bool) -> None:
+def make_thin(context: Context, engine: "EngineSource", *, make: bool) -> None:
+    """Show what `adopt --thin` changes, and make it so where that was wished."""
+    from pushline.adopt.applied import apply, begin
+    from pushline.adopt.plan import refuse_unsaved
+    from pushline.adopt.thin import plan_thin
+
+    begin(context.project, make=make, progress=progress)
+    changes, told = plan_thin(context.project, engine)
+    refuse_unsaved(context.project, changes)
+    removed = sum(change.after is None for change in changes)
+    click.echo("\n".join([*told, f"{len(changes)} files change, {removed} of them are removed with the engine."]))
+    if not make:
+        click.echo("Nothing was written. --apply does it.")
+        return
+    with context.alone():
+        apply(context.project, changes)
+    click.echo("Next: `git diff`, then commit. `pushline adopt --undo` takes it back.")
+
+
+def show_and_do(context: Context, wish: "Wish", *, in_git: bool, engine: "EngineSource", diff: bool, make: bool, json: bool) -> None:
     """Show the plan; on a terminal ask what it leaves open; make it so where that was wished."""
     from pushline.adopt.applied import begin
     from pushline.adopt.plan import carry_out, plan_adoption, refuse_deciding, refuse_other_table, refuse_unsaved, scratch_of
@@ -90,23 +154,23 @@ def show_and_do(context: Context, wish: "Wish", *, in_git: bool, diff: bool, mak
     with scratch_of(project) as scratch:
         if not json:
             progress(f"Reading {wish.file.name}.")
-        plan = plan_adoption(project, wish, in_git=in_git, scratch=Path(scratch))
+        plan = plan_adoption(project, wish, in_git=in_git, engine=engine, scratch=Path(scratch))
         if asks and plan.draft.deciding:
             wish = with_answers(wish, plan.draft.deciding)
-            plan = plan_adoption(project, wish, in_git=in_git, scratch=Path(scratch))
+            plan = plan_adoption(project, wish, in_git=in_git, engine=engine, scratch=Path(scratch))
         if not json:
             for line in [*plan_lines(plan), *change_lines(plan, whole=diff)]:
                 click.echo(line)
         if make or asks:
             refuse_deciding(plan)
-        refuse_unsaved(project, plan)
+        refuse_unsaved(project, plan.changes)
         refuse_other_table(project, plan)
         if not make and asks and plan.changes:
             hush()
             make = click.confirm("Make it so?", default=False)
         if make:
             with context.alone():
-                carry_out(project, plan, progress)
+                carry_out(project, plan)
         show(adoption_of(plan, applied=make), json, next_lines(plan, applied=make))
 
 
@@ -123,5 +187,5 @@ def with_answers(wish: "Wish", deciding: dict[str, str]) -> "Wish":
     return wish
 
 
-COMMANDS = [adopt]
+COMMANDS = [adopt, new]
 """`pushline adopt`: turn this repository to another table."""

@@ -10,6 +10,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Start here": {
         "doctor": "What works on this machine, and what to do about the rest",
         "run": "Every stage, from the data to the promoted release",
+        "new": "Make a small repository, for your own table or the example",
         "adopt": "Turn this repository to a table of your own",
     },
     "The stages, in order": {

@@ -13,9 +13,10 @@ from pushline.errors import SettingsError
 from pushline.results import Scalar
 
 PLACE = "template.json"
+EngineSource = Literal["vendor", "index"]
 
 
-class Draft(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RecordedDraft(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What `pushline adopt` made of a table, so that it can be written again without the table."""
 
     file: str  # the name of the file it was made from
@@ -32,7 +33,7 @@ class Engine(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     version: str
     sha256: str  # of its wheel
-    source: Literal["vendor", "index"] = "vendor"  # the wheel lies in vendor/, or comes from a package index
+    source: EngineSource = "vendor"  # the wheel lies in vendor/, or comes from a package index
     repository: str = ""  # owner/name on GitHub, whose releases hold newer engines
 
 
@@ -40,7 +41,7 @@ class Answers(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was answered when the repository was made. Without a draft it is the example's."""
 
     table: Literal["address", "repository", "machine"] = "address"  # where the table is kept
-    draft: Draft | None = None
+    draft: RecordedDraft | None = None
 
 
 class Record(Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ and `# end`; the others are texts in `own/`, which know names in braces.
 """
 
 SHARED = (
+    ".devcontainer/devcontainer.json",
     ".dockerignore",
     ".github/CODEOWNERS",
     ".github/actions/keep/action.yml",
@@ -39,16 +40,39 @@ SHARED = (
     "requirements/base.txt",
     "requirements/batch.Dockerfile",
     "requirements/batch.txt",
-    "requirements/dev.txt",
     "requirements/notebook.txt",
     "requirements/train.txt",
     "requirements/training.Dockerfile",
     "requirements/uv.txt",
     "scripts/prerequisites.py",
     "scripts/setup.py",
+    "tests/repository/__init__.py",
+    "tests/repository/conftest.py",
+    "tests/repository/test_contract.py",
+    "tests/repository/test_delivery.py",
+    "tests/repository/test_pipelines.py",
+    "tests/repository/test_rules.py",
+    "tests/repository/test_workflows.py",
 )
 # What describes the table: the example's, where no other table was adopted.
 TABLE = ("data.lock", "data_checks/contract.yml", "data_checks/profile.json", "data_checks/rules.py", "examples/two-rows.json")
+# Of the engine's own repository, beside the above: what goes where a clone of it becomes somebody's own. A folder ends in a slash.
+ENGINE = (
+    ".ci/",
+    ".github/ISSUE_TEMPLATE/",
+    ".github/pull_request_template.md",
+    ".github/workflows/release.yml",
+    "CHANGELOG.md",
+    "docs/",
+    "requirements/",
+    "scripts/",
+    "src/.amlignore",
+    "src/pushline/",
+    "tests/",
+    "zensical.toml",
+)
+# What the lock of the environment is made of: the packages of a small repository in the versions of all locks.
+LOCK, LOCKED = "requirements/dev.txt", "requirements/small.txt"
 OWN = {
     ".github/workflows/checks.yml": "checks.yml",
     "CONTRIBUTING.md": "CONTRIBUTING.md",

@@ -2,34 +2,38 @@
 
 import msgspec
 
+from pushline.engine import FOLDER
 from pushline.template import source
-from pushline.template.answers import PLACE, Draft, Engine, Record, record_bytes
-from pushline.template.manifest import OWN, SHARED, TABLE
+from pushline.template.answers import PLACE, Engine, Record, RecordedDraft, record_bytes
+from pushline.template.manifest import LOCK, LOCKED, OWN, SHARED, TABLE
 from pushline.template.wheel import Wheel
 
 
-def render(record: Record, wheel: Wheel) -> dict[str, bytes]:
-    """Each file by its path, for the engine in `wheel`.
+def render(record: Record, wheel: Wheel | None = None) -> dict[str, bytes]:
+    """Each file by its path, for the engine in `wheel`, or without one for the engine that the record names and without its wheel.
 
     Of an adopted table the profile, the example request and the table itself are not among them: they are made from its rows.
     """
-    engine = msgspec.structs.replace(record.engine, version=wheel.version, sha256=wheel.sha256)
+    engine = msgspec.structs.replace(record.engine, version=wheel.version, sha256=wheel.sha256) if wheel else record.engine
     record = msgspec.structs.replace(record, engine=engine)
     draft = record.answers.draft
     files = {path: source.shared(path) for path in SHARED}
     files |= {path: source.shared(path) for path in TABLE} if draft is None else table_of(draft)
+    for path in files:
+        if path.startswith("pipelines/components/"):
+            files[path] = files[path].replace(b"code: ../../src", f"code: ../../{FOLDER}".encode())
     words = words_of(record, files["data_checks/contract.yml"])
     files |= {path: with_words(source.own(name), words) + files.get(path, b"") for path, name in OWN.items()}
     if draft is not None:
         files |= adapted(draft, files)
-    files["requirements/dev.txt"] = with_engine(files["requirements/dev.txt"].decode(), engine).encode()
-    if engine.source == "vendor":
+    files[LOCK] = with_engine(source.shared(LOCKED).decode(), engine).encode()
+    if wheel and engine.source == "vendor":
         files[f"vendor/{wheel.name}"] = wheel.content
     files[PLACE] = record_bytes(record)
     return dict(sorted(files.items()))
 
 
-def table_of(draft: Draft) -> dict[str, bytes]:
+def table_of(draft: RecordedDraft) -> dict[str, bytes]:
     """What describes an adopted table, as far as its rows are not needed for it."""
     from pushline.adopt.written import RULES, contract_text
     from pushline.data.sources.lock import DataLock, lock_text
@@ -41,7 +45,7 @@ def table_of(draft: Draft) -> dict[str, bytes]:
     }
 
 
-def adapted(draft: Draft, files: dict[str, bytes]) -> dict[str, bytes]:
+def adapted(draft: RecordedDraft, files: dict[str, bytes]) -> dict[str, bytes]:
     """The settings and the pipelines of an adopted table."""
     from pushline.adopt.settings import with_label, with_settings
 
@@ -58,7 +62,15 @@ def words_of(record: Record, contract: bytes) -> dict[str, str]:
 
     said = parse_contract(msgspec.yaml.decode(contract))
     what = f"`{said.label.name}`" + (f" = `{said.positive}`" if said.positive else "")
-    return {"name": said.name, "title": said.title, "description": said.description, "predicted": what, "engine": record.engine.version}
+    otherwise = " --sample-if-offline" if record.answers.table == "machine" else ""  # a runner can't have that table
+    return {
+        "otherwise": otherwise,
+        "name": said.name,
+        "title": said.title,
+        "description": said.description,
+        "predicted": what,
+        "engine": record.engine.version,
+    }
 
 
 def with_words(text: str, words: dict[str, str]) -> bytes:

@@ -1,4 +1,3 @@
-# belongs to the example
 """Files named after their fault, each made by a small function from a sound table, with the root cause it must be told as."""
 
 from collections.abc import Callable

@@ -1,4 +1,3 @@
-# belongs to the example
 """Files with cells that are not of their column's type."""
 
 import io

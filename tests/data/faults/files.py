@@ -1,4 +1,3 @@
-# belongs to the example
 """Files that are no CSV in UTF-8 at all."""
 
 import gzip

@@ -1,4 +1,3 @@
-# belongs to the example
 """Files whose header is not the contract's."""
 
 from data.faults import fault

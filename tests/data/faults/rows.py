@@ -1,4 +1,3 @@
-# belongs to the example
 """Files whose rows can't be told apart into the header's columns, or are too few."""
 
 from data.faults import fault

@@ -1,4 +1,3 @@
-# belongs to the example
 """A sound table as text, to be spoilt."""
 
 import csv

@@ -1,4 +1,3 @@
-# belongs to the example
 """Files whose values are of the right type and still wrong."""
 
 from data.faults import fault

@@ -21,5 +21,5 @@ def contract_schema() -> dict[str, Any]:
 
 
 def schema_file() -> bytes:
-    """The schema as it lies beside the contract."""
-    return msgspec.json.format(msgspec.json.encode(contract_schema(), order="deterministic"), indent=2) + b"\n"
+    """The schema as it lies beside the contract: for editors, so in one line."""
+    return msgspec.json.encode(contract_schema(), order="deterministic") + b"\n"

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
+from pushline.engine import FOLDER, copied
 from pushline.errors import SettingsError
 from pushline.results import Scalar
 
@@ -219,11 +220,15 @@ def load_component(file: Path) -> Component:
         name=written.name or file.stem,
         description=written.description,
         command=written.command,
-        code=(file.parent / written.code).resolve() if written.code else None,
+        code=code_folder((file.parent / written.code).resolve()) if written.code else None,
         inputs=written.inputs,
         outputs=written.outputs,
         variables=written.environment_variables,
     )
+
+
+def code_folder(named: Path) -> Path:
+    return copied(named) if named.name == FOLDER and not named.exists() else named
 
 
 def _read(file: Path) -> dict[str, Any]:

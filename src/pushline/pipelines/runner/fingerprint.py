@@ -7,10 +7,11 @@ from pathlib import Path
 
 import msgspec
 
+from pushline.engine import code_of
 from pushline.files import content_hash
 
 # Folders of the code that no step of a training imports; a test follows the steps' imports.
-BESIDE_TRAINING = frozenset({"adopt", "azure", "batch", "cli", "doctor", "github", "release", "report", "__pycache__"})
+BESIDE_TRAINING = frozenset({"adopt", "azure", "batch", "cli", "doctor", "github", "release", "report", "template", "__pycache__"})
 PACKAGES = ("train.txt", "training.Dockerfile")
 ONLY_TOLD = frozenset({"git_revision"})  # inputs that a training records and that don't change what it finds
 
@@ -38,7 +39,7 @@ def training_fingerprint(root: Path, file: Path, inputs: Mapping[str, object], *
     """
     values = {name: value for name, value in inputs.items() if name not in ONLY_TOLD}
     values["data"] = inputs["data_version"]
-    source = root / "src"
+    source = code_of(root)
     parts = [*(each for each in source.iterdir() if each.name != "pushline"), *(source / "pushline").iterdir()]
     return fingerprint(
         {

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from pushline.engine import code_of
 from pushline.errors import SettingsError, TargetError
 from pushline.files import cannot_write, content_hash, half_of, move, tidy, with_unknown, write_atomically, write_json
 from pushline.locks import locked
@@ -27,7 +28,7 @@ from pushline.results import Scalar
 VERSIONS = "pipelines/versions"  # below .pushline
 PUBLISHING = "publishing"  # beside the numbers: the one that is about to be the default
 WAIT_S = 60.0
-TAKEN = ("src", "data_checks", "pyproject.toml", "data.lock", "requirements/train.txt", "requirements/training.Dockerfile", "README.md")
+TAKEN = ("data_checks", "pyproject.toml", "data.lock", "requirements/train.txt", "requirements/training.Dockerfile", "README.md")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", ".*")
 # What a run works out itself: where its data and code come from.
 COMPUTED = frozenset({"data_version", "git_revision", "generated_sample", "model_version"})
@@ -238,7 +239,7 @@ def take_files(project: Project, pipeline: Pipeline, files: Path) -> None:
 
     Raises SettingsError for a component or its code outside of the checkout.
     """
-    wanted = [project.root / name for name in TAKEN]
+    wanted = [code_of(project.root), *(project.root / name for name in TAKEN)]
     wanted += [pipeline.file, *(job.component.file for job in pipeline.jobs.values())]
     wanted += [job.component.code for job in pipeline.jobs.values() if job.component.code is not None]
     automl = pipeline.file.parent / "components" / "automl.yml"

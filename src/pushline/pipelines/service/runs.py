@@ -21,6 +21,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
+from pushline.engine import code_in
 from pushline.errors import SettingsError, TargetError
 from pushline.files import cannot_write, write_json
 from pushline.locks import holder_of, locked
@@ -204,7 +205,7 @@ def lay_out(folder: Path, files: Path, version: Version, project: Project) -> No
 
 def launch(folder: Path, files: Path) -> None:
     """Start the run's process: its own session, the published code, nothing of this process but the lock that says it lives."""
-    variables = {**os.environ, "PYTHONPATH": str(files / "src"), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+    variables = {**os.environ, "PYTHONPATH": str(code_in(files)), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
     for name in ("PYTHONSAFEPATH", "PUSHLINE_KEY", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
         variables.pop(name, None)
     with locked(folder / ALIVE, f"run {folder.name}") as alive, (folder / LOG).open("ab") as log:

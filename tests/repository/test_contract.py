@@ -1,0 +1,53 @@
+"""data_checks/contract.yml against rows that were made by the profile, and against the pinned table where it can be had."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from repository.conftest import Pushline
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def made(copy: Path, pushline: Pushline) -> Path:
+    """A thousand rows like those of the table, none of them its own."""
+    ran = pushline("sample", "--rows", "1000", "--out", "made.csv")
+    assert ran.returncode == 0, ran.stderr
+    return copy / "made.csv"
+
+
+def test_made_rows_satisfy_the_contract(made: Path, pushline: Pushline) -> None:
+    ran = pushline("check-data", made.name, "--json")
+    wrong = [finding for finding in json.loads(ran.stdout)["findings"] if finding["severity"] == "critical"]
+    # Fewer rows are made than the table has, and no rule holds between columns that are drawn: what is said of one column is judged.
+    assert [finding["message"] for finding in wrong if finding["column"]] == []
+
+
+@pytest.mark.parametrize("fault", ["a column is missing", "a column has another name", "the label has a value of its own"])
+def test_a_table_that_breaks_the_contract_is_stopped(fault: str, made: Path, copy: Path, pushline: Pushline) -> None:
+    import pandas as pd
+
+    from pushline.data.contract.contract import load_contract
+
+    contract = load_contract(copy / "data_checks" / "contract.yml")
+    frame = pd.read_csv(made, sep=contract.delimiter, dtype=str, keep_default_na=False)
+    label, first = contract.label.name, contract.features()[0].name
+    if fault == "a column is missing":
+        frame = frame.drop(columns=first)
+    elif fault == "a column has another name":
+        frame = frame.rename(columns={first: "something else"})
+    else:
+        frame[label] = frame[label].where(frame.index > 40, "something else")
+    frame.to_csv(copy / "broken.csv", sep=contract.delimiter, index=False)
+    ran = pushline("check-data", "broken.csv", "--json")
+    assert ran.returncode == 1, ran.stderr
+
+
+def test_the_pinned_table_satisfies_the_contract(pushline: Pushline) -> None:
+    fetched = pushline("fetch")
+    if fetched.returncode == 3:
+        pytest.skip(f"the table can't be had here: {fetched.stderr.splitlines()[0]}")
+    ran = pushline("check-data")
+    assert ran.returncode == 0, ran.stdout + ran.stderr

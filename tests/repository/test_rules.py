@@ -1,0 +1,44 @@
+"""Each rule of data_checks/rules.py, broken once: check-data names it, and nothing else that concerns its columns."""
+
+import json
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pushline.data.contract.contract import load_contract
+from pushline.data.rules import Rule, broken, load_rules
+from repository.conftest import ROOT, Pushline
+
+pytestmark = pytest.mark.slow
+CONTRACT = load_contract(ROOT / "data_checks" / "contract.yml")
+RULES = load_rules(ROOT / "data_checks" / "rules.py", CONTRACT)
+VALUES = 60  # of each column that are tried together
+
+
+def breaking(rule: Rule, frame: pd.DataFrame) -> dict[str, Any] | None:
+    """Values that each are right, of which the rule says that they can't be together."""
+    import duckdb
+
+    seen = {name: frame[name].dropna().drop_duplicates().head(VALUES).tolist() for name in rule.columns}
+    combined = pd.DataFrame(list(product(*seen.values())), columns=list(seen))
+    with duckdb.connect() as connection:
+        connection.register("combined", combined)
+        found = connection.execute(f"SELECT * FROM combined WHERE {broken(rule, CONTRACT)} LIMIT 1").df()
+    return None if found.empty else dict(found.iloc[0])
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_a_row_that_breaks_a_rule_is_found(rule: Rule, copy: Path, pushline: Pushline) -> None:
+    ran = pushline("sample", "--rows", "2000", "--out", "made.csv")
+    assert ran.returncode == 0, ran.stderr
+    frame = pd.read_csv(copy / "made.csv", sep=CONTRACT.delimiter)
+    values = breaking(rule, frame)
+    assert values is not None, f"no values that the contract allows break {rule.id}: it says nothing, or it is the contract's to say"
+    for name, value in values.items():
+        frame[name] = value  # in every row, so that no tolerated share hides it
+    frame.to_csv(copy / "broken.csv", sep=CONTRACT.delimiter, index=False)
+    found = json.loads(pushline("check-data", "broken.csv", "--json").stdout)["findings"]
+    assert rule.id in {finding["id"] for finding in found}
