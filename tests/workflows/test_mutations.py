@@ -55,14 +55,14 @@ MUTATIONS = {
     "a rollback cancels what waits": ("workflows/rollback.yml", "      queue: max\n", "", "test_what_reaches_users_waits_for_a_person"),
     "an older commit is not noticed": (
         DELIVER,
-        "          fetch-depth: 0 # to see whether a newer commit is released\n",
-        "",
+        ", fetch-depth: 0 } # to see",
+        " } # to see",
         "test_a_newer_released_commit",
     ),
     "an artifact has another name": (
         DELIVER,
-        "results: stage-train\n          challenger",
-        "results: stage-training\n          challenger",
+        "results: stage-train, challenger",
+        "results: stage-training, challenger",
         "test_results_that_are_taken",
     ),
     "a rerun releases an old result": (DELIVER, "inputs.from == 'deploy' && inputs.run", "inputs.run", "test_only_the_first_job"),
@@ -73,7 +73,7 @@ MUTATIONS = {
         "      if: inputs.run == 'x'\n",
         "test_an_earlier_run_is_looked_at",
     ),
-    "the registry is not taken up": (DELIVER, "          registry: true\n", "", "test_every_job_that_reads"),
+    "the registry is not taken up": (DELIVER, ", registry: true", "", "test_every_job_that_reads"),
     "the registry of a failed release is kept": (
         DELIVER,
         "        if: steps.promote.outcome == 'success'\n",
@@ -82,8 +82,8 @@ MUTATIONS = {
     ),
     "a challenger is kept as a release": (
         DELIVER,
-        "          challenger: true\n",
-        "          released: true\n",
+        "challenger: true",
+        "released: true",
         "test_only_a_release_or_rollback",
     ),
     "a release is kept as a challenger": (
@@ -130,6 +130,7 @@ MUTATIONS = {
         "[plan, lint, test, rehearsal]",
         "test_checks_waits",
     ),
+    "an expired registry stops nothing": (DELIVER, "inputs.registry || 'stop'", "inputs.registry || 'begin'", "test_every_job_that_reads"),
     "main reads a cache of any lock": (SETUP, "key: uv-", "restore-keys: uv-\n        key: uv-", "test_a_cache_is_named"),
 }  # fmt: skip
 # What no rule of the files can see: that GitHub keeps the queue, asks the reviewers and binds an identity to an environment. GitHub's

@@ -227,6 +227,14 @@ def commands_of(words: list[str]) -> list[str]:
     return found or words[:1]
 
 
+@workflows
+def test_a_workflow_is_short_and_says_nothing_five_times(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text.count("\n") < 220
+    said = re.findall(r"\$\{\{ .*? \}\}", text)
+    assert not [expression for expression in said if said.count(expression) >= 5]
+
+
 def test_only_the_setup_action_installs() -> None:
     installing = re.compile(r"pip install|uv |apt-get|npm |make setup")
     assert not [file.name for file in FILES if installing.search(file.read_text(encoding="utf-8"))]
@@ -296,6 +304,9 @@ def test_every_job_that_reads_or_changes_the_registry_takes_it_up_first() -> Non
             assert setup_of(file, job).get("registry") is True, (file, job)
     restored = next(step for step in COMPOSITES["setup"] if step["name"] == "Registry")
     assert (restored["if"], restored["run"]) == ("inputs.registry == 'true'", 'pushline registry restore --if-gone "$IF_GONE"')
+    assert restored["env"]["IF_GONE"] == "${{ env.IF_GONE || 'stop' }}"
+    said = {name: workflow["env"]["IF_GONE"] for name, workflow in WORKFLOWS.items() if "IF_GONE" in workflow.get("env", {})}
+    assert said == {"deliver.yml": "${{ inputs.registry || 'stop' }}"}
 
 
 PUBLIC = "github.event.repository.visibility == 'public' || vars.PUSHLINE_ATTEST == 'true'"
