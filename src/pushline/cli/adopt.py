@@ -52,7 +52,6 @@ def about_the_table(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--undo", is_flag=True, help="Take the last adoption back, file by file as it was.")
 @click.option("--thin", is_flag=True, help="Bring a repository that adopted its table with the engine in src/ to the small form.")
 @as_json
-@click.pass_obj
 def adopt(
     context: Context,
     /,

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 @click.option("--workers", type=click.IntRange(1, 64), help="Cores to use; by default all.")
 @click.option("--cluster", is_flag=True, help="Score on the cluster of the workspace, in parallel jobs, instead of here (target aci).")
 @as_json
-@click.pass_obj
 def score_batch(
     context: Context, source: str, out: Path, version: str | None, strict: bool, workers: int | None, cluster: bool, json: bool
 ) -> None:

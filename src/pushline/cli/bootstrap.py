@@ -2,7 +2,7 @@
 
 import click
 
-from pushline.cli.context import Context, progress, show
+from pushline.cli.context import Context, as_json, progress, show
 from pushline.cli.sections import Listing
 
 
@@ -14,8 +14,7 @@ def bootstrap() -> None:
 @bootstrap.command("github")
 @click.option("--reviewer", "reviewers", multiple=True, metavar="LOGIN", help="Who approves a release: a login or org/team; repeatable.")
 @click.option("--apply", "make", is_flag=True, help="Make it so; without this the plan is only printed.")
-@click.option("--json", "json", is_flag=True, help="Print the plan as JSON on standard output, and nothing else there.")
-@click.pass_obj
+@as_json
 def github(context: Context, reviewers: tuple[str, ...], make: bool, json: bool) -> None:
     """Environments, rules, variables and rights of the repository on GitHub."""
     from pushline.azure.bootstrap import recall
@@ -40,8 +39,7 @@ def github(context: Context, reviewers: tuple[str, ...], make: bool, json: bool)
 @click.option("--location", metavar="REGION", default="", help="Where the resource group is made, such as westeurope.")
 @click.option("--subject-prefix", metavar="TEXT", help="Of GitHub's id-tokens, such as repo:OWNER/NAME; by default GitHub is asked.")
 @click.option("--apply", "make", is_flag=True, help="Make it so; without this the plan is only printed.")
-@click.option("--json", "json", is_flag=True, help="Print the plan as JSON on standard output, and nothing else there.")
-@click.pass_obj
+@as_json
 def azure(context: Context, subscription: str | None, location: str, subject_prefix: str | None, make: bool, json: bool) -> None:
     """Workspace, registry, cluster, the identities of training and release, and what they may do."""
     from pushline.azure import account, bootstrap

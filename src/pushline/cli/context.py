@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pushline.project import Project
     from pushline.settings import PushlineSettings
 
-as_json = click.option("--json", "json", is_flag=True, help="Print the result as JSON on standard output, and nothing else there.")
+JSON = click.option("--json", "json", is_flag=True, help="Print the result as JSON on standard output, and nothing else there.")
 
 
 class Context:
@@ -67,7 +67,7 @@ class Context:
 
 
 def alone(function: Callable[..., None]) -> Callable[..., None]:
-    """A command that acts: see `Context.alone`. Stands below `click.pass_obj`."""
+    """A command that acts: see `Context.alone`. Stands below what passes the context."""
 
     @wraps(function)
     def held(context: Context, *arguments: Any, **options: Any) -> None:
@@ -75,6 +75,11 @@ def alone(function: Callable[..., None]) -> Callable[..., None]:
             function(context, *arguments, **options)
 
     return held
+
+
+def as_json(function: Callable[..., None]) -> Callable[..., None]:
+    """A command that gets the context and prints a result: see `show`."""
+    return JSON(click.pass_obj(function))
 
 
 def progress(line: str) -> None:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 @click.option("--sample", is_flag=True, help="Generated rows, whether the data can be had or not.")
 @click.option("--untrusted", is_flag=True, help="As for a stranger's data.lock: https sources only, public addresses only, 2 GiB at most.")
 @as_json
-@click.pass_obj
 def fetch(context: Context, sample_if_offline: bool, sample: bool, untrusted: bool, json: bool) -> None:
     """Get the data that data.lock pins."""
     stage(context, "fetch", json, sample_if_offline=sample_if_offline, sample=sample, untrusted=untrusted)
@@ -29,7 +28,6 @@ def fetch(context: Context, sample_if_offline: bool, sample: bool, untrusted: bo
 @click.option("--markdown", is_flag=True, help="Print the result as Markdown, as in build/check-data/summary.md.")
 @click.option("--annotations", is_flag=True, help="Also print the findings as annotations for GitHub, where a pull request shows them.")
 @click.option("--data-docs", is_flag=True, help="Also write Great Expectations' own pages to build/check-data/data-docs/.")
-@click.pass_obj
 def check_data(context: Context, file: Path | None, json: bool, markdown: bool, annotations: bool, data_docs: bool) -> None:
     """Check the data (or FILE, CSV or Parquet) against the contract and the rules.
 

@@ -25,7 +25,6 @@ def contract_of(context: Context) -> "Contract":
 @click.command("profile")
 @click.argument("file", required=False, type=FILE)
 @as_json
-@click.pass_obj
 @alone
 def profile(context: Context, file: Path | None, json: bool) -> None:
     """Make data_checks/profile.json from the checked table (or FILE): aggregates only, no rows."""
@@ -45,7 +44,6 @@ def profile(context: Context, file: Path | None, json: bool) -> None:
 @click.option("--seed", type=int, default=7, show_default=True, help="The same seed gives the same rows.")
 @click.option("--out", type=FILE, help="A CSV file; by default standard output.")
 @as_json
-@click.pass_obj
 def sample(context: Context, rows: int, seed: int, out: Path | None, json: bool) -> None:
     """Generate rows from data_checks/profile.json, as CSV."""
     from pushline.data.profile import load_profile
@@ -70,14 +68,12 @@ def sample(context: Context, rows: int, seed: int, out: Path | None, json: bool)
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), help="With --logs: only the newest so many days.")
 @click.option("--version", metavar="N", help="With --logs: only what this model version answered.")
 @as_json
-@click.pass_obj
 def drift(context: Context, file: Path | None, logs: bool, days: float | None, version: str | None, json: bool) -> None:
     """Hold FILE or recorded inputs against the profile; exit 1 where they have drifted.
 
     Drift promotes nothing: it says that the model may be out of date. Only labelled rows can tell.
     """
     from pushline.data.profile.watch import drift_of_file, drift_of_recorded, refuse
-    from pushline.files import write_atomically, write_json
     from pushline.github import actions
     from pushline.report.datasets import drift_lines, drift_summary
 
@@ -90,11 +86,18 @@ def drift(context: Context, file: Path | None, logs: bool, days: float | None, v
         seen = drift_of_recorded(project, contract, folder=file, days=days, version=version)
     else:
         seen = drift_of_file(project, contract, file)
-    write_json(project.build / "drift" / "result.json", seen)
-    write_atomically(project.build / "drift" / "summary.md", drift_summary(seen).encode())
+    leave(project.build / "drift", seen, drift_summary(seen))
     actions.summarise(drift_summary(seen))
     show(seen, json, drift_lines(seen))
     refuse(seen)
+
+
+def leave(place: Path, result: Any, summary: str) -> None:
+    """Leave a result and its summary in a folder below `build/`."""
+    from pushline.files import write_atomically, write_json
+
+    write_json(place / "result.json", result)
+    write_atomically(place / "summary.md", summary.encode())
 
 
 def local_data() -> Path | None:
@@ -112,29 +115,25 @@ def data() -> None:
 @click.option("--name", default="", help="What to call it in data.lock; by default the file's own name.")
 @click.option("--url", default="", help="The https address where others find these very bytes.")
 @as_json
-@click.pass_obj
 @alone
 def add(context: Context, source: str, name: str, url: str, json: bool) -> None:
     """Check new data, compare it with what is pinned, and add it to data.lock."""
     from pushline.data.sources.add import add as add_data
-    from pushline.files import write_atomically, write_json
     from pushline.github import actions
     from pushline.report.datasets import added_lines, added_summary
 
     project = context.project
 
-    def leave(added: Any) -> None:
-        write_json(project.build / "data-add" / "result.json", added)
-        write_atomically(project.build / "data-add" / "summary.md", added_summary(added).encode())
+    def found(added: Any) -> None:
+        leave(project.build / "data-add", added, added_summary(added))
 
-    added = add_data(project, contract_of(context), source, name=name, url=url, local=local_data(), progress=progress, leave=leave)
+    added = add_data(project, contract_of(context), source, name=name, url=url, local=local_data(), progress=progress, leave=found)
     actions.summarise(added_summary(added))
     show(added, json, added_lines(added))
 
 
 @data.command("list")
 @as_json
-@click.pass_obj
 def list_(context: Context, json: bool) -> None:
     """The files of data.lock."""
     from pushline.data.sources.lock_history import listed
@@ -148,7 +147,6 @@ def list_(context: Context, json: bool) -> None:
 @click.argument("revision", default="HEAD")
 @click.option("--untrusted", is_flag=True, help="As for a stranger's data.lock: https sources only, public addresses only, 2 GiB at most.")
 @as_json
-@click.pass_obj
 def diff(context: Context, revision: str, untrusted: bool, json: bool) -> None:
     """What changed in data.lock since REVISION (by default the last commit), and the drift of what is new."""
     from pushline.data.sources.download import TRUSTED, UNTRUSTED
@@ -164,23 +162,20 @@ def diff(context: Context, revision: str, untrusted: bool, json: bool) -> None:
 
 @data.command("refresh")
 @as_json
-@click.pass_obj
 @alone
 def refresh(context: Context, json: bool) -> None:
     """Ask the sources whether they hold new data; if so, check it and move data.lock to it."""
     from pushline.data.sources.refresh import FOLDER
     from pushline.data.sources.refresh import refresh as refresh_data
-    from pushline.files import write_atomically, write_json
     from pushline.github import actions
     from pushline.report.datasets import refreshed_lines, refreshed_summary
 
     project = context.project
 
-    def leave(seen: Any) -> None:
-        write_json(project.build / FOLDER / "result.json", seen)
-        write_atomically(project.build / FOLDER / "summary.md", refreshed_summary(seen).encode())
+    def found(seen: Any) -> None:
+        leave(project.build / FOLDER, seen, refreshed_summary(seen))
 
-    seen = refresh_data(project, contract_of(context), progress=progress, leave=leave)
+    seen = refresh_data(project, contract_of(context), progress=progress, leave=found)
     actions.output("changed", str(seen.changed).lower())
     if seen.changed:
         actions.summarise(refreshed_summary(seen))
@@ -189,7 +184,6 @@ def refresh(context: Context, json: bool) -> None:
 
 @data.command("propose")
 @as_json
-@click.pass_obj
 @alone
 def propose(context: Context, json: bool) -> None:
     """Open a pull request that moves data.lock to what `data refresh` found, or bring the open one up to date."""

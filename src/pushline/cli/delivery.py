@@ -12,7 +12,6 @@ from pushline.cli.stages import stage
 @click.option("--attach", is_flag=True, help="On aci: follow the run that goes on there, or take what it left; never start one.")
 @click.option("--cancel", is_flag=True, help="On aci: end the run that goes on there.")
 @as_json
-@click.pass_obj
 def train(context: Context, budget: str | None, keep_best: bool, attach: bool, cancel: bool, json: bool) -> None:
     """Run pipelines/train.yml on the checked data."""
     if cancel:
@@ -25,7 +24,6 @@ def train(context: Context, budget: str | None, keep_best: bool, attach: bool, c
 @click.command("register")
 @click.option("--again", is_flag=True, help="Only where the champion has changed since the decision.")
 @as_json
-@click.pass_obj
 def register(context: Context, again: bool, json: bool) -> None:
     """Register the model and decide whether it may replace the champion."""
     from pushline.github import actions
@@ -40,7 +38,6 @@ def register(context: Context, again: bool, json: bool) -> None:
 @click.command("deploy")
 @click.option("--version", metavar="N", help="A model version instead of the one this run registered.")
 @as_json
-@click.pass_obj
 def deploy(context: Context, version: str | None, json: bool) -> None:
     """Start the accepted model version as a candidate beside the live release."""
     stage(context, "deploy", json, version=version or None)
@@ -48,7 +45,6 @@ def deploy(context: Context, version: str | None, json: bool) -> None:
 
 @click.command("smoke")
 @as_json
-@click.pass_obj
 def smoke(context: Context, json: bool) -> None:
     """Ask the candidate what it must be able to answer."""
     stage(context, "smoke", json)
@@ -56,7 +52,6 @@ def smoke(context: Context, json: bool) -> None:
 
 @click.command("load-test")
 @as_json
-@click.pass_obj
 def load_test(context: Context, json: bool) -> None:
     """Put load on the candidate and hold it to the SLO."""
     stage(context, "load-test", json)
@@ -64,7 +59,6 @@ def load_test(context: Context, json: bool) -> None:
 
 @click.command("promote")
 @as_json
-@click.pass_obj
 def promote(context: Context, json: bool) -> None:
     """Make the candidate the live release; put the previous one back if it does not answer there."""
     stage(context, "promote", json)

@@ -2,13 +2,12 @@
 
 import click
 
-from pushline.cli.context import Context
+from pushline.cli.context import Context, as_json
 from pushline.wording import counted
 
 
 @click.command("doctor")
-@click.option("--json", "json", is_flag=True, help="Print the lines as JSON on standard output, and nothing else there.")
-@click.pass_obj
+@as_json
 def doctor(context: Context, json: bool) -> None:
     """Say line by line what works and what to do; exit 1 where the target lacks something."""
     from pushline.doctor import Here, Line, line_for_a_person

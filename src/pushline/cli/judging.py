@@ -11,7 +11,6 @@ from pushline.cli.context import Context, as_json, progress, show
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--version", metavar="N", help="A model version; by default the champion.")
 @as_json
-@click.pass_obj
 def evaluate(context: Context, file: Path, version: str | None, json: bool) -> None:
     """Measure a model version on any labelled file, CSV or Parquet."""
     from pushline.cli.datasets import local_data

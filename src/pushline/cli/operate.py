@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 @click.command("status")
 @click.option("--url", is_flag=True, help="Print the live address alone, for a shell: URL=$(pushline status --url).")
 @as_json
-@click.pass_obj
 def status(context: Context, url: bool, json: bool) -> None:
     """Show which release is live, which is the candidate, and what a rollback would bring back."""
     if url:
@@ -47,7 +46,6 @@ def logs(context: Context, since: str | None, errors: bool, follow: bool, json: 
 @click.option("--plan", is_flag=True, help="Only say which release would come back.")
 @click.option("--to", metavar="RELEASE", help="Refuse where another release than this one would come back by now.")
 @as_json
-@click.pass_obj
 def rollback(context: Context, plan: bool, to: str | None, json: bool) -> None:
     """Put the previous release on the live address again."""
     from pushline.github import actions
@@ -77,7 +75,6 @@ def rollback(context: Context, plan: bool, to: str | None, json: bool) -> None:
 
 @click.command("discard")
 @as_json
-@click.pass_obj
 def discard(context: Context, json: bool) -> None:
     """Remove the candidate; the live release is untouched."""
     from pushline.release.stages import discard as remove
@@ -88,7 +85,6 @@ def discard(context: Context, json: bool) -> None:
 
 @click.command("start")
 @as_json
-@click.pass_obj
 @alone
 def start(context: Context, json: bool) -> None:
     """Let the release that was live answer again: after `stop`, after a restart of the machine, on aci with changed settings."""
@@ -98,7 +94,6 @@ def start(context: Context, json: bool) -> None:
 
 @click.command("releases")
 @as_json
-@click.pass_obj
 def releases(context: Context, json: bool) -> None:
     """List the model versions: what each scored, what was decided, and which of them is live."""
     from pushline.release.history import history_of, table_of
@@ -109,7 +104,6 @@ def releases(context: Context, json: bool) -> None:
 
 @click.command("stop")
 @as_json
-@click.pass_obj
 def stop(context: Context, json: bool) -> None:
     """Stop the live release and any candidate."""
     ran = context.delivery.target().stop(progress)
@@ -139,7 +133,6 @@ def show_key(context: Context) -> None:
 
 @keys.command("show-path")
 @as_json
-@click.pass_obj
 def show_path(context: Context, json: bool) -> None:
     """Show where the keys are; they are made at the first call."""
     target = context.delivery.target()
@@ -149,7 +142,6 @@ def show_path(context: Context, json: bool) -> None:
 
 @keys.command("rotate")
 @as_json
-@click.pass_obj
 def rotate(context: Context, json: bool) -> None:
     """Make a fresh primary key. The one before becomes the secondary and stays valid; the secondary before ends."""
     target = context.delivery.target()
@@ -183,7 +175,6 @@ def line_of(entry: "LogEntry") -> str:
 @click.command("watch")
 @click.option("--issue", is_flag=True, help="Keep one issue on GitHub that is open while something is wrong.")
 @as_json
-@click.pass_obj
 def watch(context: Context, issue: bool, json: bool) -> None:
     """Ask the live release what it must answer, and hold recorded inputs against the profile."""
     from pushline.errors import GateClosed

@@ -27,7 +27,6 @@ def runs_of(context: Context) -> "Runs":
 @click.command("publish")
 @click.argument("pipeline")
 @as_json
-@click.pass_obj
 @alone
 def publish(context: Context, pipeline: str, json: bool) -> None:
     """Make an immutable, numbered version of pipelines/PIPELINE.yml that others can start."""
@@ -55,7 +54,6 @@ def publish(context: Context, pipeline: str, json: bool) -> None:
 @click.option("--url", metavar="URL", help="A service elsewhere; its key is in the variable PUSHLINE_KEY.")
 @click.option("--detach", is_flag=True, help="Start the run and leave it.")
 @as_json
-@click.pass_obj
 def consume(
     context: Context, pipeline: str, settings: tuple[str, ...], version: int | None, url: str | None, detach: bool, json: bool
 ) -> None:
@@ -87,7 +85,6 @@ def pair(text: str) -> tuple[str, str]:
 @click.command("retrain")
 @click.option("--budget", metavar="TIME", help="AutoML's time, such as 45s, 10m or 2h.")
 @as_json
-@click.pass_obj
 @alone
 def retrain(context: Context, budget: str | None, json: bool) -> None:
     """Train on all pinned data and decide: champion and challenger meet on old and new hold-out rows apart. Releases nothing."""
@@ -108,7 +105,6 @@ def retrain(context: Context, budget: str | None, json: bool) -> None:
 @click.argument("pipeline")
 @click.option("--cron", metavar="CRON", help='When, in UTC, such as "17 5 * * 1"; without it the schedule is shown.')
 @as_json
-@click.pass_obj
 def schedule(context: Context, pipeline: str, cron: str | None, json: bool) -> None:
     """Set when a pipeline runs by itself: the cron line of its workflow."""
     from pushline.pipelines import open_schedules
@@ -125,7 +121,6 @@ def pipelines() -> None:
 
 @pipelines.command("list")
 @as_json
-@click.pass_obj
 def list_(context: Context, json: bool) -> None:
     """List every published version."""
     found = published_of(context).all()
@@ -137,7 +132,6 @@ def list_(context: Context, json: bool) -> None:
 @click.argument("pipeline")
 @click.option("--version", type=click.IntRange(min=1), metavar="N", help="A version instead of the default one.")
 @as_json
-@click.pass_obj
 def describe(context: Context, pipeline: str, version: int | None, json: bool) -> None:
     """Show a version with its inputs."""
     found = published_of(context).version(pipeline, version)
@@ -148,7 +142,6 @@ def describe(context: Context, pipeline: str, version: int | None, json: bool) -
 @click.argument("pipeline")
 @click.argument("version", type=click.IntRange(min=1))
 @as_json
-@click.pass_obj
 def default(context: Context, pipeline: str, version: int, json: bool) -> None:
     """Start VERSION from now on where none is named; an older one is a way back."""
     found = published_of(context).make_default(pipeline, version)
@@ -159,7 +152,6 @@ def default(context: Context, pipeline: str, version: int, json: bool) -> None:
 @click.argument("pipeline")
 @click.argument("version", type=click.IntRange(min=1))
 @as_json
-@click.pass_obj
 def retire(context: Context, pipeline: str, version: int, json: bool) -> None:
     """Start VERSION no more."""
     found = published_of(context).retire(pipeline, version)
@@ -168,7 +160,6 @@ def retire(context: Context, pipeline: str, version: int, json: bool) -> None:
 
 @pipelines.command("runs")
 @as_json
-@click.pass_obj
 def runs(context: Context, json: bool) -> None:
     """List every run, newest first."""
     found = runs_of(context).all()
@@ -179,7 +170,6 @@ def runs(context: Context, json: bool) -> None:
 @pipelines.command("run")
 @click.argument("run")
 @as_json
-@click.pass_obj
 def run_(context: Context, run: str, json: bool) -> None:
     """Show how a run is going, or how it ended."""
     found = runs_of(context).run(run)
@@ -208,7 +198,6 @@ def logs(context: Context, run: str, follow: bool) -> None:
 @pipelines.command("cancel")
 @click.argument("run")
 @as_json
-@click.pass_obj
 def cancel(context: Context, run: str, json: bool) -> None:
     """Ask a run to end."""
     found = runs_of(context).cancel(run)

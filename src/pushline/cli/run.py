@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 @click.option("--budget", metavar="TIME", help="AutoML's time, such as 45s, 10m or 2h; overrides the pipeline's limits.")
 @click.option("--from", "first", metavar="STAGE", default="fetch", show_default=True, help="Begin here, with what earlier stages left.")
 @as_json
-@click.pass_obj
 @alone
 def run(context: Context, sample_if_offline: bool, sample: bool, budget: str | None, first: str, json: bool) -> None:
     """Run every stage, from the data to the promoted release."""
@@ -89,7 +88,6 @@ def report(context: Context) -> None:
 @click.option("--approval", metavar="HOW", help="In a job: dispatch where a run by hand is the approval.")
 @click.option("--markdown", is_flag=True, help="Print it as Markdown, as the job summary shows it.")
 @as_json
-@click.pass_obj
 def evidence(
     context: Context, version: str | None, run_number: str | None, first: str | None, approval: str | None, markdown: bool, json: bool
 ) -> None:

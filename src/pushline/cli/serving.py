@@ -1,6 +1,7 @@
 """Commands that answer requests."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,6 +27,7 @@ file = click.Path(path_type=Path, dir_okay=False, readable=False)  # what can't 
 @click.pass_obj
 def serve(
     context: Context,
+    /,
     model: Path | None,
     host: str | None,
     port: int | None,
@@ -33,11 +35,7 @@ def serve(
     keys: Path | None,
     release: str | None,
     model_version: str | None,
-    log: Path | None,
-    records: Path | None,
-    control: Path | None,
-    take_over: Path | None,
-    tied_to: int | None,
+    **where: Any,
 ) -> None:
     """Answer scoring requests, in the foreground, until told to stop."""
     from msgspec import structs
@@ -56,12 +54,8 @@ def serve(
         make_missing_keys=keys is None,
         release=release,
         version=model_version,
-        log=log,
-        records=records,
-        control=control,
-        tied_to=tied_to,
-        take_over=take_over,
         progress=progress,
+        **where,
     )
 
 
@@ -84,7 +78,6 @@ def champion_of(context: Context) -> tuple[Path, str]:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--curl", is_flag=True, help="Only print the command of curl that asks for the first row.")
 @as_json
-@click.pass_obj
 def score(context: Context, file: Path, curl: bool, json: bool) -> None:
     """Score the rows of FILE with the live release: JSON ({"data": [rows]}), CSV or Parquet."""
     from pushline.release.scoring import curl_of, score_file, table_of

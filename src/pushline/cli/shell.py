@@ -8,7 +8,6 @@ from pushline.cli.context import Context, as_json, show
 @click.command("open")
 @click.argument("what", type=click.Choice(["report", "docs"]), default="report")
 @as_json
-@click.pass_obj
 def open_page(context: Context, what: str, json: bool) -> None:
     """Open the report of the last run, or the page of the live API, in the browser; print where it is."""
     if what == "docs":

@@ -1,6 +1,7 @@
 """The API document, made from the contract: descriptions, enumerations, bounds, a working example, keys and error shapes."""
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -255,7 +256,7 @@ def answer_of(scorer: "Scorer") -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "required": list(properties), "properties": properties}
 
 
-def problem_schema() -> dict[str, Any]:
+def problem_schema(kinds: Iterable[str] = TITLES) -> dict[str, Any]:
     error = {
         "type": "object",
         "required": ["message"],
@@ -270,7 +271,7 @@ def problem_schema() -> dict[str, Any]:
         "description": "RFC 9457 problem details.",
         "required": ["type", "title", "status", "detail", "request_id"],
         "properties": {
-            "type": {"type": "string", "enum": [f"urn:pushline:problem:{kind}" for kind in TITLES]},
+            "type": {"type": "string", "enum": [f"urn:pushline:problem:{kind}" for kind in kinds]},
             "title": {"type": "string"},
             "status": {"type": "integer"},
             "detail": {"type": "string"},

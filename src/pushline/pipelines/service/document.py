@@ -7,6 +7,7 @@ import msgspec
 from pushline import __version__
 from pushline.pipelines.service.published import Version
 from pushline.pipelines.service.runs import LogPart, Run
+from pushline.serving.openapi import problem_schema
 from pushline.serving.problems import EXAMPLES, TITLES
 from pushline.settings import Serving
 
@@ -58,7 +59,7 @@ def document() -> bytes:
         "paths": paths(),
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": KEYS}},
-            "schemas": {**components, "Start": start_schema(), "Problem": problem_schema()},
+            "schemas": {**components, "Start": start_schema(), "Problem": problem_schema({**TITLES, **KINDS})},
         },
     }
     return msgspec.json.encode(content)
@@ -158,9 +159,3 @@ def start_schema() -> dict[str, Any]:
         "version": {"type": ["integer", "null"], "minimum": 1, "description": "A version instead of the default one."},
     }
     return {"type": "object", "additionalProperties": False, "properties": properties}
-
-
-def problem_schema() -> dict[str, Any]:
-    text = {"type": "string"}
-    properties = {"type": text, "title": text, "status": {"type": "integer"}, "detail": text, "request_id": text}
-    return {"type": "object", "description": "RFC 9457 problem details.", "required": list(properties), "properties": properties}
