@@ -15,7 +15,7 @@ from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows
 from pushline.errors import ModelUnreadable
 from pushline.project import Project
-from pushline.training.adopt import adopt, is_foreign, rows_held_back
+from pushline.training.azure_model import import_model, is_foreign, rows_held_back
 from pushline.training.best_model import read_best_model
 from pushline.training.export import predict
 
@@ -46,7 +46,7 @@ def test_the_adopted_graph_answers_as_the_fitted_model_does(repo: Path, rows: pd
     contract = load_contract(Project(repo).contract)
     unseen = rows.tail(200).reset_index(drop=True)
     assert is_foreign(azures)
-    place = adopt(azures, unseen, contract, tmp_path / "best", metric="average_precision", use_known_after=False, seed=1)
+    place = import_model(azures, unseen, contract, tmp_path / "best", metric="average_precision", use_known_after=False, seed=1)
     best, graph, labels, probabilities = read_best_model(place)
     fitted = pickle.loads((azures / "model.pkl").read_bytes())
     expected = fitted.predict_proba(unseen[list(best.encoding.names)])[:, [list(fitted.classes_).index(c) for c in contract.classes]]
@@ -63,7 +63,7 @@ def test_a_search_without_rows_held_back_names_the_input(tmp_path: Path) -> None
 def test_a_missing_onnx_model_names_the_settings(repo: Path, rows: pd.DataFrame, tmp_path: Path) -> None:
     contract = load_contract(Project(repo).contract)
     with pytest.raises(ModelUnreadable, match="enable_onnx_compatible_models"):
-        adopt(tmp_path, rows, contract, tmp_path / "best", metric="average_precision", use_known_after=False, seed=1)
+        import_model(tmp_path, rows, contract, tmp_path / "best", metric="average_precision", use_known_after=False, seed=1)
 
 
 def test_an_input_that_is_no_feature_is_named(repo: Path, rows: pd.DataFrame, azures: Path, tmp_path: Path) -> None:
@@ -79,4 +79,4 @@ def test_an_input_that_is_no_feature_is_named(repo: Path, rows: pd.DataFrame, az
     onnx.save(model, str(folder / "model.onnx"))
     contract = load_contract(Project(repo).contract)
     with pytest.raises(ModelUnreadable, match="age_in_dog_years"):
-        adopt(folder, rows, contract, tmp_path / "best", metric="average_precision", use_known_after=False, seed=1)
+        import_model(folder, rows, contract, tmp_path / "best", metric="average_precision", use_known_after=False, seed=1)

@@ -11,7 +11,7 @@ import pytest
 
 from command import clean_environment
 from pushline.data.contract import load_contract
-from pushline.release.openapi import fault_of_value, openapi_faults, scoring
+from pushline.release.openapi_faults import fault_of_value, openapi_faults, scoring
 from pushline.serving.problems import TITLES
 from service_made import Service, get
 

@@ -10,7 +10,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from pushline.azure.registry import ContainerRegistry
+from pushline.azure.container_registry import ContainerRegistry
 from pushline.engine import code_of
 from pushline.errors import SettingsError, TargetError
 from pushline.progress import Progress

@@ -14,11 +14,11 @@ import msgspec
 
 from pushline.azure import logs
 from pushline.azure.cloud import STORAGE_VERSION, Cloud, name_of
+from pushline.azure.container_registry import ContainerRegistry
 from pushline.azure.definition import SHARE, TAG, Definition, Secrets, label_fault, serving_variables
 from pushline.azure.groups import Groups
 from pushline.azure.image import scoring_image
 from pushline.azure.keyvault import VaultKeys
-from pushline.azure.registry import ContainerRegistry
 from pushline.azure.state import AciRecord, AciSlot, AciState, Command, PlannedChange, as_it_is
 from pushline.errors import SettingsError, TargetError
 from pushline.progress import Progress

@@ -1,4 +1,5 @@
-"""Pipeline files: load one, run it here, publish it, start it from outside, schedule it."""
+"""Pipeline files: `runner/` loads and runs them here, `service/` publishes them for others to start, `steps/` are the programs they run,
+`schedule.py` is when they run by themselves."""
 
 from typing import TYPE_CHECKING, Protocol
 

@@ -1,4 +1,10 @@
-"""The model registry: training runs, model versions, champion and challenger, the promotion decision."""
+"""The model registry: training runs, model versions, champion and challenger, the promotion decision.
+
+- `store.py`: what the stages need of a registry; `mlflow_store.py`: MLflow's
+- `register.py`, `decision.py`: a model version, and whether it may replace the champion
+- `holdout.py`, `parts.py`, `measures.py`: two models on the same rows, and figures of many resamples at once
+- `travel.py`: a local registry on its way to the next machine
+"""
 
 import os
 from typing import TYPE_CHECKING

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pushline.release.asking import Answer, Client
-from pushline.release.openapi import fault_of_value, openapi_faults, scoring
+from pushline.release.openapi_faults import fault_of_value, openapi_faults, scoring
 from pushline.release.target import EndpointKeys
 from pushline.results import Assertion, Release
 from pushline.serving.model_folder import GoldenRow, Scoring, read_contract, read_golden, read_scoring

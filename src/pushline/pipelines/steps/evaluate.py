@@ -27,7 +27,7 @@ def main() -> None:
     import pandas as pd
 
     from pushline.data.contract import load_contract
-    from pushline.training.adopt import adopt, is_foreign, rows_held_back
+    from pushline.training.azure_model import import_model, is_foreign, rows_held_back
     from pushline.training.conclude import conclude
     from pushline.training.export import Origin
     from pushline.training.prepare import HOLDOUT, read_counts
@@ -37,7 +37,7 @@ def main() -> None:
         place = said.evaluation / "best_model"
         rows, learned = rows_held_back(said.prepared)
         options = {"metric": said.metric, "use_known_after": said.use_known_after, "seed": said.seed, "learned": learned}
-        best_model = adopt(best_model, rows, contract, place, **options)
+        best_model = import_model(best_model, rows, contract, place, **options)
     concluded = conclude(
         best_model,
         holdout,

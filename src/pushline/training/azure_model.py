@@ -50,7 +50,7 @@ def rows_held_back(prepared: Path) -> tuple["pd.DataFrame", int]:
     return pd.read_parquet(file), int(pq.read_metadata(prepared / TRAIN).num_rows)
 
 
-def adopt(
+def import_model(
     folder: Path, rows: "pd.DataFrame", contract: Contract, to: Path, *, metric: str, use_known_after: bool, seed: int, learned: int = 0
 ) -> Path:
     """Write to `to` what our automl step would have left, and return it.

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from pushline.release.openapi import openapi_faults, scoring
+from pushline.release.openapi_faults import openapi_faults, scoring
 
 VALID: dict[str, Any] = {
     "openapi": "3.1.0",
