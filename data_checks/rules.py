@@ -1,4 +1,4 @@
-"""What must hold between the columns of a row. docs/contract.md explains the fields of a rule.
+"""What must hold between the columns of a row. `pushline docs contract` explains the fields of a rule.
 
 Each was counted on the 32,950 rows of the example before it was written down. `previous > 0 => pdays <> 999` is not here:
 3,334 rows break it, all of them with a failed earlier campaign whose date was not kept.

@@ -184,7 +184,7 @@ def overlay(table: dict[str, Any], path: list[str], value: str, variable: str) -
             raise SettingsError(
                 f"{variable} is not a setting.",
                 why=f"{part} holds no group of settings.",
-                do="See the table of settings in docs/settings.md.",
+                do="See the table of settings in `pushline docs settings`.",
             )
     table[path[-1]] = value
 
@@ -196,7 +196,7 @@ def read(table: dict[str, Any], source: str, *, strict: bool) -> PushlineSetting
         raise SettingsError(
             f"A setting is wrong in {source}.",
             why=f"{error}.{choices(str(error))}",
-            do="See the table of settings in docs/settings.md for names, types and ranges.",
+            do="See the table of settings in `pushline docs settings` for names, types and ranges.",
         ) from error
 
 

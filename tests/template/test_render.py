@@ -92,4 +92,5 @@ def test_a_wheel_lists_every_file_it_holds(wheel: Wheel) -> None:
         names = archive.namelist()
         listed = [line.split(",")[0] for line in archive.read(names[-1]).decode().splitlines()]
         assert listed == names
+        assert "pushline/template/files/docs/contract.md" in names  # what `pushline docs` prints
         assert pack({name: archive.read(name) for name in names[:-1]}) == wheel.content

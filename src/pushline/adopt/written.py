@@ -10,7 +10,7 @@ from pushline.data.contract import Column, Contract
 HEAD = """\
 # yaml-language-server: $schema=contract.schema.json
 # What each column of the table is. Said here once: the Great Expectations suite, the request schema, the API document,
-# the load, the cleaning and the drift check are made from it. docs/contract.md lists every key.
+# the load, the cleaning and the drift check are made from it. `pushline docs contract` lists every key.
 """
 GUESSES = """\
 # Drafted by `pushline adopt` from the rows. Bounds and lists of values are what was seen, with some room: they are guesses, so
@@ -21,7 +21,7 @@ SUSPECT = "  # suspect: "
 WIDTH = 124
 
 RULES = '''\
-"""What must hold between the columns of a row. docs/contract.md explains the fields of a rule.
+"""What must hold between the columns of a row. `pushline docs contract` explains the fields of a rule.
 
 Count the exceptions in your data before you write a rule down; one that is a guess starts with `severity="warning"`.
 """

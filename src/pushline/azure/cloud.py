@@ -93,7 +93,7 @@ class Cloud:
             raise SettingsError(
                 f"The workspace {self.settings.workspace} has no container registry.",
                 why="Azure makes one only when a workspace first builds an image.",
-                do="Attach one to the workspace; docs/azure.md says how.",
+                do="Attach one to the workspace; `pushline docs azure` says how.",
             )
         return WorkspaceFacts(
             id=told["id"],

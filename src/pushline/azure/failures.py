@@ -106,7 +106,7 @@ def refused(what: str, error: Any) -> PushlineError:
         return TargetError(f"Azure refused while {what}.", why=why, do=known)
     if status == 403:
         action = re.search(r"action:? '([^']+)'", str(error), re.IGNORECASE)  # Key Vault spells it in its own way
-        do = f"Give the identity a role that has {action[1] if action else 'this right'}; docs/azure.md lists the roles. {NEW_RIGHTS}"
+        do = f"Give the identity a role that has {action[1] if action else 'this right'}: see `pushline docs azure`. {NEW_RIGHTS}"
         return TargetError(f"Azure refused while {what}.", why=why, do=do)
     if status == 404 and code in ("ResourceGroupNotFound", "SubscriptionNotFound", "ResourceNotFound") and "workspace" in what:
         do = "Correct subscription, resource_group and workspace in [tool.pushline.azure], or PUSHLINE_AZURE__WORKSPACE and its like."

@@ -38,7 +38,7 @@ def publish(context: Context, pipeline: str, json: bool) -> None:
         raise SettingsError(
             "A job can't publish for the target local.",
             why="Its versions are kept below .pushline/ of the machine that publishes, and this one ends with its job.",
-            do="Publish where the pipelines are served: `pushline publish`. Or connect Azure (docs/connect-azure.md), which keeps them.",
+            do="Run `pushline publish` where they are served, or connect Azure, which keeps them (`pushline docs connect-azure`).",
         )
     version, made = open_publisher(context.project, context.settings).publish(pipeline)
     first = (

@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "status": "What is live, what is the candidate, what would come back",
         "releases": "The model versions, what was decided, which one is live",
         "score": "Score the rows of a JSON, CSV or Parquet file",
+        "docs": "The pages of the documentation, in the terminal",
         "open": "The report, or the live API's page, in the browser",
         "logs": "Its requests and failures",
         "keys": "Show or change the keys that clients send",

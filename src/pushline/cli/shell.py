@@ -31,6 +31,23 @@ def report_of(context: Context) -> object:
     return file
 
 
+@click.command("docs")
+@click.argument("page", required=False)
+def docs(page: str | None) -> None:
+    """Print a page of the documentation as Markdown; without PAGE say which there are."""
+    from pushline.errors import SettingsError
+    from pushline.template.source import pages
+
+    known = pages()
+    if page is None:
+        width = max(map(len, known))
+        click.echo("\n".join(f"{name:{width}}  {text.partition(chr(10))[0].removeprefix('# ')}" for name, text in known.items()))
+        return
+    if page not in known:
+        raise SettingsError(f"There is no page {page!r}.", why=f"There are {', '.join(known)}.", do="Name one of them.")
+    click.echo_via_pager(known[page])
+
+
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
@@ -43,4 +60,4 @@ def completion(shell: str) -> None:
     click.echo(made(command, {}, "pushline", "_PUSHLINE_COMPLETE").source())
 
 
-COMMANDS: list[click.Command] = [open_page, completion]
+COMMANDS: list[click.Command] = [open_page, docs, completion]

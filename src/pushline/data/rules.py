@@ -52,7 +52,7 @@ def load_rules(file: Path, contract: Contract) -> tuple[Rule, ...]:
             rules.append(msgspec.convert(msgspec.to_builtins(rule), Rule))
         except msgspec.ValidationError as error:
             raise ContractError(
-                f"Rule {rule.id!r} in {file.name} is malformed.", why=f"{error}.", do="See docs/contract.md for its fields."
+                f"Rule {rule.id!r} in {file.name} is malformed.", why=f"{error}.", do="See `pushline docs contract` for its fields."
             ) from error
     if faults := rule_faults(rules, contract):
         raise ContractError(f"{file.name} does not fit the contract.", why="; ".join(faults) + ".", do="Correct these rules.")

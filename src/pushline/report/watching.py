@@ -14,7 +14,7 @@ WITHOUT_KEYS = "Asked only what needs no key: this identity may not read them. G
 
 NO_SERVICE = (
     "There is no live service to look after: on a machine of GitHub's a release of the target local ends with its job. "
-    "Connect Azure (docs/connect-azure.md), or watch where the service runs: `pushline watch`."
+    "Connect Azure (`pushline docs connect-azure`), or watch where the service runs: `pushline watch`."
 )
 NOT_LOOKED_AT = "Inputs were not looked at: they are recorded where the service runs. `pushline drift --logs` looks at them there."
 

@@ -37,6 +37,12 @@ def shared(path: str) -> bytes:
     return ENGINE_ONLY.sub("", content.decode()).encode() if b"# engine only" in content else content
 
 
+def pages() -> dict[str, str]:
+    """The pages of the documentation, by name."""
+    found = sorted(source().joinpath("docs").iterdir(), key=lambda page: page.name)
+    return {page.name.removesuffix(".md"): page.read_text(encoding="utf-8") for page in found if page.name.endswith(".md")}
+
+
 def own(name: str) -> str:
     """A text that only repositories made from the template have."""
     return (files(HERE) / "own" / name).read_text(encoding="utf-8")

@@ -103,7 +103,7 @@ def parse_contract(content: Any, name: str = "contract.yml") -> Contract:
     try:
         contract = msgspec.convert(content, Contract)
     except msgspec.ValidationError as error:
-        keys = "docs/contract.md lists every key with its type and meaning."
+        keys = "`pushline docs contract` lists every key with its type and meaning."
         words = "YAML takes yes, no, on and off for true and false: put such a word in quotes. " if "got `bool`" in str(error) else ""
         raise ContractError(f"{name} is not a valid contract.", why=f"{error}.", do=words + keys) from error
     faults = contract_faults(contract)

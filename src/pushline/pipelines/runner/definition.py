@@ -249,7 +249,7 @@ def _convert(value: Any, kind: type[T], file: Path, place: str = "") -> T:
         raise SettingsError(
             f"{where} holds something that can't run here.",
             why=f"{error}.",
-            do="docs/pipelines.md says which part of Azure ML's pipeline jobs runs on this machine.",
+            do="`pushline docs pipelines` says which part of Azure ML's pipeline jobs runs on this machine.",
         ) from error
 
 
