@@ -1,8 +1,8 @@
 """The shape of `evaluation.json`: what a model did on the hold-out, as aggregates that hold no real row.
 
 Training writes it, the model card and the report read it. Curves are thinned to a few hundred points before they get here.
-For more than two classes the binary parts (curves, calibration, gain, threshold) are of "one class against the rest", one
-`ClassCurves` per class; for two there is one, of the positive class.
+A quantity has ranges and residuals in the place of curves. For more than two classes the binary parts (curves, calibration,
+gain, threshold) are of "one class against the rest", one `ClassCurves` per class; for two there is one, of the positive class.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from pushline.errors import SettingsError
 from pushline.results import Interval, Part, Scalar
 
-COPY = 0.99  # ROC AUC of one column alone, from which it decides the label
+COPY = 0.99  # ROC AUC, or R² of a quantity, of one column alone, from which it decides the label
 
 Points = tuple[tuple[float, float], ...]  # x, y in drawing order
 
@@ -37,13 +37,33 @@ class ClassCurves(Part, frozen=True, kw_only=True):
     gain: Points  # share of rows taken by falling score, share of the class found among them
 
 
+class PredictedRange(Part, frozen=True, kw_only=True):
+    """Rows for which alike quantities are predicted, and what was observed of them."""
+
+    predicted: float  # mean
+    observed: float  # mean
+    low: float  # a tenth of the observed values is below
+    middle: float
+    high: float  # a tenth is above
+    rows: int
+    coverage: float  # share of the rows that lie in their interval
+
+
+class Residuals(Part, frozen=True, kw_only=True):
+    """Observed minus predicted, in bars of equal width; the first and the last hold what is beyond too."""
+
+    low: float
+    high: float
+    rows: tuple[int, ...]
+
+
 class Group(Part, frozen=True, kw_only=True):
     """The rows of one value (or range) of a column the contract marks sensitive."""
 
     column: str
     value: str
     rows: int
-    positives: int | None  # None for more than two classes
+    positives: int | None  # None where there are not two classes
     metrics: dict[str, float | None]  # None: too few rows to say
 
 
@@ -73,7 +93,7 @@ class Suspect(Part, frozen=True, kw_only=True):
 class Evaluation(Struct, frozen=True, kw_only=True):
     """One model on one labelled table. Unknown keys are let be, so that training may keep more beside it."""
 
-    classes: tuple[str, ...]  # of two, the positive one is last
+    classes: tuple[str, ...]  # of two, the positive one is last; none for a quantity
     rows: int
     metric: str  # what was optimised
     metrics: dict[str, Interval]
@@ -81,6 +101,9 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     positive: str | None = None
     threshold: float | None = None
     at_threshold: dict[str, float] = field(default_factory=dict)  # precision, recall, f1, ...
+    level: float | None = None  # of a quantity: the share of rows that its intervals promise to hold
+    ranges: tuple[PredictedRange, ...] = ()
+    residuals: Residuals | None = None
     confusion: tuple[tuple[int, ...], ...] = ()  # one row per true class, one column per predicted one, in the order of `classes`
     curves: tuple[ClassCurves, ...] = ()
     groups: tuple[Group, ...] = ()

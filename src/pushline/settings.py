@@ -24,7 +24,7 @@ Positive = Annotated[float, Meta(gt=0)]
 PositiveInt = Annotated[int, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
-Metric = Literal["average_precision", "roc_auc", "accuracy", "log_loss"]
+Metric = Literal["average_precision", "roc_auc", "accuracy", "log_loss", "rmse", "mae", "r2"]
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,6 +40,9 @@ class Training(Settings, frozen=True, kw_only=True):
     local_budget: Annotated[str, Meta(description="AutoML's time on the local target: 30s, 10m, 2h")] = "30s"
     holdout: Annotated[Share, Meta(description="share of rows that no training ever sees, chosen by content")] = 0.1
     objective: Annotated[str, Meta(description="what the threshold serves: f1, fbeta:2, precision:0.6 or recall:0.8")] = "f1"
+    coverage: Annotated[
+        Annotated[float, Meta(ge=0.5, le=0.99)], Meta(description="share of rows whose quantity lies in its prediction interval")
+    ] = 0.9
     imbalance: Annotated[
         Literal["none", "class_weight", "oversample", "undersample", "smote"],
         Meta(description="treatment of the rare class; the model card shows what it did against none"),
@@ -55,7 +58,12 @@ class Promotion(Settings, frozen=True, kw_only=True):
 
     minimum_gain: Annotated[
         float,
-        Meta(ge=-1, le=1, description="challenger minus champion must be at least this, on the same hold-out; below 0 tolerates noise"),
+        Meta(
+            ge=-1,
+            le=1,
+            description="challenger minus champion must be at least this, on the same hold-out; below 0 tolerates noise; "
+            "of RMSE and MAE as a share of what knowing nothing gives",
+        ),
     ] = -0.005
     confidence: Annotated[
         Annotated[float, Meta(gt=0, lt=1)],

@@ -142,3 +142,27 @@ def odd_names(folder: Path) -> Table:
     file = folder / "odd names.csv"
     frame.to_csv(file, index=False)
     return Table(file, "outcome?")
+
+
+def fares(folder: Path) -> Table:
+    """Taxi fares, a quantity with a long tail: distance, duration, hour, zone, how it was paid; a tip that comes after."""
+    random = np.random.default_rng(11)
+    rows = 1200
+    distance, hour = random.gamma(2, 2.5, rows), random.integers(0, 24, rows)
+    minutes = distance * (3 + 2 * np.isin(hour, (8, 9, 17, 18))) * random.lognormal(0, 0.2, rows)
+    zone = random.choice(["airport", "centre", "north", "south"], rows, p=[0.1, 0.4, 0.3, 0.2])
+    fare = (3 + 1.7 * distance + 0.3 * minutes + 12 * (zone == "airport")) * random.lognormal(0, 0.1, rows)
+    frame = pd.DataFrame(
+        {
+            "trip": [f"t-{number:05d}" for number in range(rows)],
+            "distance_km": distance.round(2),
+            "minutes": minutes.round(1),
+            "hour": hour,
+            "zone": zone,
+            "card": random.random(rows) < 0.7,
+            "fare": fare.round(2),
+        }
+    )
+    file = folder / "fares.csv"
+    frame.to_csv(file, index=False)
+    return Table(file, "fare")

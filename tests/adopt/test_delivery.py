@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adopt.tables import TABLES, Make, odd_names, sixty_rows
+from adopt.tables import TABLES, Make, fares, odd_names, sixty_rows
 from command import QUICK, Ran
 from pushline.data.contract import load_contract
 from pushline.project import Project
@@ -58,3 +58,23 @@ def test_a_name_is_data_from_the_table_to_scores_by_file(project: Project, tmp_p
     batch = run_pushline(project, "score-batch", str(made), "--out", str(tmp_path / "scores.csv"), "--strict")
     assert batch.code == 0, batch.err
     assert len((tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()) == 41
+
+
+@pytest.mark.slow
+def test_a_quantity_becomes_a_promoted_release_that_answers_value_low_and_high(project: Project, tmp_path: Path, run_pushline: Run) -> None:
+    scored = adopt_and_deliver(fares, project, tmp_path, run_pushline)
+    contract = load_contract(project.contract)
+    assert contract.task == "regression"
+    assert load(project.build, CheckDataResult).critical == 0
+    assert load(project.build, RegisterResult).decision.accept
+    answer = json.loads(scored.out)
+    assert set(answer) == {"result", "low", "high", "level", "model_version"}
+    assert all(low < value < high for low, value, high in zip(answer["low"], answer["result"], answer["high"], strict=True))
+    made = tmp_path / "more.csv"
+    assert run_pushline(project, "sample", "--rows", "400", "--out", str(made)).code == 0
+    batch = run_pushline(project, "score-batch", str(made), "--out", str(tmp_path / "scores.csv"), "--strict")
+    assert batch.code == 0, batch.err
+    assert (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()[0].endswith(",fare,result,low,high")
+    judged = run_pushline(project, "evaluate", str(made), "--json")
+    assert judged.code == 0, judged.err
+    assert 0.5 < json.loads(judged.out)["metrics"]["coverage"]["value"] <= 1

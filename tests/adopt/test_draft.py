@@ -8,7 +8,7 @@ import pytest
 from pushline.adopt.draft import Drafted, draft
 from pushline.adopt.facts import facts_of
 from pushline.adopt.given import Given, look_at
-from pushline.adopt.label import label_of
+from pushline.adopt.label import Label, label_of
 from pushline.errors import DataCorrupt, SettingsError
 
 ROWS = 60
@@ -217,7 +217,6 @@ def test_the_label_tells_its_classes_and_the_positive_one(
         ([1, 2], "Y", None, "Did you mean 'y'?"),
         ([1, 2], "z", None, "It has x, y."),
         ([1], "y", None, "1 class."),
-        ([n / 7 for n in range(ROWS)], "y", None, "a quantity"),
         ([1, 2], "y", "3", "It holds '1' and '2'."),
         (["Ja", "Nein"], "y", "yes", "Did you mean --positive Ja?"),
         (["Ja", "Nein"], "y", "ja", "Did you mean --positive Ja?"),
@@ -232,3 +231,53 @@ def test_a_label_that_is_none_is_refused(values: list[object], label: str, posit
     with pytest.raises(SettingsError) as caught:
         label_of({seen.name: seen for seen in facts_of(given, tmp_path)}, label, positive, given)
     assert why in str(caught.value)
+
+
+def labelled(folder: Path, values: list[object], task: str | None = None) -> Label:
+    file = folder / "t.csv"
+    pd.DataFrame({"it": values, "other": range(len(values))}).to_csv(file, index=False)
+    given = look_at(file, folder)
+    return label_of({seen.name: seen for seen in facts_of(given, folder)}, "it", None, given, task)
+
+
+@pytest.mark.parametrize(
+    ("values", "task"),
+    [
+        ([n * 7 for n in range(80)], "regression"),
+        ([n / 4 for n in range(80)], "regression"),
+        ([n % 30 + 0.5 for n in range(80)], "regression"),
+        ([n % 5 for n in range(80)], "classification"),
+        ([n % 2 for n in range(80)], "classification"),
+        ([n % 30 for n in range(80)], "classification"),
+        ([f"class {n % 3}" for n in range(80)], "classification"),
+    ],
+)
+def test_a_label_of_many_numbers_is_a_quantity_and_adopt_says_why(values: list[object], task: str, tmp_path: Path) -> None:
+    label = labelled(tmp_path, values)
+    assert label.task == task
+    if task == "regression":
+        assert "different numbers" in label.guessed
+        assert label.column.allowed is None
+        assert label.column.minimum == 0  # nothing that was seen is below
+
+
+def test_the_task_can_be_said(tmp_path: Path) -> None:
+    assert labelled(tmp_path, [n % 30 for n in range(80)], "regression").task == "regression"
+    assert labelled(tmp_path, [n % 30 + 0.5 for n in range(80)], "classification").task == "classification"
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "said"),
+    [
+        ([n * 7 for n in range(80)], "classification", "80 different values: it is a quantity"),
+        ([n * 7 for n in range(79)] + ["much"], None, "but for cells such as 'much'"),
+        (["a", "b"] * 40, "regression", "are no number, such as 'a'"),
+        ([n * 7 for n in range(20)], "regression", "at least 50 rows are needed"),
+        ([f"name {n}" for n in range(80)], None, "80 different values: it is no class"),
+    ],
+)
+def test_a_label_that_is_neither_is_refused_with_what_to_do(values: list[object], task: str | None, said: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        labelled(tmp_path, values, task)
+    assert said in refused.value.why
+    assert "Nothing was changed." in refused.value.do

@@ -46,7 +46,8 @@ def draft(facts: Facts, given: Given) -> Drafted:
     return text(facts)
 
 
-def number(facts: Facts, given: Given) -> Drafted:
+def number(facts: Facts, given: Given, *, identifier: bool = True) -> Drafted:
+    """A column of numbers; `identifier`: one that numbers the rows is none."""
     if facts.style is None:
         raise not_adopted(
             given.file,
@@ -54,7 +55,7 @@ def number(facts: Facts, given: Given) -> Drafted:
             "Nothing was changed. Say which sign parts decimals: --decimal , or --decimal . for the whole table.",
         )
     whole = facts.integers == facts.said and abs(facts.low or 0) < 2**53 and abs(facts.high or 0) < 2**53
-    if whole and identifies(facts):
+    if identifier and whole and identifies(facts):
         span = f"{facts.low:.0f} to {facts.high:.0f}"
         return aside(facts, f"A different whole number in every row ({span}): an identifier or a count of the rows", role="identifier")
     low, high = padded(facts, whole=whole)

@@ -30,6 +30,7 @@ from pushline.results import Finding
 
 SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 HELD_OUT = 10  # rows of each class in the hold-out, where the table has enough
+QUANTITIES_HELD_OUT = 100  # rows in the hold-out, where the label is a quantity
 LEAST = 10  # rows of each class in the whole table
 
 
@@ -55,9 +56,11 @@ class Draft(Struct, frozen=True, kw_only=True):
     def why_held_out(self) -> str:
         """Why more than the usual share is held out; empty where it is not."""
         counts = self.label.counts
-        rarest = min(counts, key=lambda name: counts[name])
         if self.holdout <= SHARES[0]:
             return ""
+        if not counts:
+            return f"so many because about {QUANTITIES_HELD_OUT} rows are needed to judge by"
+        rarest = min(counts, key=lambda name: counts[name])
         return f"so many because {rarest!r} has {counts[rarest]:,} rows in all, and about {HELD_OUT} of them are needed to judge by"
 
 
@@ -79,6 +82,7 @@ class Wish(Struct, frozen=True, kw_only=True):
     file: Path
     label: str
     positive: str | None = None
+    task: str | None = None  # classification or regression
     name: str | None = None
     url: str = ""
     decimal: str | None = None  # "," or ".": which sign parts decimals wherever both could be meant
@@ -95,7 +99,7 @@ def draft_of(project: Project, wish: Wish, given: Given, scratch: Path, base: Co
     Raises DataError or SettingsError, saying why, for a table that can't be adopted.
     """
     facts = {seen.name: seen for seen in facts_of(given, scratch, wish.decimal)}
-    labelled = label_of(facts, wish.label, wish.positive, given)
+    labelled = label_of(facts, wish.label, wish.positive, given, wish.task)
     refuse_rare(labelled, given)
     columns = [labelled.drafted if seen.name == labelled.column.name else draft(seen, given) for seen in facts.values()]
     columns = decided(columns, wish, base, given)
@@ -228,7 +232,7 @@ def contract_of(given: Given, columns: list[Drafted], label: Label, name: str) -
         positive=label.positive,
         delimiter=given.delimiter,
         rows_at_least=max(2 * LEAST, given.rows // 10),
-        rarest_class_at_least=round(label.rarest / 4, 4),
+        **({"task": label.task} if label.task == "regression" else {"rarest_class_at_least": round(label.rarest / 4, 4)}),
         columns=tuple(each.column for each in columns),
     )
     return parse_contract(msgspec.to_builtins(contract), "The drafted contract")
@@ -271,16 +275,18 @@ def query(connection: Any, sql: str) -> list[tuple[Any, ...]]:
 def holdout_of(typed: Path, contract: Contract, given: Given, scratch: Path) -> tuple[float, int]:
     """The smallest share that holds out enough rows of each class, and how many rows that are. Raises SettingsError."""
     best: tuple[int, float, int] = (0, 0.0, 0)
+    wanted = QUANTITIES_HELD_OUT if contract.is_regression else HELD_OUT
     name = name_of(contract.label.name)
     with database(scratch) as connection:
         for share in SHARES:
             held = f"count(*) FILTER ({holdout_sql(contract, share)})"
-            found = query(connection, f"SELECT {held}, count(*) FROM {of(typed)} WHERE {name} IS NOT NULL GROUP BY {name}")
+            by = "" if contract.is_regression else f"GROUP BY {name}"
+            found = query(connection, f"SELECT {held}, count(*) FROM {of(typed)} WHERE {name} IS NOT NULL {by}")
             counts = [(int(out), int(rows) - int(out)) for out, rows in found]
-            fewest = min(min(out, HELD_OUT) if left >= 5 else 0 for out, left in counts)
+            fewest = min(min(out, wanted) if left >= 5 else 0 for out, left in counts)
             if fewest > best[0]:
                 best = (fewest, share, sum(out for out, _ in counts))
-            if fewest >= HELD_OUT:
+            if fewest >= wanted:
                 break
     if best[0] < 2:
         raise SettingsError(

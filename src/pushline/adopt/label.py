@@ -1,17 +1,23 @@
-"""The label of the table: its classes, and which of two is the one that is predicted."""
+"""The label of the table: its classes, and which of two is the one that is predicted; or a quantity."""
 
+import math
 from shlex import quote as quoted
+from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
-from pushline.adopt.draft import Drafted, in_order, padded_share
+from pushline.adopt.draft import Drafted, in_order, number, padded_share
 from pushline.adopt.facts import Facts
 from pushline.adopt.given import Given
 from pushline.data.contract import Column
 from pushline.data.files.table import literal
 from pushline.errors import SettingsError
+from pushline.wording import counted
 
 MOST_CLASSES = 50
+FRACTIONS = 20  # different numbers that are not all whole, from which they are no names of classes
+FEWEST = 50  # rows with a quantity
 UNLABELLED = ("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "?", "#null!")
 YES = ("1", "yes", "y", "true", "t", "positive", "pos", "ja", "oui", "si", "sí", "sim", "tak", "да", "是")
 
@@ -20,9 +26,10 @@ class Label(Struct, frozen=True, kw_only=True):
     """The drafted label column and what it tells apart."""
 
     drafted: Drafted
-    counts: dict[str, int]  # rows by class, in the contract's order
+    counts: dict[str, int]  # rows by class, in the contract's order; none for a quantity
     positive: str | None
-    guessed: str = ""  # how `positive` was found where nobody named it
+    guessed: str = ""  # how `positive`, or the task, was found where nobody named it
+    task: Literal["classification", "regression"] = "classification"
 
     @property
     def column(self) -> Column:
@@ -33,7 +40,7 @@ class Label(Struct, frozen=True, kw_only=True):
         return min(self.counts.values()) / sum(self.counts.values())
 
 
-def label_of(facts: dict[str, Facts], name: str, positive: str | None, given: Given) -> Label:
+def label_of(facts: dict[str, Facts], name: str, positive: str | None, given: Given, task: str | None = None) -> Label:
     """The label named `name`. Raises SettingsError for a column that is not there or is no label."""
     if name not in facts:
         near = next((each for each in facts if each.casefold() == name.strip().casefold()), None)
@@ -41,11 +48,22 @@ def label_of(facts: dict[str, Facts], name: str, positive: str | None, given: Gi
             given, f"{given.file.name} has no column {name!r}.", f"Did you mean {near!r}?" if near else f"It has {', '.join(facts)}."
         )
     seen = facts[name]
+    why = quantity_of(seen) if positive is None else ""
+    if task == "regression" or (why and task is None):
+        return quantity(seen, given, why if task is None else "")
     unlabelled = [value for value, _ in seen.values if value.strip().lower() in UNLABELLED]
     values = {value: count for value, count in seen.values if value not in unlabelled}
     if seen.distinct > MOST_CLASSES + len(unlabelled):
-        what = "a quantity rather than a class" if seen.numbers > 0.9 * seen.said else "no class"
-        raise refused(given, f"{name} has {seen.distinct:,} different values: it is {what}.", "A classifier tells a few classes apart.")
+        number = seen.numbers > 0.9 * seen.said
+        odd = f" but for cells such as {', '.join(map(repr, seen.odd))}" if seen.odd else ""
+        what = f"a quantity rather than a class{odd}" if number else "no class"
+        do = "Correct these cells, and it can be adopted as a quantity." if number and odd else "Leave --task out: it is a quantity."
+        raise refused(
+            given,
+            f"{name} has {seen.distinct:,} different values: it is {what}.",
+            "A classifier tells a few classes apart.",
+            **({"do": do} if number else {}),
+        )
     kind = type_of(seen, values)
     counts: dict[str, int] = {}
     for value, count in sorted(values.items(), key=lambda each: in_order(each[0])):
@@ -67,7 +85,40 @@ def label_of(facts: dict[str, Facts], name: str, positive: str | None, given: Gi
     return Label(drafted=Drafted(column=column, rewrite=rewrite, rewritten=words), counts=counts, positive=chosen, guessed=guessed)
 
 
-def refused(given: Given, why: str, more: str, do: str = "Name the column of the classes with --label.") -> SettingsError:
+def quantity_of(seen: Facts) -> str:
+    """Why a column is a quantity, as a clause; empty where it is none, or may as well be a class."""
+    if seen.numbers != seen.said or seen.leading_zeros or not seen.said:
+        return ""
+    if seen.distinct_numbers > MOST_CLASSES:
+        return f"it has {seen.distinct_numbers:,} different numbers"
+    if seen.integers != seen.said and seen.distinct_numbers > FRACTIONS:
+        return f"it has {seen.distinct_numbers:,} different numbers, and not all are whole"
+    return ""
+
+
+def quantity(seen: Facts, given: Given, guessed: str) -> Label:
+    """The draft of a label that is a quantity. Raises SettingsError for one that holds something else than numbers, or too few rows."""
+    if seen.numbers != seen.said:
+        odd = f"{seen.said - seen.numbers:,} of its {seen.said:,} cells are no number, such as {', '.join(map(repr, seen.odd))}."
+        raise refused(given, f"{seen.name} is no quantity.", odd, "Correct these cells, or leave --task out.")
+    if seen.said < FEWEST or seen.distinct_numbers < 2:
+        what = f"{seen.said:,} of its rows hold {counted(seen.distinct_numbers, 'different value')} of {seen.name}"
+        raise refused(given, f"{what}; at least {FEWEST} rows are needed.", "", "Bring more rows.")
+    drafted = number(seen, given, identifier=False)
+    low, high = float(seen.low or 0), float(seen.high or 0)
+    span = float(f"{high - low:.1g}")  # what is farther off than all that was seen is wide is another unit or a slip
+    bounds = {"minimum": 0.0 if low >= 0 else math.floor(low - span), "maximum": math.ceil(high + span)}
+    column = msgspec.structs.replace(drafted.column, role="label", severity="critical", **bounds)
+    return Label(
+        drafted=msgspec.structs.replace(drafted, column=column),
+        counts={},
+        positive=None,
+        guessed=guessed,
+        task="regression",
+    )
+
+
+def refused(given: Given, why: str, more: str, do: str = "Name the column that is to be predicted with --label.") -> SettingsError:
     return SettingsError(f"{given.file.name} can't be adopted.", why=f"{why} {more}", do=f"Nothing was changed. {do}")
 
 

@@ -79,6 +79,10 @@ def plan_lines(plan: Plan) -> list[str]:
 
 def predicted(plan: Plan) -> str:
     label, contract = plan.draft.label, plan.draft.contract
+    if contract.is_regression:
+        low, high = (f"{bound:g}" if bound is not None else "any" for bound in (contract.label.minimum, contract.label.maximum))
+        guess = f" (guessed: {label.guessed}; --task classification takes it as classes)" if label.guessed else ""
+        return f"{contract.label.name}: a quantity{guess}, {low} to {high}"
     total = sum(label.counts.values())
     classes = ", ".join(f"{name} {count:,} ({count / total:.1%})" for name, count in label.counts.items())
     if contract.positive is None:

@@ -21,6 +21,8 @@ WIDE = 50  # columns from which a request takes longer to read
 
 def metric_of(draft: "Draft") -> str:
     classes = len(draft.contract.classes)
+    if draft.contract.is_regression:
+        return "rmse"
     return "average_precision" if draft.label.rarest < (RARE if classes == 2 else 0.5 / classes) else "roc_auc"
 
 
@@ -37,7 +39,9 @@ def settings_of(draft: "Draft", model_name: str) -> dict[str, Scalar]:
 def comments_of(draft: "Draft", settings: dict[str, Scalar]) -> dict[str, str]:
     """What stands behind each setting."""
     return {
-        "training.metric": "average precision suits a rare class"
+        "training.metric": "the label is a quantity"
+        if settings["training.metric"] == "rmse"
+        else "average precision suits a rare class"
         if settings["training.metric"] == "average_precision"
         else "no class is rare",
         "training.holdout": f"holds out {draft.held_out:,} rows" + (f": {draft.why_held_out}" if draft.why_held_out else ""),
@@ -106,6 +110,7 @@ def with_label(text: str, contract: Contract, settings: dict[str, Scalar]) -> st
     label, positive = contract.label.name, contract.positive
     said = [f"target_column_name: {json.dumps(label, ensure_ascii=False)}"]
     said += [f"positive_label: {json.dumps(positive, ensure_ascii=False)}"] if positive is not None else []
+    text = re.sub(r"^(?P<indent> +)task: (classification|regression)$", rf"\g<indent>task: {contract.task}", text, flags=re.MULTILINE)
     text = node.sub(lambda match: "".join(f"{match['indent']}{line}\n" for line in said), text)
     for key in ("holdout", "metric"):
         text = re.sub(rf"^(  {key}:) .*$", rf"\g<1> {settings[f'training.{key}']}", text, flags=re.MULTILINE)

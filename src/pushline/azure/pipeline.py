@@ -13,12 +13,11 @@ from pushline.azure.failures import first_line
 from pushline.errors import SettingsError
 from pushline.results import Scalar
 from pushline.settings import Azure, seconds
+from pushline.training.automl.limits import AZURE_METRICS as PRIMARY
 
 STORE = "workspaceblobstore"
 BEST_MODEL = "best_model"
 HELD_BACK = 0.1  # share of the training rows that Azure's AutoML does not see: on them the threshold is chosen
-# What the settings call a metric, and what Azure's AutoML calls it.
-PRIMARY = {"average_precision": "average_precision_score_weighted", "roc_auc": "AUC_weighted", "accuracy": "accuracy"}
 
 
 def place_of(job: str, output: str) -> str:

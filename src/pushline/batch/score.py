@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from pushline.batch.rows import Reader, Rejects
 from pushline.batch.source import Piece
+from pushline.serving.model_folder import QUANTITY
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,21 +40,14 @@ def score(reader: Reader, scorer: "Scorer", piece: Piece, *, delimiter: str, to_
     import pyarrow as pa
 
     read = reader.read(piece)
-    probabilities = scorer.run(read.matrix) if len(read.matrix) else np.empty((0, len(scorer.classes)), dtype=np.float32)
-    if scorer.binary:
-        deciding = probabilities[:, 1].astype(np.float64)
-        chosen = (deciding >= float(scorer.threshold or 0)).astype(np.int32)
-    else:
-        deciding = probabilities.max(axis=1, initial=0).astype(np.float64)
-        chosen = probabilities.argmax(axis=1).astype(np.int32)
-    counts = np.bincount(chosen, minlength=len(scorer.classes))
-    columns = columns_of(scorer, probabilities, deciding, chosen)
+    answers = scorer.run(read.matrix) if len(read.matrix) else np.empty((0, scorer.scoring.outputs), dtype=np.float32)
+    histogram, results, columns = quantity_answers(answers) if scorer.quantity else class_answers(scorer, answers)
     scored = ScoredPiece(
         piece=piece,
-        rows=len(chosen),
+        rows=len(answers),
         rejects=read.rejects,
-        histogram=np.histogram(deciding, bins=BINS, range=(0, 1))[0],
-        results={name: int(count) for name, count in zip(scorer.classes, counts, strict=True)},
+        histogram=histogram,
+        results=results,
         sample=read.sent.take(pa.array(range(0, len(read.sent), sample_every), pa.int64())),
     )
     if to_parquet:
@@ -63,6 +57,27 @@ def score(reader: Reader, scorer: "Scorer", piece: Piece, *, delimiter: str, to_
     else:
         scored.csv = lines_of_table(table_with(read.table, columns), delimiter)
     return scored
+
+
+def quantity_answers(predictions: Any) -> tuple[Any, dict[str, int], dict[str, Any]]:
+    """What is counted of a quantity's predictions, which is nothing, and the columns that are added."""
+    import pyarrow as pa
+
+    columns = {name: pa.array(predictions[:, place].astype(np.float64)) for place, name in enumerate(QUANTITY)}
+    return np.zeros(BINS, dtype=np.int64), {}, columns
+
+
+def class_answers(scorer: "Scorer", probabilities: Any) -> tuple[Any, dict[str, int], dict[str, Any]]:
+    """The histogram of the probability that decides, the rows of each class, and the columns that are added."""
+    if scorer.binary:
+        deciding = probabilities[:, 1].astype(np.float64)
+        chosen = (deciding >= float(scorer.threshold or 0)).astype(np.int32)
+    else:
+        deciding = probabilities.max(axis=1, initial=0).astype(np.float64)
+        chosen = probabilities.argmax(axis=1).astype(np.int32)
+    counts = np.bincount(chosen, minlength=len(scorer.classes))
+    results = {name: int(count) for name, count in zip(scorer.classes, counts, strict=True)}
+    return np.histogram(deciding, bins=BINS, range=(0, 1))[0], results, columns_of(scorer, probabilities, deciding, chosen)
 
 
 def columns_of(scorer: "Scorer", probabilities: Any, deciding: Any, chosen: Any) -> dict[str, Any]:
@@ -77,14 +92,18 @@ def columns_of(scorer: "Scorer", probabilities: Any, deciding: Any, chosen: Any)
 
 
 def names_added(scorer: "Scorer") -> list[str]:
+    if scorer.quantity:
+        return list(QUANTITY)
     if scorer.binary:
         return [PROBABILITY, RESULT]
     return [*(f"{PROBABILITY}_{name}" for name in scorer.classes), RESULT]
 
 
 def table_with(table: "pa.Table", columns: dict[str, Any]) -> "pa.Table":
+    import pyarrow as pa
+
     for name, values in columns.items():
-        table = table.append_column(name, values.dictionary_decode() if name == RESULT else values)
+        table = table.append_column(name, values.dictionary_decode() if pa.types.is_dictionary(values.type) else values)
     return table
 
 
@@ -96,8 +115,8 @@ def lines_with(texts: Any, columns: dict[str, Any], delimiter: str) -> Any:
     if len(texts) == 0:
         return b""
     cells = []
-    for name, values in columns.items():
-        if name == RESULT:
+    for values in columns.values():
+        if pa.types.is_dictionary(values.type):
             words = pa.array([quoted(word, delimiter) for word in values.dictionary.to_pylist()])
             cells.append(words.take(values.indices).cast(pa.binary()))
         else:

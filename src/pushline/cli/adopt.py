@@ -28,6 +28,7 @@ ABOUT_THE_TABLE = (
     click.option(
         "--decimal", type=click.Choice([",", "."]), help="The sign that parts decimals, where `1,234` or `2.000` could be either."
     ),
+    click.option("--task", type=click.Choice(["classification", "regression"]), help="What the label is; by default as its values look."),
     click.option("--keep-suspect", multiple=True, metavar="COLUMN", help="It decides the label and is known before it all the same."),
     click.option("--known-after", multiple=True, metavar="COLUMN", help="It is known only once the outcome is: the model leaves it out."),
     click.option(
@@ -66,7 +67,7 @@ def adopt(
     json: bool,
     **about: Any,
 ) -> None:
-    """Turn this repository to another classification table: draft its contract, settings and pipelines from FILE.
+    """Turn this repository to another table: draft its contract, settings and pipelines from FILE.
 
     FILE is CSV (any usual delimiter) or Parquet. A clone of the engine's repository becomes a small one with the engine as a
     pinned wheel. Nothing is written before the plan was shown. Run again when the table has changed, it proposes a difference

@@ -17,12 +17,24 @@ from pushline.registry.measures import HIGHER_IS_BETTER, figure, floor_of, rando
 from pushline.results import Decision, Scalar
 from pushline.settings import Promotion
 
+IN_UNITS = ("rmse", "mae")
 SEED = 20141  # the resamples are the same in every run, so that the same models get the same decision
 
 
 def spoken(metric: str) -> str:
     """A metric as people say it."""
-    return {"roc_auc": "ROC AUC", "log_loss": "log loss"}.get(metric, metric.replace("_", " "))
+    known = {"roc_auc": "ROC AUC", "log_loss": "log loss", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "mape": "MAPE"}
+    return known.get(metric, metric.replace("_", " "))
+
+
+def shown(metric: str, value: float) -> str:
+    """A figure as people read it: one that is in the label's unit with four digits, wherever they are."""
+    return f"{value:,.4g}" if metric in IN_UNITS else f"{value:.3f}"
+
+
+def unit_of(metric: str, labels: Floats) -> float:
+    """What a gain is counted in: a figure that is in the label's unit as a share of what knowing nothing gives, any other as it is."""
+    return (random_figure(metric, labels, 1) or 1.0) if metric in IN_UNITS else 1.0
 
 
 def interval_of(values: Floats, confidence: float) -> tuple[float, float]:
@@ -32,19 +44,22 @@ def interval_of(values: Floats, confidence: float) -> tuple[float, float]:
 
 def fault_of(labels: Floats, *models: Floats) -> str:
     """Why probabilities on these rows can decide nothing, as a clause; empty where they can."""
-    classes = models[0].shape[1]
+    width = models[0].shape[1]
+    classes = width if width > 1 else 0  # one column: a quantity
     absent = classes - len(np.unique(labels))
-    if absent:
+    if not len(labels) or (classes and absent):
         return f"{absent} of the {classes} classes have no row to judge by" if len(labels) else "there is no row to judge by"
     for probabilities in models:
-        broken = len(labels) if probabilities.shape != (len(labels), classes) else int(np.sum(~sound(probabilities)))
+        broken = len(labels) if probabilities.shape != (len(labels), width) else int(np.sum(~sound(probabilities)))
         if broken:
-            return f"a model gives no probability for {broken:,} of {len(labels):,} rows"
+            return f"a model gives no {'probability' if classes else 'number'} for {broken:,} of {len(labels):,} rows"
     return ""
 
 
 def sound(probabilities: Floats) -> Floats:
-    """The rows whose numbers are probabilities, as a mask."""
+    """The rows whose numbers are probabilities, or a number where there is one column, as a mask."""
+    if probabilities.shape[1] == 1:
+        return np.isfinite(probabilities[:, 0])
     return np.asarray(((probabilities >= 0) & (probabilities <= 1)).all(axis=1))
 
 
@@ -75,11 +90,12 @@ def against_floor(metric: str, labels: Floats, challenger: Floats, rules: Promot
         "rows": len(labels),
         "rounds": rules.rounds,
     }
-    figures = f"{spoken(metric)} is {value:.3f} on {len(labels):,} rows, the floor {floor:.3f}, a random score {at_random:.3f}"
+    nothing = f"{'a random score' if challenger.shape[1] > 1 else 'knowing nothing'} {shown(metric, at_random)}"
+    figures = f"{spoken(metric)} is {shown(metric, value)} on {len(labels):,} rows, the floor {shown(metric, floor)}, {nothing}"
     if enough and beyond_chance:
         return Decision(accept=True, reason=f"{because}; {figures}", evidence=evidence)
     if enough:
-        figures += f", and its interval {low:.3f} to {high:.3f} reaches the random score: too few rows to tell"
+        figures += f", and its interval {shown(metric, low)} to {shown(metric, high)} reaches the random score: too few rows to tell"
     return Decision(accept=False, reason=f"{because}, so the floor decides, and it was not reached: {figures}", evidence=evidence)
 
 
@@ -100,8 +116,9 @@ def against_champion(
     new, old = figure(metric, labels, challenger), figure(metric, labels, champion)
     seen = resampled(metric, labels, [challenger, champion], rounds=rules.rounds, seed=SEED)
     sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
-    gain = sign * (new - old)
-    low, high = interval_of(sign * (seen[0] - seen[1]), rules.confidence)
+    unit = unit_of(metric, labels)
+    gain = sign * (new - old) / unit
+    low, high = interval_of(sign * (seen[0] - seen[1]) / unit, rules.confidence)
     evidence: dict[str, Scalar] = {
         "metric": metric,
         "challenger": round(new, 6),
@@ -114,15 +131,16 @@ def against_champion(
         "rows": len(labels),
         "rounds": rules.rounds,
     }
-    word, far = ("above", gain) if gain >= 0 else ("below", -gain)
+    word, far = ("above", unit * gain) if gain >= 0 else ("below", -unit * gain)
     if not HIGHER_IS_BETTER[metric]:
         word = "below" if word == "above" else "above"
     said = (
-        f"{spoken(metric)} {new:.3f} is {far:.3f} {word} {who}'s {old:.3f} (version {version}) "
+        f"{spoken(metric)} {shown(metric, new)} is {shown(metric, far)} {word} {who}'s {shown(metric, old)} (version {version}) "
         f"on the {len(labels):,} rows of the {rows}, interval of the gain {low:+.3f} to {high:+.3f}"
+        f"{' of the error of a prediction that knows nothing' if metric in IN_UNITS else ''}"
     )
     if not bool(np.any(challenger != champion)):
-        said = f"it answers every row of the {rows} as {who} does (version {version}, {spoken(metric)} {old:.3f})"
+        said = f"it answers every row of the {rows} as {who} does (version {version}, {spoken(metric)} {shown(metric, old)})"
     if not high >= 0:
         return Decision(accept=False, reason=f"worse than {who} beyond chance: {said}", evidence=evidence)
     if not gain >= rules.minimum_gain:

@@ -8,9 +8,9 @@ import numpy as np
 from pushline.arrays import Floats
 from pushline.data.contract import Contract
 from pushline.data.contract.encoding import encode_frame
-from pushline.data.contract.labels import class_codes
+from pushline.data.contract.labels import is_usable, targets_of
 from pushline.errors import DataError
-from pushline.serving.model_folder import MATRIX, MATRIX_INPUT, PROBABILITIES, read_scoring
+from pushline.serving.model_folder import MATRIX, MATRIX_INPUT, read_scoring
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ class CannotCompare(Exception):
 
 
 def read_holdout(file: Path, contract: Contract) -> tuple["pd.DataFrame", Floats]:
-    """The rows of a hold-out and their class numbers in the contract's order.
+    """The rows of a hold-out and their class numbers in the contract's order, or their quantities.
 
     Raises DataError where it can't be read, is empty, or holds a label that is no class.
     """
@@ -31,22 +31,23 @@ def read_holdout(file: Path, contract: Contract) -> tuple["pd.DataFrame", Floats
 
     try:
         frame = pd.read_parquet(file)
-        labels = class_codes(contract, frame[contract.label.name])
+        labels = targets_of(contract, frame[contract.label.name])
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
             f"The hold-out {file} can't be read.", why=f"{type(error).__name__}: {error}.", do="Run `pushline train` again."
         ) from error
-    if len(frame) == 0 or (labels < 0).any():
+    usable = is_usable(labels)
+    if len(frame) == 0 or not usable.all():
         raise DataError(
             f"The hold-out {file} can't decide anything.",
-            why="It is empty." if len(frame) == 0 else "A label is none of the contract's classes.",
+            why="It is empty." if len(frame) == 0 else f"The label of {int((~usable).sum()):,} rows is none of the contract.",
             do="Run `pushline check-data` and `pushline train` again.",
         )
     return frame, labels
 
 
 def probabilities_of(folder: Path, frame: "pd.DataFrame", classes: tuple[str, ...]) -> Floats:
-    """What the model in `folder` says of the rows: float64 [rows, classes], in the order of `classes`.
+    """What the model in `folder` says of the rows: float64 [rows, classes], in the order of `classes`; of a quantity its value [rows, 1].
 
     Raises CannotCompare where it wants a column that the rows lack or knows other classes, and ModelUnreadable where its
     files are damaged.
@@ -54,6 +55,8 @@ def probabilities_of(folder: Path, frame: "pd.DataFrame", classes: tuple[str, ..
     from pushline.serving.scorer import session_of
 
     scoring = read_scoring(folder)
+    if not (scoring.classes and classes) and scoring.classes != classes:
+        raise CannotCompare("it tells classes apart" if scoring.classes else "it predicts a quantity")
     if set(scoring.classes) != set(classes):
         raise CannotCompare(f"it knows the classes {', '.join(scoring.classes)}, the rows have {', '.join(classes)}")
     lacking = [name for name in scoring.encoding.names if name not in frame.columns]
@@ -66,6 +69,6 @@ def probabilities_of(folder: Path, frame: "pd.DataFrame", classes: tuple[str, ..
             matrix = encode_frame(scoring.encoding, frame.iloc[start : start + ROWS_AT_A_TIME])
         except (TypeError, ValueError) as error:
             raise CannotCompare(f"a column is of another type than it was trained on ({error})") from error
-        seen.append(session.run([PROBABILITIES], {MATRIX_INPUT: matrix})[0])
-    order = [scoring.classes.index(name) for name in classes]
+        seen.append(session.run(None, {MATRIX_INPUT: matrix})[0])
+    order = [scoring.classes.index(name) for name in classes] or [0]
     return np.concatenate(seen).astype(np.float64)[:, order]

@@ -1,8 +1,8 @@
 """Figures of a resampled hold-out, for all resamples at once: what makes a paired bootstrap of two models quick.
 
 A resample is a row of weights: how often each row of the hold-out was drawn. Labels are class numbers, probabilities
-float64 [rows, classes]; for two classes the second is the positive one. The figures are those of training's metrics, which
-a test holds.
+float64 [rows, classes]; for two classes the second is the positive one. A quantity is float64, and its predictions are
+[rows, 1]. The figures are those of training's metrics, which a test holds.
 """
 
 from collections.abc import Callable
@@ -13,17 +13,20 @@ from pushline.arrays import Floats
 
 SMALLEST = 1e-7
 CELLS = 8_000_000  # weights held at a time: 64 MB
-HIGHER_IS_BETTER = {"average_precision": True, "roc_auc": True, "accuracy": True, "log_loss": False}
+OF_QUANTITIES = ("rmse", "mae", "r2", "mape")
+HIGHER_IS_BETTER = {"average_precision": True, "roc_auc": True, "accuracy": True, "log_loss": False} | {
+    name: name == "r2" for name in OF_QUANTITIES
+}
 
 
 def figure(metric: str, labels: Floats, probabilities: Floats) -> float:
     """The figure of the hold-out as it is."""
-    return float(MEASURES[metric](labels, probabilities)(np.ones((1, len(labels))))[0])
+    return float(EVERY[metric](labels, probabilities)(np.ones((1, len(labels))))[0])
 
 
 def resampled(metric: str, labels: Floats, models: list[Floats], *, rounds: int, seed: int) -> Floats:
     """The figure of each model (rows) over the same `rounds` resamples (columns)."""
-    measures = [MEASURES[metric](labels, probabilities) for probabilities in models]
+    measures = [EVERY[metric](labels, probabilities) for probabilities in models]
     random = np.random.default_rng(seed)
     rows, seen = len(labels), []
     chunk = max(1, CELLS // rows)
@@ -35,7 +38,10 @@ def resampled(metric: str, labels: Floats, models: list[Floats], *, rounds: int,
 
 
 def random_figure(metric: str, labels: Floats, classes: int) -> float:
-    """What a model reaches that knows the classes' shares and nothing of a row."""
+    """What a model reaches that knows the classes' shares, or of a quantity its mean or median, and nothing of a row."""
+    if metric in OF_QUANTITIES:
+        middle = np.mean(labels) if metric in ("rmse", "r2") else np.median(labels)
+        return figure(metric, labels, np.full((len(labels), 1), middle))
     shares = np.bincount(labels, minlength=classes) / len(labels)
     if metric == "roc_auc":
         return 0.5
@@ -124,6 +130,32 @@ def log_loss(labels: Floats, probabilities: Floats) -> Callable[[Floats], Floats
     return mean_of(-np.log(np.clip(chosen, SMALLEST, 1)))
 
 
+def rmse(labels: Floats, predictions: Floats) -> Callable[[Floats], Floats]:
+    mean = mean_of((labels - predictions[:, 0]) ** 2)
+    return lambda weights: np.sqrt(mean(weights))
+
+
+def mae(labels: Floats, predictions: Floats) -> Callable[[Floats], Floats]:
+    return mean_of(np.abs(labels - predictions[:, 0]))
+
+
+def mape(labels: Floats, predictions: Floats) -> Callable[[Floats], Floats]:
+    """Of labels none of which is 0."""
+    return mean_of(np.abs((labels - predictions[:, 0]) / labels))
+
+
+def r2(labels: Floats, predictions: Floats) -> Callable[[Floats], Floats]:
+    """The share of the variance that is explained; 0 for a resample of one value."""
+    around = labels - labels.mean()  # so that squares lose no digits
+    error, mean, square = mean_of((labels - predictions[:, 0]) ** 2), mean_of(around), mean_of(around**2)
+
+    def of(weights: Floats) -> Floats:
+        spread = square(weights) - mean(weights) ** 2
+        return np.where(spread > 0, 1 - error(weights) / np.where(spread > 0, spread, 1), 0.0)
+
+    return of
+
+
 def mean_of(values: Floats) -> Callable[[Floats], Floats]:
     return lambda weights: np.asarray(weights @ values / weights.sum(axis=1))
 
@@ -134,3 +166,5 @@ MEASURES: dict[str, Callable[[Floats, Floats], Callable[[Floats], Floats]]] = {
     "accuracy": accuracy,
     "log_loss": log_loss,
 }
+QUANTITY_MEASURES: dict[str, Callable[[Floats, Floats], Callable[[Floats], Floats]]] = {"rmse": rmse, "mae": mae, "r2": r2, "mape": mape}
+EVERY = MEASURES | QUANTITY_MEASURES

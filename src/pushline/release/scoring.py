@@ -160,7 +160,12 @@ def faults_of(answer: Answer, first: int = 0) -> str:
 
 
 def table_of(answer: dict[str, Any]) -> list[str]:
-    """An answer as lines: row, result, probability."""
+    """An answer as lines: row, result, probability; or of a quantity row, result, low and high."""
+    if "level" in answer:
+        columns = zip(answer["result"], answer["low"], answer["high"], strict=True)
+        lines = [f"{number:>6}  {value:>14.6g}  {low:>14.6g}  {high:>14.6g}" for number, (value, low, high) in enumerate(columns)]
+        said = f"between low and high lies a share of {answer['level']:.4g} of such rows, model version {answer['model_version']}"
+        return [f"{'row':>6}  {'result':>14}  {'low':>14}  {'high':>14}", *lines, said]
     rows = list(zip(answer["result"], answer["probability"], strict=True))
     width = max([len("result"), *(len(result) for result, _ in rows)])
     shown = [f"{'row':>6}  {'result':<{width}}  probability"]

@@ -10,9 +10,9 @@ from pushline.release.asking import Answer, Client
 from pushline.release.openapi_faults import fault_of_value, openapi_faults, scoring
 from pushline.release.target import EndpointKeys
 from pushline.results import Assertion, Release
-from pushline.serving.model_folder import GoldenRow, Scoring, read_contract, read_golden, read_scoring
+from pushline.serving.model_folder import QUANTITY, GoldenRow, Scoring, read_contract, read_golden, read_scoring
 
-WITHIN = 1e-4  # of a golden row's probability
+WITHIN = 1e-4  # of a golden row's probability, or of the size of its quantity
 ROWS_A_REQUEST = 100
 
 
@@ -83,8 +83,9 @@ def broken_type(row: dict[str, Any], column: str) -> dict[str, Any]:
 
 
 def golden_rows(client: Client, golden: tuple[GoldenRow, ...], model: Scoring, key: str) -> Assertion:
-    """The probabilities and classes of the golden rows are the ones that training computed."""
-    name, expected = f"{len(golden)} golden rows score as in training", f"largest difference at most {WITHIN:g}, every class the same"
+    """The answers to the golden rows are the ones that training computed."""
+    same = ", every class the same" if model.classes else ""
+    name, expected = f"{len(golden)} golden rows score as in training", f"largest difference at most {WITHIN:g}{same}"
     worst, other = 0.0, 0
     for part, answer in asked(client, golden, key):
         compared = compare(part, answer.content, model) if answer.status == 200 else None
@@ -92,7 +93,7 @@ def golden_rows(client: Client, golden: tuple[GoldenRow, ...], model: Scoring, k
             seen = f"{answer}{'' if answer.status != 200 else ', not the shape of an answer'}"
             return Assertion(name=name, expected=expected, seen=seen, passed=False)
         worst, other = larger(worst, compared[0]), other + compared[1]
-    seen = f"largest difference {worst:.2g}, " + (f"{other} of {len(golden)} classes differ" if other else "every class the same")
+    seen = f"largest difference {worst:.2g}" + (f", {other} of {len(golden)} classes differ" if other else same)
     return Assertion(name=name, expected=expected, seen=seen, passed=bool(golden) and worst <= WITHIN and not other)
 
 
@@ -115,6 +116,8 @@ def compare(golden: tuple[GoldenRow, ...], content: Any, model: Scoring) -> tupl
     A row that lies closer to the threshold than the tolerance may fall on either side.
     """
     try:
+        if model.level is not None:
+            return compare_quantities(golden, content)
         results, probabilities = content["result"], content["probability"]
         if not len(results) == len(probabilities) == len(golden):
             return None
@@ -128,6 +131,16 @@ def compare(golden: tuple[GoldenRow, ...], content: Any, model: Scoring) -> tupl
     except (KeyError, TypeError, ValueError):
         return None
     return worst, other
+
+
+def compare_quantities(golden: tuple[GoldenRow, ...], content: Any) -> tuple[float, int]:
+    """The largest difference of a value, low or high, by its size where that is above 1."""
+    worst = 0.0
+    for row, *seen in zip(golden, *(content[name] for name in QUANTITY), strict=True):
+        for expected, found in zip(row.probabilities, seen, strict=True):
+            is_number = isinstance(found, float | int) and not isinstance(found, bool)
+            worst = larger(worst, abs(expected - found) / max(1.0, abs(expected)) if is_number else math.inf)
+    return worst, 0
 
 
 def larger(one: float, other: float) -> float:

@@ -70,9 +70,9 @@ def of_model(known: Evaluation) -> Iterator[Caution]:
 def gives_away(reason: str, evidence: object) -> bool:
     """Whether a suspect is one for its knowledge of the label, rather than of the time, and is not told among the warnings already."""
     known = evidence if isinstance(evidence, dict) else {}
-    if known.get("roc_auc_alone", 0) >= COPY:
+    if max(known.get("roc_auc_alone", 0), known.get("r2_alone", 0)) >= COPY:
         return False
-    return bool({"roc_auc_alone", "of_the_class"} & set(known)) or reason.startswith("it is known only after")
+    return bool({"roc_auc_alone", "r2_alone", "of_the_class"} & set(known)) or reason.startswith("it is known only after")
 
 
 def of_rows(trained: TrainResult, checked: CheckDataResult | None) -> Iterator[Caution]:

@@ -21,6 +21,13 @@ NAMES = {
     "ece": "calibration error",
     "f1": "F1",
     "share_predicted": "predicted positive",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+    "mape": "MAPE",
+    "coverage": "interval coverage",
+    "width": "interval width",
+    "pinball": "pinball loss of the interval",
     "gain_low": "gain, lower end",
     "gain_high": "gain, upper end",
     "challenger_low": "challenger, lower end",
@@ -29,13 +36,15 @@ NAMES = {
     "p95_ms": "p95",
     "p99_ms": "p99",
 }
-LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece"})
+LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece", "rmse", "mae", "mape", "width", "pinball"})
 NOTHING = "–"
 
 
 def decimal(value: float | None, digits: int = 4) -> str:
-    """A figure between 0 and 1, or a loss."""
-    return NOTHING if value is None or not math.isfinite(value) else f"{value:z.{digits}f}"
+    """A figure between 0 and 1, or a loss; one that is in a label's unit has as many digits as tell something."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return f"{value:z.{digits}f}" if abs(value) < 10 else f"{value:,.{max(0, 3 - len(str(int(abs(value)))) + 1)}f}"
 
 
 def between(interval: Interval, digits: int = 3) -> str:

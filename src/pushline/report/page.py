@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from pushline.data.profile.drift import Drift
 from pushline.files import write_atomically
 from pushline.project import Project
-from pushline.report import charts, classes, columns, figures, sources
+from pushline.report import charts, classes, columns, figures, quantities, sources
 from pushline.report.card import read_card
 from pushline.report.cautions import Caution, cautions_of, evaluation_of
 from pushline.report.lines import fitted_on, trials
@@ -39,7 +39,9 @@ def page_of(project: Project) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(figures=figures, charts=charts, visible=figures.visible, lower=figures.LOWER_IS_BETTER, vote=VOTE)
+    environment.globals.update(
+        figures=figures, charts=charts, quantities=quantities, visible=figures.visible, lower=figures.LOWER_IS_BETTER, vote=VOTE
+    )
     environment.filters.update(prose=prose, linked=linked)
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()

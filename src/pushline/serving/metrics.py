@@ -52,10 +52,12 @@ class Metrics:
             cells[self.time + bisect_left(SECONDS, elapsed_s)] += 1
             cells[self.time_sum] += elapsed_s
 
-    def scored(self, results: Sequence[str], shown: Sequence[Any]) -> None:
-        """Count the classes of an answer, and where there are two the probabilities of the positive one."""
+    def scored(self, results: Sequence[Any], shown: Sequence[Any]) -> None:
+        """Count the classes of an answer, and where there are two the probabilities of the positive one; of a quantity the rows alone."""
         cells, answer, score = self.cells, self.answer_of, self.score
         cells[self.rows] += len(results)
+        if not answer:
+            return
         for result in results:
             cells[answer[result]] += 1
         if self.binary:
@@ -101,7 +103,7 @@ class Metrics:
         if self.binary:
             lines += self.histogram("pushline_probability", "Probability of the positive class.", bounds, cells[self.score :])
         answers = [(name, cells[cell]) for name, cell in self.answer_of.items()]
-        lines += family("pushline_answers_total", "Rows by the class answered.", "counter")
+        lines += family("pushline_answers_total", "Rows by the class answered.", "counter") if answers else []
         lines += [f'pushline_answers_total{{class="{escaped(name)}"}} {number(count)}' for name, count in answers]
         return ("\n".join(lines) + "\n").encode()
 

@@ -3,7 +3,8 @@
 MLmodel, requirements.txt, …   an MLflow model (flavors onnx and python_function)
 model.onnx       portable: one input per raw column, named as the column, of shape [rows]; outputs `label` and, for each class,
                  `probability_<class>`, of shape [rows] too
-matrix.onnx      the same fit for the service: input `matrix` float32 [rows, columns], output `probabilities` float32 [rows, classes]
+matrix.onnx      the same fit for the service: input `matrix` float32 [rows, columns], output `probabilities` float32 [rows, classes],
+                 or for a quantity `predictions` float32 [rows, 3]: value, low and high, which model.onnx calls `result`, `low`, `high`
 contract.json    the contract it was trained under
 scoring.json     `Scoring` below
 golden.json      a list of `GoldenRow`: generated from the profile, never real rows
@@ -29,16 +30,18 @@ GOLDEN = "golden.json"
 CARD = "card.md"
 MATRIX_INPUT = "matrix"
 PROBABILITIES = "probabilities"
+PREDICTIONS = "predictions"
 LABEL = "label"
+QUANTITY = ("result", "low", "high")  # the columns of predictions
 
 T = TypeVar("T")
 
 
 class Scoring(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How probabilities become answers, and where the model comes from."""
+    """How the graph's output becomes answers, and where the model comes from."""
 
     encoding: Encoding
-    classes: tuple[str, ...]  # in the order of the probabilities; of two, the positive one is last
+    classes: tuple[str, ...]  # in the order of the probabilities; of two, the positive one is last; none for a quantity
     positive: str | None
     threshold: float | None  # on the positive class's probability; None: the most probable class wins
     algorithm: str
@@ -46,14 +49,20 @@ class Scoring(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     data_version: str
     git_revision: str
     generated_sample: bool
+    level: float | None = None  # of a quantity: the share of rows that lie between low and high
+
+    @property
+    def outputs(self) -> int:
+        """Columns of the graph's output."""
+        return len(self.classes) or len(QUANTITY)
 
 
 class GoldenRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A row and what the model must answer, within 1e-4."""
+    """A row and what the model must answer: a probability within 1e-4, a quantity within 1e-4 of its size where that is above 1."""
 
     row: dict[str, Scalar]
-    probabilities: tuple[float, ...]  # in the order of the classes
-    result: str
+    probabilities: tuple[float, ...]  # in the order of the classes; for a quantity value, low and high
+    result: str | float
 
 
 def probability_of(name: str) -> str:

@@ -142,8 +142,7 @@ def answered(scorer: "Scorer", request: Any, version: str) -> dict[str, Any]:
         shown = scorer.score(msgspec.json.encode(request))
     except Problem:
         return {}
-    said = {"threshold": scorer.threshold} if scorer.binary else {"classes": scorer.classes}
-    return {"example": {"result": scorer.results(shown), "probability": shown, **said, "model_version": version}}
+    return {"example": {**scorer.fields(shown), **scorer.constants, "model_version": version}}
 
 
 def example_problems(scorer: "Scorer", limits: Serving) -> dict[str, Any]:
@@ -239,8 +238,10 @@ def request_of(scorer: "Scorer", limits: Serving) -> dict[str, Any]:
 
 def answer_of(scorer: "Scorer") -> dict[str, Any]:
     share = {"type": "number", "minimum": 0, "maximum": 1}
-    result = {"type": "array", "items": {"type": "string", "enum": list(scorer.classes)}, "description": "The class of each row."}
     version = {"type": "string", "description": "Version of the model in the registry."}
+    if scorer.quantity:
+        return closed({**quantity_fields(scorer), "level": share, "model_version": version})
+    result = {"type": "array", "items": {"type": "string", "enum": list(scorer.classes)}, "description": "The class of each row."}
     if scorer.binary:
         text = f"Probability that {scorer.contract.label.name} is {scorer.scoring.positive}, for each row."
         extra: dict[str, Any] = {
@@ -252,7 +253,23 @@ def answer_of(scorer: "Scorer") -> dict[str, Any]:
             "probability": {"type": "array", "items": {"type": "array", "items": share}, "description": "For each row, by class."},
             "classes": {"type": "array", "items": {"type": "string"}, "description": "The classes in the order of the probabilities."},
         }
-    properties = {"result": result, **extra, "model_version": version}
+    return closed({"result": result, **extra, "model_version": version})
+
+
+def quantity_fields(scorer: "Scorer") -> dict[str, Any]:
+    """Value, low and high of each row."""
+    label = scorer.contract.label
+    unit = f" ({label.unit})" if label.unit else ""
+    level = f"{scorer.scoring.level:.4g}"
+    described = {
+        "result": f"The predicted {label.name} of each row{unit}.",
+        "low": f"The prediction interval's lower end: a share of {level} of rows like those in training lies between low and high.",
+        "high": "The prediction interval's upper end.",
+    }
+    return {name: {"type": "array", "items": {"type": "number"}, "description": text} for name, text in described.items()}
+
+
+def closed(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "required": list(properties), "properties": properties}
 
 

@@ -1,6 +1,7 @@
 """A sample of the scored rows, kept for the drift check: off unless the setting serving.record says otherwise.
 
-One file a day, one JSON line a row: `{"at", "release", "model_version", "request_id", "row", "result", "probability"}`.
+One file a day, one JSON line a row: `{"at", "release", "model_version", "request_id", "row"}` and what
+was answered: `result` and `probability`, or of a quantity `result`, `low` and `high`.
 Files older than serving.record_days are removed. Only the columns of the contract are kept; no header is, so no key.
 """
 
@@ -27,29 +28,29 @@ class Records:
         self.version = version
         self.days = days
         self.lost = 0
-        self.waiting: deque[tuple[datetime, bytes, list[str], list[Any], str]] = deque()
+        self.waiting: deque[tuple[datetime, bytes, dict[str, list[Any]], str]] = deque()
         self.tidied = ""
 
-    def add(self, body: bytes, results: list[str], shown: list[Any], request_id: str) -> None:
-        """Keep a scored request."""
+    def add(self, body: bytes, fields: dict[str, list[Any]], request_id: str) -> None:
+        """Keep a scored request; `fields` are the members of its answer with an entry for each row."""
         if len(self.waiting) >= WAITING_AT_MOST:
             self.lost += 1
             return
-        self.waiting.append((datetime.now(UTC), body, results, shown, request_id))
+        self.waiting.append((datetime.now(UTC), body, fields, request_id))
 
     def write(self) -> None:
         """Append what is waiting to the day's file; a full disk costs the rows, never an answer."""
         lines: dict[str, list[bytes]] = {}
         while self.waiting:
-            at, body, results, shown, request_id = self.waiting.popleft()
+            at, body, fields, request_id = self.waiting.popleft()
             said = {"at": at, "release": self.release, "model_version": self.version, "request_id": request_id}
             try:
                 of_request = [
-                    msgspec.json.encode({**said, "row": row, "result": result, "probability": probability}) + b"\n"
-                    for row, result, probability in zip(rows_of(body), results, shown, strict=True)
+                    msgspec.json.encode({**said, "row": row, **dict(zip(fields, answer, strict=True))}) + b"\n"
+                    for row, *answer in zip(rows_of(body), *fields.values(), strict=True)
                 ]
             except (ValueError, OverflowError, RecursionError):  # a text in a column that is not used need not be one of Unicode
-                self.lost += len(results)
+                self.lost += len(fields["result"])
                 continue
             lines.setdefault(at.date().isoformat(), []).extend(of_request)
         for day, of_day in lines.items():

@@ -11,7 +11,7 @@ import numpy as np
 
 from pushline.arrays import Matrix
 from pushline.data.contract.encoding import encode_rows
-from pushline.serving.model_folder import MATRIX, MATRIX_INPUT, PROBABILITIES, read_contract, read_golden, read_scoring, unusable
+from pushline.serving.model_folder import MATRIX, MATRIX_INPUT, QUANTITY, read_contract, read_golden, read_scoring, unusable
 from pushline.serving.payload import Payload, Row
 
 GOLDEN_WITHIN = 1e-4
@@ -31,14 +31,19 @@ class Scorer:
         self.classes = self.scoring.classes
         self.threshold = self.scoring.threshold
         self.binary = self.threshold is not None and len(self.classes) == 2
+        self.quantity = self.scoring.level is not None
         self.payload = Payload(self.contract, self.scoring.encoding, max_rows=max_rows)
         self.session = session_of(folder, self.scoring.sha256.get(MATRIX, ""))
         self.width = len(self.payload.columns)
-        self.one = OneRow(self.session, self.width, len(self.classes))
+        self.output = self.session.get_outputs()[0].name
+        self.one = OneRow(self.session, self.width, self.scoring.outputs)
         self.check_golden()
 
     def score(self, body: bytes) -> list[Any]:
-        """For each row of a request the positive class's probability, or with more classes the list of all. Raises Problem."""
+        """For each row of a request the positive class's probability, with more classes the list of all, of a quantity value, low and high.
+
+        Raises Problem.
+        """
         rows = self.payload.quick(body)
         if rows is None:
             return self.shown(self.of_rows(self.payload.careful(body)))
@@ -48,23 +53,38 @@ class Scorer:
         return self.shown(self.run(np.frombuffer(packed(self.payload, rows), dtype=np.float32).reshape(len(rows), self.width)))
 
     def shown(self, probabilities: Matrix) -> list[Any]:
-        """Probabilities [rows, classes] as an answer shows them."""
+        """The graph's output as an answer shows it."""
         shown: list[Any] = (probabilities[:, 1] if self.binary else probabilities).tolist()
         return shown
 
-    def results(self, shown: list[Any]) -> list[str]:
-        """The class of each row: for two classes by the threshold, else the most probable one."""
+    def fields(self, shown: list[Any]) -> dict[str, Any]:
+        """The members of an answer that have an entry for each row."""
+        if self.quantity:
+            return dict(zip(QUANTITY, map(list, zip(*shown, strict=True)), strict=True))
+        return {"result": self.results(shown), "probability": shown}
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """The members of an answer that are the same in every one."""
+        if self.quantity:
+            return {"level": self.scoring.level}
+        return {"threshold": self.threshold} if self.binary else {"classes": self.classes}
+
+    def results(self, shown: list[Any]) -> list[Any]:
+        """The class of each row: for two classes by the threshold, else the most probable one; the value of a quantity."""
+        if self.quantity:
+            return [row[0] for row in shown]
         if not self.binary:
             return [self.classes[max(range(len(row)), key=row.__getitem__)] for row in shown]
         no, yes, threshold = *self.classes, self.threshold
         return [yes if probability >= threshold else no for probability in shown]
 
     def run(self, matrix: Matrix) -> Matrix:
-        probabilities: Matrix = self.session.run([PROBABILITIES], {MATRIX_INPUT: matrix})[0]
+        probabilities: Matrix = self.session.run([self.output], {MATRIX_INPUT: matrix})[0]
         return probabilities
 
     def of_rows(self, rows: Sequence[Row]) -> Matrix:
-        """The probabilities of rows as dicts, already known to be valid: float32 [rows, classes]."""
+        """The output for rows as dicts, already known to be valid: float32 [rows, classes], or a quantity's [rows, 3]."""
         return self.run(encode_rows(self.scoring.encoding, rows))
 
     def check_golden(self) -> None:
@@ -74,33 +94,34 @@ class Scorer:
             return
         try:
             seen = self.of_rows([row.row for row in golden])
-            worst = float(np.abs(seen - np.array([row.probabilities for row in golden], dtype=np.float32)).max())
+            expected = np.array([row.probabilities for row in golden], dtype=np.float32)
+            worst = float((np.abs(seen - expected) / np.maximum(1, np.abs(expected))).max())
         except Exception as error:
             raise unusable(self.folder, f"{MATRIX} can't score the golden rows: {error}") from error
         if not worst <= GOLDEN_WITHIN:
-            raise unusable(self.folder, f"a golden row's probability differs by {worst:.2g}, more than {GOLDEN_WITHIN:g}")
+            raise unusable(self.folder, f"the answer to a golden row differs by {worst:.2g}, more than {GOLDEN_WITHIN:g}")
 
 
 class OneRow:
     """A single row, the usual request: its input and output stay bound to the session, which saves a third of the run."""
 
-    def __init__(self, session: Any, width: int, classes: int) -> None:
+    def __init__(self, session: Any, width: int, outputs: int) -> None:
         from onnxruntime import OrtValue
 
-        matrix, probabilities = np.zeros((1, width), dtype=np.float32), np.zeros((1, classes), dtype=np.float32)
+        matrix, probabilities = np.zeros((1, width), dtype=np.float32), np.zeros((1, outputs), dtype=np.float32)
         self.pack_into = Packer(f"={width}f").pack_into
-        self.unpack = Packer(f"={classes}f").unpack
+        self.unpack = Packer(f"={outputs}f").unpack
         self.given = memoryview(matrix.data).cast("B")
         self.got = memoryview(probabilities.data).cast("B")
         # On the CPU these values are views: the session reads and writes the arrays themselves.
         self.held = (OrtValue.ortvalue_from_numpy(matrix), OrtValue.ortvalue_from_numpy(probabilities))
         self.binding = session.io_binding()
         self.binding.bind_ortvalue_input(MATRIX_INPUT, self.held[0])
-        self.binding.bind_ortvalue_output(PROBABILITIES, self.held[1])
+        self.binding.bind_ortvalue_output(session.get_outputs()[0].name, self.held[1])
         self.run = session.run_with_iobinding
 
     def score(self, values: Sequence[float]) -> tuple[float, ...]:
-        """The probabilities of one row, by class."""
+        """The output for one row."""
         self.pack_into(self.given, 0, *values)
         self.run(self.binding)
         return self.unpack(self.got)

@@ -79,23 +79,21 @@ class Service(App):
         """The hot path: decode, validate, score, encode, write, count."""
         body = exchange.body()
         shown = self.scorer.score(body)
-        results = self.scorer.results(shown)
-        content = b'{"result":%b,"probability":%b%b' % (self.encode(results), self.encode(shown), self.answer_end)
+        fields = self.scorer.fields(shown)
+        content = self.encode(fields)[:-1] + self.answer_end
         request_id = exchange.request_id()
         exchange.send(b"%bx-request-id: %b\r\ncontent-length: %d\r\n" % (self.score_head, request_id, len(content)), content)
         elapsed = time.perf_counter() - exchange.started
         self.metrics.count("score", 200, elapsed)
-        self.metrics.scored(results, shown)
+        self.metrics.scored(fields["result"], shown)
         if self.access_log and random() < self.access_log:  # noqa: S311 - a sample
             self.note("info", "request", exchange, 200, elapsed, rows=len(shown))
         if self.record and random() < self.record:  # noqa: S311 - a sample
-            self.records.add(body, results, shown, request_id.decode())
+            self.records.add(body, fields, request_id.decode())
 
     def end_of_answers(self) -> bytes:
         """What every answer says of the model, as the end of its JSON."""
-        scorer, version = self.scorer, self.running.version
-        said = {"threshold": scorer.threshold} if scorer.binary else {"classes": scorer.classes}
-        return b"," + self.encode({**said, "model_version": version})[1:]
+        return b"," + self.encode({**self.scorer.constants, "model_version": self.running.version})[1:]
 
     def readiness(self, exchange: Exchange) -> None:
         if self.draining:

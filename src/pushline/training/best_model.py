@@ -2,7 +2,8 @@
 
 matrix.onnx        the numeric graph
 automl.json        `BestModel`
-out_of_fold.npz    `labels` int64 [rows] and `probabilities` float32 [rows, classes], each row's made by models that had not seen it
+out_of_fold.npz    `labels` int64 [rows] and `probabilities` float32 [rows, classes], each row's made by models that had not seen it;
+                   for a quantity `labels` are float64 and `probabilities` its predictions [rows, 1]
 leaderboard.json   the trials, for people
 """
 
@@ -14,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 
 from pushline.data.contract.encoding import Encoding
-from pushline.data.contract.labels import Codes
+from pushline.data.contract.labels import Targets
 from pushline.errors import ModelUnreadable
 from pushline.evaluation import Points, Suspect, Treatment
 from pushline.files import cannot_write, write_atomically, write_json
@@ -59,7 +60,7 @@ def fitted_rows(best: BestModel) -> int:
     return round(best.learned_share * best.rows)
 
 
-def write_best_model(folder: Path, best: BestModel, model: bytes, labels: Codes, probabilities: Any) -> None:
+def write_best_model(folder: Path, best: BestModel, model: bytes, labels: Targets, probabilities: Any) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / OUT_OF_FOLD).open("wb") as stream:
@@ -71,7 +72,7 @@ def write_best_model(folder: Path, best: BestModel, model: bytes, labels: Codes,
     write_json(folder / AUTOML, best)
 
 
-def read_best_model(folder: Path) -> tuple[BestModel, bytes, Codes, Any]:
+def read_best_model(folder: Path) -> tuple[BestModel, bytes, Targets, Any]:
     """The model's record, its graph, and labels and probabilities out of fold. Raises ModelUnreadable."""
     try:
         best = msgspec.json.decode((folder / AUTOML).read_bytes(), type=BestModel)

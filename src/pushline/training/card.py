@@ -27,6 +27,13 @@ NAMES = {
     "accuracy_at_threshold": "Accuracy at the threshold",
     "balanced_accuracy": "Balanced accuracy",
     "share_predicted": "Share of rows selected",
+    "rmse": "RMSE (root mean squared error)",
+    "mae": "MAE (mean absolute error)",
+    "r2": "R² (share of the variance explained)",
+    "mape": "MAPE (mean absolute error as a share of the label)",
+    "coverage": "Coverage (share of rows in their interval)",
+    "width": "Mean width of the interval",
+    "pinball": "Pinball loss of the interval's ends",
 }
 SHOWN_TRIALS = 12
 SHOWN_COLUMNS = 10
@@ -51,14 +58,14 @@ def card_of(
         training_data(best, contract, origin, evaluation, counts),
         figures_section(evaluation, contract),
         classes_section(evaluation),
-        threshold_section(evaluation, best, objective, chosen),
-        calibration_section(evaluation),
+        interval_section(evaluation, best) if contract.is_regression else threshold_section(evaluation, best, objective, chosen),
+        ranges_section(evaluation) if contract.is_regression else calibration_section(evaluation),
         groups_section(evaluation),
         importance_section(evaluation),
         comparison(best),
         treatments_section(evaluation, best),
         limits_section(evaluation, contract, counts, use_known_after=use_known_after),
-        reproduction(best, origin, objective=objective, use_known_after=use_known_after, counts=counts),
+        reproduction(best, origin, objective=objective, use_known_after=use_known_after, counts=counts, coverage=evaluation.level),
     )
     return "\n\n".join(section.strip() for section in sections if section.strip()) + "\n"
 
@@ -68,7 +75,7 @@ def metadata(evaluation: Evaluation, best: BestModel, contract: Contract, origin
     import yaml
 
     results = {
-        "task": {"type": "tabular-classification", "name": "Tabular classification"},
+        "task": {"type": f"tabular-{contract.task}", "name": f"Tabular {contract.task}"},
         "dataset": {"name": contract.title or contract.name, "type": contract.name, "revision": origin.data_version, "split": "hold-out"},
         "metrics": [
             {"type": name, "name": NAMES.get(name, name), "value": round(one.value, 5)} for name, one in evaluation.metrics.items()
@@ -76,8 +83,8 @@ def metadata(evaluation: Evaluation, best: BestModel, contract: Contract, origin
     }
     front = {
         "library_name": "onnx",
-        "pipeline_tag": "tabular-classification",
-        "tags": ["tabular-classification", "onnx", "mlflow", *(["generated-sample"] if origin.generated_sample else [])],
+        "pipeline_tag": f"tabular-{contract.task}",
+        "tags": [f"tabular-{contract.task}", "onnx", "mlflow", *(["generated-sample"] if origin.generated_sample else [])],
         "datasets": [contract.name],
         "model-index": [{"name": f"{contract.name}-{origin.data_version}", "results": [results]}],
     }
@@ -117,6 +124,8 @@ def intended_use(contract: Contract, *, use_known_after: bool) -> str:
         if contract.positive
         else "The most probable one is its answer."
     )
+    if contract.is_regression:
+        goal, use = "predicts the value", "With each value comes the interval that the true one most likely lies in."
     after = [] if use_known_after else [column for column in contract.columns if column.known == "after"]
     lines = [
         "## Intended use",
@@ -152,24 +161,50 @@ def figures_section(evaluation: Evaluation, contract: Contract) -> str:
         (NAMES.get(name, name), interval(one), f"{evaluation.baseline[name]:.4f}" if name in evaluation.baseline else "")
         for name, one in evaluation.metrics.items()
     ]
+    nothing = (
+        "gives every row the mean, or for MAE and MAPE the median" if contract.is_regression else "gives every row the classes' shares"
+    )
     text = (
         f"On {evaluation.rows:,} rows that no training saw: figures for {estimates(contract)}. "
-        "With 95% bootstrap intervals (around the calibration error, whose "
-        "resamples are biased upwards, by their spread alone). "
-        "*Knows nothing* is a score that gives every row the classes' shares."
+        "With 95% bootstrap intervals"
+        + ("" if contract.is_regression else " (around the calibration error, whose resamples are biased upwards, by their spread alone)")
+        + ". "
+        f"*Knows nothing* {nothing}."
     )
     return f"## Figures\n\n{text}\n\n" + table(("Figure", "Value (interval)", "Knows nothing"), rows)
 
 
 def classes_section(evaluation: Evaluation) -> str:
     """For more than two classes: how well each is found."""
-    if len(evaluation.classes) == 2:
+    if len(evaluation.classes) < 3:
         return ""
     rows = []
     for number, (name, row) in enumerate(zip(evaluation.classes, evaluation.confusion, strict=True)):
         said, right, of = sum(other[number] for other in evaluation.confusion), row[number], sum(row)
         rows.append((f"`{name}`", f"{of:,}", f"{said:,}", share(right, of), share(right, said)))
     return "## Classes\n\n" + table(("Class", "Rows held out", "Said to be it", "Recall", "Precision"), rows)
+
+
+def interval_section(evaluation: Evaluation, best: BestModel) -> str:
+    """For a quantity: what its intervals promise and what they held."""
+    seen, width = evaluation.metrics["coverage"], evaluation.metrics["width"]
+    where = "residuals out of fold" if best.folds else "residuals of training rows that the search did not see"
+    text = (
+        f"Each value comes with low and high, between which **{evaluation.level:.0%}** of rows like these lie. The width is the conformal "
+        f"quantile of {where}, by range of the predicted value. On the hold-out, which had no part in it, {interval(seen)} of the rows lie "
+        f"between them; they are {width.value:.4g} apart on average. This holds over all rows together and promises nothing for one row."
+    )
+    return f"## Prediction interval\n\n{text}"
+
+
+def ranges_section(evaluation: Evaluation) -> str:
+    rows = [
+        (f"{one.predicted:.4g}", f"{one.observed:.4g}", f"{one.low:.4g} to {one.high:.4g}", f"{one.coverage:.3f}", f"{one.rows:,}")
+        for one in evaluation.ranges
+    ]
+    text = "Rows of the hold-out by predicted value, what was observed of them, and the share that lies in its interval:"
+    heads = ("Predicted (mean)", "Observed (mean)", "Observed (middle 80%)", "Coverage", "Rows")
+    return f"## Predicted and observed\n\n{text}\n\n" + table(heads, rows)
 
 
 def share(part: int, whole: int) -> str:
@@ -268,7 +303,7 @@ def treatments_section(evaluation: Evaluation, best: BestModel) -> str:
         work = "" if evaluation.threshold is None else "the threshold does that work, and "
         return (
             ""
-            if best.imbalance != "none" or not best.folds
+            if best.imbalance != "none" or not best.folds or not evaluation.classes
             else f"## The rare class\n\nNot resampled and not weighted: {work}probabilities stay true."
         )
     names = list(evaluation.treatments[0].metrics)
@@ -296,10 +331,12 @@ def limits_section(evaluation: Evaluation, contract: Contract, counts: Counts | 
     return lines[0] + "\n\n" + "\n".join(lines[1:])
 
 
-def reproduction(best: BestModel, origin: Origin, *, objective: str, use_known_after: bool, counts: Counts | None) -> str:
+def reproduction(
+    best: BestModel, origin: Origin, *, objective: str, use_known_after: bool, counts: Counts | None, coverage: float | None = None
+) -> str:
     used: dict[str, object] = {
         "METRIC": best.metric,
-        "OBJECTIVE": objective,
+        **({"COVERAGE": f"{coverage:g}"} if coverage is not None else {"OBJECTIVE": objective}),
         "IMBALANCE": best.imbalance,
         "SEED": best.seed,
         "USE_KNOWN_AFTER": str(use_known_after).lower(),

@@ -1,4 +1,4 @@
-"""The evaluate step: threshold out of fold, figures on the hold-out, model card, and the model folder."""
+"""The evaluate step: threshold or prediction interval out of fold, figures on the hold-out, model card, and the model folder."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from pushline.training.best_model import read_best_model
 from pushline.training.card import card_of
 from pushline.training.evaluate import evaluate
 from pushline.training.export import Origin, write_model_folder
+from pushline.training.interval import fit_interval, with_interval
 from pushline.training.prepare import Counts
 from pushline.training.threshold import choose_threshold, parse_objective
 from pushline.training.warning import warnings_of
@@ -41,6 +42,7 @@ def conclude(
     origin: Origin,
     *,
     objective: str,
+    coverage: float = 0.9,
     model: Path,
     evaluation: Path,
     seed: int,
@@ -54,14 +56,25 @@ def conclude(
     wanted = parse_objective(objective)
     best, graph, labels, probabilities = read_best_model(best_model)
     chosen = choose_threshold(labels, probabilities[:, 1], wanted) if len(best.classes) == 2 else None
-    threshold = chosen.threshold if chosen else None
-    seen = evaluate(graph, holdout, contract, best.encoding, threshold=threshold, metric=best.metric, seed=seed)
+    threshold, level = chosen.threshold if chosen else None, coverage if contract.is_regression else None
+    if level is not None:
+        graph = with_interval(graph, fit_interval(labels, probabilities[:, 0], level, contract.label))
+    seen = evaluate(graph, holdout, contract, best.encoding, threshold=threshold, level=level, metric=best.metric, seed=seed)
     seen = msgspec.structs.replace(seen, search=best.curve, treatments=best.treatments, suspects=best.suspects)
     seen = msgspec.structs.replace(seen, warnings=warnings_of(seen, counts))
     card = card_of(seen, best, contract, origin, objective=objective, chosen=chosen, use_known_after=use_known_after, counts=counts)
     golden = sample_rows(load_profile(profile), contract, GOLDEN_ROWS, seed)
     write_model_folder(
-        model, graph, contract, best.encoding, threshold=threshold, algorithm=best.algorithm, golden=golden, origin=origin, card=card
+        model,
+        graph,
+        contract,
+        best.encoding,
+        threshold=threshold,
+        level=level,
+        algorithm=best.algorithm,
+        golden=golden,
+        origin=origin,
+        card=card,
     )
     write_json(evaluation / EVALUATION, seen)
     write_json(evaluation / METRICS, seen.metrics)

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy as np
 from pushline.arrays import Floats
 from pushline.data.contract import Contract
 from pushline.data.contract.encoding import Encoding, encode_frame
-from pushline.data.contract.labels import Codes, class_codes
+from pushline.data.contract.labels import Codes, Targets, targets_of
 from pushline.evaluation import Bin, ClassCurves, Evaluation, Group, Importance, Points
+from pushline.training import quantity
 from pushline.training.metrics import BINS, HIGHER_IS_BETTER, figures, ranked, score, with_intervals
 from pushline.training.threshold import at_threshold
 
@@ -21,6 +23,7 @@ POINTS = 200  # of a curve
 SMALLEST_GROUP = 30  # rows below which a group's figures say nothing
 RANGES = 5  # of a sensitive number
 SHUFFLES = 4
+CLASS_FIGURES = ("average_precision", "roc_auc", "log_loss", "selected", "recall", "precision")  # of a group
 IMPORTANCE_ROWS = 20_000
 
 
@@ -31,35 +34,48 @@ def evaluate(
     encoding: Encoding,
     *,
     threshold: float | None,
+    level: float | None = None,
     metric: str,
     rounds: int = 1000,
     seed: int = 7,
     importance: bool = True,
 ) -> Evaluation:
-    """Measure the numeric graph `model` on `frame` (raw columns and the label)."""
+    """Measure the numeric graph `model` on `frame` (raw columns and the label); `level` is that of a quantity's intervals."""
     from pushline.training.automl.pool import cores
     from pushline.training.export import predictor
 
-    labels = class_codes(contract, frame[contract.label.name])
+    labels = targets_of(contract, frame[contract.label.name])
     matrix = encode_frame(encoding, frame)
     answer = predictor(model, threads=cores())
-    probabilities = answer(matrix)
-    classes = contract.classes
+    answers = answer(matrix)
+    if level is None:
+        parts = class_parts(labels, answers, contract, threshold, rounds=rounds, seed=seed)
+    else:
+        parts = quantity.parts_of(labels, answers, level, rounds=rounds, seed=seed)
 
     return Evaluation(
-        classes=classes,
+        classes=contract.classes,
         rows=len(frame),
         metric=metric,
-        metrics=with_intervals(labels, probabilities, threshold=threshold, rounds=rounds, seed=seed),
-        baseline=baseline_of(labels, len(classes)),
         positive=contract.positive,
         threshold=threshold,
-        at_threshold={} if threshold is None else at_threshold(labels, probabilities[:, 1], threshold),
-        confusion=confusion_of(labels, probabilities, threshold),
-        curves=curves_of(labels, probabilities, classes),
-        groups=groups_of(frame, contract, labels, probabilities, threshold),
+        groups=groups_of(frame, contract, labels, answers, threshold),
         importance=importance_of(answer, matrix, labels, encoding, metric, seed) if importance else (),
+        **parts,
     )
+
+
+def class_parts(
+    labels: Codes, probabilities: Floats, contract: Contract, threshold: float | None, *, rounds: int, seed: int
+) -> dict[str, Any]:
+    """The parts of an evaluation that classes have."""
+    return {
+        "metrics": with_intervals(labels, probabilities, threshold=threshold, rounds=rounds, seed=seed),
+        "baseline": baseline_of(labels, len(contract.classes)),
+        "at_threshold": {} if threshold is None else at_threshold(labels, probabilities[:, 1], threshold),
+        "confusion": confusion_of(labels, probabilities, threshold),
+        "curves": curves_of(labels, probabilities, contract.classes),
+    }
 
 
 def baseline_of(labels: Codes, classes: int) -> dict[str, float]:
@@ -112,9 +128,7 @@ def calibration_of(truth: Floats, scores: Floats) -> tuple[Bin, ...]:
     )
 
 
-def groups_of(
-    frame: "pd.DataFrame", contract: Contract, labels: Codes, probabilities: Floats, threshold: float | None
-) -> tuple[Group, ...]:
+def groups_of(frame: "pd.DataFrame", contract: Contract, labels: Targets, answers: Floats, threshold: float | None) -> tuple[Group, ...]:
     """Figures for each value, or range, of the columns the contract marks sensitive."""
     found = []
     for column in contract.columns:
@@ -122,17 +136,16 @@ def groups_of(
             continue
         for value, member in members_of(frame[column.name], number=column.type in ("integer", "number")):
             rows = int(member.sum())
-            positives = int((labels[member] == 1).sum()) if probabilities.shape[1] == 2 else None
-            metrics: dict[str, float | None] = dict.fromkeys(
-                ("average_precision", "roc_auc", "log_loss", "selected", "recall", "precision")
-            )
+            positives = int((labels[member] == 1).sum()) if len(contract.classes) == 2 else None
+            metrics: dict[str, float | None] = dict.fromkeys(quantity.GROUP_FIGURES if contract.is_regression else CLASS_FIGURES)
             if rows >= SMALLEST_GROUP and len(np.unique(labels[member])) > 1:
-                metrics = dict(group_figures(labels[member], probabilities[member], threshold))
+                figures_of = quantity.of_group if contract.is_regression else partial(class_figures, threshold=threshold)
+                metrics = dict(figures_of(labels[member], answers[member]))
             found.append(Group(column=column.name, value=value, rows=rows, positives=positives, metrics=metrics))
     return tuple(found)
 
 
-def group_figures(labels: Codes, probabilities: Floats, threshold: float | None) -> dict[str, float]:
+def class_figures(labels: Codes, probabilities: Floats, threshold: float | None) -> dict[str, float]:
     known = figures(labels, probabilities)
     chosen = {name: known[name] for name in ("average_precision", "roc_auc", "log_loss")}
     if threshold is not None:
@@ -164,7 +177,7 @@ def members_of(values: "pd.Series[Any]", *, number: bool) -> list[tuple[str, Flo
 
 
 def importance_of(
-    answer: Callable[[Floats], Floats], matrix: Floats, labels: Codes, encoding: Encoding, metric: str, seed: int
+    answer: Callable[[Floats], Floats], matrix: Floats, labels: Targets, encoding: Encoding, metric: str, seed: int
 ) -> tuple[Importance, ...]:
     """How much the metric falls when a column's values are shuffled among the rows, the most important column first."""
     random = np.random.default_rng(seed)

@@ -21,7 +21,7 @@ from pushline.serving.model_folder import (
     MATRIX,
     MATRIX_INPUT,
     PORTABLE,
-    PROBABILITIES,
+    QUANTITY,
     SCORING,
     GoldenRow,
     Scoring,
@@ -43,7 +43,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def predictor(matrix_model: bytes, *, threads: int = 1) -> Callable[[Matrix], Matrix]:
-    """A function from the matrix to probabilities [rows, classes] by the numeric graph."""
+    """A function from the matrix to the numeric graph's output: probabilities [rows, classes], or a quantity's value, low and high."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -53,18 +53,20 @@ def predictor(matrix_model: bytes, *, threads: int = 1) -> Callable[[Matrix], Ma
 
     def answer(matrix: Matrix) -> Matrix:
         starts = range(0, max(1, len(matrix)), ROWS_AT_A_TIME)
-        return np.concatenate([session.run([PROBABILITIES], {MATRIX_INPUT: matrix[start : start + ROWS_AT_A_TIME]})[0] for start in starts])
+        return np.concatenate([session.run(None, {MATRIX_INPUT: matrix[start : start + ROWS_AT_A_TIME]})[0] for start in starts])
 
     return answer
 
 
 def predict(matrix_model: bytes, matrix: Matrix) -> Matrix:
-    """Probabilities [rows, classes] of the numeric graph."""
+    """The output of the numeric graph."""
     return predictor(matrix_model)(matrix)
 
 
-def result_of(probabilities: Matrix, classes: tuple[str, ...], threshold: float | None) -> list[str]:
-    """The answer for each row: the second class from the threshold on, or the most probable class."""
+def result_of(probabilities: Matrix, classes: tuple[str, ...], threshold: float | None) -> list[Any]:
+    """The answer for each row: the second class from the threshold on, or the most probable class; the value of a quantity."""
+    if not classes:
+        return [float(value) for value in probabilities[:, 0]]
     if threshold is None:
         return [classes[index] for index in probabilities.argmax(axis=1)]
     return [classes[int(probability >= threshold)] for probability in probabilities[:, 1]]
@@ -97,6 +99,7 @@ def write_model_folder(
     encoding: Encoding,
     *,
     threshold: float | None,
+    level: float | None = None,
     algorithm: str,
     golden: "pd.DataFrame",
     origin: Origin,
@@ -117,6 +120,7 @@ def write_model_folder(
             classes=classes,
             positive=contract.positive,
             threshold=threshold,
+            level=level,
             algorithm=algorithm,
             sha256={
                 PORTABLE: sha256_of(whole / PORTABLE),
@@ -138,22 +142,23 @@ def save_mlflow(portable: Any, folder: Path, contract: Contract, encoding: Encod
     """The portable graph as an MLflow model. The requirements are said, not inferred: inferring them loads the model in a new process."""
     from pushline.registry.mlflow_store import quietly
 
+    kinds = ["float"] * len(QUANTITY) if contract.is_regression else ["string", *("float" for _ in contract.classes)]
     packages = ("mlflow", "numpy", "onnx", "onnxruntime", "pandas")
     with quietly():
         import mlflow.onnx
         from mlflow.models import ModelSignature
         from mlflow.types import ColSpec, Schema
 
-        label, *chances = output_names(encoding, contract.classes)
         inputs = Schema([ColSpec(type=column_type(contract, name), name=name) for name in encoding.names])
-        outputs = Schema([ColSpec(type="string", name=label), *(ColSpec(type="float", name=name) for name in chances)])
+        names = output_names(encoding, contract.classes)
+        outputs = Schema([ColSpec(type=kind, name=name) for kind, name in zip(kinds, names, strict=True)])
         mlflow.onnx.save_model(
             portable,
             str(folder),
             signature=ModelSignature(inputs=inputs, outputs=outputs),
             pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in packages],
             onnx_execution_providers=["CPUExecutionProvider"],
-            metadata={"task": "tabular-classification", "contract": contract.hash},
+            metadata={"task": f"tabular-{contract.task}", "contract": contract.hash},
         )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from pushline.data.contract import Contract
 from pushline.data.contract.encoding import Encoding, encode_frame, encoding_of
-from pushline.data.contract.labels import Codes, class_codes
+from pushline.data.contract.labels import Codes, Targets, strata_of, targets_of
 from pushline.errors import StepFailed
 from pushline.progress import Progress
 from pushline.training.automl.limits import SearchSettings
@@ -31,7 +31,7 @@ def find_model(
     progress: Progress,
     stop: Callable[[], bool] = lambda: False,
     belongs: Codes | None = None,
-) -> tuple[BestModel, bytes, Codes, Any]:
+) -> tuple[BestModel, bytes, Targets, Any]:
     """Search on `frame` (features and label, cleaned). Returns the record, the numeric graph, and labels and probabilities out of fold.
 
     `belongs`: the number of each row's group or moment, where the contract names one. `stop`: asked now and then; once it
@@ -41,7 +41,7 @@ def find_model(
     from pushline.training.automl.search import search
 
     encoding: Encoding = encoding_of(contract.features(use_known_after=use_known_after))
-    labels = class_codes(contract, frame[contract.label.name])
+    labels = targets_of(contract, frame[contract.label.name])
     raw = encode_frame(encoding, frame)
     suspects = suspects_of(raw, labels, encoding, contract)
     folds = None if belongs is None else folds_for(belongs, labels, settings, contract)
@@ -52,7 +52,7 @@ def find_model(
         matrix,
         labels,
         kinds,
-        len(contract.classes),
+        len(contract.classes) or 1,
         settings,
         progress=progress,
         features=features,
@@ -87,13 +87,15 @@ def find_model(
     return best, found.model, labels[found.rows], found.probabilities
 
 
-def folds_for(belongs: Codes, labels: Codes, settings: SearchSettings, contract: Contract) -> "Folds":
+def folds_for(belongs: Codes, labels: Targets, settings: SearchSettings, contract: Contract) -> "Folds":
     """Folds that estimate what the hold-out does: for groups never seen, or for the time after. Raises StepFailed for too few."""
     from pushline.training.automl.trials import Folds, folds_in_time, folds_of
 
     split = contract.split
     forward = split is not None and split.time is not None
-    folds = folds_in_time(belongs, settings.folds) if forward else Folds(of=folds_of(labels, settings.folds, settings.seed, belongs))
+    folds = (
+        folds_in_time(belongs, settings.folds) if forward else Folds(of=folds_of(strata_of(labels), settings.folds, settings.seed, belongs))
+    )
     sizes = np.bincount(folds.of, minlength=2)
     if len(folds.judged) < 1 or not sizes.all() or len(np.unique(labels[np.isin(folds.of, folds.judged)])) < len(contract.classes):
         name = split and (split.group or split.time)

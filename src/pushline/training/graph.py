@@ -1,4 +1,4 @@
-"""The ONNX graph of a fitted model, written node by node: from the numeric matrix to probabilities.
+"""The ONNX graph of a fitted model, written node by node: from the numeric matrix to probabilities, or to a quantity.
 
 All tree members of a vote share one `TreeEnsembleRegressor`, a group of its outputs each, so that a vote costs one
 operator and not one a member.
@@ -18,6 +18,8 @@ from pushline.training.trees import LEAF, TreeModel
 
 BYTES_A_NODE = 34  # of a tree
 SMALLEST = 1e-7  # a probability of 0 has no logarithm
+VALUE = "value"  # the output for a quantity, before its interval
+LINKS = {"sigmoid": "Sigmoid", "exp": "Exp", "value": "Identity"}  # of models with one output
 
 
 class Calibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +65,7 @@ def matrix_graph(
 ) -> Any:
     """The graph from the float32 matrix [rows, columns] to probabilities [rows, classes] of a weighted vote of `parts`.
 
+    `classes` of 1 says that the label is a quantity: the output is its value.
     With derived `features`, which the graph computes behind the columns that `encoding` names, the parts read both.
     """
     nodes = Nodes()
@@ -75,6 +78,9 @@ def matrix_graph(
         if isinstance(part, Linear):
             scores = linear_scores(nodes, part, source)
             probabilities.append(nodes.add("Mul", [linked(nodes, scores, classes), nodes.constant(weight)]))
+    shift = sum(weight * part.shift for part, weight in trees)
+    if shift:
+        probabilities.append(nodes.constant(shift))
     total = probabilities[0]
     for other in probabilities[1:]:
         total = nodes.add("Add", [total, other])
@@ -88,7 +94,7 @@ def finish(nodes: Nodes, probabilities: str, classes: int) -> None:
         rest = nodes.add("Sub", [nodes.constant([1.0]), probabilities])
         nodes.add("Concat", [rest, probabilities], output=PROBABILITIES, axis=1)
     else:
-        nodes.add("Identity", [probabilities], output=PROBABILITIES)
+        nodes.add("Identity", [probabilities], output=PROBABILITIES if classes > 1 else VALUE)
 
 
 def closed(nodes: Nodes, columns: int, classes: int) -> Any:
@@ -98,14 +104,14 @@ def closed(nodes: Nodes, columns: int, classes: int) -> Any:
         nodes.nodes,
         "matrix",
         [helper.make_tensor_value_info(MATRIX_INPUT, TensorProto.FLOAT, [None, columns])],
-        [helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, [None, classes])],
+        [helper.make_tensor_value_info(PROBABILITIES if classes > 1 else VALUE, TensorProto.FLOAT, [None, classes])],
         nodes.constants,
     )
     return model_of(graph)
 
 
 def vote_of_trees(nodes: Nodes, members: Sequence[tuple[TreeModel, float]], classes: int, source: str) -> str:
-    """The weighted probabilities of tree members: [rows, 1] for two classes, [rows, classes] otherwise."""
+    """The weighted probabilities of tree members: [rows, 1] for two classes or a quantity, [rows, classes] otherwise."""
     raw = nodes.add("TreeEnsembleRegressor", [source], domain="ai.onnx.ml", **tree_attributes(members))
     summed: list[str] = []
     start = 0
@@ -114,9 +120,9 @@ def vote_of_trees(nodes: Nodes, members: Sequence[tuple[TreeModel, float]], clas
         kinds.setdefault(model.link, []).append((start, len(model.base), weight))
         start += len(model.base)
     for link, spans in kinds.items():
-        if link == "sigmoid":
+        if link in LINKS:
             chosen = gather(nodes, raw, [begin for begin, _, _ in spans], start)
-            summed.append(nodes.add("MatMul", [nodes.add("Sigmoid", [chosen]), nodes.constant([[weight] for _, _, weight in spans])]))
+            summed.append(nodes.add("MatMul", [nodes.add(LINKS[link], [chosen]), nodes.constant([[weight] for _, _, weight in spans])]))
             continue
         for begin, width, weight in spans:
             span = gather(nodes, raw, list(range(begin, begin + width)), start)
@@ -199,6 +205,8 @@ def linear_scores(nodes: Nodes, part: Linear, source: str) -> str:
 
 
 def linked(nodes: Nodes, scores: str, classes: int) -> str:
+    if classes == 1:
+        return scores
     return nodes.add("Sigmoid", [scores]) if classes == 2 else nodes.add("Softmax", [scores], axis=1)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PLACE = "evaluate"
 EVALUATION = "evaluation.json"
-DEFAULT_METRIC = "average_precision"
+DEFAULT_METRIC = {"classification": "average_precision", "regression": "rmse"}
 
 
 class JudgedVersion(Part, frozen=True, kw_only=True):
@@ -66,10 +66,10 @@ def judge(
     reasons = reasons_of(frame, contract)
     judged = frame[reasons == ""].reset_index(drop=True)
     refuse_one_class(judged, contract, file, rejected_of(reasons))
-    metric = found.tags.get("metric") or DEFAULT_METRIC
+    metric = found.tags.get("metric") or DEFAULT_METRIC[contract.task]
     model = (folder / MATRIX).read_bytes()
     progress(f"Judging {len(judged):,} rows.")
-    seen = evaluate(model, judged, contract, scoring.encoding, threshold=scoring.threshold, metric=metric)
+    seen = evaluate(model, judged, contract, scoring.encoding, threshold=scoring.threshold, level=scoring.level, metric=metric)
     place = project.build / PLACE / EVALUATION
     write_json(place, seen)
     versions = {scoring.data_version, *found.tags.get(FILES, "").split(",")} - {""}
@@ -181,7 +181,7 @@ def refuse_one_class(judged: "pd.DataFrame", contract: Contract, file: Path, rej
         none = f"No row keeps the contract: {broken}." if broken else "It has no row."
         raise DataError(
             f"{file.name} can't judge a model.",
-            why=f"Of its rows that keep the contract, {len(judged)}, all are of one class." if len(judged) else none,
+            why=f"Of its rows that keep the contract, {len(judged)}, all have one label." if len(judged) else none,
             do="Bring rows of every class that keep the contract the model was trained under.",
         )
 

@@ -5,7 +5,7 @@ import numpy as np
 from pushline.arrays import Floats
 from pushline.data.contract import Column, Contract
 from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
-from pushline.data.contract.labels import Codes
+from pushline.data.contract.labels import Codes, Targets
 from pushline.evaluation import COPY, Suspect
 from pushline.results import Scalar
 from pushline.training.metrics import binary_average_precision, binary_roc_auc
@@ -20,7 +20,7 @@ BINS = 64
 ROWS = 100_000  # looked at
 
 
-def suspects_of(matrix: Floats, labels: Codes, encoding: Encoding, contract: Contract) -> tuple[Suspect, ...]:
+def suspects_of(matrix: Floats, labels: Targets, encoding: Encoding, contract: Contract) -> tuple[Suspect, ...]:
     """The suspects among the columns of `matrix`, rows in the order of the file."""
     found: list[Suspect] = []
     matrix, labels = matrix[:ROWS], labels[:ROWS]
@@ -28,7 +28,7 @@ def suspects_of(matrix: Floats, labels: Codes, encoding: Encoding, contract: Con
     for place, name in enumerate(encoding.names):
         column, values = contract.by_name[name], matrix[:, place]
         found += known_after(column)
-        found += decides(name, values, labels, contract)
+        found += explains(name, values, labels) if contract.is_regression else decides(name, values, labels, contract)
         found += identifies(column, values)
         found += tells_time(name, values, column, place, matrix, timed, encoding)
     return tuple(found)
@@ -69,6 +69,18 @@ def decides(name: str, values: Floats, labels: Codes, contract: Contract) -> lis
     return found
 
 
+def explains(name: str, values: Floats, labels: Floats) -> list[Suspect]:
+    """A column that alone explains almost all of a quantity."""
+    codes, cells = in_cells(values)
+    error = labels - cross_fitted(codes, len(cells), labels)
+    alone = 1 - float(np.mean(error**2)) / (float(labels.var()) or 1.0)
+    if alone < DECIDES:
+        return []
+    what = "it decides the label, so it is a copy of it or known only afterwards" if alone >= COPY else "is it known before the event?"
+    text = f"alone it explains {alone:.1%} of the label's variance: {what}"
+    return [Suspect(column=name, reason=text, evidence={"r2_alone": round(alone, 4)})]
+
+
 def in_cells(values: Floats) -> tuple[Codes, Floats]:
     """Each row's cell: its value where there are few, else one of equally full ranges; missing is a cell of its own."""
     known = values[~np.isnan(values)]
@@ -80,7 +92,7 @@ def in_cells(values: Floats) -> tuple[Codes, Floats]:
 
 
 def cross_fitted(codes: Codes, cells: int, truth: Floats) -> Floats:
-    """For each row the share of the class in its cell among the rows of the other half, drawn to the mean where they are few."""
+    """For each row the class's share (or the mean) among the other half's rows in its cell, drawn to the mean where they are few."""
     half = np.arange(len(codes)) % 2
     share = np.empty(len(codes))
     for side in (0, 1):

@@ -1,28 +1,31 @@
-"""Figures of probabilities against labels, fast enough to be bootstrapped.
+"""Figures of a model's answers against labels, fast enough to be bootstrapped.
 
 Everywhere: `labels` int64 [rows] are positions in the classes, `probabilities` float [rows, classes]. For two classes the
 second is the positive one and average precision and ROC AUC are of it; for more they are the mean over the classes
-(one against the rest), weighted by the classes' rows.
+(one against the rest), weighted by the classes' rows. For a quantity `labels` are float64 and what stands in the place of
+probabilities are predictions [rows, 1].
 """
 
 from collections.abc import Callable
 
 import numpy as np
+from msgspec import structs
 
 from pushline.arrays import Floats
 from pushline.data.contract.labels import Codes
-from pushline.registry.measures import CELLS, MEASURES
+from pushline.registry.measures import CELLS, MEASURES, figure
+from pushline.registry.measures import HIGHER_IS_BETTER as HIGHER_IS_BETTER_RESAMPLED
 from pushline.results import Interval
 
 Measure = Callable[[Floats], Floats]  # weights [resamples, rows] to one figure a resample
 SMALLEST = 1e-7
 BINS = 10
-HIGHER_IS_BETTER = {"average_precision": True, "roc_auc": True, "accuracy": True, "log_loss": False, "brier": False, "ece": False}
+HIGHER_IS_BETTER = {**HIGHER_IS_BETTER_RESAMPLED, "brier": False, "ece": False}
 
 
 def score(metric: str, labels: Codes, probabilities: Floats) -> float:
     """The figure as something to maximise: errors count negative."""
-    value = METRICS[metric](labels, probabilities)
+    value = METRICS[metric](labels, probabilities) if metric in METRICS else figure(metric, labels, probabilities)
     return value if HIGHER_IS_BETTER[metric] else -value
 
 
@@ -130,8 +133,16 @@ def with_intervals(
     measures = {name: resampled_measure(name, labels, probabilities) for name in METRICS}
     if threshold is not None:
         measures |= answer_measures(labels, probabilities[:, 1] >= threshold)
+    intervals = bootstrapped(measures, len(labels), rounds=rounds, seed=seed, confidence=confidence)
+    exact = {name: METRICS[name](labels, probabilities) for name in METRICS}
+    return {name: structs.replace(one, value=exact.get(name, one.value)) for name, one in intervals.items()}
+
+
+def bootstrapped(
+    measures: dict[str, Measure], rows: int, *, rounds: int = 1000, seed: int = 0, confidence: float = 0.95
+) -> dict[str, Interval]:
+    """Each figure with its bootstrap interval over the same `rounds` resamples of the rows."""
     random = np.random.default_rng(seed)
-    rows = len(labels)
     seen: dict[str, list[Floats]] = {name: [] for name in measures}
     chunk = max(1, CELLS // rows)
     for start in range(0, rounds, chunk):
@@ -143,7 +154,7 @@ def with_intervals(
     intervals = {}
     for name, measure in measures.items():
         low, high = np.percentile(np.concatenate(seen[name]), edges)
-        value = METRICS[name](labels, probabilities) if name in METRICS else float(measure(np.ones((1, rows)))[0])
+        value = float(measure(np.ones((1, rows)))[0])
         if name == "ece":
             # A resample's noise adds to every bin's distance: only the spread of the resamples says something, not where they lie.
             low, high = np.maximum(0, [low, high] - np.mean(np.concatenate(seen[name])) + value)

@@ -7,7 +7,7 @@ import numpy as np
 
 from pushline.data.contract import Contract
 from pushline.data.contract.encoding import MISSING_CATEGORY, EncodedColumn, Encoding
-from pushline.serving.model_folder import LABEL, MATRIX_INPUT, PROBABILITIES, probability_of
+from pushline.serving.model_folder import LABEL, MATRIX_INPUT, PREDICTIONS, PROBABILITIES, QUANTITY, probability_of
 from pushline.training.nodes import Nodes, model_of
 
 INNER, OUTER = "model/", "table/"  # before the names inside the graph
@@ -17,8 +17,8 @@ def portable_graph(matrix: Any, contract: Contract, encoding: Encoding, classes:
     """The graph that takes raw columns: the tables of `encoding` before the graph of `matrix`, the label behind it.
 
     Inputs are named exactly as the columns. Outputs: `label`, and the probability of each class under its own name, with
-    underscores behind it where a column has that name; all are of shape [rows], which is what MLflow feeds and can put
-    into a table.
+    underscores behind it where a column has that name; of a quantity `result`, `low` and `high`. All are of shape [rows],
+    which is what MLflow feeds and can put into a table.
     """
     from onnx import TensorProto, helper
     from onnx.compose import add_prefix
@@ -31,19 +31,26 @@ def portable_graph(matrix: Any, contract: Contract, encoding: Encoding, classes:
     nodes.add("Concat", encoded, output=INNER + MATRIX_INPUT, axis=1)
     nodes.nodes += inner.node
     nodes.constants += inner.initializer
-    probabilities = INNER + PROBABILITIES
-    if threshold is None:
-        chosen = nodes.add("ArgMax", [probabilities], axis=1, keepdims=0)
-    else:
-        positive = nodes.add("Gather", [probabilities, nodes.constant(1, np.int64)], axis=1)
-        chosen = nodes.add("Cast", [nodes.add("GreaterOrEqual", [positive, nodes.constant(threshold)])], to=TensorProto.INT64)
-    label, *chances = output_names(encoding, classes)
-    nodes.add("Gather", [nodes.strings(classes), chosen], output=label, axis=0)
-    outputs = [helper.make_tensor_value_info(label, TensorProto.STRING, [None])]
-    for position, name in enumerate(chances):
-        nodes.add("Gather", [probabilities, nodes.constant(position, np.int64)], output=name, axis=1)
+    columns = INNER + (PROBABILITIES if classes else PREDICTIONS)
+    names, outputs = list(output_names(encoding, classes)), []
+    if classes:
+        label = names.pop(0)
+        nodes.add("Gather", [nodes.strings(classes), chosen_class(nodes, columns, threshold)], output=label, axis=0)
+        outputs.append(helper.make_tensor_value_info(label, TensorProto.STRING, [None]))
+    for position, name in enumerate(names):
+        nodes.add("Gather", [columns, nodes.constant(position, np.int64)], output=name, axis=1)
         outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [None]))
     return model_of(helper.make_graph(nodes.nodes, "portable", inputs, outputs, nodes.constants))
+
+
+def chosen_class(nodes: Nodes, probabilities: str, threshold: float | None) -> str:
+    """The position of the class that is answered."""
+    from onnx import TensorProto
+
+    if threshold is None:
+        return nodes.add("ArgMax", [probabilities], axis=1, keepdims=0)
+    positive = nodes.add("Gather", [probabilities, nodes.constant(1, np.int64)], axis=1)
+    return nodes.add("Cast", [nodes.add("GreaterOrEqual", [positive, nodes.constant(threshold)])], to=TensorProto.INT64)
 
 
 def encoded_column(nodes: Nodes, contract: Contract, column: EncodedColumn) -> str:
@@ -65,10 +72,10 @@ def encoded_column(nodes: Nodes, contract: Contract, column: EncodedColumn) -> s
 
 
 def output_names(encoding: Encoding, classes: Sequence[str]) -> tuple[str, ...]:
-    """The outputs of the portable graph: the label's, then each class's."""
+    """The outputs of the portable graph: the label's, then each class's; of a quantity value, low and high."""
     taken = set(encoding.names)
     names = []
-    for wanted in (LABEL, *(probability_of(name) for name in classes)):
+    for wanted in (LABEL, *(probability_of(name) for name in classes)) if classes else QUANTITY:
         name = wanted
         while name in taken:
             name += "_"

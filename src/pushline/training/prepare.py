@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from pushline.data.contract import Column, Contract
 from pushline.data.contract.encoding import encode_frame, encoding_of
-from pushline.data.contract.labels import NO_CLASS, class_codes
+from pushline.data.contract.labels import class_codes, is_usable, targets_of
 from pushline.data.contract.split import moments, split_of
 from pushline.errors import DataError
 from pushline.files import cannot_write, write_atomically, write_json
@@ -117,7 +117,11 @@ def reasons_of(frame: "pd.DataFrame", contract: Contract) -> "pd.Series[Any]":
 
     labels = frame[contract.label.name]
     reject(labels.isna(), f"{contract.label.name}: {NO_LABEL}")
-    reject(class_codes(contract, labels) == NO_CLASS, f"{contract.label.name}: no class of the contract")
+    what = "no number" if contract.is_regression else "no class of the contract"
+    reject(~is_usable(targets_of(contract, labels)), f"{contract.label.name}: {what}")
+    if contract.is_regression:
+        for bad, reason in faults_of(labels, contract.label):
+            reject(bad, f"{contract.label.name}: {reason}")
     split = contract.split and (contract.split.group or contract.split.time)
     for column in dict.fromkeys((*contract.features(use_known_after=True), *([contract.by_name[split]] if split else []))):
         for bad, reason in faults_of(frame[column.name], column):
@@ -137,7 +141,7 @@ def belonging(frame: "pd.DataFrame", contract: Contract) -> Any:
 def twins_between(train: "pd.DataFrame", unseen: "pd.DataFrame", contract: Contract, *, use_known_after: bool) -> Twins:
     """How many of the held-out rows training knows, or knows almost."""
     encoding = encoding_of(contract.features(use_known_after=use_known_after))
-    known, held = ((encode_frame(encoding, frame), class_codes(contract, frame[contract.label.name])) for frame in (train, unseen))
+    known, held = ((encode_frame(encoding, frame), targets_of(contract, frame[contract.label.name])) for frame in (train, unseen))
     return twins_of(*known, *held)
 
 
@@ -162,16 +166,20 @@ def read_counts(folder: Path) -> Counts:
 
 
 def class_counts(frame: "pd.DataFrame", contract: Contract) -> dict[str, int]:
+    if contract.is_regression:
+        return {}
     codes = class_codes(contract, frame[contract.label.name])
     return {name: int((codes == number).sum()) for number, name in enumerate(contract.classes)}
 
 
 def refuse_missing_class(counts: Counts) -> None:
-    for side, classes in (("training rows", counts.train_classes), ("hold-out", counts.holdout_classes)):
-        for name, rows in classes.items():
+    """Raises DataError where a side has no row of a class, or of a quantity no row at all."""
+    sides = (("training rows", counts.train_classes, counts.train), ("hold-out", counts.holdout_classes, counts.holdout))
+    for side, classes, of in sides:
+        for name, rows in (classes or {"": of}).items():
             if rows == 0:
                 raise DataError(
-                    f"The {side} hold no row of the class {name!r}.",
+                    f"The {side} hold no row{f' of the class {name!r}' if name else ''}.",
                     why=f"The table has {counts.rows} rows, of which {counts.train} are for training and {counts.holdout} are held out.",
                     do="Bring more rows, or raise `holdout` in [tool.pushline.training].",
                 )

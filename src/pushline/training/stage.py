@@ -15,11 +15,12 @@ from pushline.files import cannot_write, copy_atomically
 from pushline.pipelines.runner.definition import automl_node_in, load_pipeline
 from pushline.progress import Progress
 from pushline.project import Project
+from pushline.registry.measures import OF_QUANTITIES
 from pushline.results import VOTE, CheckDataResult, Scalar, TrainResult, folder
 from pushline.serving.model_folder import CARD, read_scoring
 from pushline.settings import PushlineSettings, Training, seconds
 from pushline.stopping import STOP_FILE
-from pushline.training.automl.limits import SearchSettings, algorithms_of, primary_metric
+from pushline.training.automl.limits import AZURE_METRICS, SearchSettings, algorithms_of, primary_metric
 from pushline.training.best_model import LEADERBOARD, BestModel, fitted_rows, read_best_model
 from pushline.training.conclude import EVALUATION
 from pushline.training.prepare import HOLDOUT, Counts, read_counts
@@ -54,6 +55,7 @@ def train(
         raise DataError("There is no table to train on.", why="check-data could not read the file.", do="Run `pushline check-data` again.")
     inputs, overrides = inputs_of(project, settings, checked, budget), overrides_of(budget)
     refuse_wrong_names(project, settings, contract)
+    refuse_other_task(str(inputs["metric"]), settings.training, contract)
     with first_interruption_ends_search(project.build / "stop-search", progress) if keep_best else nullcontext():
         ran = run_where_the_target_is(project, settings, inputs, overrides, attach=attach, progress=progress)
     place = folder(project.build, TrainResult.stage)
@@ -159,6 +161,7 @@ def inputs_of(project: Project, settings: PushlineSettings, checked: CheckDataRe
         "use_known_after": training.use_known_after,
         "metric": metric_of(project, training),
         "objective": training.objective,
+        "coverage": training.coverage,
         "imbalance": training.imbalance,
         "seed": training.seed,
         "budget": time_of(settings, budget),
@@ -193,7 +196,24 @@ def refuse_wrong_names(project: Project, settings: PushlineSettings, contract: C
         return  # which has algorithms that are not here
     chosen = node.get("training") or {}
     allowed, blocked = (tuple(map(str, chosen.get(f"{key}_training_algorithms") or ())) for key in ("allowed", "blocked"))
-    algorithms_of(SearchSettings(allowed=allowed, blocked=blocked))
+    algorithms_of(SearchSettings(metric=metric_of(project, settings.training), allowed=allowed, blocked=blocked))
+
+
+def refuse_other_task(metric: str, training: Training, contract: Contract) -> None:
+    """Raise SettingsError for settings that speak of classes where the contract's label is a quantity, or the other way round."""
+    if (metric in OF_QUANTITIES) != contract.is_regression:
+        fitting = [name for name in AZURE_METRICS if (name in OF_QUANTITIES) == contract.is_regression]
+        raise SettingsError(
+            f"The metric {metric} does not suit the label {contract.label.name}.",
+            why=f"data_checks/contract.yml says that this is a {contract.task}.",
+            do=f"Set `metric` in [tool.pushline.training] to one of {', '.join(fitting)}, or correct `task` in the contract.",
+        )
+    if contract.is_regression and training.imbalance != "none":
+        raise SettingsError(
+            f"imbalance = {training.imbalance!r} does not suit the label {contract.label.name}.",
+            why="It is a treatment of a rare class, and the label is a quantity.",
+            do='Set `imbalance` in [tool.pushline.training] to "none".',
+        )
 
 
 def overrides_of(budget: str | None) -> dict[str, float]:

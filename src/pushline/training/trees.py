@@ -15,6 +15,7 @@ from msgspec import Struct
 from pushline.arrays import Floats
 
 LEAF = -1
+LOG_LINKS = ("poisson", "gamma", "tweedie")  # losses whose trees add up to a logarithm
 
 
 class Tree(Struct, frozen=True, kw_only=True):
@@ -32,19 +33,20 @@ class Tree(Struct, frozen=True, kw_only=True):
 class TreeModel(Struct, frozen=True, kw_only=True):
     """A sum of trees and what its outputs mean.
 
-    `link`: `sigmoid` (one output, the log-odds of the second class), `softmax` (one output a class) or `identity`
-    (one output a class, already probabilities).
+    `link`: `sigmoid` (one output, the log-odds of the second class), `softmax` (one output a class), `identity`
+    (one output a class, already probabilities), or of a quantity `value` (the output itself) and `exp` (its logarithm).
     """
 
     trees: tuple[Tree, ...]
     base: tuple[float, ...]  # one value an output
     link: str
+    shift: float = 0.0  # added behind the link
 
 
 def trees_of(model: Any, classes: int) -> TreeModel:
     """The trees of a fitted model of LightGBM, XGBoost, CatBoost or scikit-learn.
 
-    Raises TypeError for a model that is none of them.
+    `classes` is 1 for a quantity. Raises TypeError for a model that is none of them.
     """
     kind = type(model).__name__
     readers = {
@@ -55,10 +57,25 @@ def trees_of(model: Any, classes: int) -> TreeModel:
         "RandomForestClassifier": from_forest,
         "ExtraTreesClassifier": from_forest,
         "DecisionTreeClassifier": from_forest,
+        "LGBMRegressor": from_lightgbm,
+        "XGBRegressor": from_xgboost,
+        "CatBoostRegressor": from_catboost,
+        "HistGradientBoostingRegressor": from_hist_gradient_boosting,
+        "RandomForestRegressor": from_forest,
+        "ExtraTreesRegressor": from_forest,
+        "DecisionTreeRegressor": from_forest,
     }
     if kind not in readers:
         raise TypeError(f"{kind} is not a tree model that can be written as ONNX")
     return readers[kind](model, classes)
+
+
+def link_of(model: Any, classes: int) -> str:
+    """What the sum of boosted trees means."""
+    if classes > 1:
+        return "sigmoid" if classes == 2 else "softmax"
+    loss = str(getattr(model, "objective", None) or getattr(model, "loss", ""))
+    return "exp" if any(name in loss for name in LOG_LINKS) else "value"
 
 
 def round_down(values: Any) -> np.ndarray[Any, Any]:
@@ -94,7 +111,7 @@ def from_lightgbm(model: Any, classes: int) -> TreeModel:
                 outputs=(number % outputs,),
             )
         )
-    return TreeModel(trees=tuple(trees), base=(0.0,) * outputs, link="sigmoid" if classes == 2 else "softmax")
+    return TreeModel(trees=tuple(trees), base=(0.0,) * outputs, link=link_of(model, classes))
 
 
 def collect_lightgbm(root: dict[str, Any], nodes: list[dict[str, Any]]) -> None:
@@ -137,9 +154,10 @@ def from_xgboost(model: Any, classes: int) -> TreeModel:
             )
         )
     score = float(np.ravel(json.loads(str(learner["learner_model_param"]["base_score"])))[0])
-    # Kept as a probability by the logistic objective, as a raw score by the softmax.
-    base = math.log(score / (1 - score)) if classes == 2 else score
-    return TreeModel(trees=tuple(trees), base=(base,) * outputs, link="sigmoid" if classes == 2 else "softmax")
+    link = link_of(model, classes)
+    # Kept as a probability by the logistic objective, as a value by those of a logarithm, as a raw score by the others.
+    base = math.log(score / (1 - score)) if link == "sigmoid" else math.log(score) if link == "exp" else score
+    return TreeModel(trees=tuple(trees), base=(base,) * outputs, link=link)
 
 
 def from_catboost(model: Any, classes: int) -> TreeModel:
@@ -160,7 +178,7 @@ def from_catboost(model: Any, classes: int) -> TreeModel:
     base = tuple(float(bias[number] if len(bias) > 1 else bias[0]) for number in range(outputs))
     if scale != 1:
         trees = [Tree(**{name: getattr(tree, name) for name in Tree.__struct_fields__} | {"value": tree.value * scale}) for tree in trees]
-    return TreeModel(trees=tuple(trees), base=base, link="sigmoid" if classes == 2 else "softmax")
+    return TreeModel(trees=tuple(trees), base=base, link=link_of(model, classes))
 
 
 def oblivious(tree: dict[str, Any], column: dict[int, int], missing_left: dict[int, bool], outputs: int) -> Tree:
@@ -213,7 +231,7 @@ def from_hist_gradient_boosting(model: Any, classes: int) -> TreeModel:
                 )
             )
     base = tuple(float(value) for value in np.ravel(model._baseline_prediction))
-    return TreeModel(trees=tuple(trees), base=base, link="sigmoid" if classes == 2 else "softmax")
+    return TreeModel(trees=tuple(trees), base=base, link=link_of(model, classes))
 
 
 def from_forest(model: Any, classes: int) -> TreeModel:
@@ -230,8 +248,8 @@ def from_forest(model: Any, classes: int) -> TreeModel:
                 left=np.where(leaf, 0, tree.children_left),
                 right=np.where(leaf, 0, tree.children_right),
                 missing_left=tree.missing_go_to_left.astype(bool),
-                value=counts / counts.sum(axis=1, keepdims=True) / len(members),
+                value=(counts if classes == 1 else counts / counts.sum(axis=1, keepdims=True)) / len(members),
                 outputs=tuple(range(classes)),
             )
         )
-    return TreeModel(trees=tuple(trees), base=(0.0,) * classes, link="identity")
+    return TreeModel(trees=tuple(trees), base=(0.0,) * classes, link="identity" if classes > 1 else "value")

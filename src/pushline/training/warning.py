@@ -3,7 +3,7 @@
 from pushline.evaluation import COPY, Evaluation
 from pushline.training.prepare import Counts
 
-PERFECT = 0.999  # ROC AUC on the hold-out from which a leak is likelier than a model
+PERFECT = 0.999  # ROC AUC or R² on the hold-out from which a leak is likelier than a model
 NEAR = 0.5  # of the held-out rows
 
 
@@ -14,17 +14,18 @@ def warnings_of(seen: Evaluation, counts: Counts | None) -> tuple[str, ...]:
 
 def leaks(seen: Evaluation) -> list[str]:
     """Figures that no honest table gives, and single columns that give them."""
-    alone = [(one.column, one.evidence.get("roc_auc_alone")) for one in seen.suspects]
+    alone = [(one.column, one.evidence.get("roc_auc_alone", one.evidence.get("r2_alone"))) for one in seen.suspects]
     copies = dict.fromkeys(name for name, area in alone if isinstance(area, float) and area >= COPY)
     told = [
         f"The column {name} alone decides the label: it is a copy of it, or is known only once the outcome is. Mark it `known: after` "
         "in data_checks/contract.yml, or say there why it may be used."
         for name in copies
     ]
-    auc = seen.metrics.get("roc_auc")
-    if auc is not None and auc.value >= PERFECT:
+    best = seen.metrics.get("roc_auc", seen.metrics.get("r2"))
+    if best is not None and best.value >= PERFECT:
         told.append(
-            f"A ROC AUC of {auc.value:.4f} on rows that no training saw is too good for most tables: something may give the label away. "
+            f"A {'ROC AUC' if seen.classes else 'R²'} of {best.value:.4f} on rows that no training saw is too good for most tables: "
+            "something may give the label away. "
             "Look at the columns that the model uses most."
         )
     return told

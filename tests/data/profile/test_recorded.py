@@ -45,7 +45,11 @@ def test_rows_come_back_with_the_types_of_the_contract(tmp_path: Path) -> None:
 
 def test_what_the_service_writes_is_read(tmp_path: Path) -> None:
     kept = Records(tmp_path, "r1", "3", days=30)
-    kept.add(json.dumps({"data": [{"size": 1.5, "count": 3}, {"size": 2, "count": 4}]}).encode(), ["no", "yes"], [0.1, 0.9], "a")
+    kept.add(
+        json.dumps({"data": [{"size": 1.5, "count": 3}, {"size": 2, "count": 4}]}).encode(),
+        {"result": ["no", "yes"], "probability": [0.1, 0.9]},
+        "a",
+    )
     kept.write()
     assert [(row.model_version, row.row) for row in rows_of(tmp_path)] == [("3", {"size": 1.5, "count": 3}), ("3", {"size": 2, "count": 4})]
 

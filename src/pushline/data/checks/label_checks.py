@@ -14,6 +14,7 @@ import numpy as np
 from pushline.arrays import Floats, Ints
 from pushline.data.checks.findings import share
 from pushline.data.contract import Column, Contract
+from pushline.data.contract.labels import Targets
 from pushline.data.files.reading import database, one
 from pushline.data.files.table import literal, name_of
 from pushline.data.profile import Profile, load_profile, value_of
@@ -26,11 +27,17 @@ FLIPPED = 2.0  # the odds, from which two classes that changed places are no acc
 ROWS = 20_000  # looked at, evenly over the table
 FEWEST = 30
 CELL = 10  # rows of one range of a number with many values
+LEFT_OF_VARIANCE = 0.002  # of a quantity: honest columns explain a lot of some, such as the distance of a fare, and not all of it
 LEFT = 0.05  # of the errors of always naming the commonest class: 1 column in 20 times nothing is left to learn
 
 
 def label_findings(table: Path, scratch: Path, contract: Contract, counts: dict[str, int], profile: Path) -> list[Finding]:
-    """The findings about the label of a typed table whose classes have these counts; none where the table has no label."""
+    """The findings about the label of a typed table whose classes have these counts; none where the table has no label.
+
+    A quantity has no classes: whether its values have moved is for drift to say.
+    """
+    if contract.is_regression:
+        return deciding_findings(table, scratch, contract)
     if not sum(counts.values()):
         return []
     return [*share_findings(contract, counts, known_profile(profile, contract)), *deciding_findings(table, scratch, contract)]
@@ -122,8 +129,13 @@ def deciding(table: Path, scratch: Path, contract: Contract) -> dict[str, str]:
     columns = [column for column in contract.features() if not column.decides_label and (not column.is_text or column.allowed)]
     matrix, codes = matrix_of(table, scratch, contract, columns)
     found = {}
-    for values, column in zip(matrix.T, columns, strict=True):
-        left = share_left(np.where(np.isnan(values), -np.inf, values), codes)
+    for column, values in zip(columns, np.where(np.isnan(matrix), -np.inf, matrix).T, strict=True):
+        if contract.is_regression:
+            left = variance_left(values, codes)
+            if left is not None and left <= LEFT_OF_VARIANCE:
+                found[column.name] = f"{column.name} alone explains {1 - left:.1%} of the label's variance: it copies or decides the label."
+            continue
+        left = share_left(values, codes)
         if left is not None and left <= LEFT:
             most = np.bincount(codes).max() / len(codes)
             found[column.name] = (
@@ -133,15 +145,17 @@ def deciding(table: Path, scratch: Path, contract: Contract) -> dict[str, str]:
     return found
 
 
-def matrix_of(table: Path, scratch: Path, contract: Contract, columns: Sequence[Column]) -> tuple[Floats, Ints]:
-    """The columns as encoded numbers and the class of each row, of up to ROWS rows evenly over the table, in its order.
+def matrix_of(table: Path, scratch: Path, contract: Contract, columns: Sequence[Column]) -> tuple[Floats, Targets]:
+    """The columns as encoded numbers and the class (or quantity) of each row, of up to ROWS rows evenly over the table, in its order.
 
     A column that the table lacks is missing in every row.
     """
     label = f"list_position([{', '.join(map(literal, contract.classes))}], CAST({name_of(contract.label.name)} AS VARCHAR))"
+    label = value_of(contract.label) if contract.is_regression else label
     with database(scratch) as connection:
         relation = f"read_parquet({literal(str(table))}, file_row_number=true)"
         present = {str(name) for name, *_ in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+        label = label if contract.label.name in present else "NULL"
         rows = int(one(connection.execute(f"SELECT count(*) FROM {relation}"))[0])
         values = [f"{encoded(column) if column.name in present else 'NULL'} AS v{place}" for place, column in enumerate(columns)]
         found = connection.execute(
@@ -149,7 +163,7 @@ def matrix_of(table: Path, scratch: Path, contract: Contract, columns: Sequence[
             f"WHERE {label} IS NOT NULL AND file_row_number % {1 + rows // ROWS} = 0 ORDER BY file_row_number"
         ).fetchnumpy()
     made = [np.ma.filled(np.ma.asarray(found[f"v{place}"], dtype=np.float64), np.nan) for place in range(len(columns))]
-    codes = np.asarray(found["label"], dtype=np.int64) - 1
+    codes = np.asarray(found["label"], dtype=np.float64) if contract.is_regression else np.asarray(found["label"], dtype=np.int64) - 1
     return np.stack(made, axis=1) if made else np.empty((len(codes), 0)), codes
 
 
@@ -166,10 +180,7 @@ def share_left(values: Floats, labels: Ints) -> float | None:
     without = rows - int(classes.max())
     if rows < FEWEST or without < CELL:
         return None
-    known = np.unique(values)
-    if len(known) > rows // CELL:
-        known = np.unique(np.quantile(values, np.arange(1, rows // CELL) / (rows // CELL), method="lower"))
-    cells = np.searchsorted(known, values, side="right")
+    cells, known = cells_of(values)
     half = np.random.default_rng(0).permutation(rows) % 2
     errors = 0
     for side in (0, 1):
@@ -179,6 +190,32 @@ def share_left(values: Floats, labels: Ints) -> float | None:
         seen += classes / rows / 2  # the commonest class where a cell has no row to learn from
         errors += int((seen.argmax(axis=1)[cells[judge]] != labels[judge]).sum())
     return float(min([errors, *(errors_of_threshold(values, labels) if len(classes) == 2 else ())]) / without)
+
+
+def cells_of(values: Floats) -> tuple[Ints, Floats]:
+    """The cell of each row, and the values at which cells begin."""
+    rows = len(values)
+    known = np.unique(values)
+    if len(known) > rows // CELL:
+        known = np.unique(np.quantile(values, np.arange(1, rows // CELL) / (rows // CELL), method="lower"))
+    return np.searchsorted(known, values, side="right"), known
+
+
+def variance_left(values: Floats, labels: Floats) -> float | None:
+    """The squared error of naming a quantity by this column alone, as a share of that without it; None where too few rows can tell."""
+    rows = len(labels)
+    if rows < 2 * FEWEST or not labels.std():
+        return None
+    cells, known = cells_of(values)
+    half = np.random.default_rng(0).permutation(rows) % 2
+    error = 0.0
+    for side in (0, 1):
+        learn, judge = half != side, half == side
+        sums = np.bincount(cells[learn], weights=labels[learn], minlength=len(known) + 1)
+        counts = np.bincount(cells[learn], minlength=len(known) + 1)
+        named = np.where(counts > 0, sums / np.maximum(counts, 1), labels[learn].mean())
+        error += float(np.sum((labels[judge] - named[cells[judge]]) ** 2))
+    return error / float(np.sum((labels - labels.mean()) ** 2))
 
 
 def errors_of_threshold(values: Floats, labels: Ints) -> tuple[int, int]:

@@ -19,7 +19,7 @@ def checks_of(contract: Contract, rules: Sequence[Rule], present: Sequence[str],
     checks = [table_checks.too_few_rows(contract)]
     for column in columns:
         checks += checks_of_column(column, check_missing=column.name not in unread)
-    if contract.label in columns:
+    if contract.label in columns and not contract.is_regression:
         checks.append(table_checks.rare_class(contract))
     checks += [table_checks.rule_check(rule, contract) for rule in rules if set(rule.columns) <= set(present)]
     features = [column for column in columns if column.role == "feature"]

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -45,6 +45,9 @@ class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     description: Annotated[str, Meta(description="what one row is and what the label says")] = ""
     licence: Annotated[str, Meta(description="licence of the data")] = ""
     source: Annotated[str, Meta(description="who made the data")] = ""
+    task: Annotated[Literal["classification", "regression"], Meta(description="what the label is: one of a few classes, or a quantity")] = (
+        "classification"
+    )
     positive: Annotated[str | None, Meta(description="the label's value that is predicted; none for more than two classes")] = None
     delimiter: Annotated[str, Meta(description="between the fields of a CSV file", pattern=r"^[,;|\t]$")] = ","
     rows_at_least: Annotated[int, Meta(ge=1, description="fewer rows are critical")] = 1
@@ -64,11 +67,15 @@ class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """The label's values, the positive one last where there are two."""
+        """The label's values, the positive one last where there are two; none for a quantity."""
         values = self.label.allowed or ()
         if self.positive is None:
             return values
         return (*(value for value in values if value != self.positive), self.positive)
+
+    @property
+    def is_regression(self) -> bool:
+        return self.task == "regression"
 
     @cached_property
     def inputs(self) -> tuple[Column, ...]:
@@ -123,6 +130,8 @@ def contract_faults(contract: Contract) -> list[str]:
     labels = [column for column in contract.columns if column.role == "label"]
     if len(labels) != 1:
         faults.append(f"exactly one column has the role label, not {len(labels)}")
+    elif contract.is_regression:
+        faults += quantity_faults(labels[0], contract)
     elif not labels[0].allowed or len(labels[0].allowed) < 2:
         faults.append(f"the label {labels[0].name} lists at least two allowed values")
     elif contract.positive is not None and contract.positive not in labels[0].allowed:
@@ -137,6 +146,16 @@ def contract_faults(contract: Contract) -> list[str]:
     faults += split_faults(contract)
     if not any(column.role == "feature" for column in contract.columns):
         faults.append("at least one column has the role feature")
+    return faults
+
+
+def quantity_faults(label: Column, contract: Contract) -> list[str]:
+    """A label that is no quantity, or keys that speak of classes."""
+    faults = []
+    if label.type not in ("integer", "number"):
+        faults.append(f"the label {label.name} of a regression is of type integer or number")
+    if label.allowed is not None or contract.positive is not None:
+        faults.append("`allowed` of the label and `positive` go with classes, not with `task: regression`")
     return faults
 
 

@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from pushline.data.contract import Column, Contract
 from pushline.data.files.table import connect, literal
+from pushline.data.profile.bins import RARE, DriftBin, numeric_bins
 from pushline.data.profile.histogram import SMALLEST
-from pushline.data.profile.profile import ColumnProfile, Profile, edges_of, value_of
+from pushline.data.profile.profile import ColumnProfile, Profile, value_of
 from pushline.results import Part
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ ENOUGH = 1000  # rows below which no verdict is given
 FLOOR = 0.02  # an index below this matters to nobody: 64 of 100 rows with a value becoming 60 is .007
 STRONG = 0.1
 CHANCE = 1e-6  # of a false alarm in any column of one table
-PARTS = 10  # bins a number is put into, about equally full
-RARE = 0.01  # texts with a smaller share make one bin
 
 Verdict = Literal["stable", "drift", "time", "absent", "too few rows"]
 MISSING, UNSEEN, OTHER, FREE = "missing", "values not seen before", "rare values", "any text"
@@ -57,15 +56,6 @@ class Drift(Part, frozen=True, kw_only=True):
     @property
     def drifted(self) -> tuple[str, ...]:
         return tuple(column.column for column in self.columns if column.verdict == "drift")
-
-
-class DriftBin(Struct, frozen=True, kw_only=True):
-    """A bin of the reference: its rows there, and the texts it holds or the number it begins at."""
-
-    name: str
-    rows: int
-    values: tuple[str, ...] = ()
-    begins: float = -math.inf
 
 
 class Reference(Struct, frozen=True, kw_only=True):
@@ -145,7 +135,7 @@ def drift_of_view(connection: "duckdb.DuckDBPyConnection", contract: Contract, p
     known = {column.name: column for column in profile.columns}
     watched = [column for column in (*contract.inputs, contract.label) if column is contract.label or column.name in known]
     watched = [column for column in watched if column.role in ("feature", "label")]
-    references = {c.name: label_reference(profile) if c is contract.label else reference_of(known[c.name], profile.rows) for c in watched}
+    references = {c.name: reference_of(known[c.name], profile.rows) if c.name in known else label_reference(profile) for c in watched}
     counted = counts_of(connection, [(column, references[column.name]) for column in watched if column.name in present])
     judge = Judge(reference=profile.rows, chance=CHANCE / len(watched))
     columns = [
@@ -216,30 +206,3 @@ def textual_bins(sizes: dict[str, int], total: int) -> list[DriftBin]:
     if len(alone) < len(sizes):
         bins.append(DriftBin(name=OTHER, rows=sum(sizes[value] for value in rare), values=tuple(rare)))
     return bins
-
-
-def numeric_bins(known: ColumnProfile, sizes: Sequence[int], total: int) -> list[DriftBin]:
-    """Neighbouring cells together until they hold a tenth of the rows; a value that does so alone has its own bin."""
-    runs: list[list[int]] = []
-    begun: list[int] = []
-    for at, size in enumerate(sizes):
-        if begun and size >= total / PARTS and sum(sizes[b] for b in begun) >= RARE * total:
-            runs.append(begun)
-            begun = []
-        begun.append(at)
-        if sum(sizes[b] for b in begun) >= total / PARTS:
-            runs.append(begun)
-            begun = []
-    if begun and runs and sum(sizes[b] for b in begun) < RARE * total:
-        runs[-1] += begun
-    elif begun:
-        runs.append(begun)
-    borders = [-math.inf, *edges_of(known)]
-    return [
-        DriftBin(name=range_name(known.low[run[0]], known.high[run[-1]]), rows=sum(sizes[b] for b in run), begins=borders[run[0]])
-        for run in runs
-    ]
-
-
-def range_name(low: float, high: float) -> str:
-    return f"{low:g}" if low == high else f"{low:g} to {high:g}"

@@ -1,7 +1,9 @@
 """`data_checks/profile.json`: what the training data looks like, in aggregates alone.
 
-Per column and class the histogram; columns that belong together keep their joint histogram. Generated rows are drawn from
-it, and drift is measured against it. What a cell may hold so that it tells of no row is decided in histogram.py.
+Per column and class the histogram; columns that belong together keep their joint histogram. A quantity has bands in the
+place of classes, ranges of the label with about equally many rows, and the label's own histogram among the columns.
+Generated rows are drawn from it, and drift is measured against it. What a cell may hold so that it tells of no row is
+decided in histogram.py.
 """
 
 from collections.abc import Sequence
@@ -14,6 +16,7 @@ from msgspec import Struct, field
 from pushline.data.contract import Column, Contract
 from pushline.data.files.table import literal, name_of, open_table, unreadable
 from pushline.data.files.version import table_of
+from pushline.data.profile.bins import edges_of, numeric_bins
 from pushline.data.profile.histogram import (
     FEW,
     SMALLEST,
@@ -128,15 +131,31 @@ class ClassCounts:
     def __init__(self, connection: "duckdb.DuckDBPyConnection", contract: Contract) -> None:
         self.connection = connection
         self.contract = contract
+        self.classes = contract.classes
         listed = ", ".join(map(literal, contract.classes))
         self.number = f"list_position([{listed}], CAST({name_of(contract.label.name)} AS VARCHAR)) - 1"  # of the row's class
-        self.per_class = ", ".join(f"sum(CASE WHEN label = {n} THEN n ELSE 0 END)::BIGINT" for n in range(len(contract.classes)))
+        if contract.is_regression:
+            self.classes, self.number = ("all",), f"CASE WHEN {value_of(contract.label)} IS NOT NULL THEN 0 END"
+            self.classes, self.number = self.bands()
+
+    def bands(self) -> tuple[tuple[str, ...], str]:
+        """The names of a quantity's bands, and SQL for the number of the band that a row is in."""
+        value, known = value_of(self.contract.label), self.column(self.contract.label)
+        if not known.cells:
+            return self.classes, self.number
+        bins = numeric_bins(known, known.counts[0], sum(known.counts[0]))
+        cases = "".join(f" WHEN {value} < {later.begins!r} THEN {at}" for at, later in enumerate(bins[1:]))
+        return tuple(each.name for each in bins), f"CASE WHEN {value} IS NULL THEN NULL{cases} ELSE {len(bins) - 1} END"
+
+    @property
+    def per_class(self) -> str:
+        return ", ".join(f"sum(CASE WHEN label = {n} THEN n ELSE 0 END)::BIGINT" for n in range(len(self.classes)))
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         return self.connection.execute(sql).fetchall()
 
     def profile(self, data_version: str) -> Profile:
-        classes = self.contract.classes
+        classes = self.classes
         counts = dict(self.query(f"SELECT {self.number} AS class, count(*) FROM data WHERE {self.number} IS NOT NULL GROUP BY 1"))
         class_counts = tuple(int(counts.get(number, 0)) for number in range(len(classes)))
         if not all(class_counts):
@@ -144,7 +163,8 @@ class ClassCounts:
             raise DataError(
                 f"No row has the label {empty!r}.", why="A profile needs rows of every class.", do="Profile the whole training data."
             )
-        columns = {column.name: self.column(column) for column in self.contract.inputs}
+        counted = (*self.contract.inputs, *([self.contract.label] if self.contract.is_regression else []))
+        columns = {column.name: self.column(column) for column in counted}
         groups: dict[str, list[ColumnProfile]] = {}
         for column in self.contract.inputs:
             if column.belongs_with and columns[column.name].kind != "free":
@@ -172,7 +192,7 @@ class ClassCounts:
         if column.type in ("string", "boolean"):
             counts = {str(row[0]): whole(row[1:]) for row in self.query(by_value)}
             kept = values_of(counts, column.allowed or ("false", "true"))
-            per_class = with_few_missing(by_class(list(kept.values()), len(self.contract.classes)), seen, missing)
+            per_class = with_few_missing(by_class(list(kept.values()), len(self.classes)), seen, missing)
             return ColumnProfile(name=column.name, kind="category", values=tuple(kept), counts=per_class, missing=missing)
         values = self.numbers(counted)
         values = values if sum(value.rows for value in values) >= SMALLEST else []
@@ -184,16 +204,16 @@ class ClassCounts:
             decimals=decimals,
             low=tuple(cell.low for cell in cells),
             high=tuple(cell.high for cell in cells),
-            counts=with_few_missing(by_class([cell.counts for cell in cells], len(self.contract.classes)), seen, missing),
+            counts=with_few_missing(by_class([cell.counts for cell in cells], len(self.classes)), seen, missing),
             missing=missing,
         )
 
     def numbers(self, counted: str) -> list[HistogramCell]:
         """Distinct values in order; very many are first put into DISTINCT parts of about equal size."""
         distinct = self.query(f"SELECT count(DISTINCT v) FROM ({counted})")[0][0]
-        each = ", ".join(f"sum(CASE WHEN label = {n} THEN n ELSE 0 END) AS c{n}" for n in range(len(self.contract.classes)))
+        each = ", ".join(f"sum(CASE WHEN label = {n} THEN n ELSE 0 END) AS c{n}" for n in range(len(self.classes)))
         values = f"SELECT v, sum(n) AS rows, {each} FROM ({counted}) WHERE v IS NOT NULL GROUP BY v"
-        sums = ", ".join(f"sum(c{n})::BIGINT" for n in range(len(self.contract.classes)))
+        sums = ", ".join(f"sum(c{n})::BIGINT" for n in range(len(self.classes)))
         part = "v" if distinct <= DISTINCT else f"floor(sum(rows) OVER (ORDER BY v) * {DISTINCT} / sum(rows) OVER ())"
         placed = f"SELECT *, {part} AS part FROM ({values})"
         parts = self.query(f"SELECT min(v), max(v), {sums} FROM ({placed}) GROUP BY part ORDER BY 1")
@@ -217,7 +237,7 @@ class ClassCounts:
             name=name,
             columns=tuple(member.name for member in members),
             cells=tuple(kept),
-            counts=by_class(list(kept.values()), len(self.contract.classes)),
+            counts=by_class(list(kept.values()), len(self.classes)),
         )
 
     def join_places(self, n: int, member: ColumnProfile) -> str:
@@ -232,11 +252,6 @@ class ClassCounts:
         if keys:
             self.connection.executemany(f"INSERT INTO place_{n} VALUES (?, ?)", [(key, place) for place, key in enumerate(keys)])
         return f" {join}"
-
-
-def edges_of(column: ColumnProfile) -> list[float]:
-    """The borders between the cells of a number: half way from one cell to the next, so that rounding moves no value across."""
-    return [(high + low) / 2 for high, low in zip(column.high[:-1], column.low[1:], strict=True)]
 
 
 def value_of(column: Column) -> str:

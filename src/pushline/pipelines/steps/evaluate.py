@@ -15,6 +15,7 @@ def main() -> None:
     parser.add_argument("--use-known-after", type=truth, required=True)
     parser.add_argument("--metric", required=True)
     parser.add_argument("--objective", required=True)
+    parser.add_argument("--coverage", type=float, required=True)
     parser.add_argument("--imbalance", required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--data-version", required=True)
@@ -45,6 +46,7 @@ def main() -> None:
         said.profile,
         Origin(data_version=said.data_version, git_revision=said.git_revision, generated_sample=said.generated_sample),
         objective=said.objective,
+        coverage=said.coverage,
         model=said.model,
         evaluation=said.evaluation,
         seed=said.seed,

@@ -24,7 +24,7 @@ class Algorithm(Struct, frozen=True, kw_only=True):
     """One family of models."""
 
     name: str  # as Azure writes it, where Azure has it
-    builder: str  # module:function(parameters, seed, threads, kinds) -> estimator with fit and predict_proba
+    builder: str  # module:function(parameters, seed, threads, kinds) -> estimator with fit and predict_proba, or predict
     portfolio: tuple[dict[str, Value], ...]  # tried first, in this order
     space: dict[str, Range]  # searched from the first of the portfolio
     on_azure: bool = True

@@ -1,16 +1,26 @@
 """What an AutoML run is asked for: the fields of the pipeline's `automl` node, with the meaning they have on Azure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from pushline.errors import SettingsError
+from pushline.registry.measures import OF_QUANTITIES
 from pushline.settings import seconds
 from pushline.training.automl.algorithms import ALGORITHMS, Algorithm
+from pushline.training.automl.regressors import REGRESSORS
 
 # Our metrics as Azure's primary metrics. On Azure these are means over the classes; here, for two classes, average
 # precision and ROC AUC are the positive class's.
-AZURE_METRICS = {"average_precision": "average_precision_score_weighted", "roc_auc": "AUC_weighted", "accuracy": "accuracy"}
+AZURE_METRICS = {
+    "average_precision": "average_precision_score_weighted",
+    "roc_auc": "AUC_weighted",
+    "accuracy": "accuracy",
+    "rmse": "normalized_root_mean_squared_error",
+    "mae": "normalized_mean_absolute_error",
+    "r2": "r2_score",
+}
 ONLY_ON_AZURE = (
     "BernoulliNaiveBayes",
     "KNN",
@@ -18,6 +28,7 @@ ONLY_ON_AZURE = (
     "MultinomialNaiveBayes",
     "SGD",
     "SVM",
+    "LassoLars",
 )
 PATIENT_SECONDS = 300
 
@@ -72,13 +83,12 @@ def algorithms_of(settings: SearchSettings) -> tuple[Algorithm, ...]:
 
     Raises SettingsError for a name nobody knows, one that has no form here, or a selection that leaves none.
     """
-    allowed = [known(name) for name in settings.allowed]
-    blocked = {known(name, here=False) for name in settings.blocked}
+    every = REGRESSORS if settings.metric in OF_QUANTITIES else ALGORITHMS
+    allowed = [known(name, every) for name in settings.allowed]
+    blocked = {known(name, every, here=False) for name in settings.blocked}
     patient = settings.seconds >= PATIENT_SECONDS and settings.max_trials is None
     chosen = tuple(
-        one
-        for one in ALGORITHMS.values()
-        if (one.name in allowed or (not allowed and (patient or not one.patient))) and one.name not in blocked
+        one for one in every.values() if (one.name in allowed or (not allowed and (patient or not one.patient))) and one.name not in blocked
     )
     if not chosen:
         raise SettingsError(
@@ -89,15 +99,15 @@ def algorithms_of(settings: SearchSettings) -> tuple[Algorithm, ...]:
     return chosen
 
 
-def known(name: str, *, here: bool = True) -> str:
+def known(name: str, every: Mapping[str, Algorithm], *, here: bool = True) -> str:
     """The one spelling of an algorithm's name: Azure accepts `LightGBM`, `light_gbm` and `lightgbm`."""
     plain = squeezed(name)
-    spellings: dict[str, str] = {squeezed(one): one for one in (*ALGORITHMS, *(() if here else ONLY_ON_AZURE))}
+    spellings: dict[str, str] = {squeezed(one): one for one in (*every, *(() if here else ONLY_ON_AZURE))}
     if plain in spellings:
         return spellings[plain]
     raise SettingsError(
         f"{name!r} is not an algorithm that AutoML can use here.",
-        why=f"It knows {', '.join(ALGORITHMS)}.",
+        why=f"It knows {', '.join(every)}.",
         do="Correct allowed_training_algorithms or blocked_training_algorithms in pipelines/train.yml.",
     )
 

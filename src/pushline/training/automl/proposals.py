@@ -79,16 +79,16 @@ class Proposals:
                 name=f"{name} {self.made[name]}",
                 algorithm=name,
                 builder=algorithm.builder,
-                parameters={**fixed_of(algorithm), **typed(parameters, algorithm)},
+                parameters={**fixed_of(self.best[name][1], algorithm), **typed(parameters, algorithm)},
             )
             self.open[candidate.name] = identity
             return candidate
         return None
 
 
-def fixed_of(algorithm: Algorithm) -> dict[str, Value]:
-    """The parameters that are not searched."""
-    return {key: value for key, value in algorithm.portfolio[0].items() if key not in algorithm.space}
+def fixed_of(parameters: dict[str, Value], algorithm: Algorithm) -> dict[str, Value]:
+    """The parameters that are not searched: those of the best."""
+    return {key: value for key, value in parameters.items() if key not in algorithm.space}
 
 
 def typed(parameters: dict[str, Any], algorithm: Algorithm) -> dict[str, Value]:

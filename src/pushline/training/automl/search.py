@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from pushline.arrays import Floats
 from pushline.data.contract.encoding import Encoding
-from pushline.data.contract.labels import Codes
+from pushline.data.contract.labels import Targets, is_quantity, strata_of
 from pushline.evaluation import Treatment
 from pushline.progress import Progress
 from pushline.results import VOTE, Trial
@@ -21,6 +21,7 @@ from pushline.training.automl.ensemble import Vote, best_vote, voted
 from pushline.training.automl.limits import SearchSettings, algorithms_of
 from pushline.training.automl.pool import Pool, cores
 from pushline.training.automl.proposals import Proposals, portfolio
+from pushline.training.automl.regressors import for_labels
 from pushline.training.automl.treatments import compare
 from pushline.training.automl.trials import (
     WHOLE_SECONDS,
@@ -42,7 +43,7 @@ from pushline.training.metrics import natural, score
 
 MEMBERS = 6  # of a vote at most: the served model stays small
 PATIENCE = 40  # trials without a better one before an early stop
-TOLERANCE = 1e-5  # between the library's probabilities and the graph's
+TOLERANCE = 1e-5  # between the library's probabilities and the graph's; of the largest value for a quantity
 COUNTED_WIDTH = 2  # candidates at once where trials are counted, on any machine: what is proposed next hangs on it
 PROBED_ROWS = 20_000  # of one small fit that says how long a large table takes
 LARGE = 60_000  # rows from which that is worth asking
@@ -69,7 +70,7 @@ class SearchResult(Struct, frozen=True, kw_only=True):
 
 def search(
     matrix: Floats,
-    labels: Codes,
+    labels: Targets,
     kinds: tuple[str, ...],
     classes: int,
     settings: SearchSettings,
@@ -80,7 +81,7 @@ def search(
     stop: Callable[[], bool] = lambda: False,
     folds: Folds | None = None,
 ) -> SearchResult:
-    """Find and fit the best model of `labels` (positions of classes) from `matrix` (float32 [rows, columns]).
+    """Find and fit the best model of `labels` (positions of classes, or a quantity) from `matrix` (float32 [rows, columns]).
 
     `kinds`: number, category or boolean for each column. The last `len(features)` columns are derived; the graph computes
     them from the others, which `encoding` names. `stop` is asked now and then: once it says yes, the best so far is the
@@ -97,7 +98,7 @@ class Search:
         self,
         folder: Path,
         matrix: Floats,
-        labels: Codes,
+        labels: Targets,
         kinds: tuple[str, ...],
         classes: int,
         settings: SearchSettings,
@@ -109,7 +110,7 @@ class Search:
     ) -> None:
         self.folder, self.matrix, self.labels, self.kinds, self.classes = folder, matrix, labels, kinds, classes
         self.settings, self.progress, self.features, self.encoding, self.stop = settings, progress, features, encoding, stop
-        self.dealt = folds or Folds(of=folds_of(labels, settings.folds, settings.seed, same_rows(matrix)))
+        self.dealt = folds or Folds(of=folds_of(strata_of(labels), settings.folds, settings.seed, same_rows(matrix)))
         self.folds = self.dealt.of
         self.tried: list[TrialResult] = []
         self.curve: list[tuple[float, float]] = []
@@ -120,6 +121,8 @@ class Search:
 
     def run(self) -> SearchResult:
         algorithms = [for_rows(algorithm, len(self.labels)) for algorithm in algorithms_of(self.settings)]
+        if is_quantity(self.labels):
+            algorithms = [for_labels(algorithm, self.labels, self.settings.metric) for algorithm in algorithms]
         workers = max(1, min(self.settings.threads or cores(), 2 * self.settings.folds))
         with Pool(self.folder, self.kinds, self.classes, workers=workers, memory=self.settings.memory) as pool:
             pool.wait_until_ready()
@@ -223,7 +226,10 @@ class Search:
         rows = self.trials.judged
         labels = self.labels[rows]
         raw = voted([tried.probabilities for tried in good], vote).astype(np.float32)
-        calibration = best_calibration(labels, raw, self.folds[rows] if len(self.trials.plan.folds) > 1 else np.arange(len(labels)) % 5)
+        calibration = Calibration()
+        if not is_quantity(labels):
+            folds = self.folds[rows] if len(self.trials.plan.folds) > 1 else np.arange(len(labels)) % 5
+            calibration = best_calibration(labels, raw, folds)
         probabilities = calibrated(raw, calibration).astype(np.float32)
         treatments = compare(self.trials, good[vote.members[0]], until=lambda: np.inf)
         graph = self.graph(parts, vote.weights, calibration)
@@ -312,7 +318,8 @@ class Search:
 
         columns = self.matrix.shape[1] - len(self.features)
         answered = predict(self.graph([part], [1.0], Calibration()).SerializeToString(), self.matrix[:CHECKED_ROWS, :columns])
-        return bool(np.abs(answered - native).max() <= TOLERANCE)
+        size = max(1.0, float(np.abs(native).max())) if is_quantity(self.labels) else 1.0
+        return bool(np.abs(answered - native).max() <= TOLERANCE * size)
 
     def leaderboard(self, members: Sequence[tuple[str, str, float]], value: float) -> tuple[Trial, ...]:
         rows = [tried.row for tried in self.good] + [tried.row for tried in self.tried if tried.worth is None]

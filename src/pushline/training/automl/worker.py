@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
+from pushline.data.contract.labels import is_quantity, strata_of
 from pushline.training.automl.algorithms import Candidate
 
 PR_SET_PDEATHSIG = 1
@@ -37,7 +38,7 @@ class FitResult(Struct, frozen=True, kw_only=True):
     """What came of a job."""
 
     seconds: float
-    probabilities: Any = None  # float32: of the fold's rows, or of the first rows of the table for a whole fit
+    probabilities: Any = None  # float32: of the fold's rows, or of the first rows of the table for a whole fit; a quantity's values too
     part: Any = None  # for a whole fit: what the ONNX graph is written from
     error: str = ""
     out_of_memory: bool = False
@@ -84,8 +85,10 @@ def fit(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...], 
 
     learn = np.ones(len(labels), dtype=bool) if job.fold == WHOLE else folds < job.fold if job.forward else folds != job.fold
     if job.share < 1:
-        learn = some_of(learn, labels, job.share, job.seed)
+        learn = some_of(learn, strata_of(labels), job.share, job.seed)
     estimator = build(job.candidate, seed=job.seed, threads=job.threads, kinds=kinds)
+    if is_quantity(labels):
+        return fit_quantity(job, estimator, matrix, labels, learn, folds, started)
     rows, answers, weights = treated(job.treatment, matrix[learn], labels[learn], kinds, job.seed)
     present, answers = np.unique(answers, return_inverse=True)  # a class of very few rows may have none outside this fold
     estimator.fit(rows, answers, **({} if weights is None else {"sample_weight": weights}))
@@ -98,6 +101,14 @@ def fit(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...], 
         probabilities=estimator.predict_proba(np.asarray(matrix[:CHECKED_ROWS])).astype(np.float32),
         part=part_of(estimator, classes),
     )
+
+
+def fit_quantity(job: Job, estimator: Any, matrix: Any, labels: Any, learn: Any, folds: Any, started: float) -> FitResult:
+    estimator.fit(matrix[learn], labels[learn])
+    rows = np.asarray(matrix[:CHECKED_ROWS]) if job.fold == WHOLE else matrix[folds == job.fold]
+    predictions = estimator.predict(rows).astype(np.float32)[:, None]
+    part = estimator.part() if job.fold == WHOLE else None
+    return FitResult(seconds=time.monotonic() - started, probabilities=predictions, part=part)
 
 
 def some_of(learn: Any, labels: Any, share: float, seed: int) -> Any:

@@ -1,0 +1,79 @@
+"""Prediction intervals of a quantity: conformal half-widths from residuals out of fold, as nodes at the end of the graph.
+
+Of n exchangeable absolute residuals the ceil((n + 1) * level)-th smallest is exceeded by a new one with a chance of at most
+1 - level (Vovk, Gammerman and Shafer 2005, chapter 2). The residuals are out of fold and the model is fitted on all rows
+(Barber et al. 2021, section 2.4), so it errs a little less than they say. With rows enough the same is done within ranges of
+the predicted value (Mondrian), because large values are mostly less certain.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from pushline.data.contract import Column
+from pushline.serving.model_folder import MATRIX_INPUT, PREDICTIONS
+from pushline.training.nodes import Nodes, model_of
+
+Floats = np.ndarray[Any, Any]
+RANGES = 5  # of the predicted value at most
+ROWS_A_RANGE = 200
+
+
+class PredictionInterval(Struct, frozen=True, kw_only=True):
+    """Half of the interval's width by the range that the predicted value is in, and the bounds of the label."""
+
+    level: float
+    edges: tuple[float, ...]  # where the second and each later range begins
+    widths: tuple[float, ...]  # one more than edges
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+def fit_interval(labels: Floats, predictions: Floats, level: float, label: Column) -> PredictionInterval:
+    """The interval of predictions [rows] that no model made for rows it had seen."""
+    ranges = max(1, min(RANGES, len(labels) // ROWS_A_RANGE))
+    edges = np.unique(np.quantile(predictions, np.arange(1, ranges) / ranges).astype(np.float32))
+    place = np.searchsorted(edges, predictions.astype(np.float32), side="right")
+    residuals = np.abs(labels - predictions)
+    whole = half_width(residuals, level)
+    widths = [half_width(residuals[place == at], level) if np.any(place == at) else whole for at in range(len(edges) + 1)]
+    return PredictionInterval(
+        level=level, edges=tuple(map(float, edges)), widths=tuple(widths), minimum=label.minimum, maximum=label.maximum
+    )
+
+
+def half_width(residuals: Floats, level: float) -> float:
+    """The conformal quantile of absolute residuals; the largest where there are too few for the level."""
+    rank = min(len(residuals), math.ceil((len(residuals) + 1) * level))
+    return float(np.sort(residuals)[rank - 1])
+
+
+def with_interval(model: bytes, interval: PredictionInterval) -> bytes:
+    """The numeric graph of a quantity with low and high behind its value."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph = onnx.load_from_string(model).graph
+    value = graph.output[0].name
+    nodes = Nodes(prefix="interval/")
+    reached = nodes.add(
+        "Cast", [nodes.add("GreaterOrEqual", [value, nodes.constant([[-math.inf, *interval.edges]])])], to=TensorProto.INT64
+    )
+    at = nodes.add("Sub", [nodes.add("ReduceSum", [reached, nodes.constant([1], np.int64)], keepdims=1), nodes.constant(1, np.int64)])
+    half = nodes.add("Gather", [nodes.constant(interval.widths), at])
+    whole = nodes.add("Concat", [value, nodes.add("Sub", [value, half]), nodes.add("Add", [value, half])], axis=1)
+    limits = [-math.inf if interval.minimum is None else interval.minimum, math.inf if interval.maximum is None else interval.maximum]
+    nodes.add("Clip", [whole, *map(nodes.constant, limits)], output=PREDICTIONS)
+    return bytes(
+        model_of(
+            helper.make_graph(
+                [*graph.node, *nodes.nodes],
+                "matrix",
+                [each for each in graph.input if each.name == MATRIX_INPUT],
+                [helper.make_tensor_value_info(PREDICTIONS, TensorProto.FLOAT, [None, 3])],
+                [*graph.initializer, *nodes.constants],
+            )
+        ).SerializeToString()
+    )
