@@ -19,6 +19,9 @@ test-fast: setup  ## the daily subset
 test-crash: setup  ## each command killed at every write it makes; hours
 	CRASH_POINTS=0 $(BIN)/pytest -q --timeout 0 tests/crash
 
+upgrades: setup  ## ten releases, six adopted tables, five edits of an owner: 300 upgrades, timed
+	$(BIN)/python scripts/upgrade_matrix.py
+
 docs: setup  ## write what the documentation takes from the program
 	@$(BIN)/python scripts/generate_docs.py
 
@@ -49,4 +52,4 @@ plan:  ## in GitHub Actions: what a pull request has to run
 verdict:  ## in GitHub Actions: whether a pull request may merge
 	@$(PYTHON) scripts/verdict.py
 
-.PHONY: bench bench-automl bench-batch bench-checks check-engine docs mutation pictures plan release site test-crash test-fast verdict wheel
+.PHONY: bench bench-automl bench-batch bench-checks check-engine docs mutation pictures plan release site test-crash test-fast upgrades verdict wheel

@@ -57,6 +57,7 @@ columns:
 PYPROJECT = """\
 [project]
 name = "{name}"
+dependencies = ["pushline[train]=={version}"]  # the engine
 
 [tool.pushline]
 target = "local"

@@ -150,6 +150,7 @@ def test_values_whose_lines_collide_are_merged_by_value(mine: Owned, upgrade: Ca
 
 def test_locks_are_the_new_ones_and_keep_what_the_owner_added(mine: Owned, upgrade: Callable[..., Ran], tmp_path: Path) -> None:
     mine.replace("requirements/dev.txt", "zope==1.0", "shap==0.49 \\\n    --hash=sha256:cc\nzope==1.5")
+    mine.replace("pyproject.toml", '==0.1.0"]', '==0.1.0", "shap"]')
     lock = FILES["requirements/dev.txt"].replace("click==8.2.0", "click==8.3.0")
     ran = upgrade("--to", newer(tmp_path, {"requirements/dev.txt": lock}))
     text = mine.read("requirements/dev.txt")
@@ -160,6 +161,7 @@ def test_locks_are_the_new_ones_and_keep_what_the_owner_added(mine: Owned, upgra
     assert "click==8.3.0" in text
     assert "zope==1.0" in text
     assert "shap in requirements/dev.txt" in ran.out
+    assert 'dependencies = ["pushline[train]==0.2.0", "shap"]' in mine.read("pyproject.toml")
 
 
 def test_several_versions_are_one_step_and_say_what_a_person_must_do(mine: Owned, upgrade: Callable[..., Ran], tmp_path: Path) -> None:

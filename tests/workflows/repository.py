@@ -22,6 +22,7 @@ INPUTS = {
     "score-batch.yml": {"input": "", "version": "", "format": "parquet", "cluster": "false"},
     "publish.yml": {"pipeline": "train"},
     "retrain.yml": {"now": "false"},
+    "upgrade.yml": {"to": ""},
 }
 
 

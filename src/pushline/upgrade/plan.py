@@ -1,5 +1,6 @@
 """The three-way merge: what the old template made of the answers, what its owner made of that, what the new template makes."""
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from pushline.upgrade.engine import VENDOR, Engine, Notes, notes_between, number
 from pushline.upgrade.requirements import renewed
 from pushline.upgrade.trees import Merge, Scratch, Tree, git, workspace
 
-LOCKS = "requirements/"
+LOCKS, PYPROJECT = "requirements/", "pyproject.toml"
+ENGINE = re.compile(r"(?<![\w-])(pushline(?:\[[^\]]*\])?==)[\w.+]+")
 
 
 class File(Struct, frozen=True, kw_only=True):
@@ -81,6 +83,8 @@ def renew(scratch: Scratch, base: Tree, ours: Tree, theirs: Tree) -> dict[str, l
     """Locks are the new ones with the owner's additions, on all three sides: nothing is left to merge."""
     packages = {}
     for path in [path for path in theirs if path.startswith(LOCKS) and path.endswith(".txt") and path in ours]:
+        if ours[path] == base.get(path):
+            continue
         texts = [scratch.content(tree, path).decode() if path in tree else "" for tree in (base, ours, theirs)]
         text, added = renewed(*texts)
         for tree in (base, ours, theirs):
@@ -98,6 +102,9 @@ def settle_engine(scratch: Scratch, base: Tree, ours: Tree, theirs: Tree, pin: P
         if pin.source == "vendor":
             tree[f"{VENDOR}/{new.wheel.name}"] = ("100644", scratch.blob(new.wheel.read_bytes()))
         tree[PLACE] = theirs[PLACE]
+        if PYPROJECT in tree:  # who adds a package beside the engine's pin is no conflict
+            text = ENGINE.sub(rf"\g<1>{new.version}", scratch.content(tree, PYPROJECT).decode())
+            tree[PYPROJECT] = (tree[PYPROJECT][0], scratch.blob(text.encode()))
 
 
 def by_value(scratch: Scratch, merge: Merge) -> Merge:

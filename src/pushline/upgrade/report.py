@@ -13,7 +13,8 @@ def lines_of(plan: Plan) -> list[str]:
     lines += [f"  {word:<9} {path}" for path, word in words_of(plan)]
     lines += [f"  {'deleted':<9} {path} stays so: the new version changed it" for path in plan.stay_deleted]
     lines += [
-        f"  {'yours':<9} {', '.join(names)} in {path}: `make lock` looks whether they still fit" for path, names in plan.packages.items()
+        f"  {'yours':<9} {', '.join(names)} in {path}: pinned as you had them; `make lock` resolves them anew"
+        for path, names in plan.packages.items()
     ]
     for notes in plan.notes:
         lines += ["", notes.version, *(f"  {line}" for line in notes.text.splitlines() if line.strip())]

@@ -62,10 +62,10 @@ class Scratch:
         objects = (root / git(root, "rev-parse", "--git-path", "objects").decode().rstrip("\n")).resolve()
         (self.place / "objects" / "info" / "alternates").write_text(f"{objects}\n", encoding="utf-8")
         self.committed = self.entries(git(root, "rev-parse", "HEAD:./").decode().strip())
-        self.index = {"GIT_INDEX_FILE": str(place / "index")}
+        self.index_file = place / "index"
 
     def git(self, *arguments: str, given: bytes | None = None, codes: Iterable[int] = (0,)) -> bytes:
-        return git(self.place, *arguments, given=given, env={**AUTHOR, **self.index}, codes=codes)
+        return git(self.place, *arguments, given=given, env={**AUTHOR, "GIT_INDEX_FILE": str(self.index_file)}, codes=codes)
 
     def entries(self, tree: str) -> Tree:
         listed = git(self.place, "ls-tree", "-r", "-z", tree).decode("utf-8", "surrogateescape").split("\0")
@@ -74,12 +74,12 @@ class Scratch:
 
     def added(self, folder: Path) -> Tree:
         """The files of a folder, whatever it ignores."""
-        self.git("read-tree", "--empty")
+        self.index_file.unlink(missing_ok=True)
         self.git(f"--work-tree={folder}", "add", "--all", "--force", str(folder))
         return self.entries(self.git("write-tree").decode().strip())
 
     def written(self, tree: Tree) -> str:
-        self.git("read-tree", "--empty")
+        self.index_file.unlink(missing_ok=True)
         lines = "".join(f"{mode} {blob}\t{path}\0" for path, (mode, blob) in tree.items())
         self.git("update-index", "-z", "--index-info", given=lines.encode("utf-8", "surrogateescape"))
         return self.git("write-tree").decode().strip()
