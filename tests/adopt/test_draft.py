@@ -281,3 +281,22 @@ def test_a_label_that_is_neither_is_refused_with_what_to_do(values: list[object]
         labelled(tmp_path, values, task)
     assert said in refused.value.why
     assert "Nothing was changed." in refused.value.do
+
+
+def test_columns_have_the_same_facts_counted_together_or_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = {
+        "euros": ["1.234,50 €", "7,5 €", "n/a"],
+        "points": ["1,234.5", "2.25", ""],
+        "words": ["two words", "?", "Ö"],
+        "days": ["01.05.2024", "24.12.2024", "none"],
+        "codes": ["007", "010", "007"],
+        "empty": ["", "", ""],
+    }
+    pd.DataFrame({name: cells * 20 for name, cells in columns.items()}).to_csv(tmp_path / "t.csv", index=False)
+    given = look_at(tmp_path / "t.csv", tmp_path)
+    together = facts_of(given, tmp_path)
+    monkeypatch.setattr("pushline.adopt.facts.CELLS_AT_ONCE", 1)
+    assert facts_of(given, tmp_path) == together
+    assert [(fact.filled, fact.numbers, fact.dates) for fact in together] == [
+        (60, 40, 0), (40, 40, 0), (60, 0, 0), (60, 0, 40), (60, 60, 0), (0, 0, 0),
+    ]  # fmt: skip

@@ -1,7 +1,7 @@
 """What the cells of each column look like: counted once by DuckDB, judged by draft.py."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -14,6 +14,8 @@ from pushline.data.files.table import literal
 if TYPE_CHECKING:
     import duckdb
 
+CELLS_AT_ONCE = 2_000_000  # columns are counted together as long as they have no more: a query costs more than a small column
+UNWRITTEN = Writing(sure_comma=0, sure_point=0, either_comma=0, either_point=0, signs=(), shown="")
 MOST_VALUES = 200  # distinct values that are looked at one by one
 # What programs write for "nothing". In a column of numbers such a cell is empty; in a column of text it is a value.
 NOTHING = ("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "?", "-", "--", ".", "missing", "unknown", "undefined", "#null!")
@@ -63,71 +65,107 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 def facts_of(given: Given, scratch: Path, decimal: str | None = None) -> tuple[Facts, ...]:
     """The facts of every column, in the table's order. `decimal`: the sign that parts decimals, where a person said it."""
+    width, together = len(given.names), max(1, CELLS_AT_ONCE // given.rows)
+    batches = [range(first, min(first + together, width)) for first in range(0, width, together)]
     with database(scratch) as connection:
-        connection.execute(f"CREATE VIEW cells AS FROM read_parquet({literal(str(given.cells))})")
-        writings = [writing_of(connection, number) for number in range(len(given.names))]
+        connection.execute("CREATE TEMP TABLE seen (c INTEGER, v VARCHAR, n BIGINT, nothing BOOLEAN)")
+        written: dict[int, Writing] = {}
+        for batch in batches:
+            count_cells(connection, given.cells, batch)
+            written |= writings_of(connection, batch)
+        writings = [written.get(number, UNWRITTEN) for number in range(width)]
         table = style_of_table(writings)
-        return tuple(
-            of_column(connection, number, name, given.rows, writing, style_of(writing, table, decimal), said=decimal is not None)
-            for number, (name, writing) in enumerate(zip(given.names, writings, strict=True))
+        styles = [style_of(writing, table, decimal) for writing in writings]
+        counted: dict[int, tuple[Any, ...]] = {}
+        rewrites: dict[int, str] = {}
+        for batch in batches:
+            alike: dict[tuple[Style, str], list[int]] = {}  # columns whose numbers are read in one way
+            for number in batch:
+                signs = writings[number].signs
+                alike.setdefault((styles[number] or "each", signs[0] if len(signs) == 1 else ""), []).append(number)
+            for (style, sign), numbers in alike.items():
+                changed = read_numbers(connection, numbers, style, sign)
+                rewrites |= dict.fromkeys(changed, number_sql("{cell}", style, sign))
+                counted |= count_kinds(connection, changed)
+    return tuple(
+        of_column(
+            name, given.rows, writings[number], styles[number], rewrites.get(number, ""), counted.get(number), said=decimal is not None
         )
+        for number, name in enumerate(given.names)
+    )
 
 
-def writing_of(connection: "duckdb.DuckDBPyConnection", number: int) -> Writing:
-    """Count the distinct cells of a column into the table seen_N, and tell how its numbers are written."""
-    nothing = f"lower(trim(v)) IN ({', '.join(map(literal, NOTHING))})"
+def count_cells(connection: "duckdb.DuckDBPyConnection", cells: Path, batch: range) -> None:
+    """Add the distinct cells of some columns, and how often each is there, to the table `seen`."""
+    columns = ", ".join(f"c{number}" for number in batch)
     connection.execute(
-        f"CREATE TEMP TABLE seen_{number} AS SELECT *, {nothing} AS nothing "
-        f"FROM (SELECT c{number} AS v, count(*) AS n FROM cells WHERE c{number} IS NOT NULL GROUP BY ALL)"
+        f"INSERT INTO seen SELECT CAST(c[2:] AS INTEGER), v, n, lower(trim(v)) IN ({', '.join(map(literal, NOTHING))}) FROM "
+        f"(SELECT c, v, count(*) AS n FROM (UNPIVOT (SELECT {columns} FROM read_parquet({literal(str(cells))})) "
+        f"ON COLUMNS(*) INTO NAME c VALUE v) GROUP BY ALL)"
     )
-    comma, point, either_comma, either_point, signs, shown = connection.execute(
-        f"SELECT {writing_sql('v')} FROM seen_{number} WHERE NOT nothing AND length(v) < 40"
-    ).fetchone() or (0, 0, 0, 0, [], "")
-    return Writing(
-        sure_comma=int(comma),
-        sure_point=int(point),
-        either_comma=int(either_comma),
-        either_point=int(either_point),
-        signs=tuple(sorted(sign for sign in signs or () if sign)),
-        shown=str(shown or ""),
+
+
+def writings_of(connection: "duckdb.DuckDBPyConnection", batch: range) -> dict[int, Writing]:
+    """How the numbers of some columns are written."""
+    found = connection.execute(
+        f"SELECT c, {writing_sql('v')} FROM seen WHERE c BETWEEN {batch[0]} AND {batch[-1]} AND NOT nothing AND length(v) < 40 GROUP BY c"
+    ).fetchall()
+    return {
+        number: Writing(
+            sure_comma=int(comma),
+            sure_point=int(point),
+            either_comma=int(either_comma),
+            either_point=int(either_point),
+            signs=tuple(sorted(sign for sign in signs or () if sign)),
+            shown=str(shown or ""),
+        )
+        for number, comma, point, either_comma, either_point, signs, shown in found
+    }
+
+
+def read_numbers(connection: "duckdb.DuckDBPyConnection", numbers: list[int], style: Style, sign: str) -> list[int]:
+    """Make the table `judged` of the cells of some columns with their numbers; returns the columns in which one has to be rewritten."""
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE judged AS SELECT *, CASE WHEN nothing OR contains(v, '_') THEN NULL "
+        f"ELSE {number_sql('v', style, sign)} END AS x FROM seen WHERE c IN ({', '.join(map(str, numbers))})"
     )
+    changed = "SELECT DISTINCT c FROM judged WHERE TRY_CAST(v AS DOUBLE) IS DISTINCT FROM x AND x IS NOT NULL"
+    return [number for (number,) in connection.execute(changed).fetchall()]
+
+
+def count_kinds(connection: "duckdb.DuckDBPyConnection", rewritten: list[int]) -> dict[int, tuple[Any, ...]]:
+    """What the cells of the table `judged` are, by column."""
+    formats = ", ".join(map(literal, DATES))
+    date = f"x IS NULL AND coalesce(TRY_CAST(v AS TIMESTAMP), try_strptime(trim(v), [{formats}])) IS NOT NULL"
+    whole = f"regexp_full_match(v, '{WHOLE}') AND TRY_CAST(v AS BIGINT) IS NOT NULL"
+    if rewritten:
+        listed = ", ".join(map(str, rewritten))
+        whole = f"CASE WHEN c IN ({listed}) THEN x = floor(x) AND abs(x) < 1e15 ELSE {whole} END"
+    commonest = "(-n, v)"
+    found = connection.execute(
+        f"""
+        SELECT c, sum(n), count(*), coalesce(sum(n) FILTER (nothing), 0),
+          coalesce(sum(n) FILTER (NOT nothing AND {whole}), 0), coalesce(sum(n) FILTER (isfinite(x)), 0),
+          coalesce(sum(n) FILTER (lower(trim(v)) IN ('true', 'false')), 0),
+          coalesce(sum(CASE WHEN {date} THEN n END), 0),
+          coalesce(sum(n) FILTER (regexp_full_match(v, '0[0-9]+')), 0), max(length(v)),
+          sum(n * (1 + length(trim(v)) - length(replace(trim(v), ' ', '')))) / sum(n),
+          min(x) FILTER (isfinite(x)), max(x) FILTER (isfinite(x)), quantile_disc(x, 0.5) FILTER (isfinite(x)),
+          count(DISTINCT x) FILTER (isfinite(x)),
+          CASE WHEN count(*) <= {MOST_VALUES} THEN arg_min((v, n), {commonest}, {MOST_VALUES}) END,
+          arg_min(v, {commonest}, 5) FILTER (nothing), arg_min(v, {commonest}, 3) FILTER (NOT nothing AND (x IS NULL OR NOT isfinite(x)))
+        FROM judged GROUP BY c
+        """
+    ).fetchall()
+    return {number: tuple(kinds) for number, *kinds in found}
 
 
 def of_column(
-    connection: "duckdb.DuckDBPyConnection", number: int, name: str, rows: int, writing: Writing, style: Style | None, *, said: bool
+    name: str, rows: int, writing: Writing, style: Style | None, rewrite: str, counted: tuple[Any, ...] | None, *, said: bool
 ) -> Facts:
-    formats = ", ".join(map(literal, DATES))
-    sign = writing.signs[0] if len(writing.signs) == 1 else ""
-    x = number_sql("v", style or "each", sign)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE seen AS SELECT v, n, nothing, "
-        f"CASE WHEN nothing OR contains(v, '_') THEN NULL ELSE {x} END AS x FROM seen_{number}"
-    )
-    changed = connection.execute("SELECT count(*) FROM seen WHERE TRY_CAST(v AS DOUBLE) IS DISTINCT FROM x AND x IS NOT NULL").fetchone()
-    rewrite = "" if changed == (0,) else number_sql("{cell}", style or "each", sign)
-    whole = f"regexp_full_match(v, '{WHOLE}') AND TRY_CAST(v AS BIGINT) IS NOT NULL" if not rewrite else "x = floor(x) AND abs(x) < 1e15"
-    counted = connection.execute(
-        f"""
-        SELECT coalesce(sum(n), 0), count(*), coalesce(sum(n) FILTER (nothing), 0),
-          coalesce(sum(n) FILTER (NOT nothing AND {whole}), 0), coalesce(sum(n) FILTER (isfinite(x)), 0),
-          coalesce(sum(n) FILTER (lower(trim(v)) IN ('true', 'false')), 0),
-          coalesce(sum(n) FILTER (x IS NULL AND coalesce(TRY_CAST(v AS TIMESTAMP), try_strptime(trim(v), [{formats}])) IS NOT NULL), 0),
-          coalesce(sum(n) FILTER (regexp_full_match(v, '0[0-9]+')), 0), coalesce(max(length(v)), 0),
-          coalesce(sum(n * (1 + length(trim(v)) - length(replace(trim(v), ' ', '')))) / nullif(sum(n), 0), 0),
-          min(x) FILTER (isfinite(x)), max(x) FILTER (isfinite(x)), quantile_disc(x, 0.5) FILTER (isfinite(x)),
-          count(DISTINCT x) FILTER (isfinite(x))
-        FROM seen
-        """
-    ).fetchone()
-    assert counted is not None
-    filled, distinct, nothings, integers, numbers, booleans, dates, zeros, longest, words, low, high, middle, different = counted
-    common = (
-        connection.execute("SELECT v, n FROM seen ORDER BY n DESC, v LIMIT ?", [MOST_VALUES]).fetchall() if distinct <= MOST_VALUES else []
-    )
-    words_for_nothing = connection.execute("SELECT v FROM seen WHERE nothing ORDER BY n DESC, v LIMIT 5").fetchall() if nothings else []
-    odd = connection.execute(
-        "SELECT v FROM seen WHERE NOT nothing AND (x IS NULL OR NOT isfinite(x)) ORDER BY n DESC, v LIMIT 3"
-    ).fetchall()
+    kinds = counted or (*(0,) * 9, 0.0, None, None, None, 0, None, None, None)  # all its cells are empty
+    filled, distinct, nothings, integers, numbers, booleans, dates, zeros, longest, words, low, high, middle, different, *listed = kinds
+    common, words_for_nothing, odd = (each or () for each in listed)
     return Facts(
         name=name,
         rows=rows,
@@ -150,6 +188,6 @@ def of_column(
         middle=middle,
         distinct_numbers=int(different),
         values=tuple((str(value), int(count)) for value, count in common),
-        nothing_words=tuple(str(value) for (value,) in words_for_nothing),
-        odd=tuple(str(value) for (value,) in odd),
+        nothing_words=tuple(map(str, words_for_nothing)),
+        odd=tuple(map(str, odd)),
     )

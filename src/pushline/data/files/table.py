@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import duckdb
 
 MEMORY = "400MB"
+KEPT_BYTES = 20_000_000  # a file up to this size is read once, not at each question
 TYPES = {"integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
 
 
@@ -57,7 +58,7 @@ def connect() -> "Iterator[duckdb.DuckDBPyConnection]":
 
 @contextmanager
 def open_table(file: Path, contract: Contract) -> "Iterator[duckdb.DuckDBPyConnection]":
-    """A connection with the view `data` on the file.
+    """A connection with the table `data`, which is the file.
 
     Raises DataUnavailable where there is no such file, DataCorrupt where it can't be read with the contract's types.
     """
@@ -67,7 +68,8 @@ def open_table(file: Path, contract: Contract) -> "Iterator[duckdb.DuckDBPyConne
         raise DataUnavailable(f"{file} does not exist.", do="Name a CSV or Parquet file, or run `pushline check-data` first.")
     with connect() as connection:
         try:
-            connection.execute(f"CREATE VIEW data AS FROM {relation_of(file, contract)}")
+            kept = "TEMP TABLE" if file.stat().st_size < KEPT_BYTES else "VIEW"
+            connection.execute(f"CREATE {kept} data AS FROM {relation_of(file, contract)}")
         except duckdb.Error as error:
             raise unreadable(file, error) from error
         yield connection
