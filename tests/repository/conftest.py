@@ -14,7 +14,7 @@ Pushline = Callable[..., "subprocess.CompletedProcess[str]"]
 QUICK = {"PUSHLINE_SERVING__PORT": "0", "PUSHLINE_LOAD__SECONDS": "3", "PUSHLINE_LOAD__P95_MS": "2000", "PUSHLINE_LOAD__P99_MS": "4000"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What git would commit, without these tests."""
     to = tmp_path_factory.mktemp("repository")
@@ -28,7 +28,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return to
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pushline(copy: Path) -> Pushline:
     """Runs a command of Pushline in the copy."""
 
@@ -40,3 +40,11 @@ def pushline(copy: Path) -> Pushline:
         return subprocess.run(command, cwd=copy, env=variables, capture_output=True, text=True, timeout=280, check=False)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def made(copy: Path, pushline: Pushline) -> Path:
+    """Rows like those of the table, none of them its own."""
+    ran = pushline("sample", "--rows", "2000", "--out", "made.csv")
+    assert ran.returncode == 0, ran.stderr
+    return copy / "made.csv"

@@ -10,14 +10,6 @@ from repository.conftest import Pushline
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def made(copy: Path, pushline: Pushline) -> Path:
-    """A thousand rows like those of the table, none of them its own."""
-    ran = pushline("sample", "--rows", "1000", "--out", "made.csv")
-    assert ran.returncode == 0, ran.stderr
-    return copy / "made.csv"
-
-
 def test_made_rows_satisfy_the_contract(made: Path, pushline: Pushline) -> None:
     ran = pushline("check-data", made.name, "--json")
     wrong = [finding for finding in json.loads(ran.stdout)["findings"] if finding["severity"] == "critical"]
