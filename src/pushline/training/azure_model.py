@@ -12,7 +12,7 @@ import numpy as np
 
 from pushline.data.contract import Contract
 from pushline.data.contract.encoding import EncodedColumn, Encoding, encode_frame, encoding_of
-from pushline.data.contract.labels import class_codes
+from pushline.data.contract.labels import targets_of
 from pushline.errors import ModelUnreadable
 from pushline.serving.model_folder import MATRIX_INPUT, PORTABLE, PROBABILITIES
 from pushline.training.best_model import AUTOML, BestModel, write_best_model
@@ -69,7 +69,7 @@ def import_model(
         raise not_understood(f"There is no {PORTABLE} in the output best_model")
     encoding = encoding_of(contract.features(use_known_after=use_known_after))
     graph = wrapped(onnx.load(str(found[0])), contract, encoding).SerializeToString()
-    labels = class_codes(contract, rows[contract.label.name])
+    labels = targets_of(contract, rows[contract.label.name])
     try:
         probabilities = predict(graph, encode_frame(encoding, rows))
     except Exception as error:  # onnxruntime raises kinds of its own, which it does not export
@@ -93,9 +93,10 @@ def import_model(
 
 
 def wrapped(model: Any, contract: Contract, encoding: Encoding) -> Any:
-    """The graph from our matrix to probabilities in the order of the contract's classes, around a graph of raw columns."""
+    """The graph from our matrix to the contract's classes in their order, or to a quantity, around a graph of raw columns."""
     from onnx import TensorProto, compose, helper
 
+    from pushline.training.graph import VALUE
     from pushline.training.nodes import Nodes
 
     inner = compose.add_prefix(model, PREFIX)
@@ -109,17 +110,19 @@ def wrapped(model: Any, contract: Contract, encoding: Encoding) -> Any:
         if name not in order:
             raise not_understood(f"its input {name!r} is no feature of the contract ({', '.join(encoding.names)})")
         raw_column(nodes, value, encoding.columns[order[name]], order[name])
-    raw, classes = probabilities_of(inner, contract)
+    raw, classes = (value_of(inner), []) if contract.is_regression else probabilities_of(inner, contract)
     nodes.nodes += inner.graph.node
     nodes.constants += inner.graph.initializer
-    kind = nodes.add("Cast", [raw], to=TensorProto.FLOAT)
-    wanted = nodes.constant([classes.index(name) for name in contract.classes], np.int64)
-    nodes.add("Gather", [kind, wanted], output=PROBABILITIES, axis=1)
+    kind, output = nodes.add("Cast", [raw], to=TensorProto.FLOAT), VALUE if contract.is_regression else PROBABILITIES
+    if contract.is_regression:
+        nodes.add("Reshape", [kind, nodes.constant([-1, 1], np.int64)], output=output)
+    else:
+        nodes.add("Gather", [kind, nodes.constant([classes.index(name) for name in contract.classes], np.int64)], output=output, axis=1)
     graph = helper.make_graph(
         nodes.nodes,
         "adopted",
         [helper.make_tensor_value_info(MATRIX_INPUT, TensorProto.FLOAT, [None, len(encoding.columns)])],
-        [helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, [None, len(contract.classes)])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, [None, len(contract.classes) or 1])],
         nodes.constants,
     )
     sets = {each.domain: each.version for each in inner.opset_import}
@@ -163,6 +166,14 @@ def raw_column(nodes: Any, value: Any, column: EncodedColumn, position: int) -> 
         values_strings=names,
         default_string="",
     )
+
+
+def value_of(model: Any) -> str:
+    """The tensor of a quantity's value: the only output of a regression."""
+    outputs = list(model.graph.output)
+    if len(outputs) != 1 or len(outputs[0].type.tensor_type.shape.dim) not in (1, 2):
+        raise not_understood("it has no output, or more than one, that can be a quantity")
+    return str(outputs[0].name)
 
 
 def probabilities_of(model: Any, contract: Contract) -> tuple[str, list[str]]:

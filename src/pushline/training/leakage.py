@@ -3,6 +3,7 @@
 import numpy as np
 
 from pushline.arrays import Floats
+from pushline.data.checks.label_checks import ranks_left
 from pushline.data.contract import Column, Contract
 from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
 from pushline.data.contract.labels import Codes, Targets
@@ -71,13 +72,12 @@ def decides(name: str, values: Floats, labels: Codes, contract: Contract) -> lis
 
 def explains(name: str, values: Floats, labels: Floats) -> list[Suspect]:
     """A column that alone explains almost all of a quantity."""
-    codes, cells = in_cells(values)
-    error = labels - cross_fitted(codes, len(cells), labels)
-    alone = 1 - float(np.mean(error**2)) / (float(labels.var()) or 1.0)
+    left = ranks_left(np.where(np.isnan(values), -np.inf, values.astype(np.float64)), labels)
+    alone = 0.0 if left is None else 1 - left
     if alone < DECIDES:
         return []
     what = "it decides the label, so it is a copy of it or known only afterwards" if alone >= COPY else "is it known before the event?"
-    text = f"alone it explains {alone:.1%} of the label's variance: {what}"
+    text = f"alone it explains {alone:.1%} of where the label's values rank: {what}"
     return [Suspect(column=name, reason=text, evidence={"r2_alone": round(alone, 4)})]
 
 
@@ -92,7 +92,7 @@ def in_cells(values: Floats) -> tuple[Codes, Floats]:
 
 
 def cross_fitted(codes: Codes, cells: int, truth: Floats) -> Floats:
-    """For each row the class's share (or the mean) among the other half's rows in its cell, drawn to the mean where they are few."""
+    """For each row the share of the class in its cell among the rows of the other half, drawn to the mean where they are few."""
     half = np.arange(len(codes)) % 2
     share = np.empty(len(codes))
     for side in (0, 1):

@@ -27,7 +27,7 @@ FLIPPED = 2.0  # the odds, from which two classes that changed places are no acc
 ROWS = 20_000  # looked at, evenly over the table
 FEWEST = 30
 CELL = 10  # rows of one range of a number with many values
-LEFT_OF_VARIANCE = 0.002  # of a quantity: honest columns explain a lot of some, such as the distance of a fare, and not all of it
+LEFT_OF_RANKS = 0.002  # of a quantity: honest columns explain a lot of some, such as the distance of a fare, and not all of it
 LEFT = 0.05  # of the errors of always naming the commonest class: 1 column in 20 times nothing is left to learn
 
 
@@ -131,9 +131,11 @@ def deciding(table: Path, scratch: Path, contract: Contract) -> dict[str, str]:
     found = {}
     for column, values in zip(columns, np.where(np.isnan(matrix), -np.inf, matrix).T, strict=True):
         if contract.is_regression:
-            left = variance_left(values, codes)
-            if left is not None and left <= LEFT_OF_VARIANCE:
-                found[column.name] = f"{column.name} alone explains {1 - left:.1%} of the label's variance: it copies or decides the label."
+            left = ranks_left(values, codes)
+            if left is not None and left <= LEFT_OF_RANKS + 2 * (CELL / len(codes)) ** 2:  # a cell of a small table is wide
+                found[column.name] = (
+                    f"{column.name} alone says where {contract.label.name} ranks ({1 - left:.1%}): it copies or decides the label."
+                )
             continue
         left = share_left(values, codes)
         if left is not None and left <= LEFT:
@@ -201,11 +203,13 @@ def cells_of(values: Floats) -> tuple[Ints, Floats]:
     return np.searchsorted(known, values, side="right"), known
 
 
-def variance_left(values: Floats, labels: Floats) -> float | None:
-    """The squared error of naming a quantity by this column alone, as a share of that without it; None where too few rows can tell."""
+def ranks_left(values: Floats, labels: Floats) -> float | None:
+    """The squared error of naming a quantity's rank by this column alone, as a share; None where too few rows can tell."""
     rows = len(labels)
     if rows < 2 * FEWEST or not labels.std():
         return None
+    _, ranks, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    labels = (np.cumsum(counts) - counts / 2)[ranks]
     cells, known = cells_of(values)
     half = np.random.default_rng(0).permutation(rows) % 2
     error = 0.0
