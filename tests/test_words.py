@@ -56,8 +56,8 @@ RETIRED = {
     "crown": "set_champion_alias",
     "bury": "reap_workers",
 }
-# Folders whose files are a list: a command, a step or an examination each. That of `adopt` is not written yet.
-UNMAPPED = ("cli", "doctor", "pipelines", "pipelines/steps", "adopt")
+# Folders whose files are a list: a command, a step or an examination each.
+UNMAPPED = ("cli", "doctor", "pipelines", "pipelines/steps")
 # Names of two packages whose parts are never seen together: how a tree is adopted, and how one is brought to a newer engine.
 APART = {"adopt", "template", "upgrade"}
 

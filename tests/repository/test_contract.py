@@ -5,9 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from repository.conftest import Pushline
+from pushline.data.contract import load_contract
+from pushline.data.profile import load_profile
+from pushline.data.rules import load_rules
+from pushline.data.sources.lock import load_lock
+from pushline.settings import load_settings
+from repository.conftest import ROOT, Pushline
 
 pytestmark = pytest.mark.slow
+
+
+def test_contract_rules_lock_profile_and_settings_speak_of_one_table() -> None:
+    contract, profile = load_contract(ROOT / "data_checks" / "contract.yml"), load_profile(ROOT / "data_checks" / "profile.json")
+    lock = load_lock(ROOT / "data.lock")
+    load_rules(ROOT / "data_checks" / "rules.py", contract)
+    assert {column.name for column in contract.columns} <= set(lock.files[0].columns)
+    assert [column.name for column in contract.inputs] == [column.name for column in profile.columns]
+    assert profile.data == contract.name
+    assert load_settings(ROOT, {}).model_name != "model"
 
 
 def test_made_rows_satisfy_the_contract(made: Path, pushline: Pushline) -> None:
@@ -20,8 +35,6 @@ def test_made_rows_satisfy_the_contract(made: Path, pushline: Pushline) -> None:
 @pytest.mark.parametrize("fault", ["a column is missing", "a column has another name", "the label has a value of its own"])
 def test_a_table_that_breaks_the_contract_is_stopped(fault: str, made: Path, copy: Path, pushline: Pushline) -> None:
     import pandas as pd
-
-    from pushline.data.contract.contract import load_contract
 
     contract = load_contract(copy / "data_checks" / "contract.yml")
     frame = pd.read_csv(made, sep=contract.delimiter, dtype=str, keep_default_na=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pushline.data.contract.contract import load_contract
+from pushline.data.contract import load_contract
 from pushline.pipelines.runner.definition import load_pipeline
 from repository.conftest import ROOT
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pushline.data.contract.contract import load_contract
+from pushline.data.contract import load_contract
 from pushline.data.rules import Rule, broken, load_rules
 from repository.conftest import ROOT, Pushline
 
