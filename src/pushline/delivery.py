@@ -29,6 +29,9 @@ from pushline.settings import PushlineSettings
 if TYPE_CHECKING:
     from pushline.registry.store import ModelStore
     from pushline.release.target import Target
+    from pushline.results import Replay
+
+ASKED_AGAIN = 2_000  # rows of recent requests that smoke puts to the candidate
 
 
 class Delivery:
@@ -135,7 +138,54 @@ class Delivery:
         parts = None
         if fetched and fetched.data_version == trained.data_version and not trained.generated_sample:
             parts = DataParts(files=fetched.files, table=lambda: self.typed_table(trained, fetched))
-        return register(trained, self.store(), self.settings.promotion, progress=self.progress, parts=parts, outdated=self.outdated())
+        return register(
+            trained,
+            self.store(),
+            self.settings.promotion,
+            progress=self.progress,
+            parts=parts,
+            outdated=self.outdated(),
+            replays=self.replayed,
+        )
+
+    def replayed(self, challenger: Path, champion: Path, version: str) -> "Replay":
+        """What the model in `challenger` answers otherwise than the champion. Raises CannotCompare where one can't be asked."""
+        from pushline.data.profile.recorded import LIVE
+        from pushline.registry.holdout import CannotCompare, read_holdout
+        from pushline.registry.replay import HOLDOUT, REQUESTS, recent_requests, replay
+        from pushline.serving.model_folder import read_contract
+
+        contract, limits = read_contract(challenger), self.settings.replay
+        frame, source = recent_requests(self.project.state / LIVE, contract, limits.rows), REQUESTS
+        if frame is None:
+            trained = maybe(self.build, TrainResult)
+            if trained is None or not Path(trained.holdout).is_file():
+                raise CannotCompare("no requests were kept (serving.record) and no hold-out is on this machine")
+            frame, source = read_holdout(Path(trained.holdout), contract)[0], HOLDOUT
+        return replay(challenger, champion, frame, contract, limits, version=version, source=source)
+
+    def replay(self, version: str | None) -> "Replay":
+        """What a version, by default the newest, answers otherwise than the champion.
+
+        Raises SettingsError where there is no champion or no other version, or one can't be asked the same rows.
+        """
+        from pushline.registry.holdout import CannotCompare
+
+        store = self.store()
+        champion = store.champion()
+        chosen = store.version(version) if version else next(iter(store.versions()), None)
+        if champion is None or chosen is None or chosen.version == champion.version:
+            raise SettingsError(
+                "There is nothing to compare.",
+                why="No version is champion." if champion is None else f"Version {champion.version} is the champion itself.",
+                do="`pushline releases` lists the versions; name another one with --version.",
+            )
+        try:
+            return self.replayed(store.download(chosen.version), store.download(champion.version), champion.version)
+        except CannotCompare as error:
+            raise SettingsError(
+                f"Version {chosen.version} and the champion can't be asked the same rows.", why=f"{error}.", do="Name another version."
+            ) from error
 
     def outdated(self) -> str:
         """In a job of an older commit than the released one: why its model may not replace the champion. Else empty."""
@@ -189,9 +239,14 @@ class Delivery:
         return deploy(registered, version, self.store(), self.target(), self.project.git_revision, progress=self.progress)
 
     def smoke(self) -> SmokeResult:
+        from pushline.data.profile.recorded import LIVE
+        from pushline.registry.replay import expected_of, newest_rows
         from pushline.release.stages import smoke
 
-        return smoke(load(self.build, DeployResult), self.target(), progress=self.progress)
+        deployed = load(self.build, DeployResult)
+        rows = newest_rows(self.project.state / LIVE, ASKED_AGAIN)
+        asked = expected_of(Path(deployed.release.model), rows) if rows else ()
+        return smoke(deployed, self.target(), asked_before=asked, progress=self.progress)
 
     def load_test(self) -> LoadTestResult:
         from pushline.release.stages import load_test

@@ -151,6 +151,30 @@ class Decision(Part, frozen=True, kw_only=True):
     evidence: dict[str, Scalar]
 
 
+class GroupShift(Part, frozen=True, kw_only=True):
+    """Rows that one column tells apart, and how far the challenger moved there from the champion."""
+
+    name: str
+    rows: int
+    label: str  # the class whose odds moved most
+    odds: float  # of the mean probability, challenger's over champion's
+    flipped: float  # share of its decisions that differ
+    sensitive: bool = False
+
+
+class Replay(Part, frozen=True, kw_only=True):
+    """What a challenger answers otherwise than the champion, on the same rows."""
+
+    champion: str
+    source: str  # requests, or held-out rows
+    rows: int
+    flipped: float  # share of decisions that differ clearly
+    flips: dict[str, float]  # by direction, shares of all rows
+    distance: float  # Kolmogorov-Smirnov, of the scores
+    groups: tuple[GroupShift, ...] = ()  # that moved most
+    breaches: tuple[str, ...] = ()  # of the limits, in words
+
+
 class RegisterResult(Result, frozen=True, kw_only=True):
     """The model version of this run and what became of it against the champion."""
 
@@ -161,6 +185,7 @@ class RegisterResult(Result, frozen=True, kw_only=True):
     decision: Decision
     generated_sample: bool = False
     warnings: tuple[str, ...] = ()  # of the training: what a person must know before saying yes
+    replay: Replay | None = None  # None: there was no champion, or it can't be asked the same rows
 
 
 class Release(Part, frozen=True, kw_only=True, forbid_unknown_fields=False):

@@ -75,6 +75,17 @@ class Promotion(Settings, frozen=True, kw_only=True):
     rounds: Annotated[PositiveInt, Meta(description="bootstrap resamples; the same ones in every run")] = 1000
 
 
+class ReplayLimits(Settings, frozen=True, kw_only=True):
+    """How far a challenger's answers may lie from the champion's, on the rows of recent requests, or on the hold-out."""
+
+    rows: Annotated[PositiveInt, Meta(description="newest kept rows of requests that both are asked; see serving.record")] = 50_000
+    flips: Annotated[Share, Meta(description="share of decisions that may differ clearly, by more than .1 of a probability")] = 0.1
+    distance: Annotated[Share, Meta(description="Kolmogorov-Smirnov distance between the distributions of a class's scores")] = 0.3
+    odds: Annotated[
+        float, Meta(ge=1, description="factor by which a class's odds may change over the rows of one value, or one fifth, of a column")
+    ] = 2.0
+
+
 class Serving(Settings, frozen=True, kw_only=True):
     """How a release answers."""
 
@@ -157,6 +168,7 @@ class PushlineSettings(Settings, frozen=True, kw_only=True):
     model_name: Annotated[str, Meta(description="name of the model in the registry", pattern=r"^[a-z][a-z0-9-]{1,40}$")] = "model"
     training: Training = field(default_factory=Training)
     promotion: Promotion = field(default_factory=Promotion)
+    replay: ReplayLimits = field(default_factory=ReplayLimits)
     serving: Serving = field(default_factory=Serving)
     load: Load = field(default_factory=Load)
     pipelines: Pipelines = field(default_factory=Pipelines)

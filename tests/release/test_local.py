@@ -15,8 +15,10 @@ import pytest
 from pushline.errors import ModelUnreadable, PushlineError, TargetError
 from pushline.progress import silent
 from pushline.project import Project
+from pushline.registry.replay import expected_of
 from pushline.release.asking import Client
 from pushline.release.local import LocalTarget
+from pushline.release.smoke import assertions_on, passed
 from pushline.release.state import Process
 from pushline.release.target import Endpoint
 from pushline.results import Release
@@ -165,6 +167,17 @@ def test_start_brings_the_stopped_release_back_where_it_was_and_leaves_one_that_
     previous = local.status().previous
     assert previous is not None
     assert previous.id == "v1-test"
+
+
+def test_rows_of_recent_requests_are_asked_again_and_the_answers_of_another_model_fail(local: LocalTarget, release: ReleaseOf) -> None:
+    live = deliver(local, release(1))
+    rows = [dict(row.row) for row in read_golden(Path(live.release.model))]
+    own = expected_of(Path(live.release.model), [*rows, {"a column of another contract": 1}])
+    assert 0 < len(own) <= len(rows)
+    assert passed(assertions_on(live.url, live.release, local.keys(), own))
+    other = expected_of(Path(release(2).model), rows)
+    [failed] = [seen for seen in assertions_on(live.url, live.release, local.keys(), other) if not seen.passed]
+    assert failed.name == f"{len(other)} rows of recent requests score as the model does"
 
 
 # Stale

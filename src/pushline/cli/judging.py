@@ -1,4 +1,4 @@
-"""The command that holds a model version against a labelled file."""
+"""The commands that hold a model version against a labelled file, and against the champion."""
 
 from pathlib import Path
 
@@ -21,4 +21,17 @@ def evaluate(context: Context, file: Path, version: str | None, json: bool) -> N
     show(judged, json, lines_of(judged))
 
 
-COMMANDS = [evaluate]
+@click.command("replay")
+@click.option("--version", metavar="N", help="A model version; by default the newest one.")
+@as_json
+@click.pass_obj
+def replay(context: Context, version: str | None, json: bool) -> None:
+    """Show what a model version would answer otherwise than the champion, on the rows of recent requests."""
+    from pushline.report.lines import lines_of
+    from pushline.results import as_json as text
+
+    seen = context.delivery.replay(version)
+    click.echo(text(seen) if json else "\n".join(lines_of(seen)))
+
+
+COMMANDS = [evaluate, replay]

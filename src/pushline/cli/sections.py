@@ -26,6 +26,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "What they left": {
         "report": "Write build/report.html",
         "evidence": "What a person needs to see before approving the release",
+        "replay": "What a version would answer otherwise than the champion",
         "evaluate": "Measure a model version on any labelled file",
         "registry": "Carry the model registry between runs of GitHub Actions",
     },

@@ -1,5 +1,7 @@
 """The register stage: a model version of this run, and whether it may replace the champion."""
 
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +18,14 @@ from pushline.registry.holdout import CannotCompare, probabilities_of, read_hold
 from pushline.registry.measures import HIGHER_IS_BETTER, figure
 from pushline.registry.parts import FILES, DataParts
 from pushline.registry.store import CROWNED, ModelStore, ModelVersion
-from pushline.results import Decision, RegisterResult, TrainResult
+from pushline.results import Decision, RegisterResult, Replay, TrainResult
 from pushline.serving.model_folder import MATRIX, read_contract, read_scoring
 from pushline.settings import Promotion
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Replays = Callable[[Path, Path, str], Replay]  # challenger's and champion's folders, and the champion's version
 
 GENERATED = "generated_sample"
 # Tags of a version: how its hold-out was chosen, its share of the rows, and from which moment on.
@@ -30,17 +34,33 @@ LOOKED_AT = 3  # champions of before
 
 
 def register(
-    trained: TrainResult, store: ModelStore, rules: Promotion, *, progress: Progress, parts: DataParts | None = None, outdated: str = ""
+    trained: TrainResult,
+    store: ModelStore,
+    rules: Promotion,
+    *,
+    progress: Progress,
+    parts: DataParts | None = None,
+    outdated: str = "",
+    replays: Replays | None = None,
 ) -> RegisterResult:
     """Make the run's model a version (it becomes the challenger) and decide against the champion on the same hold-out.
 
     `parts` says which files the data came from: rows that the champion's data had and rows that are new are then looked at
-    apart too. `outdated` is a reason that no figure outweighs: a newer commit is released.
+    apart too. `outdated` is a reason that no figure outweighs: a newer commit is released. `replays` asks challenger and champion the
+    same rows; where their answers lie too far apart, a person has to look.
     Raises DataError or ModelUnreadable where there is nothing to decide on.
     """
     champion = store.champion()
     progress("compare with " + (f"the champion, version {champion.version}" if champion else "the floor: there is no champion yet"))
     decision = decide(trained, store, champion, rules, parts)
+    replayed = None
+    if champion is not None and replays is not None and (champion.tags.get(GENERATED) == "true") == trained.generated_sample:
+        progress(f"replay: what it answers otherwise than version {champion.version}")
+        with contextlib.suppress(CannotCompare, ModelUnreadable):
+            replayed = replays(Path(trained.model), store.download(champion.version), champion.version)
+    if decision.accept and replayed is not None and replayed.breaches:
+        reason = f"it answers too much otherwise than the champion, on {replayed.rows:,} {replayed.source}: {replayed.breaches[0]}"
+        decision = msgspec.structs.replace(decision, accept=False, reason=reason)
     if outdated:
         decision = msgspec.structs.replace(decision, accept=False, reason=outdated)
     files = {FILES: parts.tag} if parts else {}
@@ -53,6 +73,7 @@ def register(
         decision=decision,
         generated_sample=trained.generated_sample,
         warnings=trained.warnings,
+        replay=replayed,
     )
 
 

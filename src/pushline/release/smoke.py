@@ -16,8 +16,10 @@ WITHIN = 1e-4  # of a golden row's probability, or of the size of its quantity
 ROWS_A_REQUEST = 100
 
 
-def assertions_on(url: str, release: Release, keys: EndpointKeys) -> tuple[Assertion, ...]:
+def assertions_on(url: str, release: Release, keys: EndpointKeys, asked_before: tuple[GoldenRow, ...] = ()) -> tuple[Assertion, ...]:
     """Ask the release at `url` and note for each promise what was expected and what was seen.
+
+    `asked_before`: rows of recent requests, with what the release's model says of them.
 
     Raises ModelUnreadable where the release's own folder can't say what to expect.
     """
@@ -35,6 +37,9 @@ def assertions_on(url: str, release: Release, keys: EndpointKeys) -> tuple[Asser
         lambda: header("it says its model version", client.score([one], keys.primary), "x-model-version", release.model_version),
         lambda: header("it says its release", client.score([one], keys.primary), "x-release", release.id),
     ]
+    if asked_before:
+        name = f"{len(asked_before):,} rows of recent requests score as the model does"
+        checks.append(lambda: golden_rows(client, asked_before, model, keys.primary, name=name))
     return (*(check() for check in checks), *document(client, keys.primary))
 
 
@@ -82,10 +87,10 @@ def broken_type(row: dict[str, Any], column: str) -> dict[str, Any]:
     return {**row, name: ["a list is no value"]}
 
 
-def golden_rows(client: Client, golden: tuple[GoldenRow, ...], model: Scoring, key: str) -> Assertion:
+def golden_rows(client: Client, golden: tuple[GoldenRow, ...], model: Scoring, key: str, *, name: str = "") -> Assertion:
     """The answers to the golden rows are the ones that training computed."""
-    same = ", every class the same" if model.classes else ""
-    name, expected = f"{len(golden)} golden rows score as in training", f"largest difference at most {WITHIN:g}{same}"
+    name, same = name or f"{len(golden)} golden rows score as in training", ", every class the same" if model.classes else ""
+    expected = f"largest difference at most {WITHIN:g}{same}"
     worst, other = 0.0, 0
     for part, answer in asked(client, golden, key):
         compared = compare(part, answer.content, model) if answer.status == 200 else None

@@ -11,7 +11,7 @@ from pushline.release.load import breaches, put_load
 from pushline.release.smoke import assertions_on, passed
 from pushline.release.target import Endpoint, Target
 from pushline.results import Assertion, DeployResult, LoadTestResult, PromoteResult, RegisterResult, Release, SmokeResult
-from pushline.serving.model_folder import read_scoring
+from pushline.serving.model_folder import GoldenRow, read_scoring
 from pushline.settings import Load
 
 AGAIN = "`pushline deploy --version N` takes any accepted version back through smoke and load-test."
@@ -52,10 +52,10 @@ def accepted(registered: RegisterResult | None, version: str | None, store: Mode
     raise NotAccepted("deploy stopped: no model version is named.", do="Run `pushline register` first, or name one with --version.")
 
 
-def smoke(deployed: DeployResult, target: Target, *, progress: Progress) -> SmokeResult:
-    """Ask the candidate what it must be able to answer."""
+def smoke(deployed: DeployResult, target: Target, *, asked_before: tuple[GoldenRow, ...] = (), progress: Progress) -> SmokeResult:
+    """Ask the candidate what it must be able to answer, rows of recent requests among it."""
     progress(f"Asking {deployed.url}.")
-    seen = assertions_on(deployed.url, deployed.release, target.keys())
+    seen = assertions_on(deployed.url, deployed.release, target.keys(), asked_before)
     return SmokeResult(url=deployed.url, release=deployed.release.id, assertions=seen, passed=passed(seen))
 
 

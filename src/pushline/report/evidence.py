@@ -12,7 +12,7 @@ from pushline.report.figures import NOTHING, counted, named, visible
 from pushline.report.lines import SAMPLE, fitted_on, lines_of
 from pushline.report.markdown import code, fold, table, text
 from pushline.report.states import StageOutcome, StageState, outcomes, states_of
-from pushline.report.summary import SAMPLE_NOTE, cautions_box, evaluation_of, findings_table, metrics_table
+from pushline.report.summary import SAMPLE_NOTE, cautions_box, evaluation_of, findings_table, metrics_table, replay_notes
 from pushline.results import CheckDataResult, Part, RegisterResult, TrainResult, load
 from pushline.settings import PushlineSettings
 
@@ -220,7 +220,7 @@ def comparison(registered: RegisterResult | None, trained: TrainResult | None) -
         return "No comparison of this version was made in this run."
     against = f"Against version {text(registered.champion)}." if registered.champion else "There is no champion to compare with."
     rows = [[text(name), text(value)] for name, value in figures.evidence_rows(registered, trained)]
-    return f"{against}\n\n{table(['evidence', ''], rows, figures=[1])}"
+    return "\n\n".join([against, table(["evidence", ""], rows, figures=[1]), *replay_notes(registered.replay)])
 
 
 def quality(trained: TrainResult | None) -> str:

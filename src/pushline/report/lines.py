@@ -26,10 +26,12 @@ from pushline.results import (
     LoadTestResult,
     PromoteResult,
     RegisterResult,
+    Replay,
     SmokeResult,
     TrainResult,
 )
 
+REPLAYED_GROUPS = 3  # that moved most
 SHOWN = 20  # findings, assertions or trials; result.json holds the rest
 SAMPLE = "generated sample: these rows were drawn from the profile, nothing here says anything about real data"
 
@@ -113,8 +115,25 @@ def _(result: RegisterResult) -> list[str]:
     lines = [f"{visible(result.model_name)} version {visible(result.version)}, {against}"]
     lines.append(f"{'accepted' if result.decision.accept else 'not accepted'}: {visible(result.decision.reason, 600)}")
     lines += [f"  {named(key)}: {figures.fact(key, value)}" for key, value in result.decision.evidence.items()]
+    lines += replay_lines(result.replay) if result.replay else []
     lines += warning_lines(result.warnings)
     return [*lines, *([SAMPLE] if result.generated_sample else [])]
+
+
+@lines_of.register
+def replay_lines(seen: Replay) -> list[str]:
+    """What would have changed, in words."""
+    ways = ", ".join(f"{visible(way)} {share:.1%}" for way, share in seen.flips.items())
+    asked = (
+        f"{counted(seen.rows, 'row')} of requests" if seen.source == "requests" else f"{figures.count(seen.rows)} {visible(seen.source)}"
+    )
+    lines = [f"replay: version {visible(seen.champion)} and this one were asked {asked}"]
+    lines.append(f"  decisions that differ clearly: {seen.flipped:.1%}" + (f" ({ways})" if ways else ""))
+    lines.append(f"  distance of the scores: {seen.distance:.3f}")
+    for group in seen.groups[:REPLAYED_GROUPS]:
+        moved = f"odds of {visible(group.label)} times {group.odds:.2f}, {group.flipped:.1%} of the decisions differ"
+        lines.append(f"  where {visible(group.name)}: {moved}, {counted(group.rows, 'row')}{' (sensitive)' if group.sensitive else ''}")
+    return [*lines, *(f"  over its limit: {visible(breach, 500)}" for breach in seen.breaches)]
 
 
 @lines_of.register

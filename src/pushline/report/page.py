@@ -16,7 +16,7 @@ from pushline.project import Project
 from pushline.report import charts, classes, columns, figures, quantities, sources
 from pushline.report.card import read_card
 from pushline.report.cautions import Caution, cautions_of, evaluation_of
-from pushline.report.lines import fitted_on, trials
+from pushline.report.lines import fitted_on, replay_lines, trials
 from pushline.report.states import StageState, states_of
 from pushline.report.summary import promises
 from pushline.report.svg import strip, stripe
@@ -97,6 +97,7 @@ def gathered(project: Project) -> dict[str, Any]:
         "spreads": columns.spreads_of(profile, known) if profile else [],
         "drift": drift_of(project.build),
         "proof": figures.evidence_rows(registered, trained) if isinstance(registered, RegisterResult) else [],
+        "replayed": replay_lines(registered.replay) if isinstance(registered, RegisterResult) and registered.replay else [],
         "gain": gain_of(registered) if isinstance(registered, RegisterResult) else None,
         "slo": slo_rows(results["load_test"]) if isinstance(results["load_test"], LoadTestResult) else [],
         "sources": sources.of(project, states),

@@ -8,7 +8,7 @@ from pushline.errors import PushlineError
 from pushline.evaluation import Evaluation, load_evaluation
 from pushline.report import figures, markdown
 from pushline.report.figures import LOWER_IS_BETTER, counted, decimal, duration, milliseconds, named, per_second, promised, share_of
-from pushline.report.lines import SAMPLE, fitted_on, lines_of, trials
+from pushline.report.lines import SAMPLE, fitted_on, lines_of, replay_lines, trials
 from pushline.report.markdown import code, fold, table, text
 from pushline.results import (
     Assertion,
@@ -20,6 +20,7 @@ from pushline.results import (
     LoadTestResult,
     PromoteResult,
     RegisterResult,
+    Replay,
     Result,
     SmokeResult,
     TrainResult,
@@ -196,7 +197,15 @@ def _(result: RegisterResult) -> list[str]:
     against = f"against the champion, version **{text(result.champion)}**" if result.champion else "as the first version"
     rows = [[text(named(key)), text(figures.fact(key, value))] for key, value in result.decision.evidence.items()]
     lead = f"**{verdict}.** {what} {against}: {text(result.decision.reason, 600)}"
-    return [lead, *warning_notes(result.warnings), table(["evidence", ""], rows, figures=[1])]
+    return [lead, *warning_notes(result.warnings), table(["evidence", ""], rows, figures=[1]), *replay_notes(result.replay)]
+
+
+def replay_notes(seen: Replay | None) -> list[str]:
+    """What would have changed, as a list."""
+    if seen is None:
+        return []
+    first, *rest = [text(line.strip(), 700) for line in replay_lines(seen)]
+    return [f"{first}:\n\n" + "\n".join(f"- {line}" for line in rest)]
 
 
 @body_of.register
