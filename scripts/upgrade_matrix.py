@@ -21,12 +21,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", type=int, default=len(MAKERS))
     parser.add_argument("--releases", type=int, default=len(CHANGES))
+    parser.add_argument("--at-once", action="store_true", help="over all releases in one step")
     asked = parser.parse_args()
     seconds: list[float] = []
     wrong: list[str] = []
     with tempfile.TemporaryDirectory(prefix="pushline-upgrades-") as folder:
         place = Path(folder)
         wheels = releases(place / "engines", asked.releases)
+        wheels = [wheels[0], wheels[-1]] if asked.at_once else wheels
         for make in MAKERS[: asked.tables]:
             begun = adopted(wheels[0], make, place / make.__name__ / "begun")
             fresh = adopted(wheels[-1], make, place / make.__name__ / "fresh")

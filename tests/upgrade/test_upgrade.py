@@ -137,7 +137,9 @@ def test_values_whose_lines_collide_are_merged_by_value(mine: Owned, upgrade: Ca
     mine.replace("data_checks/contract.yml", "    maximum: 30\n", "    maximum: 70  # the lorry's\n")
     mine.replace("pyproject.toml", "rate = 50      # requests/s\n", "rate = 80      # at Christmas\n")
     mine.replace("pyproject.toml", "line-length = 140", "line-length = 100")
+    mine.write(".gitignore", f"{FILES['.gitignore']}!/build/kept\n")
     changes: dict[str, str | None] = {
+        ".gitignore": f"{FILES['.gitignore']}/site/\n",
         "data_checks/contract.yml": CONTRACT.replace("    minimum: 0\n", "    minimum: 0.1\n"),
         "pyproject.toml": PYPROJECT.replace("seconds = 10\n", "seconds = 20\nramp = 5\n"),
     }
@@ -146,6 +148,7 @@ def test_values_whose_lines_collide_are_merged_by_value(mine: Owned, upgrade: Ca
     settings = mine.read("pyproject.toml")
     assert "rate = 80      # at Christmas\nseconds = 20\nramp = 5\n" in settings
     assert "line-length = 100" in settings
+    assert mine.read(".gitignore") == "/build/\n/.pushline/\n/site/\n!/build/kept\n"
 
 
 def test_locks_are_the_new_ones_and_keep_what_the_owner_added(mine: Owned, upgrade: Callable[..., Ran], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Contract and settings whose lines collide: merged by value, key by key, and read again before they are believed."""
+"""Contract, settings and .gitignore whose lines collide: merged by value, and read again before they are believed."""
 
 import re
 import subprocess
@@ -27,6 +27,11 @@ def contract(base: str, ours: str, new: str) -> str | None:
     except (msgspec.DecodeError, PushlineError):
         return None
     return edited(ours, mine, proposal, suspects_of(ours))
+
+
+def ignored(base: str, ours: str, new: str) -> str | None:
+    """.gitignore: the lines of both, the owner's last, as they decide. What adopt wrote of a table is among these."""
+    return text_merge(new, base, ours, "--union")
 
 
 def suspects_of(text: str) -> dict[str, tuple[str, ...]]:
@@ -79,14 +84,18 @@ def with_lines(text: str, wanted: dict[str, tuple[int, str]], paths: set[str]) -
     return "\n".join(line for line in lines if line is not None)
 
 
-def text_merge(ours: str, base: str, new: str) -> str | None:
+def text_merge(ours: str, base: str, new: str, *options: str) -> str | None:
     """git's three-way merge of a file; None where it needs a person."""
     with tempfile.TemporaryDirectory(prefix="pushline-merge-") as folder:
         files = [Path(folder, name) for name in ("ours", "base", "new")]
         for file, text in zip(files, (ours, base, new), strict=True):
             file.write_text(text, encoding="utf-8")
-        ran = subprocess.run(["git", "merge-file", "--stdout", *map(str, files)], capture_output=True, check=False)
+        ran = subprocess.run(["git", "merge-file", "--stdout", *options, *map(str, files)], capture_output=True, check=False)
         return ran.stdout.decode() if ran.returncode == 0 else None
 
 
-BY_VALUE: dict[str, Callable[[str, str, str], str | None]] = {"data_checks/contract.yml": contract, "pyproject.toml": settings}
+BY_VALUE: dict[str, Callable[[str, str, str], str | None]] = {
+    ".gitignore": ignored,
+    "data_checks/contract.yml": contract,
+    "pyproject.toml": settings,
+}
