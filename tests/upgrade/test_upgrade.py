@@ -257,7 +257,7 @@ def test_the_newest_release_of_the_engines_repository_is_taken_where_the_record_
 ) -> None:
     first = engine(tmp_path / "engines", "0.1.0")
     mine = owned(first, tmp_path / "parcels", repository="example/pushline")
-    env = gh_in(tmp_path / "gh", newer(tmp_path, {"Makefile": "all:\n"}))
+    env = gh_in(tmp_path / "gh", newer(tmp_path, {"Makefile": "all:\n"})) | {"GH_TOKEN": "secret"}
     assert run_pushline(mine.project, "upgrade", "--to", "0.9.0", env=env).code == 4
     ran = run_pushline(mine.project, "upgrade", env=env)
     assert ran.code == 0, ran.err

@@ -40,7 +40,8 @@ class Engine(Struct, frozen=True, kw_only=True):
         """Write the pristine repository of this version for `answers` into the empty folder `to`. Raises TargetError where it can't."""
         asked = to.with_name(f"{to.name}-answers.json")
         asked.write_bytes(answers)
-        environment = {**os.environ, "PYTHONPATH": str(self.wheel), "PYTHONDONTWRITEBYTECODE": "1"}
+        known = {name: value for name, value in os.environ.items() if not name.endswith("TOKEN")}  # of a job, which the wheel need not have
+        environment = {**known, "PYTHONPATH": str(self.wheel), "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-P", "-m", "pushline.template", str(asked), str(to)]
         try:
             ran = subprocess.run(command, cwd=to, env=environment, capture_output=True, text=True, timeout=120, check=False)
