@@ -225,7 +225,9 @@ def test_it_refuses_what_is_no_engine_and_a_vendored_wheel_of_other_bytes(mine: 
     assert "is not the wheel that template.json records" in upgrade("--to", newer(tmp_path, {}), code=2).err
 
 
-def test_outside_a_thin_repository_it_says_so(run_pushline: Callable[..., Ran], mine: Owned, upgrade: Callable[..., Ran]) -> None:
+def test_outside_a_thin_repository_or_without_git_it_says_so(mine: Owned, upgrade: Callable[..., Ran], tmp_path: Path) -> None:
+    (mine.project.root / ".git").rename(tmp_path / "git")
+    assert "needs a git repository" in upgrade("--to", newer(tmp_path, {}), code=4).err
     (mine.project.root / "src" / "pushline").mkdir(parents=True)
     assert "is no thin repository" in upgrade(code=2).err
 

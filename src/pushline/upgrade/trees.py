@@ -31,7 +31,11 @@ def git(
         raise SettingsError("The command git is missing.", why="An upgrade is a merge.", do="Install git 2.38 or newer.") from error
     if ran.returncode not in codes:
         said = ran.stderr.decode(errors="replace").strip()
-        raise TargetError(f"git {arguments[0]} failed.", why=said, do="An upgrade needs git 2.38 or newer. Nothing was changed.")
+        raise TargetError(
+            f"git {arguments[0]} failed.",
+            why=said,
+            do="An upgrade needs a git repository with a commit, and git 2.38 or newer. Nothing was changed.",
+        )
     return ran.stdout
 
 
