@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pushline.serving.keys import KeyFile, make_keys
+from pushline.serving.keys import EndpointKeys, make_keys
 
 READY_S = 30.0
 TOLD = ("Serving release ", "Ready after ", "Keeping a sample ", "{")  # without a log file, its lines are there too
@@ -42,7 +42,7 @@ class Answer:
 class Service:
     """A running supervisor with its workers."""
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path, keys: KeyFile) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path, keys: EndpointKeys) -> None:
         self.process = process
         self.folder = folder
         self.keys = keys

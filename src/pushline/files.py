@@ -14,12 +14,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from pushline.errors import TargetError
 
+T = TypeVar("T")
 LEFT_OUT = frozenset({"__pycache__", ".DS_Store"})
 HALF, BEFORE = ".half-", ".before-"  # in front of a name: what is being made, and the folder that it replaces
 
@@ -33,6 +34,14 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
 def write_json(path: Path, value: Any, *, mode: int = 0o644) -> None:
     """Put `value` (a msgspec type) at `path` as indented JSON, in one step."""
     write_atomically(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n", mode=mode)
+
+
+def read_json(path: Path, kind: type[T]) -> T | None:
+    """What `write_json` left at `path`; None where there is nothing, or nothing that can be read as that type."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def with_unknown(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:

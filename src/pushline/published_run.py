@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pushline.delivery import Delivery, refusal_of
-from pushline.errors import SettingsError
 from pushline.execution import execute
 from pushline.pipelines.runner.definition import DataInput, load_pipeline
 from pushline.pipelines.service.published import from_check_data
+from pushline.registry.store import version_or_champion
 from pushline.results import CheckDataResult, RegisterResult, Scalar, TrainResult
 from pushline.settings import PushlineSettings
 
@@ -55,7 +55,8 @@ def run_published(work: "Work", settings: PushlineSettings) -> None:
         if from_check_data(value, project):
             inputs[name] = Path(checked_data(work, delivery, None).table)
         elif value.type == "mlflow_model":
-            inputs[name], version = champion_of(delivery)
+            version = version_or_champion(delivery.store(), None).version
+            inputs[name] = delivery.store().download(version)
             if "model_version" in pipeline.inputs:
                 inputs["model_version"] = version
     work.step(request.pipeline)
@@ -92,17 +93,6 @@ def other_packages(lock: Path) -> list[str]:
         if name in installed and installed[name] not in known
     ]
     return [f"Packages here differ from the version's lock: {', '.join(other[:5])}{' …' if len(other) > 5 else ''}."] if other else []
-
-
-def champion_of(delivery: Delivery) -> tuple[Path, str]:
-    """The champion's model folder and version. Raises SettingsError where there is none."""
-    store = delivery.store()
-    champion = store.champion()
-    if champion is None:
-        raise SettingsError(
-            "There is no champion.", why="No model version was released yet.", do="Name a model folder, or run `pushline run`."
-        )
-    return store.download(champion.version), champion.version
 
 
 def with_inputs(settings: PushlineSettings, inputs: dict[str, Scalar]) -> PushlineSettings:

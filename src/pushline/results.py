@@ -11,7 +11,7 @@ from msgspec import Meta, Struct, field
 
 from pushline import __version__
 from pushline.errors import SettingsError
-from pushline.files import write_json
+from pushline.files import read_json, write_json
 
 Scalar = str | int | float | bool | None
 Severity = Literal["critical", "warning", "info"]
@@ -354,10 +354,7 @@ def with_paths(part: P, change: Callable[[str], str]) -> P:
 
 def failure_of(build: Path, stage: str) -> Failure | None:
     """Why the newest attempt at `stage` ended badly; None where it did not, or left nothing that can be read."""
-    try:
-        return msgspec.json.decode((folder(build, stage) / "failure.json").read_bytes(), type=Failure)
-    except (OSError, msgspec.DecodeError):
-        return None
+    return read_json(folder(build, stage) / "failure.json", Failure)
 
 
 def as_json(value: Any) -> str:

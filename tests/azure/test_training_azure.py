@@ -46,7 +46,7 @@ def test_a_failed_step_shows_its_own_words_and_where_to_look(azure: Loopback, ac
 
 
 def test_a_training_is_found_again_and_cancelled(azure: Loopback, aci: Project, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pushline.azure.training import AzureTraining
+    from pushline.azure.cloud import Cloud
 
     checked(aci, "00000000000000a2")
     azure.world.sabotage["prepare"] = "sleep 60"
@@ -55,7 +55,7 @@ def test_a_training_is_found_again_and_cancelled(azure: Loopback, aci: Project, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as interrupting:
-        interrupting.setattr(AzureTraining, "children", killed)
+        interrupting.setattr(Cloud, "steps", killed)
         interrupted = command("train", client=TRAINING)
     assert interrupted.code == 130
     assert "train --attach" in interrupted.err

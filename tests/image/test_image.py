@@ -18,9 +18,8 @@ from pushline.progress import silent
 from pushline.project import Project
 from pushline.release.load import breaches, put_load
 from pushline.release.smoke import assertions_on
-from pushline.release.target import EndpointKeys
 from pushline.results import Release
-from pushline.serving.keys import make_keys
+from pushline.serving.keys import EndpointKeys, make_keys
 from pushline.settings import Load
 
 pytestmark = [pytest.mark.image, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -65,7 +64,7 @@ def container(engine: Engine, image: str, folder: Path, *command: str, port: int
     how += [] if command else ["-e", f"PUSHLINE_SERVING__PORT={port}"]
     name = engine.run("run", "-d", *how, image, *command)
     try:
-        found = Container(engine, name, port, EndpointKeys(primary=held.primary, secondary=held.secondary))
+        found = Container(engine, name, port, held)
         until(lambda: answers(found.url + "/readyz"))
         yield found
     finally:
@@ -226,7 +225,7 @@ def test_compose_brings_the_service_up_behind_tls(
         until(lambda: not engine.run("cp", f"pushline-test_caddy_1:{held_by}", str(root), check=False) and root.exists())
         monkeypatch.setenv("SSL_CERT_FILE", str(root))
         until(lambda: answers(f"https://localhost:{https}/readyz"))
-        seen = assertions_on(f"https://localhost:{https}", release, EndpointKeys(primary=held.primary, secondary=held.secondary))
+        seen = assertions_on(f"https://localhost:{https}", release, held)
         assert all(assertion.passed for assertion in seen), [assertion for assertion in seen if not assertion.passed]
         state = engine.inspect("pushline-test_scoring_1")
         assert state["HostConfig"]["ReadonlyRootfs"]

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from pushline.files import write_json
-from pushline.serving.keys import KeyFile, make_keys, new_key
+from pushline.serving.keys import EndpointKeys, make_keys, new_key
 from pushline.serving.model_folder import GoldenRow
 from release.hammer import Hammer
 from service_made import Service, received_of, service_of, wait_ready
@@ -150,7 +150,7 @@ def test_keys_are_rotated_without_a_refused_request(own: Service, row: dict[str,
     """Clients use the primary key; at a rotation it becomes the secondary one and stays valid."""
     file, keys = own.folder / "keys.json", own.keys
     with Hammer(own.url, body_of(row), keys.primary, rate=1000) as hammer:
-        fresh = KeyFile(primary=new_key(), secondary=keys.primary)
+        fresh = EndpointKeys(primary=new_key(), secondary=keys.primary)
         write_json(file, fresh, mode=0o600)
         assert own.request(body_of(row), key=fresh.primary).status == 200
         hammer.wait_for(200)

@@ -1,14 +1,11 @@
 """Scoring a file on the cluster: a batch endpoint with a deployment of the model, whose parallel jobs take the input in parts."""
 
 import hashlib
-import shutil
-import tempfile
 import time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from pushline.azure.cloud import Cloud, quietly
@@ -23,7 +20,7 @@ from pushline.batch.output import output
 from pushline.batch.source import BatchInput, open_source
 from pushline.engine import code_of
 from pushline.errors import DataCorrupt, StepFailed
-from pushline.files import cannot_write, content_hash, write_json
+from pushline.files import cannot_write, content_hash, read_json, scratch, write_json
 from pushline.pipelines.service.runs import Run
 from pushline.progress import Progress
 from pushline.project import Project
@@ -92,20 +89,13 @@ class AzureBatch:
 
     def begun(self, note: Path, identity: str) -> BatchSubmission:
         """The job that an earlier command started for the same things; its name is empty where there is none."""
-        try:
-            found = msgspec.json.decode(note.read_bytes(), type=BatchSubmission)
-        except (OSError, msgspec.DecodeError):
-            found = None
+        found = read_json(note, BatchSubmission)
         return found if found is not None and found.identity == identity else BatchSubmission(identity=identity, job="", parts=0)
 
     def begin(self, source: BatchInput, out: Path, version: str, begun: BatchSubmission, progress: Progress) -> BatchSubmission:
         """Upload the input in parts and start the job."""
         deployment = self.deployed(version, progress)
-        try:
-            folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        except OSError as error:
-            raise cannot_write(out.parent, error) from error
-        try:
+        with scratch(out.with_name(f"{out.name}.cluster")) as folder:
             number = parts.cut(source, folder / "parts", "parquet" if out.suffix == ".parquet" else "csv", parts.ROWS)
             if number == 0:
                 raise DataCorrupt("There is nothing to score.", why="The input holds no row.", do="Name a file with rows.")
@@ -119,8 +109,6 @@ class AzureBatch:
                     inputs={"rows": Input(type="uri_folder", path=str(folder / "parts"))},
                     outputs={"score": Output(type="uri_folder", path=f"azureml://datastores/{STORE}/paths/{place_of(begun)}")},
                 )
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         progress(f"Started {job.name}.")
         return BatchSubmission(identity=begun.identity, job=job.name, parts=number)
 
@@ -134,15 +122,10 @@ class AzureBatch:
             return name
         ensure_cluster(self.cloud, progress)
         progress(f"Deploying version {version} to the batch endpoint {self.endpoint}.")
-        with quietly():
-            from azure.ai.ml.entities import BatchEndpoint
         with asking(f"deploying to the batch endpoint {self.endpoint}"), quietly():
-            described = f"Scores files with {self.settings.model_name}"
-            if not known:
-                self.cloud.ml.batch_endpoints.begin_create_or_update(BatchEndpoint(name=self.endpoint, description=described)).result()
-            self.cloud.ml.batch_deployments.begin_create_or_update(self.deployment_of(name, version)).result()
-            newest = BatchEndpoint(name=self.endpoint, description=described, defaults={"deployment_name": name})
-            self.cloud.ml.batch_endpoints.begin_create_or_update(newest).result()
+            self.cloud.deploy_batch(
+                self.endpoint, f"Scores files with {self.settings.model_name}", self.deployment_of(name, version), new=not known
+            )
         return name
 
     def deployment_of(self, name: str, version: str) -> Any:
@@ -188,7 +171,7 @@ class AzureBatch:
     def failed(self, run: Run, out: Path) -> StepFailed:
         """The error for a job that ended badly, with its last lines; the whole log is kept beside the output."""
         training, log = AzureTraining(self.project, self.settings, self.project.pipelines / "score-batch.yml", {}), out.with_suffix(".log")
-        lines = [line for step in training.children(run.id) for line in training.log_of(step.name, log)]
+        lines = [line for step in self.cloud.steps(run.id) for line in training.log_of(step.name, log)]
         return StepFailed(
             f"The batch job {run.id} {run.state} on Azure.",
             why=" | ".join(lines[-LAST_LINES:]) or "It left no log.",
@@ -198,23 +181,12 @@ class AzureBatch:
     def collect(self, begun: BatchSubmission, source: BatchInput, uri: str, out: Path, options: Options, seconds: float) -> BatchResult:
         """The parts' scores on this machine, as one file."""
         try:
-            folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+            with scratch(out.with_name(f"{out.name}.cluster")) as folder:
+                with asking(f"bringing the scores of {begun.job}"):
+                    self.cloud.download(STORE, place_of(begun) + "/", folder)
+                return parts.put_together(folder, begun.parts, source, uri, out, options=options, seconds=seconds)
         except OSError as error:
             raise cannot_write(out.parent, error) from error
-        prefix = place_of(begun) + "/"
-        try:
-            with asking(f"bringing the scores of {begun.job}"):
-                box = self.cloud.container(STORE)
-                for blob in box.list_blobs(name_starts_with=prefix):
-                    file = folder / blob.name.removeprefix(prefix)
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    with file.open("wb") as stream:
-                        box.download_blob(blob.name).readinto(stream)
-            return parts.put_together(folder, begun.parts, source, uri, out, options=options, seconds=seconds)
-        except OSError as error:
-            raise cannot_write(folder, error) from error
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def place_of(begun: BatchSubmission) -> str:

@@ -6,16 +6,19 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
 from pushline.azure.arm import PATIENCE, Arm
 from pushline.azure.credential import credential
+from pushline.azure.failures import asking
 from pushline.azure.packages import needs_azure
 from pushline.errors import SettingsError
+from pushline.progress import Progress
 from pushline.settings import Azure
 
 WORKSPACE_VERSION = "2024-10-01"
@@ -156,6 +159,45 @@ class Cloud:
         found = told["properties"]
         address = f"{found.get('protocol') or 'https'}://{found['accountName']}.blob.{found.get('endpoint') or 'core.windows.net'}"
         return ContainerClient(address, found["containerName"], credential=self.credential, **PATIENCE)
+
+    def download(self, datastore: str, prefix: str, folder: Path, *, left_out: Collection[str] = ()) -> int:
+        """Put what lies below `prefix` into `folder`, but for files of the names `left_out`; returns how many files that were."""
+        box = self.container(datastore)
+        names = [blob.name for blob in box.list_blobs(name_starts_with=prefix) if Path(blob.name).name not in left_out]
+        for name in names:
+            file = folder / name.removeprefix(prefix)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("wb") as stream:
+                box.download_blob(name).readinto(stream)
+        return len(names)
+
+    def steps(self, job: str) -> list[Any]:
+        """The steps of a job."""
+        with asking(f"looking at the steps of {job}"), quietly():
+            return list(self.ml.jobs.list(parent_job_name=job))
+
+    def tell_steps(self, job: str, told: dict[str, str], progress: Progress) -> None:
+        """Say of each step what it does now where that is not what was `told` before."""
+        for step in self.steps(job):
+            state = spoken(step.status)
+            if told.get(step.display_name) != state:
+                told[step.display_name] = state
+                progress(f"{step.display_name}: {state.lower()}")
+
+    def deploy_batch(self, endpoint: str, description: str, deployment: Any, *, new: bool) -> None:
+        """Make a deployment of a batch endpoint and the default of it; the endpoint too where it is `new`."""
+        from azure.ai.ml.entities import BatchEndpoint
+
+        if new:
+            self.ml.batch_endpoints.begin_create_or_update(BatchEndpoint(name=endpoint, description=description)).result()
+        self.ml.batch_deployments.begin_create_or_update(deployment).result()
+        newest = BatchEndpoint(name=endpoint, description=description, defaults={"deployment_name": deployment.name})
+        self.ml.batch_endpoints.begin_create_or_update(newest).result()
+
+
+def spoken(status: Any) -> str:
+    """A status as the service spells it; the SDK gives text or a member of an enumeration."""
+    return str(getattr(status, "value", status))
 
 
 def stem_of(workspace: str) -> str:

@@ -13,9 +13,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from pushline.release.target import EndpointKeys
 from pushline.results import Release
-from pushline.serving.keys import HANDED
+from pushline.serving.keys import HANDED, EndpointKeys
 from pushline.settings import Serving
 
 SCORING, SIDECAR = "scoring", "sidecar"

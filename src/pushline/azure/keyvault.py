@@ -8,8 +8,8 @@ from pushline.azure.arm import PATIENCE
 from pushline.azure.cloud import Cloud
 from pushline.azure.failures import asking, refused
 from pushline.errors import TargetError
-from pushline.release.target import EndpointKeys, KeysWithheld
-from pushline.serving.keys import KeyFile, new_key
+from pushline.release.target import KeysWithheld
+from pushline.serving.keys import EndpointKeys, new_key
 
 
 class VaultKeys:
@@ -47,21 +47,20 @@ class VaultKeys:
                 told = refused(what, error)
                 raise KeysWithheld(told.what, why=told.why, do=told.do) from error
         try:
-            held = msgspec.json.decode(said or "", type=KeyFile)
+            return msgspec.json.decode(said or "", type=EndpointKeys)
         except msgspec.DecodeError:
             raise TargetError(
                 f"The keys at {self.place} can't be used.",
                 why='The secret is not {"primary": "…", "secondary": "…"}.',
                 do="Restore an earlier version of the secret in Key Vault, then run the same command again.",
             ) from None  # the decoder's words could quote a key
-        return EndpointKeys(primary=held.primary, secondary=held.secondary)
 
     def read_or_make(self) -> EndpointKeys:
         return self.read() or self.write(EndpointKeys(primary=new_key(), secondary=new_key()))
 
     def write(self, keys: EndpointKeys) -> EndpointKeys:
         """The keys as the secret's newest version."""
-        text = msgspec.json.encode(KeyFile(primary=keys.primary, secondary=keys.secondary)).decode()
+        text = msgspec.json.encode(keys).decode()
         with asking("writing the endpoint's keys to Key Vault"):
             self._client().set_secret(self.name, text, content_type="application/json")
         return keys

@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 
-from pushline.azure.cloud import Cloud, quietly
+from pushline.azure.cloud import Cloud, quietly, spoken
 from pushline.azure.compute import ensure_cluster
 from pushline.azure.failures import asking, first_line
 from pushline.azure.pipeline import document_of
-from pushline.azure.training import ENDED, FIRST_LOOK_S, LAST_LOOK_S, spoken
+from pushline.azure.training import ENDED, FIRST_LOOK_S, LAST_LOOK_S
 from pushline.engine import code_of
 from pushline.errors import SettingsError
 from pushline.files import content_hash
@@ -30,6 +30,7 @@ from pushline.pipelines.service.runs import Run, RunError
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.registry import open_store
+from pushline.registry.store import version_or_champion
 from pushline.results import Scalar
 from pushline.settings import PushlineSettings
 
@@ -80,12 +81,9 @@ class AzurePipelines:
         number, described = max(known, default=0) + 1, load_pipeline(file).description
         ensure_cluster(self.cloud, lambda _: None)
         with quietly():
-            from azure.ai.ml.entities import BatchEndpoint, PipelineComponentBatchDeployment
+            from azure.ai.ml.entities import PipelineComponentBatchDeployment
         with asking(f"publishing {name}"), quietly():
             component = self.cloud.ml.components.create_or_update(self.component(name, file, number))
-            if not known:
-                made = BatchEndpoint(name=endpoint, description=described)
-                self.cloud.ml.batch_endpoints.begin_create_or_update(made).result()
             deployment = PipelineComponentBatchDeployment(
                 name=f"v{number}",
                 endpoint_name=endpoint,
@@ -93,9 +91,7 @@ class AzurePipelines:
                 settings={"default_compute": self.settings.azure.cluster, "continue_on_step_failure": "false"},
                 tags={CONTENT: self.content, **self.files_of(file)},
             )
-            self.cloud.ml.batch_deployments.begin_create_or_update(deployment).result()
-            newest = BatchEndpoint(name=endpoint, description=described, defaults={"deployment_name": f"v{number}"})
-            self.cloud.ml.batch_endpoints.begin_create_or_update(newest).result()
+            self.cloud.deploy_batch(endpoint, described, deployment, new=not known)
         return self.version(name, file, number), True
 
     def deployments(self, endpoint: str) -> dict[int, Any]:
@@ -212,10 +208,7 @@ class AzurePipelines:
         It is uploaded with the run: the client takes what is registered for data only.
         """
         store = open_store(self.project, self.settings)
-        champion = store.champion()
-        if champion is None:
-            raise SettingsError("There is no champion.", why="No release was promoted yet.", do="Name a model folder with --set.")
-        return str(store.download(champion.version))
+        return str(store.download(version_or_champion(store, None).version))
 
     def data(self) -> str:
         """The table of the pinned data, which a training has uploaded."""
@@ -257,13 +250,7 @@ class AzurePipelines:
         while not seen.ended:
             time.sleep(pause)
             pause = min(pause * 1.3, LAST_LOOK_S)
-            with asking(f"looking at the steps of {run}"), quietly():
-                steps = list(self.cloud.ml.jobs.list(parent_job_name=run))
-            for step in steps:
-                state = spoken(step.status)
-                if told.get(step.display_name) != state:
-                    told[step.display_name] = state
-                    progress(f"{step.display_name}: {state.lower()}")
+            self.cloud.tell_steps(run, told, progress)
             seen = self.run(run)
         return seen
 

@@ -25,9 +25,9 @@ from pushline.progress import Progress
 from pushline.project import Project
 from pushline.release.asking import Client
 from pushline.release.folders import check_whole
-from pushline.release.target import Endpoint, EndpointKeys, LogEntry, OnLive, Status, nothing_to_start
+from pushline.release.target import Endpoint, LogEntry, OnLive, Status, nothing_to_start
 from pushline.results import Release
-from pushline.serving.keys import new_key
+from pushline.serving.keys import EndpointKeys, new_key
 from pushline.settings import PushlineSettings, seconds
 
 CANDIDATE = "-candidate"

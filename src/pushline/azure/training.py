@@ -8,12 +8,11 @@ import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct
 
 from pushline.azure import leaderboard
-from pushline.azure.cloud import Cloud, quietly
+from pushline.azure.cloud import Cloud, quietly, spoken
 from pushline.azure.compute import ensure_cluster
 from pushline.azure.failures import asking, first_line
 from pushline.azure.pipeline import BEST_MODEL, HELD_BACK, STORE, cut_at_search, document_of, load, place_of
@@ -151,19 +150,11 @@ class AzureTraining:
                         do=f"Look at {job.studio}. `pushline train --attach` follows it again, `pushline train --cancel` ends it.",
                     )
                 job = self.find(job.name) or job
-                for step in self.children(job.name):
-                    state = spoken(step.status)
-                    if told.get(step.display_name) != state:
-                        told[step.display_name] = state
-                        progress(f"{step.display_name}: {state.lower()}")
+                self.cloud.tell_steps(job.name, told, progress)
         except KeyboardInterrupt:
             progress(f"{job.name} goes on in Azure: `pushline train --attach` follows it, `pushline train --cancel` ends it.")
             raise
         return job
-
-    def children(self, name: str) -> list[Any]:
-        with asking(f"looking at the steps of {name}"), quietly():
-            return list(self.cloud.ml.jobs.list(parent_job_name=name))
 
     def cancel(self, progress: Progress) -> bool:
         """End the run that these things would go on with; True where one ran."""
@@ -181,7 +172,7 @@ class AzureTraining:
 
     def failed(self, job: TrainingJob, out: Path) -> StepFailed:
         """The error for a job that ended badly: the step that failed, its last lines, and where a person looks."""
-        steps = [step for step in self.children(job.name) if spoken(step.status) == "Failed"]
+        steps = [step for step in self.cloud.steps(job.name) if spoken(step.status) == "Failed"]
         look = f"Look at {job.studio}." if job.studio else "Look at it in the studio."
         if job.status == "Canceled" or not steps:
             return StepFailed(f"The training {job.name} ended as {job.status.lower()} on Azure.", do=f"{look} Then run again.")
@@ -223,7 +214,7 @@ class AzureTraining:
                 log=out / f"{step.display_name}.log",
                 outputs={BEST_MODEL: outputs[BEST_MODEL]} if step.display_name == "automl" else {},
             )
-            for step in self.children(job.name)
+            for step in self.cloud.steps(job.name)
         )
         return PipelineResult(outputs=outputs, steps=steps)
 
@@ -254,7 +245,7 @@ class AzureTraining:
 
     def automl_run(self, job: str) -> str:
         """The run of the AutoML node, below which its trials are."""
-        return next((str(step.name) for step in self.children(job) if step.display_name == "automl"), "")
+        return next((str(step.name) for step in self.cloud.steps(job) if step.display_name == "automl"), "")
 
     def brought(self, job: str, output: str, to: Path, *, whole: bool = False) -> Path:
         """A folder of the default store, put here once; without its large tables unless it is wanted `whole`."""
@@ -263,18 +254,7 @@ class AzureTraining:
         prefix = place_of(job, output) + "/"
         with whole_folder(to) as half:
             with asking(f"bringing the output {output} of {job}"):
-                box = self.cloud.container(STORE)
-                names = [blob.name for blob in box.list_blobs(name_starts_with=prefix) if whole or Path(blob.name).name not in LARGE]
-                for name in names:
-                    file = half / name.removeprefix(prefix)
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    with file.open("wb") as stream:
-                        box.download_blob(name).readinto(stream)
-            if not names:
+                found = self.cloud.download(STORE, prefix, half, left_out=() if whole else LARGE)
+            if not found:
                 raise TargetError(f"The job {job} left no {output}.", why=f"Nothing lies at {STORE}/{prefix}.", do="Look at its log.")
         return to
-
-
-def spoken(status: Any) -> str:
-    """A status as the service spells it; the SDK gives text or a member of an enumeration."""
-    return str(getattr(status, "value", status))

@@ -18,9 +18,10 @@ from pushline.batch.rows import Reader
 from pushline.batch.score import ScoredPiece
 from pushline.batch.source import BatchInput, Piece, open_source, refuse_what_csv_cant_hold
 from pushline.data.contract import Contract
-from pushline.errors import CriticalFindings, DataCorrupt, RegistryError, SettingsError
+from pushline.errors import CriticalFindings, DataCorrupt, SettingsError
 from pushline.files import content_hash
 from pushline.progress import Progress
+from pushline.registry.store import version_or_champion
 from pushline.results import Part
 from pushline.serving.scorer import Scorer
 
@@ -87,14 +88,7 @@ def identity_of(rows: BatchInput, model: Path, options: Options) -> str:
 
 def number_of(store: "ModelStore", version: str | None) -> str:
     """The number of a model version that is there, by default the champion. Raises RegistryError where there is none."""
-    if version is not None:
-        return store.version(version).version
-    champion = store.champion()
-    if champion is None:
-        raise RegistryError(
-            "There is no champion to score with.", why="No release was promoted yet.", do="Run `pushline run`, or name a --version."
-        )
-    return champion.version
+    return version_or_champion(store, version).version
 
 
 def model_of(store: "ModelStore", version: str | None) -> tuple[str, Path]:

@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import Struct, field
 
 from pushline.errors import SettingsError
-from pushline.files import cannot_write, move, remove, whole_file, write_json
+from pushline.files import cannot_write, move, read_json, remove, whole_file, write_json
 from pushline.locks import locked
 
 if TYPE_CHECKING:
@@ -58,10 +57,7 @@ class Workplace:
 
     def open(self) -> bool:
         """True where an earlier attempt at the same job is taken up. Raises TargetError where the folder can't be made."""
-        try:
-            before = msgspec.json.decode(self.file.read_bytes(), type=OutputJournal)
-        except (OSError, msgspec.DecodeError):
-            before = None
+        before = read_json(self.file, OutputJournal)
         try:
             if before is not None and before.identity == self.journal.identity and self.holds(before):
                 self.journal = before

@@ -40,12 +40,15 @@ def serve(
     """Answer scoring requests, in the foreground, until told to stop."""
     from msgspec import structs
 
+    from pushline.registry.store import version_or_champion
     from pushline.serving.serve import serve as answer
 
     said = {"host": host, "port": port, "workers": workers}
     settings = structs.replace(context.settings_or_defaults.serving, **{name: value for name, value in said.items() if value is not None})
     if model is None:
-        model, champion = champion_of(context)
+        store = context.delivery.store()
+        champion = version_or_champion(store, None).version
+        model = store.download(champion)
         release, model_version = release or f"{context.settings.model_name}-{champion}", model_version or champion
     answer(
         model,
@@ -57,21 +60,6 @@ def serve(
         progress=progress,
         **where,
     )
-
-
-def champion_of(context: Context) -> tuple[Path, str]:
-    """The champion's model folder and version. Raises SettingsError where there is none."""
-    from pushline.errors import SettingsError
-
-    store = context.delivery.store()
-    champion = store.champion()
-    if champion is None:
-        raise SettingsError(
-            "There is no champion to serve.",
-            why="No model version of this registry was accepted yet.",
-            do="Make one with `pushline run`, or name a model folder with --model.",
-        )
-    return store.download(champion.version), champion.version
 
 
 @click.command("score")

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from pushline.errors import RegistryError
+
 CROWNED = "crowned"  # tag of a version that has been champion
 
 
@@ -61,3 +63,15 @@ class ModelStore(Protocol):
 
     def link(self, run_id: str) -> str:
         """Where a person looks at the run."""
+
+
+def version_or_champion(store: ModelStore, version: str | None) -> ModelVersion:
+    """The model version of that number, by default the champion. Raises RegistryError where there is none."""
+    found = store.version(version) if version is not None else store.champion()
+    if found is None:
+        raise RegistryError(
+            "There is no champion.",
+            why="No release was promoted yet.",
+            do="Make one with `pushline run`, or name a model version or a model folder.",
+        )
+    return found

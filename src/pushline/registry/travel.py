@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from pushline.errors import RegistryError
-from pushline.files import BEFORE, HALF, cannot_write, move, scratch, sha256_of, whole_file, whole_folder, write_json
+from pushline.files import BEFORE, HALF, cannot_write, move, read_json, scratch, sha256_of, whole_file, whole_folder, write_json
 from pushline.locks import locked
 from pushline.project import Project
 
@@ -115,10 +115,7 @@ def target_alone(project: Project) -> contextlib.AbstractContextManager[int]:
 
 def origin_of(project: Project) -> dict[str, str]:
     """The run whose registry this machine's continues, and the run that released last in it."""
-    try:
-        return msgspec.json.decode((project.state / ORIGIN).read_bytes(), type=dict[str, str])
-    except (OSError, msgspec.DecodeError):
-        return {}
+    return read_json(project.state / ORIGIN, dict[str, str]) or {}
 
 
 def note_of(folder: Path) -> ArchiveNote | None:

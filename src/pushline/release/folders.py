@@ -2,14 +2,13 @@
 
 import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from pushline.errors import ModelUnreadable
-from pushline.files import HALF, remove, sha256_of, tidy, whole_folder, with_unknown, write_json
+from pushline.files import HALF, read_json, remove, sha256_of, tidy, whole_folder, with_unknown, write_json
 from pushline.results import Release, Scalar
 from pushline.serving.model_folder import read_contract, read_golden, read_scoring
 from pushline.settings import Serving
@@ -61,8 +60,7 @@ class ReleaseFolders:
         kept = self.kept(release.id)
         verified = kept.serving if kept else {}
         if candidate:
-            with suppress(OSError, msgspec.DecodeError):
-                verified = msgspec.json.decode((self.root / release.id / CANDIDATE).read_bytes(), type=dict[str, Scalar])
+            verified = read_json(self.root / release.id / CANDIDATE, dict[str, Scalar]) or verified
         said = {name: value for name, value in verified.items() if name in Serving.__struct_fields__}
         try:
             return msgspec.convert({**msgspec.structs.asdict(now), **said}, Serving)
@@ -92,10 +90,7 @@ class ReleaseFolders:
             raise damaged(Path(release.model), f"{changed[0]} is not the file that was released")
 
     def kept(self, release_id: str) -> ReleaseManifest | None:
-        try:
-            return msgspec.json.decode((self.root / release_id / RECORD).read_bytes(), type=ReleaseManifest)
-        except (OSError, msgspec.DecodeError):
-            return None
+        return read_json(self.root / release_id / RECORD, ReleaseManifest)
 
     def prune(self, needed: tuple[Release, ...]) -> None:
         """Remove the copies of all other releases, and what an interrupted copy left."""

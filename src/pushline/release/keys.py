@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from pushline.files import write_json
-from pushline.release.target import EndpointKeys
-from pushline.serving.keys import KeyFile, make_keys, new_key, read_keys
+from pushline.serving.keys import EndpointKeys, make_keys, new_key, read_keys
 
 
 def read_or_make(file: Path) -> EndpointKeys:
@@ -12,8 +11,7 @@ def read_or_make(file: Path) -> EndpointKeys:
 
     Raises SettingsError where the file is not what it must be: a fresh pair would lock out every client without a word.
     """
-    held = read_keys(file) if file.exists() else make_keys(file)
-    return EndpointKeys(primary=held.primary, secondary=held.secondary)
+    return read_keys(file) if file.exists() else make_keys(file)
 
 
 def rotate(file: Path) -> EndpointKeys:
@@ -22,6 +20,6 @@ def rotate(file: Path) -> EndpointKeys:
     The file is replaced in one step and a service looks at it before it refuses a key, so a request with the fresh key, or
     with the primary one from before, is never refused. That one stays valid until the rotation after this.
     """
-    held = KeyFile(primary=new_key(), secondary=read_or_make(file).primary)
+    held = EndpointKeys(primary=new_key(), secondary=read_or_make(file).primary)
     write_json(file, held, mode=0o600)
-    return EndpointKeys(primary=held.primary, secondary=held.secondary)
+    return held

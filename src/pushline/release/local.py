@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from pushline.errors import TargetError
-from pushline.files import write_json
+from pushline.files import read_json, write_json
 from pushline.locks import holder_of
 from pushline.progress import Progress, silent
 from pushline.project import Project
@@ -19,8 +19,9 @@ from pushline.release import keys as keyring
 from pushline.release.folders import ReleaseFolders
 from pushline.release.state import LocalRecord, LocalSlot, LocalState, Process
 from pushline.release.supervisors import Supervisors, answer_of
-from pushline.release.target import Endpoint, EndpointKeys, LogEntry, OnLive, Status, nothing_to_start
+from pushline.release.target import Endpoint, LogEntry, OnLive, Status, nothing_to_start
 from pushline.results import Release
+from pushline.serving.keys import EndpointKeys
 from pushline.settings import PushlineSettings, Serving
 
 LIVE, CANDIDATE = "live", "candidate"
@@ -125,10 +126,7 @@ class LocalTarget:
 
     def _going_back_to(self) -> str:
         """The release to which a rollback was cut off."""
-        try:
-            return msgspec.json.decode(self.going_back.read_bytes(), type=dict[str, str]).get("to", "")
-        except (OSError, msgspec.DecodeError):
-            return ""
+        return (read_json(self.going_back, dict[str, str]) or {}).get("to", "")
 
     def withdraw(self, progress: Progress) -> Endpoint | None:
         with self.record.held(progress):

@@ -8,8 +8,8 @@ from typing import Any
 
 from pushline.release.asking import Answer, Client
 from pushline.release.openapi_faults import fault_of_value, openapi_faults, scoring
-from pushline.release.target import EndpointKeys
 from pushline.results import Assertion, Release
+from pushline.serving.keys import EndpointKeys
 from pushline.serving.model_folder import QUANTITY, GoldenRow, Scoring, read_contract, read_golden, read_scoring
 
 WITHIN = 1e-4  # of a golden row's probability, or of the size of its quantity

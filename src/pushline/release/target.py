@@ -9,22 +9,13 @@ from msgspec import Struct
 from pushline.errors import TargetError
 from pushline.progress import Progress
 from pushline.results import Release
+from pushline.serving.keys import EndpointKeys
 
 OnLive = Callable[[Release], None]  # lets the registry know which release is live
 
 
 class KeysWithheld(TargetError):
     """Whoever asks may not read the endpoint's keys."""
-
-
-class EndpointKeys(Struct, frozen=True, kw_only=True):
-    """The two keys of an endpoint. Their repr shows neither."""
-
-    primary: str
-    secondary: str
-
-    def __repr__(self) -> str:
-        return "Keys(primary=…, secondary=…)"
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):

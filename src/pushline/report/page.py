@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from markupsafe import Markup, escape
 
 from pushline.data.profile.drift import Drift
-from pushline.files import write_atomically
+from pushline.files import read_json, write_atomically
 from pushline.project import Project
 from pushline.report import charts, classes, columns, figures, quantities, sources
 from pushline.report.card import read_card
@@ -107,10 +106,7 @@ def gathered(project: Project) -> dict[str, Any]:
 
 def drift_of(build: Path) -> Drift | None:
     """What `pushline drift` saw last, where it was asked."""
-    try:
-        return msgspec.json.decode((build / "drift" / "result.json").read_bytes(), type=Drift)
-    except (OSError, msgspec.DecodeError):
-        return None
+    return read_json(build / "drift" / "result.json", Drift)
 
 
 def sections(by_name: dict[str, StageState]) -> list[tuple[str, str, str]]:

@@ -15,14 +15,14 @@ SHORTEST = 16
 HANDED = "PUSHLINE_KEYS"  # for a container whose platform may mount secrets for root alone
 
 
-class KeyFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`{"primary": "…", "secondary": "…"}`. Its repr shows neither."""
+class EndpointKeys(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The two keys of an endpoint, as `{"primary": "…", "secondary": "…"}` where they are kept. Their repr shows neither."""
 
     primary: str
     secondary: str
 
     def __repr__(self) -> str:
-        return "KeyFile(primary=…, secondary=…)"
+        return "EndpointKeys(primary=…, secondary=…)"
 
 
 def new_key() -> str:
@@ -30,14 +30,14 @@ def new_key() -> str:
     return secrets.token_urlsafe(32)
 
 
-def make_keys(file: Path) -> KeyFile:
+def make_keys(file: Path) -> EndpointKeys:
     """Two new keys in `file`, readable by its owner only."""
-    keys = KeyFile(primary=new_key(), secondary=new_key())
+    keys = EndpointKeys(primary=new_key(), secondary=new_key())
     write_json(file, keys, mode=0o600)
     return keys
 
 
-def read_keys(file: Path) -> KeyFile:
+def read_keys(file: Path) -> EndpointKeys:
     """The keys in `file`, or in the variable PUSHLINE_KEYS where that file can't be read. Raises SettingsError, which never quotes them."""
     state = None
     try:
@@ -57,7 +57,7 @@ def read_keys(file: Path) -> KeyFile:
             f"Others can read the keys {file}.", why=f"Its mode is {state.st_mode & 0o777:04o}.", do=f"Run `chmod 600 {file}`."
         )
     try:
-        keys = msgspec.json.decode(content, type=KeyFile)
+        keys = msgspec.json.decode(content, type=EndpointKeys)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise SettingsError(
             f"The keys {file} can't be used.",
@@ -83,7 +83,7 @@ class KeyRing:
         self.mark = self.mark_of_file()
         self.take(read_keys(file))
 
-    def take(self, keys: KeyFile) -> None:
+    def take(self, keys: EndpointKeys) -> None:
         self.primary = keys.primary.encode()
         self.secondary = keys.secondary.encode()
 

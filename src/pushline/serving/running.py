@@ -5,10 +5,10 @@ import socket
 from mmap import mmap
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from pushline.errors import SettingsError
+from pushline.files import read_json
 from pushline.settings import Serving
 
 RECORD = "release.json"  # beside the model folder of a release: {"release": {"id": …, "model_version": …}, …}
@@ -66,10 +66,8 @@ def named(model: Path, release: str | None, version: str | None) -> tuple[str, s
 
     Raises SettingsError where a header could not carry them.
     """
-    try:
-        record = msgspec.json.decode((model.resolve().parent / RECORD).read_bytes(), type=ReleaseRecord).release
-    except (OSError, msgspec.DecodeError):
-        record = ReleaseNames(id=UNRELEASED, model_version=UNRELEASED)
+    found = read_json(model.resolve().parent / RECORD, ReleaseRecord)
+    record = found.release if found else ReleaseNames(id=UNRELEASED, model_version=UNRELEASED)
     names = release or record.id, version or (record.model_version if release in (None, record.id) else UNRELEASED)
     for name in names:
         if not (name.isascii() and name.isprintable()):

@@ -10,12 +10,13 @@ from pushline.data.files.table import TYPES, connect, literal, name_of
 from pushline.data.files.version import table_of as version_of_file
 from pushline.data.sources.fetch import TABLES, DataLocations
 from pushline.data.sources.lock import load_lock
-from pushline.errors import CriticalFindings, DataCorrupt, DataError, RegistryError, SettingsError
+from pushline.errors import CriticalFindings, DataCorrupt, DataError, SettingsError
 from pushline.evaluation import Evaluation
 from pushline.files import cannot_write, content_hash, write_json
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.registry.parts import FILES
+from pushline.registry.store import version_or_champion
 from pushline.results import Interval, Part
 from pushline.serving.model_folder import MATRIX, read_contract, read_scoring
 from pushline.training.evaluate import evaluate, worthless
@@ -58,7 +59,7 @@ def judge(
     file can't be read as such a table, DataError where a class has no row, RegistryError for a version there is none of.
     `local`: PUSHLINE_DATA, where the data that the version was made from may be.
     """
-    found = store.version(version) if version else champion_of(store)
+    found = version_or_champion(store, version or None)
     folder = store.download(found.version)
     contract, scoring = read_contract(folder), read_scoring(folder)
     progress(f"Reading {file.name} under the contract of version {found.version}.")
@@ -137,15 +138,6 @@ def known_version(file: Path, delimiter: str) -> str:
         return version_of_file(file, delimiter).version
     except DataCorrupt:
         return ""
-
-
-def champion_of(store: "ModelStore") -> "ModelVersion":
-    champion = store.champion()
-    if champion is None:
-        raise RegistryError(
-            "There is no champion to evaluate.", why="No model version was promoted yet.", do="Name a version with `--version N`."
-        )
-    return champion
 
 
 def table_of(file: Path, contract: Contract) -> "pd.DataFrame":

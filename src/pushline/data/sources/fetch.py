@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from pushline.data.contract import Contract, load_contract
@@ -11,7 +10,7 @@ from pushline.data.files.version import Table, table_of
 from pushline.data.sources.download import TRUSTED, Terms, download
 from pushline.data.sources.lock import DataLock, PinnedFile, load_lock
 from pushline.errors import DataCorrupt, DataUnavailable
-from pushline.files import sha256_of, write_json
+from pushline.files import read_json, sha256_of, write_json
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import DataFile, FetchResult
@@ -154,10 +153,7 @@ class DataLocations:
     def verified(self, pinned: PinnedFile, file: Path, sha256: str, origin: str) -> DataFile:
         """A file with pinned bytes. Raises DataCorrupt where the lock says other things of them than what they hold."""
         beside = place_of(self.cache, f"{pinned.name}.{TABLE}", sha256)
-        try:
-            known = msgspec.json.decode(beside.read_bytes(), type=CachedTable)
-        except (OSError, msgspec.DecodeError):
-            known = None
+        known = read_json(beside, CachedTable)
         if known is None or (known.table.sha256, known.delimiter) != (sha256, self.delimiter):
             known = CachedTable(table=table_of(file, self.delimiter), delimiter=self.delimiter)
             if beside.parent == file.parent:

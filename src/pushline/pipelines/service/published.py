@@ -7,7 +7,6 @@ its components, the code, the contract with profile and rules, the settings, the
 
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from pushline.engine import code_of
 from pushline.errors import SettingsError, TargetError
-from pushline.files import cannot_write, content_hash, half_of, move, tidy, with_unknown, write_atomically, write_json
+from pushline.files import cannot_write, content_hash, move, scratch, tidy, with_unknown, write_atomically, write_json
 from pushline.locks import locked
 from pushline.pipelines.runner.definition import DataInput, InputSpec, Pipeline, load_pipeline
 from pushline.project import Project
@@ -108,14 +107,11 @@ class PublishedPipelines:
             known = ", ".join(sorted(found.stem for found in self.project.pipelines.glob("*.yml")))
             raise SettingsError(f"There is no pipeline {name!r}.", why=f"pipelines/ holds {known or 'none'}.", do="Name one of them.")
         pipeline = load_pipeline(file)
-        with self._alone(name) as place:
-            half = Path(tempfile.mkdtemp(prefix=half_of(place / "version"), dir=place))
+        with self._alone(name) as place, scratch(place / "version") as half:
             try:
                 return self._made(name, pipeline, place, half)
             except OSError as error:
                 raise cannot_write(place, error) from error
-            finally:
-                shutil.rmtree(half, ignore_errors=True)
 
     def _made(self, name: str, pipeline: Pipeline, place: Path, half: Path) -> tuple[Version, bool]:
         take_files(self.project, pipeline, half / "files")

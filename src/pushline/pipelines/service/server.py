@@ -8,10 +8,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
-from pushline.files import write_json
+from pushline.files import read_json, write_json
 from pushline.locks import locked
 from pushline.pipelines.service.routes import PipelinesApp
 from pushline.progress import Progress
@@ -87,10 +86,7 @@ async def answer(control: PipelinesApp, listener: socket.socket, announce: Calla
 
 def record_of(project: Project) -> ServerRecord | None:
     """Where the service answers; None where none has said so, or what is written can't be read."""
-    try:
-        return msgspec.json.decode((project.state.resolve() / RECORD).read_bytes(), type=ServerRecord)
-    except (OSError, msgspec.DecodeError):
-        return None
+    return read_json(project.state.resolve() / RECORD, ServerRecord)
 
 
 def keys_of(project: Project) -> Path:
