@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pushline.data.checks.check import ROW, Check, Detail, Observation, percent
-from pushline.data.checks.findings import DIFFERS, counted, share, shown
+from pushline.data.checks.findings import DIFFERS, share, shown
 from pushline.data.contract import Column
+from pushline.wording import counted
 
 
 def checks_of_column(column: Column, *, check_missing: bool) -> Iterator[Check]:

@@ -73,11 +73,6 @@ def _quoted(value: object) -> str:
     return text if len(text) <= 42 else f"{text[:40]}…{text[0]}"
 
 
-def counted(number: int, noun: str) -> str:
-    """Such as `1 row` and `1,200 rows`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def share(part: int, whole: int) -> str:
     """A share as a percentage that never rounds a part to nothing."""
     if not whole:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pushline.data.checks.findings import DIFFERS, MOST_LINES, SEVERITIES, counted, renamed, shown
+from pushline.data.checks.findings import DIFFERS, MOST_LINES, SEVERITIES, renamed, shown
 from pushline.results import Finding
+from pushline.wording import counted
 
 VALUES = ("type", "allowed", "range", "missing-values")
 MANY = 4  # columns that are wrong on the same lines have one cause

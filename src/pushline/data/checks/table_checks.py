@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from pushline.data.checks.check import ROW, Check, Detail, Observation, percent, query
-from pushline.data.checks.findings import MOST_LINES, counted, share
+from pushline.data.checks.findings import MOST_LINES, share
 from pushline.data.contract import Column, Contract
 from pushline.data.files.table import literal, name_of
 from pushline.data.rules import Rule, broken
+from pushline.wording import counted
 
 
 def too_few_rows(contract: Contract) -> Check:

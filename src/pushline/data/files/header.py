@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from pushline.data.checks.findings import counted, shown
+from pushline.data.checks.findings import shown
 from pushline.data.contract import Column, Contract
 from pushline.results import Finding
+from pushline.wording import counted
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 MOST_APART = 3  # columns with another name that are told one by one

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from pushline.data.checks.findings import counted, shown
+from pushline.data.checks.findings import shown
 from pushline.data.contract import Contract
 from pushline.data.files import header as headers
 from pushline.data.files import scan as scans
@@ -21,6 +21,7 @@ from pushline.data.files.rejects import MOST_REJECTS, row_faults, unreadable_row
 from pushline.data.files.table import literal, name_of
 from pushline.errors import TargetError
 from pushline.results import Finding
+from pushline.wording import counted
 
 if TYPE_CHECKING:
     import duckdb

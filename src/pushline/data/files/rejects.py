@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pushline.data.checks.findings import MOST_LINES, counted
+from pushline.data.checks.findings import MOST_LINES
 from pushline.data.contract import Contract
 from pushline.data.files.header import Header, fields_of
 from pushline.results import Finding
+from pushline.wording import counted
 
 MOST_REJECTS = 10_000  # refused lines that are kept in memory
 

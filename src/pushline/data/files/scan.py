@@ -4,9 +4,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from pushline.data.checks.findings import MOST_LINES, counted
+from pushline.data.checks.findings import MOST_LINES
 from pushline.errors import DataUnavailable
 from pushline.results import Finding
+from pushline.wording import counted
 
 CHUNK = 4 << 20
 HEAD = 1 << 20
