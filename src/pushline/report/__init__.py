@@ -2,6 +2,6 @@
 
 - `lines.py`, `summary.py`: the result of each stage; `datasets.py`, `watching.py`: of the other commands
 - `states.py`, `cautions.py`, `evidence.py`: what became of each stage, what to look at, what an approver needs
-- `page.py`, `charts.py`, `svg.py`, `classes.py`, `columns.py`, `card.py`, `sources.py`: build/report.html
+- `page.py`, `charts.py`, `svg.py`, `classes.py`, `columns.py`, `quantities.py`, `card.py`, `sources.py`: build/report.html
 - `figures.py`, `markdown.py`: how numbers and foreign text are written
 """

@@ -7,16 +7,15 @@ the predicted value (Mondrian), because large values are mostly less certain.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
+from pushline.arrays import Floats
 from pushline.data.contract import Column
 from pushline.serving.model_folder import MATRIX_INPUT, PREDICTIONS
 from pushline.training.nodes import Nodes, model_of
 
-Floats = np.ndarray[Any, Any]
 RANGES = 5  # of the predicted value at most
 ROWS_A_RANGE = 200
 

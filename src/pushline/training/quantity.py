@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from pushline.arrays import Floats
 from pushline.evaluation import PredictedRange, Residuals
 from pushline.registry.measures import OF_QUANTITIES, QUANTITY_MEASURES, figure, mean_of, random_figure
 from pushline.results import Interval
 from pushline.training.metrics import Measure, bootstrapped
 
-Floats = np.ndarray[Any, Any]
 RANGES = 10  # of the predicted value
 BARS = 24  # of residuals
 SMALLEST = 30  # rows of a range or group, below which its figures say nothing

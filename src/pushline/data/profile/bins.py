@@ -2,12 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    from pushline.data.profile.profile import ColumnProfile
+from pushline.data.profile.column import ColumnProfile
 
 PARTS = 10  # bins a number is put into, about equally full
 RARE = 0.01  # texts with a smaller share make one bin
@@ -22,7 +20,7 @@ class DriftBin(Struct, frozen=True, kw_only=True):
     begins: float = -math.inf
 
 
-def numeric_bins(known: "ColumnProfile", sizes: Sequence[int], total: int) -> list[DriftBin]:
+def numeric_bins(known: ColumnProfile, sizes: Sequence[int], total: int) -> list[DriftBin]:
     """Neighbouring cells together until they hold a tenth of the rows; a value that does so alone has its own bin."""
     runs: list[list[int]] = []
     begun: list[int] = []
@@ -49,6 +47,6 @@ def range_name(low: float, high: float) -> str:
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
-def edges_of(column: "ColumnProfile") -> list[float]:
+def edges_of(column: ColumnProfile) -> list[float]:
     """The borders between the cells of a number: half way from one cell to the next, so that rounding moves no value across."""
     return [(high + low) / 2 for high, low in zip(column.high[:-1], column.low[1:], strict=True)]

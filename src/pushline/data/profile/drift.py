@@ -15,8 +15,9 @@ from msgspec import Struct
 from pushline.data.contract import Column, Contract
 from pushline.data.files.table import connect, literal
 from pushline.data.profile.bins import RARE, DriftBin, numeric_bins
+from pushline.data.profile.column import ColumnProfile
 from pushline.data.profile.histogram import SMALLEST
-from pushline.data.profile.profile import ColumnProfile, Profile, value_of
+from pushline.data.profile.profile import Profile, value_of
 from pushline.results import Part
 
 if TYPE_CHECKING:

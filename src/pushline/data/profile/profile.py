@@ -17,6 +17,7 @@ from pushline.data.contract import Column, Contract
 from pushline.data.files.table import literal, name_of, open_table, unreadable
 from pushline.data.files.version import table_of
 from pushline.data.profile.bins import edges_of, numeric_bins
+from pushline.data.profile.column import ColumnProfile
 from pushline.data.profile.histogram import (
     FEW,
     SMALLEST,
@@ -40,23 +41,6 @@ if TYPE_CHECKING:
 
 DISTINCT = 20_000  # more distinct numbers are first put into as many equal parts
 MISSING = -1
-
-
-class ColumnProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The histogram of one column; `counts` and `missing` are by class, in the profile's order of classes."""
-
-    name: str
-    kind: Literal["number", "category", "free"]  # free: identifiers and text without a list of values, of which nothing is kept
-    decimals: int = 0
-    values: tuple[str, ...] = ()  # of a category
-    low: tuple[float, ...] = ()  # of a number: each cell holds the values from low to high
-    high: tuple[float, ...] = ()
-    counts: tuple[tuple[int, ...], ...] = ()
-    missing: tuple[int, ...] = ()
-
-    @property
-    def cells(self) -> int:
-        return len(self.values) if self.kind == "category" else len(self.low)
 
 
 class GroupProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

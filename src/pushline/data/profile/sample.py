@@ -10,7 +10,8 @@ import numpy as np
 from pushline.arrays import Floats, Ints
 from pushline.data.contract import Column, Contract
 from pushline.data.files.table import literal
-from pushline.data.profile.profile import ColumnProfile, Profile
+from pushline.data.profile.column import ColumnProfile
+from pushline.data.profile.profile import Profile
 from pushline.errors import SettingsError
 from pushline.files import cannot_write
 from pushline.results import Part

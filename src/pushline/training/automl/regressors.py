@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from msgspec import structs
 
+from pushline.arrays import Floats
 from pushline.training.automl.algorithms import ALGORITHMS, SLOW, Algorithm, Range, Value
 from pushline.training.graph import GraphPart
 
-Floats = np.ndarray[Any, Any]
 HERE = "pushline.training.automl.regressors"
 WIDER: dict[str, Value] = {"n_estimators": 500, "learning_rate": 0.05, "subsample": 0.8, "reg_lambda": 1.0}
 # `objective`: the loss, or the scale on which squared errors are learned. `log mean` is brought back to the mean, `log` is the median.
