@@ -46,4 +46,4 @@ def test_a_pull_request_and_a_delivery_of_a_small_repository_pass(project: Proje
     delivered = repository.push()
     assert delivered.code == 0, delivered.explain()
     assert delivered.ran[-1] == "release"
-    assert "live at" in delivered.jobs["release"].text
+    assert ("promote", "success") in delivered.jobs["release"].steps
