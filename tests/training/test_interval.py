@@ -4,7 +4,7 @@ import pytest
 from pushline.data.contract import Column
 from pushline.training.export import predict
 from pushline.training.graph import Calibration, Linear, matrix_graph
-from pushline.training.interval import fit_interval, half_width, with_interval
+from pushline.training.interval import PredictionInterval, fit_interval, half_width, with_interval
 
 LABEL = Column(name="price", type="number", role="label")
 LEVEL = 0.9
@@ -76,3 +76,17 @@ def test_value_low_and_high_never_leave_the_bounds_of_the_label() -> None:
 def test_rows_too_few_for_the_level_give_the_largest_residual(rows: int) -> None:
     residuals = np.arange(rows, dtype=float)
     assert half_width(residuals, LEVEL) == rows - 1
+
+
+@pytest.mark.parametrize("borders", [0, 1, 2, 4])
+def test_each_range_of_the_value_has_its_own_width(borders: int) -> None:
+    edges, widths = tuple(float(place) for place in range(borders)), tuple(float(place + 1) for place in range(borders + 1))
+    part = Linear(
+        fill=np.zeros(1), numbers=(0,), mean=np.zeros(1), scale=np.ones(1), categories=(), weights=np.ones((1, 1)), bias=np.zeros(1)
+    )
+    graph = matrix_graph([part], [1.0], Calibration(), columns=1, classes=1).SerializeToString()
+    made = with_interval(graph, PredictionInterval(level=LEVEL, edges=edges, widths=widths))
+    for given in (-7.5, -0.5, *edges, *(edge + 0.25 for edge in edges)):
+        value, low, high = predict(made, np.array([[given]], dtype=np.float32))[0]
+        width = widths[sum(given >= edge for edge in edges)]
+        assert (value, low, high) == (given, given - width, given + width)

@@ -57,12 +57,8 @@ def with_interval(model: bytes, interval: PredictionInterval) -> bytes:
     graph = onnx.load_from_string(model).graph
     value = graph.output[0].name
     nodes = Nodes(prefix="interval/")
-    reached = nodes.add(
-        "Cast", [nodes.add("GreaterOrEqual", [value, nodes.constant([[-math.inf, *interval.edges]])])], to=TensorProto.INT64
-    )
-    at = nodes.add("Sub", [nodes.add("ReduceSum", [reached, nodes.constant([1], np.int64)], keepdims=1), nodes.constant(1, np.int64)])
-    half = nodes.add("Gather", [nodes.constant(interval.widths), at])
-    whole = nodes.add("Concat", [value, nodes.add("Sub", [value, half]), nodes.add("Add", [value, half])], axis=1)
+    apart = nodes.add("TreeEnsembleRegressor", [value], domain="ai.onnx.ml", **offsets(interval))
+    whole = nodes.add("Add", [value, apart])
     limits = [-math.inf if interval.minimum is None else interval.minimum, math.inf if interval.maximum is None else interval.maximum]
     nodes.add("Clip", [whole, *map(nodes.constant, limits)], output=PREDICTIONS)
     return bytes(
@@ -76,3 +72,26 @@ def with_interval(model: bytes, interval: PredictionInterval) -> bytes:
             )
         ).SerializeToString()
     )
+
+
+def offsets(interval: PredictionInterval) -> dict[str, Any]:
+    """The attributes of a tree from the value to what is added for value, low and high: one node a border, a leaf on either side."""
+    borders, leaves = len(interval.edges), len(interval.widths)
+    nodes = range(borders + leaves)  # the borders in their order, then the leaf below each of them, then the last leaf
+    targets = [
+        (borders + leaf, target, sign * width) for leaf, width in enumerate(interval.widths) for target, sign in ((0, 0), (1, -1), (2, 1))
+    ]
+    return {
+        "nodes_treeids": [0] * len(nodes),
+        "nodes_nodeids": list(nodes),
+        "nodes_featureids": [0] * len(nodes),
+        "nodes_values": [*interval.edges, *(0.0 for _ in interval.widths)],
+        "nodes_modes": ["BRANCH_LT"] * borders + ["LEAF"] * leaves,
+        "nodes_truenodeids": [borders + node if node < borders else 0 for node in nodes],
+        "nodes_falsenodeids": [node + 1 if node < borders - 1 else borders + leaves - 1 if node < borders else 0 for node in nodes],
+        "target_treeids": [0] * len(targets),
+        "target_nodeids": [node for node, _, _ in targets],
+        "target_ids": [target for _, target, _ in targets],
+        "target_weights": [float(weight) for _, _, weight in targets],
+        "n_targets": 3,
+    }
