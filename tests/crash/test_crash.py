@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from adopt.tables import orders
 from command import QUICK, clean_environment, forked
 from data.file_server import FileServer, file_server
 from pushline.data.contract import load_contract
@@ -222,6 +223,19 @@ def upgrading(project: Project) -> Scenario:
     return Scenario(project, ("upgrade", "--to", str(engine(parent / "engines", "0.2.0", changes))), codes=(1,), full=(4, 1))
 
 
+def adopting(project: Project) -> Scenario:
+    table = orders(project.root.parent)
+    return Scenario(project, ("adopt", str(table.file), "--label", table.label, "--apply"))
+
+
+def adopting_undone(project: Project) -> Scenario:
+    """Once all is taken back, the same command again finds nothing to take back."""
+    apply = adopting(project)
+    adopted = forked(project, apply.arguments, clean_environment(), 240, None)
+    assert adopted.code == 0, adopted.err
+    return Scenario(project, ("adopt", "--undo"), codes=(0, 2))
+
+
 SCENARIOS: dict[str, Callable[..., Scenario]] = {
     "publish": publishing,
     "publish again": publishing_again,
@@ -232,6 +246,8 @@ SCENARIOS: dict[str, Callable[..., Scenario]] = {
     "data add": adding,
     "data refresh": refreshing,
     "upgrade": upgrading,
+    "adopt": adopting,
+    "adopt undone": adopting_undone,
 }
 QUICK_ONES = {"publish again", "registry restore", "upgrade"}
 
@@ -306,8 +322,27 @@ def candidate_of(target: LocalTarget, made: Any) -> Endpoint:
     return endpoint
 
 
+def cut_off(scenario: Scenario, how: str, number: int, live: str) -> bool:
+    """Kill the command at that point, or let the disk be full: one clear error, and what is live answers.
+
+    Whether it has to be run again: the last of what is written may be done without.
+    """
+    code, err, _ = scenario.run(how, number)
+    assert Client(live).get("/readyz").status == 200
+    if how == "full" and code == 0:
+        return False
+    ended = (code, err.count("error: "), "Traceback" in err)
+    assert ended == ((-signal.SIGKILL, 0, False) if how == "kill" else (4, 1, False)), err
+    return True
+
+
+HOW = pytest.mark.parametrize("how", ["kill", "full"])
+
+
+@HOW
 @pytest.mark.slow
-def test_a_promotion_killed_anywhere_is_completed_by_the_same_command_and_the_live_address_answers(
+def test_a_promotion_cut_off_anywhere_is_completed_by_the_same_command_and_the_live_address_answers(
+    how: str,
     switching: LocalTarget,
     release: Callable[[int], Any],  # noqa: F811
 ) -> None:
@@ -319,11 +354,10 @@ def test_a_promotion_killed_anywhere_is_completed_by_the_same_command_and_the_li
     store = open_store(project, load_settings(project.root, {}))
 
     def walk(scenario: Scenario, number: int, ends_with: str) -> list[str]:
-        if number:
-            assert scenario.run("kill", number)[0] == -signal.SIGKILL
-            assert Client(live).get("/readyz").status == 200
-        code, err, points = scenario.run("count", 0)
-        assert code == 0, err
+        points: list[str] = []
+        if not number or cut_off(scenario, how, number, live):
+            code, err, points = scenario.run("count", 0)
+            assert code == 0, err
         assert Client(live).get("/readyz").headers["x-release"] == ends_with
         return points
 
@@ -344,11 +378,13 @@ def test_a_promotion_killed_anywhere_is_completed_by_the_same_command_and_the_li
     switching.discard(silent)
     supervisors = [process for process in processes_of(project) if "--take-over" in process.cmdline() or "--port" in process.cmdline()]
     assert supervisors
-    progress(f"promote: {len(ups)} points, killed at {len(some(len(ups)))}; rollback: {len(downs)}, killed at {len(some(len(downs)))}")
+    progress(f"promote: {len(ups)} points, {how} at {len(some(len(ups)))}; rollback: {len(downs)}, {how} at {len(some(len(downs)))}")
 
 
+@HOW
 @pytest.mark.slow
-def test_a_run_killed_in_its_release_is_repeated_and_the_live_address_answers(
+def test_a_run_cut_off_in_its_release_is_repeated_and_the_live_address_answers(
+    how: str,
     switching: LocalTarget,
 ) -> None:
     project = switching.supervisors.project
@@ -361,12 +397,11 @@ def test_a_run_killed_in_its_release_is_repeated_and_the_live_address_answers(
     assert code == 0, err
     switching.roll_back(silent)
     for number in some(len(points)):
-        assert run.run("kill", number)[0] == -signal.SIGKILL
-        assert Client(live).get("/readyz").status == 200
-        code, err, _ = run.run("count", 0)
-        assert code == 0, (points[number - 1], err)
+        if cut_off(run, how, number, live):
+            code, err, _ = run.run("count", 0)
+            assert code == 0, (points[number - 1], err)
         assert Client(live).get("/readyz").headers["x-release"].startswith("v2-")
         assert [state.state for state in states_of(project.build)[4:]] == ["done"] * 4
         if switching.status().previous is not None:
             switching.roll_back(silent)
-    progress(f"run: {len(points)} points, killed at {len(some(len(points)))}")
+    progress(f"run: {len(points)} points, {how} at {len(some(len(points)))}")

@@ -90,3 +90,31 @@ def test_old_rows_and_the_best_of_before_can_only_close_the_gate(whole: bool, ol
 
 def test_old_rows_that_can_not_be_judged_close_the_gate() -> None:
     assert not with_parts(decided(True, **FIGURES), {"old": decided(False), "new": decided(True, **FIGURES)}).accept
+
+
+@pytest.mark.parametrize("metric", sorted(MEASURES))
+def test_the_floor_wants_the_skill_and_that_it_is_no_chance(metric: str) -> None:
+    labels, challenger, _ = made(400, 3)
+    few = [1, 2, 3, 4]
+    because = "there is no champion yet"
+    accepted = against_floor(metric, labels, challenger, Promotion(rounds=50, skill=0.05), because=because)
+    unskilled = against_floor(metric, labels, challenger, Promotion(rounds=50, skill=0.999), because=because)
+    by_chance = against_floor(metric, labels[few], np.full((4, 2), 0.5), Promotion(rounds=50, skill=0), because=because)
+    assert [decision.accept for decision in (accepted, unskilled, by_chance)] == [True, False, False]
+    for decision in (accepted, unskilled):
+        seen = decision.evidence
+        assert set(seen) == {"metric", "challenger", "challenger_low", "challenger_high", "floor", "random", "rows", "rounds"}
+        assert float(seen["challenger_low"]) <= float(seen["challenger"]) <= float(seen["challenger_high"])
+        assert (seen["metric"], seen["rows"], seen["rounds"]) == (metric, 400, 50)
+        assert decision.reason.startswith(because)
+
+
+@pytest.mark.parametrize("metric", sorted(MEASURES))
+def test_the_reason_says_where_two_models_answer_alike(metric: str) -> None:
+    labels, challenger, champion = made(200, 4)
+    alike = against_champion(metric, labels, challenger, challenger.copy(), RULES, version="7")
+    other = against_champion(metric, labels, challenger, champion, Promotion(rounds=20, minimum_gain=-0.5), version="7")
+    assert ["answers every row" in decision.reason for decision in (alike, other)] == [True, False]
+    assert "version 7" in alike.reason
+    for decision in (alike, other):
+        assert float(decision.evidence["gain_low"]) <= float(decision.evidence["gain"]) <= float(decision.evidence["gain_high"])

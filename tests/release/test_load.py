@@ -1,9 +1,16 @@
+import inspect
+import math
+from collections.abc import Callable, Sequence
 from itertools import product
+from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pushline.release.load import LoadMeasurement, LoadResult, breaches, percentile, summarize
+from pushline.results import Breach
 from pushline.settings import Load
 
 SLO = Load(rate=50, seconds=10, failures=0.01, achieved=0.9, p95_ms=100, p99_ms=250)
@@ -24,6 +31,54 @@ GOOD = LoadResult(
 
 def seen_with(**changes: float) -> LoadResult:
     return msgspec.structs.replace(GOOD, **changes)
+
+
+FIGURES = ("offered_rps", "achieved_rps", "requests", "failures", "p95_ms", "p99_ms")
+# Each figure as it should be, at its limit, beyond it, and as no figure is.
+VALUES = st.sampled_from([0.0, 1.0, 5.0, 45.0, 50.0, 100.0, 250.0, 500.0, -1.0, math.nan, math.inf, -math.inf]) | st.floats()
+
+
+def opens(gate: Callable[[LoadResult, Load], Sequence[object]], figures: dict[str, float]) -> bool:
+    """Whether the gate lets figures pass that are not within the SLO."""
+    sound = all(0 <= value < math.inf for value in figures.values()) and figures["requests"] > 0 and figures["offered_rps"] > 0
+    kept = (
+        sound
+        and figures["failures"] / figures["requests"] <= SLO.failures
+        and SLO.achieved <= figures["achieved_rps"] / figures["offered_rps"] < math.inf
+        and figures["p95_ms"] <= SLO.p95_ms
+        and figures["p99_ms"] <= SLO.p99_ms
+    )
+    return not kept and not gate(seen_with(**figures), SLO)
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.differing_executors])
+@given(st.dictionaries(st.sampled_from(FIGURES), VALUES))
+def test_no_figure_opens_the_gate_but_one_within_its_limit(changed: dict[str, float]) -> None:
+    assert not opens(breaches, {name: float(getattr(GOOD, name)) for name in FIGURES} | changed)
+
+
+@pytest.mark.parametrize(
+    ("said", "instead", "figures"),
+    [
+        ("0 <= failed <= slo.failures", "not failed > slo.failures", {"failures": math.nan}),
+        ("0 <= failed <= slo.failures", "failed <= slo.failures", {"failures": -1.0}),
+        ("math.inf else 1.0", "math.inf else 0.0", {"requests": 0.0}),
+        ("0 < seen.requests < math.inf", "0 < seen.requests", {"requests": math.inf}),
+        ("seen.offered_rps > 0 else 0.0", "seen.offered_rps > 0 else 1.0", {"offered_rps": math.nan}),
+        ("slo.achieved <= achieved < math.inf", "slo.achieved <= achieved", {"achieved_rps": math.inf}),
+        ("slo.achieved <= achieved < math.inf", "not achieved < slo.achieved", {"achieved_rps": math.nan}),
+        ("0 <= seen.p95_ms <= slo.p95_ms", "not seen.p95_ms > slo.p95_ms", {"p95_ms": math.nan}),
+        ("0 <= seen.p99_ms <= slo.p99_ms", "seen.p99_ms <= slo.p99_ms", {"p99_ms": -math.inf}),
+    ],
+)
+def test_the_gate_with_one_condition_changed_would_be_noticed(said: str, instead: str, figures: dict[str, float]) -> None:
+    source = inspect.getsource(breaches)
+    assert source.count(said) == 1
+    changed: dict[str, Any] = {"math": math, "Breach": Breach, "LoadResult": LoadResult, "Load": Load}
+    exec(source.replace(said, instead), changed)
+    whole = {name: float(getattr(GOOD, name)) for name in FIGURES} | figures
+    assert opens(changed["breaches"], whole)
+    assert not opens(breaches, whole)
 
 
 def test_a_release_within_its_promises_breaks_none() -> None:

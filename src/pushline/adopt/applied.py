@@ -85,8 +85,13 @@ def save_journal(project: Project, journal: Journal) -> None:
 
 
 def apply(project: Project, changes: Iterable[Change]) -> None:
-    """Write and remove the files. Raises TargetError where the disk refuses."""
+    """Write and remove the files; where none changes, the adoption before can still be taken back.
+
+    Raises TargetError where the disk refuses.
+    """
     wanted = {change.path: change.after for change in changes}
+    if not wanted:
+        return
     blobs = committed(project.root)
     lost = set(unsaved(project.root, wanted)) if blobs else set(wanted)
     steps = tuple(keep(project, path, after, None if path in lost else blobs.get(path)) for path, after in wanted.items())

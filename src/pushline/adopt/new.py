@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pushline.adopt.applied import folder_of
 from pushline.adopt.drafting import Wish
-from pushline.adopt.plan import Plan, carry_out, plan_adoption, refuse_deciding, scratch_of
+from pushline.adopt.plan import Plan, carry_out, plan_adoption, refuse_deciding
 from pushline.errors import SettingsError
-from pushline.files import whole_folder
+from pushline.files import scratch, whole_folder
 from pushline.project import Project
 from pushline.template.answers import Engine, EngineSource, Record
 from pushline.template.render import render
@@ -35,8 +35,8 @@ def new_repository(folder: Path, wish: Wish | None, *, in_git: bool, engine: Eng
 
 
 def turned(project: Project, wish: Wish, *, in_git: bool) -> Plan:
-    with scratch_of(project) as scratch:
-        plan = plan_adoption(project, wish, in_git=in_git, scratch=Path(scratch))
+    with scratch(project.state / "adopt-scratch") as place:
+        plan = plan_adoption(project, wish, in_git=in_git, scratch=place)
         refuse_deciding(plan)
         carry_out(project, plan)
     shutil.rmtree(folder_of(project))  # there is nothing that it could be taken back to

@@ -2,7 +2,6 @@
 
 import difflib
 import re
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from shlex import quote
@@ -26,7 +25,7 @@ from pushline.data.sources.add import keep
 from pushline.data.sources.fetch import TABLES, place_of
 from pushline.data.sources.lock import DataLock, load_lock, lock_text
 from pushline.errors import ContractError, GateClosed, PushlineError, SettingsError
-from pushline.files import cannot_write, sha256_of
+from pushline.files import sha256_of
 from pushline.project import Project
 from pushline.template.answers import PLACE, Answers, Engine, EngineSource, Record, RecordedDraft, load_record, record_bytes
 from pushline.template.manifest import ENGINE, TABLE
@@ -308,11 +307,3 @@ def carry_out(project: Project, plan: Plan) -> None:
     """Keep the table where fetch finds it, then write and remove the files."""
     keep(plan.draft.table, place_of(project.state / "cache", plan.draft.pinned.name, plan.draft.pinned.sources[0].sha256))
     apply(project, plan.changes)
-
-
-def scratch_of(project: Project) -> "tempfile.TemporaryDirectory[str]":
-    try:
-        project.state.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix="adopt-", dir=project.state)
-    except OSError as error:
-        raise cannot_write(project.state, error) from error

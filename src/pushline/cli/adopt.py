@@ -145,19 +145,20 @@ def make_thin(context: Context, engine: "EngineSource", *, make: bool) -> None:
 def show_and_do(context: Context, wish: "Wish", *, in_git: bool, engine: "EngineSource", diff: bool, make: bool, json: bool) -> None:
     """Show the plan; on a terminal ask what it leaves open; make it so where that was wished."""
     from pushline.adopt.applied import begin
-    from pushline.adopt.plan import carry_out, plan_adoption, refuse_deciding, refuse_other_table, refuse_unsaved, scratch_of
+    from pushline.adopt.plan import carry_out, plan_adoption, refuse_deciding, refuse_other_table, refuse_unsaved
     from pushline.adopt.report import adoption_of, change_lines, next_lines, plan_lines
+    from pushline.files import scratch
 
     project = context.project
     asks = sys.stdin.isatty() and not json
     begin(project, make=make, progress=progress)
-    with scratch_of(project) as scratch:
+    with scratch(project.state / "adopt-scratch") as place:
         if not json:
             progress(f"Reading {wish.file.name}.")
-        plan = plan_adoption(project, wish, in_git=in_git, engine=engine, scratch=Path(scratch))
+        plan = plan_adoption(project, wish, in_git=in_git, engine=engine, scratch=place)
         if asks and plan.draft.deciding:
             wish = with_answers(wish, plan.draft.deciding)
-            plan = plan_adoption(project, wish, in_git=in_git, engine=engine, scratch=Path(scratch))
+            plan = plan_adoption(project, wish, in_git=in_git, engine=engine, scratch=place)
         if not json:
             for line in [*plan_lines(plan), *change_lines(plan, whole=diff)]:
                 click.echo(line)

@@ -57,20 +57,20 @@ def breaches(seen: LoadResult, slo: Load) -> list[Breach]:
     """The promises of the SLO that were not kept; an empty list is within it.
 
     A dead server answers nothing and a stalled one late, which percentiles of what was answered do not show: the share of
-    failures and the achieved share of the offered rate always count, and no request at all is a failure of all.
+    failures and the achieved share of the offered rate always count, and no request at all is a failure of all. What is no
+    figure, such as NaN or an infinity, is never within a limit.
     """
-    failed = seen.failures / seen.requests if seen.requests else 1.0
+    failed = seen.failures / seen.requests if 0 < seen.requests < math.inf else 1.0
     achieved = seen.achieved_rps / seen.offered_rps if seen.offered_rps > 0 else 0.0
-    found = []
-    if not failed <= slo.failures:
-        found.append(Breach(name="share of failed requests", setting="failures", limit=slo.failures, seen=round(failed, 4)))
-    if not achieved >= slo.achieved:
-        found.append(Breach(name="achieved share of the offered rate", setting="achieved", limit=slo.achieved, seen=round(achieved, 4)))
-    if not seen.p95_ms <= slo.p95_ms:
-        found.append(Breach(name="p95 in ms", setting="p95_ms", limit=slo.p95_ms, seen=seen.p95_ms))
-    if not seen.p99_ms <= slo.p99_ms:
-        found.append(Breach(name="p99 in ms", setting="p99_ms", limit=slo.p99_ms, seen=seen.p99_ms))
-    return found
+    figures = (
+        ("share of failed requests", "failures", round(failed, 4), 0 <= failed <= slo.failures),
+        ("achieved share of the offered rate", "achieved", round(achieved, 4), slo.achieved <= achieved < math.inf),
+        ("p95 in ms", "p95_ms", seen.p95_ms, 0 <= seen.p95_ms <= slo.p95_ms),
+        ("p99 in ms", "p99_ms", seen.p99_ms, 0 <= seen.p99_ms <= slo.p99_ms),
+    )
+    return [
+        Breach(name=name, setting=setting, limit=getattr(slo, setting), seen=value) for name, setting, value, kept in figures if not kept
+    ]
 
 
 def summarize(seen: LoadMeasurement, *, rate: float, seconds: float) -> LoadResult:
