@@ -14,6 +14,11 @@ from typing import Any
 
 import pytest
 
+# Three tests share two cores: threads of a library that wait for each other by turning round and round took ten times what they
+# compute. It is read when a library is loaded, here and in every command that a test runs.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from command import QUICK, Ran, run_cli
 from pushline.data.sources.fetch import TABLES
 from pushline.data.sources.lock import load_lock
