@@ -7,6 +7,7 @@ the predicted value (Mondrian), because large values are mostly less certain.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
