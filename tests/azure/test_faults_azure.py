@@ -66,7 +66,7 @@ def test_a_missing_role_is_told_with_the_action(candidate: Callable[..., Ended],
     ended = candidate(**azure.as_job(TRAINING))
     assert ended.code == 4
     assert "Microsoft.ContainerRegistry/registries" in ended.err or "Microsoft.ContainerInstance/containerGroups" in ended.err
-    assert "docs/azure.md" in ended.err
+    assert "`pushline docs azure`" in ended.err
     assert azure.world.asked("PUT", GROUP + "fault-model") == []
 
 

@@ -18,7 +18,14 @@ from workflows.repository import Repository
 
 pytestmark = [pytest.mark.workflows, pytest.mark.slow, pytest.mark.timeout(900)]
 
-KEPT = ("tests/conftest.py", "tests/ask_warm.py", "tests/command.py", "tests/working_copy.py", "tests/test_errors.py")
+KEPT = (
+    "tests/conftest.py",
+    "tests/ask_warm.py",
+    "tests/command.py",
+    "tests/small_table.py",
+    "tests/working_copy.py",
+    "tests/test_errors.py",
+)
 
 
 class Proposed(Repository):
