@@ -62,7 +62,7 @@ def test_csv_in_parts_is_the_same_to_the_byte(rows: Path, model_folder: Path, tm
 
 
 def test_parquet_in_parts_holds_the_same_rows(rows: Path, model_folder: Path, tmp_path: Path) -> None:
-    options = {"options": WHOLE, "tell": lambda line: None}
+    options = {"options": WHOLE, "progress": lambda line: None}
     one = score_batch(str(rows), tmp_path / "one.parquet", model_folder, "1", **options)
     source = tmp_path / "rows.parquet"
     pq.write_table(pq.read_table(one.out).drop_columns(["probability", "result"]), source)

@@ -133,7 +133,7 @@ def test_the_metric_is_the_nodes_where_the_settings_name_none(project: Project) 
         (("--keep-best",), {"PUSHLINE_TARGET": "aci"}, "can't be ended with the best model so far"),
         (("--budget", "soon"), {}, "'soon' is not a duration"),
         ((), {"PUSHLINE_TRAINING__OBJECTIVE": "f2"}, "'f2' is not an objective"),
-        ((), {"PUSHLINE_TRAINING__METRIC": "gini"}, "It may be average_precision, roc_auc, accuracy, log_loss."),
+        ((), {"PUSHLINE_TRAINING__METRIC": "gini"}, "It may be average_precision, roc_auc, accuracy, log_loss, rmse, mae, r2."),
         ((), {"PUSHLINE_TRAINING__SEED": str(2**32)}, "seed"),
     ],
 )

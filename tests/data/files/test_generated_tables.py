@@ -82,12 +82,15 @@ def test_a_profile_counts_every_row_and_shows_none(tmp_path: Path, rows: list[tu
 @anything
 def test_a_sample_holds_nothing_that_the_data_could_not(tmp_path: Path, rows: list[tuple[Any, ...]], seed: int) -> None:
     made = frame(rows, 6)
-    sample = sample_rows(profiled(made, tmp_path), CONTRACT, 200, seed)
+    profile = profiled(made, tmp_path)
+    sample = sample_rows(profile, CONTRACT, 200, seed)
     for name in (NUMBER, COUNT):
         seen, old = sample[name].dropna(), made[name].dropna()
         tolerance = 1e-9 * max(1.0, float(old.abs().max())) if len(old) else 0.0
         assert seen.empty or (float(seen.min()) >= float(old.min()) - tolerance and float(seen.max()) <= float(old.max()) + tolerance)
     assert set(sample[KIND].dropna()) <= set(made[KIND].dropna())
+    if not profile.groups:  # too few rows to tell which values go together without telling of one row
+        return
     pairs = {(pd.isna(n), k if isinstance(k, str) else None) for n, k in zip(made[NUMBER], made[KIND], strict=True)}
     assert {(pd.isna(n), k if isinstance(k, str) else None) for n, k in zip(sample[NUMBER], sample[KIND], strict=True)} <= pairs
 
