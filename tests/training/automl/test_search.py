@@ -56,7 +56,7 @@ class Table:
 
     def search(self, settings: SearchSettings, **options) -> SearchResult:
         told = options.pop("told", [])
-        options = {"tell": told.append, "features": self.features, "encoding": self.encoding} | options
+        options = {"progress": told.append, "features": self.features, "encoding": self.encoding} | options
         return search(self.matrix, self.labels, self.kinds, self.classes, settings, **options)
 
 
