@@ -249,7 +249,7 @@ SCENARIOS: dict[str, Callable[..., Scenario]] = {
     "adopt": adopting,
     "adopt undone": adopting_undone,
 }
-QUICK_ONES = {"publish again", "registry restore", "upgrade"}
+QUICK_ONES = {"registry restore", "upgrade"}
 
 
 def each(quick: set[str]) -> list[Any]:

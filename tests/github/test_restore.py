@@ -126,6 +126,7 @@ def test_what_strangers_and_other_branches_leave_is_never_taken(runs: Runs, else
     assert word_in(elsewhere) == "good"
 
 
+@pytest.mark.slow
 def test_any_number_of_strangers_artifacts_hides_no_registry(runs: Runs, elsewhere: Project) -> None:
     runs.ended(10, packed(runs, "good", number=10))
     for number in range(1000, 1250):
