@@ -1,6 +1,5 @@
 """The register stage: a model version of this run, and whether it may replace the champion."""
 
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,8 +55,10 @@ def register(
     replayed = None
     if champion is not None and replays is not None and (champion.tags.get(GENERATED) == "true") == trained.generated_sample:
         progress(f"replay: what it answers otherwise than version {champion.version}")
-        with contextlib.suppress(CannotCompare, ModelUnreadable):
+        try:
             replayed = replays(Path(trained.model), store.download(champion.version), champion.version)
+        except (CannotCompare, ModelUnreadable) as error:
+            progress(f"replay: not compared, {' '.join(str(error).split())}")
     if decision.accept and replayed is not None and replayed.breaches:
         reason = f"it answers too much otherwise than the champion, on {replayed.rows:,} {replayed.source}: {replayed.breaches[0]}"
         decision = msgspec.structs.replace(decision, accept=False, reason=reason)
