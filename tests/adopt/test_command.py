@@ -14,7 +14,7 @@ from adopt.tables import Table, orders, sixty_rows
 from command import Ran, run_cli
 from data.file_server import file_server
 from pushline.adopt import applied
-from pushline.adopt.drafting import Wish
+from pushline.adopt.draft import AdoptRequest
 from pushline.adopt.plan import carry_out, plan_adoption
 from pushline.data.contract import load_contract
 from pushline.data.rules import load_rules
@@ -260,7 +260,7 @@ def test_a_look_at_an_interrupted_adoption_says_so(project: Project, table: Tabl
 
     monkeypatch.setattr(applied, "put", cut_off)
     with scratch(project.state / "adopt-scratch") as place:
-        plan = plan_adoption(project, Wish(file=table.file, label=table.label), in_git=False, scratch=place)
+        plan = plan_adoption(project, AdoptRequest(file=table.file, label=table.label), in_git=False, scratch=place)
         with pytest.raises(KeyboardInterrupt):
             carry_out(project, plan)
     looked = adopt(project, table)

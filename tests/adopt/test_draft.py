@@ -5,28 +5,28 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pushline.adopt.draft import Drafted, draft
+from pushline.adopt.columns import ColumnDraft, draft
 from pushline.adopt.facts import facts_of
-from pushline.adopt.given import Given, look_at
 from pushline.adopt.label import Label, label_of
+from pushline.adopt.text_table import TextTable, read_text_table
 from pushline.errors import DataCorrupt, SettingsError
 
 ROWS = 60
 
 
-def given_of(folder: Path, text: str | bytes, name: str = "t.csv") -> Given:
+def source_of(folder: Path, text: str | bytes, name: str = "t.csv") -> TextTable:
     file = folder / name
     file.write_bytes(text.encode() if isinstance(text, str) else text)
-    return look_at(file, folder)
+    return read_text_table(file, folder)
 
 
-def drafted(folder: Path, values: list[object], decimal: str | None = None) -> Drafted:
+def drafted(folder: Path, values: list[object], decimal: str | None = None) -> ColumnDraft:
     """The draft of a column that holds these values, again and again."""
     cells = [values[row % len(values)] for row in range(ROWS)]
     file = folder / "t.csv"
     pd.DataFrame({"it": cells, "other": range(ROWS)}).to_csv(file, index=False)
-    given = look_at(file, folder)
-    return draft(facts_of(given, folder, decimal)[0], given)
+    source = read_text_table(file, folder)
+    return draft(facts_of(source, folder, decimal)[0], source)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def test_numbers_that_can_be_read_in_two_ways_are_told(tmp_path: Path) -> None:
 def test_another_column_tells_how_numbers_that_can_be_read_in_two_ways_are_meant(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     pd.DataFrame({"it": ["1.500", "2.750"] * ROWS, "other": ["0,5", "2,75"] * ROWS}).to_csv(file, index=False)
-    given = look_at(file, tmp_path)
-    made = draft(facts_of(given, tmp_path)[0], given)
+    source = read_text_table(file, tmp_path)
+    made = draft(facts_of(source, tmp_path)[0], source)
     assert (made.column.type, made.column.maximum) == ("integer", 2750)
     assert "read as thousands" in made.told
 
@@ -148,8 +148,8 @@ def test_two_currencies_in_one_column_are_no_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_delimiter_is_found_whatever_the_values_hold(delimiter: str, tmp_path: Path) -> None:
     rows = "".join(f'"x,;\t|\n{n}"{delimiter}{n}{delimiter}yes\n' for n in range(20))
-    given = given_of(tmp_path, f"a{delimiter}b{delimiter}c\n{rows}")
-    assert (given.delimiter, given.names, given.rows) == (delimiter, ("a", "b", "c"), 20)
+    source = source_of(tmp_path, f"a{delimiter}b{delimiter}c\n{rows}")
+    assert (source.delimiter, source.names, source.rows) == (delimiter, ("a", "b", "c"), 20)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_the_delimiter_is_found_whatever_the_values_hold(delimiter: str, tmp_pat
 )
 def test_what_is_no_table_is_refused_with_the_reason(text: str | bytes, why: str, tmp_path: Path) -> None:
     with pytest.raises((DataCorrupt, SettingsError)) as caught:
-        given_of(tmp_path, text)
+        source_of(tmp_path, text)
     assert why in str(caught.value)
     assert "Nothing was changed" in str(caught.value) or caught.value.do
 
@@ -178,14 +178,14 @@ def test_a_folder_or_an_address_is_refused_with_what_to_name_instead(tmp_path: P
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.csv").touch()
     with pytest.raises(DataCorrupt) as caught:
-        look_at(tmp_path / "in", tmp_path)
+        read_text_table(tmp_path / "in", tmp_path)
     assert f"Name one file, such as {tmp_path / 'in' / 'a.csv'}" in str(caught.value)
     with pytest.raises(DataCorrupt, match="--url"):
-        look_at(Path("https://example.org/a.csv"), tmp_path)
+        read_text_table(Path("https://example.org/a.csv"), tmp_path)
 
 
 def test_a_column_without_a_name_gets_one(tmp_path: Path) -> None:
-    assert given_of(tmp_path, ",b\n0,1\n1,2\n").names == ("column 1", "b")
+    assert source_of(tmp_path, ",b\n0,1\n1,2\n").names == ("column 1", "b")
 
 
 @pytest.mark.parametrize(
@@ -206,8 +206,8 @@ def test_the_label_tells_its_classes_and_the_positive_one(
 ) -> None:
     file = tmp_path / "t.csv"
     pd.DataFrame({"x": range(ROWS), "y": (values * ROWS)[:ROWS]}).to_csv(file, index=False)
-    given = look_at(file, tmp_path)
-    label = label_of({seen.name: seen for seen in facts_of(given, tmp_path)}, "y", positive, given)
+    source = read_text_table(file, tmp_path)
+    label = label_of({seen.name: seen for seen in facts_of(source, tmp_path)}, "y", positive, source)
     assert (label.column.type, *label.counts, label.positive) == (kind, *expected)
 
 
@@ -227,17 +227,17 @@ def test_the_label_tells_its_classes_and_the_positive_one(
 def test_a_label_that_is_none_is_refused(values: list[object], label: str, positive: str | None, why: str, tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     pd.DataFrame({"x": range(ROWS), "y": (values * ROWS)[:ROWS]}).to_csv(file, index=False)
-    given = look_at(file, tmp_path)
+    source = read_text_table(file, tmp_path)
     with pytest.raises(SettingsError) as caught:
-        label_of({seen.name: seen for seen in facts_of(given, tmp_path)}, label, positive, given)
+        label_of({seen.name: seen for seen in facts_of(source, tmp_path)}, label, positive, source)
     assert why in str(caught.value)
 
 
 def labelled(folder: Path, values: list[object], task: str | None = None) -> Label:
     file = folder / "t.csv"
     pd.DataFrame({"it": values, "other": range(len(values))}).to_csv(file, index=False)
-    given = look_at(file, folder)
-    return label_of({seen.name: seen for seen in facts_of(given, folder)}, "it", None, given, task)
+    source = read_text_table(file, folder)
+    return label_of({seen.name: seen for seen in facts_of(source, folder)}, "it", None, source, task)
 
 
 @pytest.mark.parametrize(
@@ -293,10 +293,10 @@ def test_columns_have_the_same_facts_counted_together_or_one_by_one(tmp_path: Pa
         "empty": ["", "", ""],
     }
     pd.DataFrame({name: cells * 20 for name, cells in columns.items()}).to_csv(tmp_path / "t.csv", index=False)
-    given = look_at(tmp_path / "t.csv", tmp_path)
-    together = facts_of(given, tmp_path)
+    source = read_text_table(tmp_path / "t.csv", tmp_path)
+    together = facts_of(source, tmp_path)
     monkeypatch.setattr("pushline.adopt.facts.CELLS_AT_ONCE", 1)
-    assert facts_of(given, tmp_path) == together
+    assert facts_of(source, tmp_path) == together
     assert [(fact.filled, fact.numbers, fact.dates) for fact in together] == [
         (60, 40, 0), (40, 40, 0), (60, 0, 0), (60, 0, 40), (60, 60, 0), (0, 0, 0),
     ]  # fmt: skip

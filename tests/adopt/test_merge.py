@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pushline.adopt.edited import edited
+from pushline.adopt.contract_file import comments_of, contract_text, edited
 from pushline.adopt.merge import merged, merged_settings
-from pushline.adopt.written import comments_of, contract_text
 from pushline.data.contract import Contract, parse_contract
 from pushline.errors import SettingsError
 

@@ -38,12 +38,15 @@ CHANGES: tuple[Mapping[str, Edit], ...] = (
     {f"{FILES}Makefile": last("\nrelease-2:  ## 2\n\t@echo 2\n"), f"{OWN}README.md": instead("## Where", "## Found where")},
     {DELIVER: instead("timeout-minutes: 30", "timeout-minutes: 31")},
     {f"{FILES}pyproject.toml": instead("seconds = 10\n", "seconds = 10   # of the load\n"), f"{FILES}load/locustfile.py": last("# 4\n")},
-    {"adopt/written.py": instead('HEAD = """\\\n', 'HEAD = """\\\n# 5\n')},
+    {"adopt/contract_file.py": instead('HEAD = """\\\n', 'HEAD = """\\\n# 5\n')},
     {f"{FILES}requirements/small.txt": instead("--hash=sha256:", "--hash=sha256:0")},
     {DELIVER: instead("timeout-minutes: 90", "timeout-minutes: 95"), f"{FILES}.gitignore": last("/seventh/\n")},
     {f"{OWN}README.md": instead("# {title}\n", "# {title}\n\nOf the eighth release.\n"), f"{FILES}compose.yml": last("# 8\n")},
     {f"{FILES}pyproject.toml": instead("p95_ms = 100", "p95_ms = 100  # 9"), f"{FILES}pipelines/train.yml": last("# 9\n")},
-    {f"{FILES}load/locustfile.py": instead("# 4\n", "# 10\n"), "adopt/written.py": instead('GUESSES = """\\\n', 'GUESSES = """\\\n# 10\n')},
+    {
+        f"{FILES}load/locustfile.py": instead("# 4\n", "# 10\n"),
+        "adopt/contract_file.py": instead('GUESSES = """\\\n', 'GUESSES = """\\\n# 10\n'),
+    },
     {f"{FILES}.github/workflows/watch.yml": instead("timeout-minutes: 30", "timeout-minutes: 35"), f"{OWN}README.md": last("\nEnd.\n")},
 )
 

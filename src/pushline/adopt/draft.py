@@ -1,186 +1,312 @@
-"""A contract drafted from what the cells of a table look like. What is a guess becomes a warning; why is said beside it."""
+"""From the given file to everything adopt proposes: contract, suspects, pinned table, profile, settings."""
 
-import math
 import re
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from pushline.adopt.facts import Facts
-from pushline.adopt.given import Given, not_adopted
-from pushline.data.contract import Column
-from pushline.data.files.table import literal
+from pushline.adopt.columns import ColumnDraft, draft
+from pushline.adopt.facts import facts_of
+from pushline.adopt.label import Label, label_of
+from pushline.adopt.text_table import TextTable, not_adopted
+from pushline.data.checks.check_data import check_data
+from pushline.data.checks.label_checks import deciding, matrix_of
+from pushline.data.contract import Contract, parse_contract
+from pushline.data.contract.split import holdout_sql
+from pushline.data.files.reading import database, read_file
+from pushline.data.files.table import literal, name_of
+from pushline.data.files.version import table_of
+from pushline.data.profile import Profile, profile_of
+from pushline.data.sources.download import TRUSTED, permit, receive_all
+from pushline.data.sources.lock import FileSource, PinnedFile
+from pushline.errors import PushlineError, SettingsError
+from pushline.files import sha256_of
+from pushline.project import Project
+from pushline.results import Finding
 
-ENOUGH = 30  # rows from which "different in every row" means something
-DIFFERENT = 0.98  # share of distinct values of an identifier
-LISTED = 200  # values a text column may have at most to be listed
-ROWS_A_VALUE = 5  # rows each value has at least, on average, where there are more than a few
-FEW = 10  # values that are listed with fewer rows each
-LONG = 80  # characters of a value that is no category
-PAD = 0.1  # of the range, on both sides
-ID_NAME = re.compile(r"(?i)(^|[^a-z])(id|uuid|guid|key|index|row|no|nr|number|identifier)$")
-ID_CAMEL = re.compile(r"[a-z](ID|Id|Key|No|Nr)$")
-
-
-class Drafted(Struct, frozen=True, kw_only=True):
-    """One column of the contract, and how a cell of the file becomes one of its values."""
-
-    column: Column
-    rewrite: str = ""  # SQL of the cell as it is to be written; empty: as it is
-    rewritten: str = ""  # the same in words
-    told: str = ""  # how its numbers were read where that could be done otherwise
-
-
-def draft(facts: Facts, given: Given) -> Drafted:
-    """The draft of one column that is not the label. Raises DataCorrupt for numbers that can be read in two ways."""
-    if not facts.said or facts.distinct <= 1:
-        what = "one value in every row" if facts.distinct == 1 and facts.filled == facts.rows else "no more than one value"
-        return aside(facts, f"It holds {what}: nothing can be learned from it", role="ignored")
-    if facts.booleans == facts.said and facts.nothing + facts.booleans == facts.filled:
-        flags = Column(name=facts.name, type="boolean", missing_at_most=tolerated(facts, without_nothing=True), example=True)
-        return Drafted(column=flags, **emptied(facts, "boolean"))
-    if facts.numbers == facts.said and not facts.leading_zeros:
-        return number(facts, given)
-    if facts.dates >= 0.95 * facts.said:
-        reason = "Dates: a model can't learn from them as they are; add what matters (month, days since) as a column of its own"
-        return aside(facts, reason, role="ignored")
-    return text(facts)
+SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
+HELD_OUT = 10  # rows of each class in the hold-out, where the table has enough
+QUANTITIES_HELD_OUT = 100  # rows in the hold-out, where the label is a quantity
+LEAST = 10  # rows of each class in the whole table
 
 
-def number(facts: Facts, given: Given, *, identifier: bool = True) -> Drafted:
-    """A column of numbers; `identifier`: one that numbers the rows is none."""
-    if facts.style is None:
-        raise not_adopted(
-            given.file,
-            f"Numbers of {facts.name} such as {facts.writing.shown} hold a sign that may part thousands or decimals.",
-            "Nothing was changed. Say which sign parts decimals: --decimal , or --decimal . for the whole table.",
+class Draft(Struct, frozen=True, kw_only=True):
+    """What was made of the file; `table` is the file to pin, in the scratch folder or as it was given."""
+
+    drafted: Contract  # from the table alone
+    contract: Contract  # to propose
+    deciding: dict[str, str]  # columns that give the label away and nobody decided about, with the evidence
+    suspects: dict[str, tuple[str, ...]]  # by column
+    label: Label
+    table: Path
+    pinned: PinnedFile
+    profile: Profile
+    holdout: float
+    held_out: int  # rows
+    repeated: float  # share of rows that repeat an earlier one
+    rewritten: tuple[str, ...]  # what differs between the given file and `table`
+    told: tuple[str, ...]  # how cells were read that could be read otherwise
+    findings: tuple[str, ...]  # of check-data, by the drafted contract
+
+    @property
+    def why_held_out(self) -> str:
+        """Why more than the usual share is held out; empty where it is not."""
+        counts = self.label.counts
+        if self.holdout <= SHARES[0]:
+            return ""
+        if not counts:
+            return f"so many because about {QUANTITIES_HELD_OUT} rows are needed to judge by"
+        rarest = min(counts, key=lambda name: counts[name])
+        return f"so many because {rarest!r} has {counts[rarest]:,} rows in all, and about {HELD_OUT} of them are needed to judge by"
+
+
+class Apart(Project):
+    """The project with a build folder of its own."""
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        super().__init__(project.root)
+        self._folder = folder
+
+    @property
+    def build(self) -> Path:
+        return self._folder / "build"
+
+
+class AdoptRequest(Struct, frozen=True, kw_only=True):
+    """What was asked for."""
+
+    file: Path
+    label: str
+    positive: str | None = None
+    task: str | None = None  # classification or regression
+    name: str | None = None
+    url: str = ""
+    decimal: str | None = None  # "," or ".": which sign parts decimals wherever both could be meant
+    keep_suspect: tuple[str, ...] = ()  # columns that may decide the label
+    known_after: tuple[str, ...] = ()  # columns that are known only once the outcome is
+
+
+Merge = Callable[[Contract], Contract]
+
+
+def draft_of(
+    project: Project, request: AdoptRequest, source: TextTable, scratch: Path, base: Contract | None, merge: Merge | None
+) -> Draft:
+    """Draft everything from the file. `merge` brings in what people made of `base`, an earlier draft of this table.
+
+    Raises DataError or SettingsError, saying why, for a table that can't be adopted.
+    """
+    facts = {seen.name: seen for seen in facts_of(source, scratch, request.decimal)}
+    labelled = label_of(facts, request.label, request.positive, source, request.task)
+    refuse_rare(labelled, source)
+    columns = [labelled.drafted if seen.name == labelled.column.name else draft(seen, source) for seen in facts.values()]
+    columns = decided(columns, request, base, source)
+    refuse_nothing_to_learn(columns, source)
+    table, rewritten = written(source, columns, scratch)
+    repeated = repeated_of(source)
+    drafted = contract_of(source, columns, labelled, request.name or slug(request.file.stem))
+    contract = merge(drafted) if merge else drafted
+    typed, findings = typed_of(project, contract, table, scratch) if merge else freshly_typed(contract, table, scratch)
+    seen = table_of(table, contract.delimiter)
+    if request.url:
+        probe(request.url, seen.sha256, bool(rewritten), scratch)
+    share, held_out = holdout_of(typed, contract, source, scratch)
+    return Draft(
+        drafted=drafted,
+        contract=contract,
+        deciding=deciding(typed, scratch, contract),
+        suspects=suspects_of(typed, scratch, contract),
+        label=labelled,
+        table=table,
+        pinned=PinnedFile(
+            name=table.name,
+            version=seen.version,
+            rows=seen.rows,
+            columns=seen.columns,
+            sources=(FileSource(url=request.url, sha256=seen.sha256),),
+        ),
+        profile=profile_of(typed, contract, seen.version),
+        holdout=share,
+        held_out=held_out,
+        repeated=repeated,
+        rewritten=rewritten,
+        told=tuple(each.told for each in columns if each.told),
+        findings=findings,
+    )
+
+
+def decided(columns: list[ColumnDraft], request: AdoptRequest, base: Contract | None, source: TextTable) -> list[ColumnDraft]:
+    """The columns with what a person said of those that decide the label, now or when the table was adopted before."""
+    unknown = sorted({*request.keep_suspect, *request.known_after} - {each.column.name for each in columns})
+    if unknown:
+        raise SettingsError(
+            f"{source.file.name} has no column {unknown[0]!r}.",
+            why="--keep-suspect and --known-after name columns of the table.",
+            do=f"It has {', '.join(each.column.name for each in columns[:20])}. Nothing was changed.",
         )
-    whole = facts.integers == facts.said and abs(facts.low or 0) < 2**53 and abs(facts.high or 0) < 2**53
-    if identifier and whole and identifies(facts):
-        span = f"{facts.low:.0f} to {facts.high:.0f}"
-        return aside(facts, f"A different whole number in every row ({span}): an identifier or a count of the rows", role="identifier")
-    low, high = padded(facts, whole=whole)
-    example: int | float = int(facts.middle or 0) if whole else float(facts.middle or 0)
-    column = Column(
-        name=facts.name,
-        type="integer" if whole else "number",
-        minimum=low,
-        maximum=high,
-        missing_at_most=tolerated(facts, without_nothing=True),
-        severity="warning",
-        example=example,
-    )
-    return Drafted(column=column, told=two_ways(facts), **emptied(facts, "number"))
+    before = base.by_name if base else {}
+
+    def of(each: ColumnDraft) -> ColumnDraft:
+        name, earlier = each.column.name, before.get(each.column.name)
+        if each.column.role != "feature":
+            return each
+        after = name in request.known_after or (earlier is not None and earlier.known == "after" and name not in request.keep_suspect)
+        kept = name in request.keep_suspect or (earlier is not None and earlier.decides_label and not after)
+        fields: dict[str, Any] = {"known": "after", "reason": "It is known only once the outcome is"} if after else {"decides_label": kept}
+        return msgspec.structs.replace(each, column=msgspec.structs.replace(each.column, **fields))
+
+    return [of(each) for each in columns]
 
 
-def identifies(facts: Facts) -> bool:
-    """Whether whole numbers are an identifier: all different, and either dense or called like one."""
-    if facts.said < ENOUGH or facts.distinct_numbers < DIFFERENT * facts.said:
-        return False
-    dense = (facts.high or 0) - (facts.low or 0) + 1 <= 1.05 * facts.said
-    return dense or is_id_name(facts.name)
+def freshly_typed(contract: Contract, table: Path, scratch: Path) -> tuple[Path, tuple[str, ...]]:
+    """The typed table by a contract that was drafted from its very rows, so that only reading it can find something."""
+    reading = read_file(table, contract, scratch, scratch / "typed.parquet")
+    critical = [finding for finding in reading.findings if finding.severity == "critical"]
+    if critical or reading.parts is None:
+        raise not_adopted(table, critical[0].message if critical else "Its rows can't be read.")
+    return reading.parts, tuple(said(finding) for finding in reading.findings)
 
 
-def is_id_name(name: str) -> bool:
-    return bool(ID_NAME.search(name) or ID_CAMEL.search(name))
+def typed_of(project: Project, contract: Contract, table: Path, scratch: Path) -> tuple[Path, tuple[str, ...]]:
+    """The typed table by a contract that people have a part in, and what check-data says of it."""
+    checked = check_data(Apart(project, scratch), contract, file=table, fetched=None, progress=lambda line: None)
+    if not checked.table:
+        raise not_adopted(table, checked.findings[0].message)
+    return Path(checked.table), tuple(said(finding) for finding in checked.findings if finding.id != "decides-label")
 
 
-def padded(facts: Facts, *, whole: bool) -> tuple[float, float]:
-    """The bounds: what was seen and a tenth of the range on both sides, in round numbers; 0 and 1 stay 0 and 1."""
-    low, high = float(facts.low or 0), float(facts.high or 0)
-    if whole and facts.distinct_numbers <= 2:
-        return low, high
-    span = high - low or max(abs(high), 1.0)
-    digits = 1 - math.floor(math.log10(span))
-    digits = min(digits, 0) if whole else digits
-    unit = 10.0**-digits
-    lower = round(math.floor((low - PAD * span) / unit) * unit, max(digits, 0))
-    upper = round(math.ceil((high + PAD * span) / unit) * unit, max(digits, 0))
-    return (max(lower, 0.0) if low >= 0 else lower), (min(upper, 0.0) if high <= 0 else upper)
+def said(finding: Finding) -> str:
+    return f"{finding.severity}: {finding.message}"
 
 
-def text(facts: Facts) -> Drafted:
-    """A text: listed values, an identifier, free text, or too many values to list."""
-    share = facts.distinct / facts.filled
-    if facts.longest > LONG or (facts.words >= 4 and share > 0.3):
-        return aside(facts, "Free text: a model can't learn from it as it is", role="ignored")
-    if facts.filled >= ENOUGH and (share >= DIFFERENT or (share >= 0.9 and is_id_name(facts.name))):
-        return aside(facts, f"{facts.distinct:,} different texts in {facts.filled:,} rows: an identifier", role="identifier")
-    few = facts.distinct <= FEW and facts.filled >= 2 * facts.distinct
-    if not few and (facts.distinct > LISTED or facts.filled < ROWS_A_VALUE * facts.distinct):
-        odd = f", {facts.numbers:,} of them numbers, others such as {', '.join(map(repr, facts.odd))}" if facts.numbers else ""
-        reason = f"{facts.distinct:,} different texts in {facts.filled:,} rows{odd}: too many to list, so the model could use none"
-        return aside(facts, reason, role="ignored")
-    counts = dict(facts.values)
-    word = next((each for each in facts.nothing_words if each.strip().lower() not in ("none", "-", ".")), None)
-    column = Column(
-        name=facts.name,
-        type="string",
-        allowed=tuple(sorted(counts, key=in_order)),
-        unknown=word,
-        unknown_at_most=padded_share(counts[word] / facts.filled) if word is not None else 1.0,
-        missing_at_most=tolerated(facts),
-        severity="warning",
-        example=next(value for value, _ in facts.values if value != word),
-    )
-    return Drafted(column=column)
-
-
-def in_order(value: str) -> tuple[bool, float, str]:
-    """Numbers by size before texts by alphabet."""
+def probe(url: str, sha256: str, rewritten: bool, scratch: Path) -> None:
+    """Raises SettingsError where the address does not give the bytes that are to be pinned."""
     try:
-        return False, float(value), value
-    except ValueError:
-        return True, 0.0, value
+        permit(url, TRUSTED)
+        receive_all(url, scratch / "probed", lambda line: None, TRUSTED)
+        found = sha256_of(scratch / "probed")
+    except PushlineError as error:
+        why, do = f"{error.what} {error.why}", "Give an https address that anyone may read without signing in, or leave --url out."
+    else:
+        if found == sha256:
+            return
+        why = f"It gives other bytes: sha256 {found[:12]}..., where those to pin have {sha256[:12]}..."
+        do = "Put this very file there, or leave --url out."
+        if rewritten:
+            do = "The file had to be written anew: adopt it without --url, upload the file that data.lock pins, and add its `url` there."
+    raise SettingsError(f"{url} can't be the table's address.", why=why, do=f"{do} Nothing was changed.")
 
 
-def aside(facts: Facts, reason: str, *, role: str) -> Drafted:
-    """A column that is accepted and not used, with the reason."""
-    whole = role == "identifier" and facts.integers == facts.filled and not facts.leading_zeros and not facts.rewrite
-    column = Column(
-        name=facts.name,
-        type="integer" if whole else "string",
-        role="identifier" if role == "identifier" else "ignored",
-        reason=reason,
-        missing_at_most=1.0,
+def slug(text: str) -> str:
+    """A name for the data set and the model, from a file's name."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    parts = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    parts = parts if parts[:1].isalpha() else f"table-{parts}".rstrip("-")
+    return parts[:40].rstrip("-") if len(parts) > 1 else "table"
+
+
+def refuse_rare(label: Label, source: TextTable) -> None:
+    rare = [f"{value!r} has {count}" for value, count in label.counts.items() if count < LEAST]
+    if rare:
+        raise SettingsError(
+            f"{source.file.name} can't be adopted.",
+            why=f"Each class needs {LEAST} rows at least, to learn from and to be judged by: {', '.join(rare[:5])}.",
+            do="Nothing was changed. Bring more rows of it, or write it as one class with another.",
+        )
+
+
+def refuse_nothing_to_learn(columns: list[ColumnDraft], source: TextTable) -> None:
+    if any(each.column.role == "feature" for each in columns):
+        return
+    reasons = "; ".join(f"{each.column.name}: {each.column.reason}" for each in columns if each.column.role != "label")
+    raise not_adopted(source.file, f"No column is left to learn from. {reasons}.", "Nothing was changed. Add columns a model can use.")
+
+
+def contract_of(source: TextTable, columns: list[ColumnDraft], label: Label, name: str) -> Contract:
+    contract = Contract(
+        name=name,
+        title=name.replace("-", " ").capitalize(),
+        description=f"Rows of {source.file.name}; the label is {label.column.name}.",
+        positive=label.positive,
+        delimiter=source.delimiter,
+        rows_at_least=max(2 * LEAST, source.rows // 10),
+        **({"task": label.task} if label.task == "regression" else {"rarest_class_at_least": round(label.rarest / 4, 4)}),
+        columns=tuple(each.column for each in columns),
     )
-    return Drafted(column=column)
+    return parse_contract(msgspec.to_builtins(contract), "The drafted contract")
 
 
-def two_ways(facts: Facts) -> str:
-    """How numbers were read that could be read otherwise, where nothing in their own column decided it; empty where none could."""
-    writing = facts.writing
-    if not facts.guessed or not writing.shown or not (writing.either_comma or writing.either_point):
-        return ""
-    decimals = writing.either_comma if facts.style == "comma" else writing.either_point
-    other = "." if facts.style == "comma" else ","
-    meant = "decimals" if decimals else "thousands"
-    return f"{writing.shown} of `{facts.name}` was read as {meant} (--decimal {other} reads it the other way)"
+def written(source: TextTable, columns: list[ColumnDraft], scratch: Path) -> tuple[Path, tuple[str, ...]]:
+    """The file to pin: the given one as it is, or one that says the same in the way the checks read it."""
+    rewritten = (*source.changed, *(each.rewritten for each in columns if each.rewritten))
+    if not rewritten:
+        return source.file, ()
+    table = scratch / f"{source.file.stem}.csv"
+    cells = ", ".join(
+        f"{(each.rewrite or '{cell}').replace('{cell}', f'c{n}')} AS {name_of(each.column.name)}" for n, each in enumerate(columns)
+    )
+    with database(scratch) as connection:
+        connection.execute(
+            f"COPY (SELECT {cells} FROM read_parquet({literal(str(source.cells))})) TO {literal(str(table))} "
+            f"(FORMAT csv, HEADER true, DELIMITER {literal(source.delimiter)})"
+        )
+    return table, rewritten
 
 
-def emptied(facts: Facts, kind: str) -> dict[str, str]:
-    """How words for "nothing", commas and signs are rewritten, as fields of Drafted; none where there are none."""
-    cell, said = "{cell}", []
-    if kind == "number" and facts.rewrite:
-        writing = facts.writing
-        cell = f"CASE WHEN {{cell}} IS NOT NULL THEN CAST({facts.rewrite} AS VARCHAR) END"
-        commas = facts.style != "point" and writing.sure_comma + writing.either_comma
-        thousands = writing.either_point if facts.style == "comma" else writing.either_comma if facts.style == "point" else 0
-        said += [f"decimal commas of `{facts.name}` as points"] if commas else []
-        said += [f"thousands of `{facts.name}` such as {writing.shown} without a sign between them"] if thousands else []
-        said += [f"{', '.join(writing.signs)} of `{facts.name}` left out"] if writing.signs else []
-        said = said or [f"numbers of `{facts.name}` with a point for decimals and nothing between thousands"]
-    if facts.nothing:
-        words = ", ".join(map(literal, sorted({word.strip().lower() for word in facts.nothing_words})))
-        cell = f"CASE WHEN lower(trim({{cell}})) NOT IN ({words}) THEN {cell} END"
-        said.append(f"{', '.join(map(repr, facts.nothing_words))} in `{facts.name}` as empty")
-    return {"rewrite": cell, "rewritten": " and ".join(said)} if said else {}
+def repeated_of(source: TextTable) -> float:
+    """The share of rows that repeat an earlier one in every column."""
+    cells = f"read_parquet({literal(str(source.cells))})"
+    with database(source.cells.parent) as connection:
+        different = query(connection, f"SELECT count(*) FROM (SELECT DISTINCT * FROM {cells})")[0][0]
+    return float((source.rows - different) / source.rows)
 
 
-def tolerated(facts: Facts, *, without_nothing: bool = False) -> float:
-    """The share of empty cells that is tolerated: half as many again as there are."""
-    empty = facts.rows - (facts.said if without_nothing else facts.filled)
-    return padded_share(empty / facts.rows) if empty else 0.0
+def of(typed: Path) -> str:
+    return f"read_parquet({literal(str(typed))})"
 
 
-def padded_share(share: float) -> float:
-    return min(1.0, math.ceil((share * 1.5 + 0.02) * 100) / 100)
+def query(connection: Any, sql: str) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
+    return found
+
+
+def holdout_of(typed: Path, contract: Contract, source: TextTable, scratch: Path) -> tuple[float, int]:
+    """The smallest share that holds out enough rows of each class, and how many rows that are. Raises SettingsError."""
+    best: tuple[int, float, int] = (0, 0.0, 0)
+    wanted = QUANTITIES_HELD_OUT if contract.is_regression else HELD_OUT
+    name = name_of(contract.label.name)
+    with database(scratch) as connection:
+        for share in SHARES:
+            held = f"count(*) FILTER ({holdout_sql(contract, share)})"
+            by = "" if contract.is_regression else f"GROUP BY {name}"
+            found = query(connection, f"SELECT {held}, count(*) FROM {of(typed)} WHERE {name} IS NOT NULL {by}")
+            counts = [(int(out), int(rows) - int(out)) for out, rows in found]
+            fewest = min(min(out, wanted) if left >= 5 else 0 for out, left in counts)
+            if fewest > best[0]:
+                best = (fewest, share, sum(out for out, _ in counts))
+            if fewest >= wanted:
+                break
+    if best[0] < 2:
+        raise SettingsError(
+            f"{source.file.name} can't be adopted.",
+            why="Whichever share of its rows is held out, the hold-out or the training rows lack a class.",
+            do="Nothing was changed. Bring more rows of the rarest class.",
+        )
+    return best[1], best[2]
+
+
+def suspects_of(typed: Path, scratch: Path, contract: Contract) -> dict[str, tuple[str, ...]]:
+    """Columns that may give the label away, each with the evidence."""
+    from pushline.data.contract.encoding import encoding_of
+    from pushline.training import leakage
+
+    columns = contract.features(use_known_after=True)
+    matrix, codes = matrix_of(typed, scratch, contract, columns)
+    found: dict[str, list[str]] = {}
+    for suspect in leakage.suspects_of(matrix, codes, encoding_of(columns), contract):
+        found.setdefault(suspect.column, []).append(suspect.reason)
+    return {name: tuple(reasons) for name, reasons in found.items()}

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from pushline.adopt.given import Given
 from pushline.adopt.numbers import Style, Writing, number_sql, style_of, style_of_table, writing_sql
+from pushline.adopt.text_table import TextTable
 from pushline.data.files.cells import WHOLE
 from pushline.data.files.reading import database
 from pushline.data.files.table import literal
@@ -63,15 +63,15 @@ class Facts(Struct, frozen=True, kw_only=True):
         return 1 - self.filled / self.rows
 
 
-def facts_of(given: Given, scratch: Path, decimal: str | None = None) -> tuple[Facts, ...]:
+def facts_of(source: TextTable, scratch: Path, decimal: str | None = None) -> tuple[Facts, ...]:
     """The facts of every column, in the table's order. `decimal`: the sign that parts decimals, where a person said it."""
-    width, together = len(given.names), max(1, CELLS_AT_ONCE // given.rows)
+    width, together = len(source.names), max(1, CELLS_AT_ONCE // source.rows)
     batches = [range(first, min(first + together, width)) for first in range(0, width, together)]
     with database(scratch) as connection:
         connection.execute("CREATE TEMP TABLE seen (c INTEGER, v VARCHAR, n BIGINT, nothing BOOLEAN)")
         written: dict[int, Writing] = {}
         for batch in batches:
-            count_cells(connection, given.cells, batch)
+            count_cells(connection, source.cells, batch)
             written |= writings_of(connection, batch)
         writings = [written.get(number, UNWRITTEN) for number in range(width)]
         table = style_of_table(writings)
@@ -89,9 +89,9 @@ def facts_of(given: Given, scratch: Path, decimal: str | None = None) -> tuple[F
                 counted |= count_kinds(connection, changed)
     return tuple(
         of_column(
-            name, given.rows, writings[number], styles[number], rewrites.get(number, ""), counted.get(number), said=decimal is not None
+            name, source.rows, writings[number], styles[number], rewrites.get(number, ""), counted.get(number), said=decimal is not None
         )
-        for number, name in enumerate(given.names)
+        for number, name in enumerate(source.names)
     )
 
 

@@ -7,9 +7,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from pushline.adopt.draft import Drafted, in_order, number, padded_share
+from pushline.adopt.columns import ColumnDraft, in_order, number, padded_share
 from pushline.adopt.facts import Facts
-from pushline.adopt.given import Given
+from pushline.adopt.text_table import TextTable
 from pushline.data.contract import Column
 from pushline.data.files.table import literal
 from pushline.errors import SettingsError
@@ -25,7 +25,7 @@ YES = ("1", "yes", "y", "true", "t", "positive", "pos", "ja", "oui", "si", "sí"
 class Label(Struct, frozen=True, kw_only=True):
     """The drafted label column and what it tells apart."""
 
-    drafted: Drafted
+    drafted: ColumnDraft
     counts: dict[str, int]  # rows by class, in the contract's order; none for a quantity
     positive: str | None
     guessed: str = ""  # how `positive`, or the task, was found where nobody named it
@@ -40,17 +40,17 @@ class Label(Struct, frozen=True, kw_only=True):
         return min(self.counts.values()) / sum(self.counts.values())
 
 
-def label_of(facts: dict[str, Facts], name: str, positive: str | None, given: Given, task: str | None = None) -> Label:
+def label_of(facts: dict[str, Facts], name: str, positive: str | None, source: TextTable, task: str | None = None) -> Label:
     """The label named `name`. Raises SettingsError for a column that is not there or is no label."""
     if name not in facts:
         near = next((each for each in facts if each.casefold() == name.strip().casefold()), None)
         raise refused(
-            given, f"{given.file.name} has no column {name!r}.", f"Did you mean {near!r}?" if near else f"It has {', '.join(facts)}."
+            source, f"{source.file.name} has no column {name!r}.", f"Did you mean {near!r}?" if near else f"It has {', '.join(facts)}."
         )
     seen = facts[name]
     why = quantity_of(seen) if positive is None else ""
     if task == "regression" or (why and task is None):
-        return quantity(seen, given, why if task is None else "")
+        return quantity(seen, source, why if task is None else "")
     unlabelled = [value for value, _ in seen.values if value.strip().lower() in UNLABELLED]
     values = {value: count for value, count in seen.values if value not in unlabelled}
     if seen.distinct > MOST_CLASSES + len(unlabelled):
@@ -59,7 +59,7 @@ def label_of(facts: dict[str, Facts], name: str, positive: str | None, given: Gi
         what = f"a quantity rather than a class{odd}" if number else "no class"
         do = "Correct these cells, and it can be adopted as a quantity." if number and odd else "Leave --task out: it is a quantity."
         raise refused(
-            given,
+            source,
             f"{name} has {seen.distinct:,} different values: it is {what}.",
             "A classifier tells a few classes apart.",
             **({"do": do} if number else {}),
@@ -70,8 +70,8 @@ def label_of(facts: dict[str, Facts], name: str, positive: str | None, given: Gi
         written = as_class(value, kind)
         counts[written] = counts.get(written, 0) + count
     if len(counts) < 2:
-        raise refused(given, f"{name} holds {len(counts)} class{'es' * (len(counts) != 1)}.", "There is nothing to progress apart.")
-    chosen, guessed = positive_of(counts, positive, kind, name, given)
+        raise refused(source, f"{name} holds {len(counts)} class{'es' * (len(counts) != 1)}.", "There is nothing to tell apart.")
+    chosen, guessed = positive_of(counts, positive, kind, name, source)
     rewrite = f"CASE WHEN {{cell}} NOT IN ({', '.join(map(literal, unlabelled))}) THEN {{cell}} END" if unlabelled else ""
     empty = (seen.rows - sum(counts.values())) / seen.rows
     column = Column(
@@ -82,7 +82,7 @@ def label_of(facts: dict[str, Facts], name: str, positive: str | None, given: Gi
         missing_at_most=padded_share(empty) if empty else 0.0,
     )
     words = f"{', '.join(map(repr, unlabelled))} in `{name}` as empty" if unlabelled else ""
-    return Label(drafted=Drafted(column=column, rewrite=rewrite, rewritten=words), counts=counts, positive=chosen, guessed=guessed)
+    return Label(drafted=ColumnDraft(column=column, rewrite=rewrite, rewritten=words), counts=counts, positive=chosen, guessed=guessed)
 
 
 def quantity_of(seen: Facts) -> str:
@@ -96,15 +96,15 @@ def quantity_of(seen: Facts) -> str:
     return ""
 
 
-def quantity(seen: Facts, given: Given, guessed: str) -> Label:
+def quantity(seen: Facts, source: TextTable, guessed: str) -> Label:
     """The draft of a label that is a quantity. Raises SettingsError for one that holds something else than numbers, or too few rows."""
     if seen.numbers != seen.said:
         odd = f"{seen.said - seen.numbers:,} of its {seen.said:,} cells are no number, such as {', '.join(map(repr, seen.odd))}."
-        raise refused(given, f"{seen.name} is no quantity.", odd, "Correct these cells, or leave --task out.")
+        raise refused(source, f"{seen.name} is no quantity.", odd, "Correct these cells, or leave --task out.")
     if seen.said < FEWEST or seen.distinct_numbers < 2:
         what = f"{seen.said:,} of its rows hold {counted(seen.distinct_numbers, 'different value')} of {seen.name}"
-        raise refused(given, f"{what}; at least {FEWEST} rows are needed.", "", "Bring more rows.")
-    drafted = number(seen, given, identifier=False)
+        raise refused(source, f"{what}; at least {FEWEST} rows are needed.", "", "Bring more rows.")
+    drafted = number(seen, source, identifier=False)
     low, high = float(seen.low or 0), float(seen.high or 0)
     span = float(f"{high - low:.1g}")  # what is farther off than all that was seen is wide is another unit or a slip
     bounds = {"minimum": 0.0 if low >= 0 else math.floor(low - span), "maximum": math.ceil(high + span)}
@@ -118,8 +118,8 @@ def quantity(seen: Facts, given: Given, guessed: str) -> Label:
     )
 
 
-def refused(given: Given, why: str, more: str, do: str = "Name the column that is to be predicted with --label.") -> SettingsError:
-    return SettingsError(f"{given.file.name} can't be adopted.", why=f"{why} {more}", do=f"Nothing was changed. {do}")
+def refused(source: TextTable, why: str, more: str, do: str = "Name the column that is to be predicted with --label.") -> SettingsError:
+    return SettingsError(f"{source.file.name} can't be adopted.", why=f"{why} {more}", do=f"Nothing was changed. {do}")
 
 
 def type_of(seen: Facts, values: dict[str, int]) -> str:
@@ -136,18 +136,18 @@ def as_class(value: str, kind: str) -> str:
     return value.strip().lower() if kind == "boolean" else value
 
 
-def positive_of(counts: dict[str, int], said: str | None, kind: str, name: str, given: Given) -> tuple[str | None, str]:
+def positive_of(counts: dict[str, int], said: str | None, kind: str, name: str, source: TextTable) -> tuple[str | None, str]:
     """The class that is predicted of two, and how it was found; None for more than two classes."""
     if said is not None:
         wanted = as_class(said, kind) if said in counts or kind == "boolean" else said
         if len(counts) > 2:
-            raise refused(given, f"--positive goes with two classes, and {name} has {len(counts)}.", "", "Leave --positive out.")
+            raise refused(source, f"--positive goes with two classes, and {name} has {len(counts)}.", "", "Leave --positive out.")
         if wanted not in counts:
             near = [value for value in counts if value.casefold() == said.strip().casefold()]
             yes = near or [value for value in counts if said.strip().casefold() in YES and value.strip().casefold() in YES]
             rarer = min(counts, key=lambda value: counts[value])
             do = f"Did you mean --positive {quoted(yes[0])}?" if yes else f"Name one of the two, such as --positive {quoted(rarer)}."
-            raise refused(given, f"{said!r} is no value of {name}.", f"It holds {' and '.join(map(repr, counts))}.", do)
+            raise refused(source, f"{said!r} is no value of {name}.", f"It holds {' and '.join(map(repr, counts))}.", do)
         return wanted, ""
     if len(counts) > 2:
         return None, ""

@@ -4,8 +4,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from pushline.adopt.applied import folder_of
-from pushline.adopt.drafting import Wish
+from pushline.adopt.draft import AdoptRequest
+from pushline.adopt.journal import folder_of
 from pushline.adopt.plan import Plan, carry_out, plan_adoption, refuse_deciding
 from pushline.errors import SettingsError
 from pushline.files import scratch, whole_folder
@@ -15,7 +15,7 @@ from pushline.template.render import render
 from pushline.template.wheel import own_wheel
 
 
-def new_repository(folder: Path, wish: Wish | None, *, in_git: bool, engine: EngineSource) -> Plan | None:
+def new_repository(folder: Path, request: AdoptRequest | None, *, in_git: bool, engine: EngineSource) -> Plan | None:
     """Make it in `folder`, whole or not at all, for the wished table or as the example is; the table's plan.
 
     Raises SettingsError where something is in `folder`, and what adopting a table raises.
@@ -31,12 +31,12 @@ def new_repository(folder: Path, wish: Wish | None, *, in_git: bool, engine: Eng
             (half / path).write_bytes(content)
         half.chmod(0o755)
         git(half, "init", "--quiet", "--initial-branch", "main")
-        return turned(Project(half), wish, in_git=in_git) if wish else None
+        return turned(Project(half), request, in_git=in_git) if request else None
 
 
-def turned(project: Project, wish: Wish, *, in_git: bool) -> Plan:
+def turned(project: Project, request: AdoptRequest, *, in_git: bool) -> Plan:
     with scratch(project.state / "adopt-scratch") as place:
-        plan = plan_adoption(project, wish, in_git=in_git, scratch=place)
+        plan = plan_adoption(project, request, in_git=in_git, scratch=place)
         refuse_deciding(plan)
         carry_out(project, plan)
     shutil.rmtree(folder_of(project))  # there is nothing that it could be taken back to

@@ -9,15 +9,15 @@ from shlex import quote
 import msgspec
 from msgspec import Struct
 
-from pushline.adopt.applied import Change, apply, bytes_of, load_journal, sha256
-from pushline.adopt.drafting import Draft, Merge, Wish, draft_of
-from pushline.adopt.edited import edited
-from pushline.adopt.given import Given, look_at
+from pushline.adopt.contract_file import edited
+from pushline.adopt.draft import AdoptRequest, Draft, Merge, draft_of
+from pushline.adopt.example import example_rows, example_text
+from pushline.adopt.git import committed, is_kept_out, unsaved
+from pushline.adopt.journal import Change, apply, bytes_of, load_journal, sha256
 from pushline.adopt.merge import merged, merged_settings
-from pushline.adopt.saved import committed, is_kept_out, unsaved
 from pushline.adopt.settings import comments_of as setting_comments
 from pushline.adopt.settings import current, settings_of, with_label, with_settings
-from pushline.adopt.written import example_rows, example_text
+from pushline.adopt.text_table import TextTable, read_text_table
 from pushline.data.contract import Contract, load_contract
 from pushline.data.profile import write_profile
 from pushline.data.profile.sample import sample_rows
@@ -52,22 +52,22 @@ class Plan(Struct, frozen=True, kw_only=True):
     kept: tuple[str, ...]  # what people changed and this leaves alone
 
 
-def plan_adoption(project: Project, wish: Wish, *, in_git: bool, engine: EngineSource = "vendor", scratch: Path) -> Plan:
+def plan_adoption(project: Project, request: AdoptRequest, *, in_git: bool, engine: EngineSource = "vendor", scratch: Path) -> Plan:
     """What `pushline adopt` would do. Raises SettingsError or DataError where the table can't be adopted; writes only into `scratch`."""
     record = load_record(project.root)
     refuse_older(project, record)
     before = record.answers.draft if record else None
     ours = contract_or_none(project)
-    given = look_at(wish.file, scratch)
-    again = before is not None and ours is not None and is_same_table(before, wish, given)
+    source = read_text_table(request.file, scratch)
+    again = before is not None and ours is not None and is_same_table(before, request, source)
     kept: list[str] = []
     if again and ours is not None:
-        wish = msgspec.structs.replace(wish, name=wish.name or ours.name, positive=wish.positive or ours.positive)
+        request = msgspec.structs.replace(request, name=request.name or ours.name, positive=request.positive or ours.positive)
     base, merge = (before.contract, merge_of(before.contract, ours, kept)) if again and before and ours else (None, None)
-    draft = draft_of(project, wish, given, scratch, base, merge)
+    draft = draft_of(project, request, source, scratch, base, merge)
     refuse_large(draft, in_git)
-    made = adopted_of(draft, wish)
-    answers = Answers(table="repository" if in_git else "address" if wish.url else "machine", draft=made)
+    made = adopted_of(draft, request)
+    answers = Answers(table="repository" if in_git else "address" if request.url else "machine", draft=made)
     if again and record:
         files = drafted_again(project, draft, made, record, answers, kept)
     elif record:
@@ -80,7 +80,7 @@ def plan_adoption(project: Project, wish: Wish, *, in_git: bool, engine: EngineS
     if not again:
         files |= {path: None for path in tables_in_git(project) if path not in files}
     text = files.get(IGNORED) or bytes_of(project.root / IGNORED) or b""
-    files[IGNORED] = ignored(project, text, wish.file, f"{TABLES}/{draft.pinned.name}" if in_git else "")
+    files[IGNORED] = ignored(project, text, request.file, f"{TABLES}/{draft.pinned.name}" if in_git else "")
     return Plan(draft=draft, again=again, changes=changes_of(project, files), record=made, in_git=in_git, kept=tuple(kept))
 
 
@@ -108,11 +108,11 @@ def refuse_older(project: Project, record: Record | None) -> None:
         )
 
 
-def adopted_of(draft: Draft, wish: Wish) -> RecordedDraft:
+def adopted_of(draft: Draft, request: AdoptRequest) -> RecordedDraft:
     """What is recorded of the draft."""
     settings = settings_of(draft, model_name(draft.contract.name))
     return RecordedDraft(
-        file=wish.file.name,
+        file=request.file.name,
         contract=draft.drafted,
         settings=settings,
         comments=setting_comments(draft, settings),
@@ -140,11 +140,11 @@ def contract_or_none(project: Project) -> Contract | None:
         return None
 
 
-def is_same_table(record: RecordedDraft, wish: Wish, given: Given) -> bool:
+def is_same_table(record: RecordedDraft, request: AdoptRequest, source: TextTable) -> bool:
     """Whether this is a later state of the table that was adopted: the same label, most of its columns, no other name asked for."""
     known = set(record.contract.by_name)
-    shared = len(known & set(given.names)) / len(known | set(given.names))
-    return record.contract.label.name == wish.label and shared >= ALIKE and wish.name in (None, record.contract.name)
+    shared = len(known & set(source.names)) / len(known | set(source.names))
+    return record.contract.label.name == request.label and shared >= ALIKE and request.name in (None, record.contract.name)
 
 
 def merge_of(base: Contract, ours: Contract, kept: list[str]) -> Merge:

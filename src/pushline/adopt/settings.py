@@ -12,7 +12,7 @@ from pushline.results import Scalar
 from pushline.training.automl.limits import azure_metric
 
 if TYPE_CHECKING:
-    from pushline.adopt.drafting import Draft
+    from pushline.adopt.draft import Draft
 
 TOOL = "tool.pushline"
 RARE = 0.25  # share of the positive class below which average precision tells more than ROC AUC

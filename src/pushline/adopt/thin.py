@@ -12,8 +12,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from pushline.adopt.applied import Change, bytes_of
-from pushline.adopt.saved import committed
+from pushline.adopt.git import committed
+from pushline.adopt.journal import Change, bytes_of
 from pushline.data.contract.contract import Contract
 from pushline.data.sources.lock import load_lock
 from pushline.errors import SettingsError

@@ -13,7 +13,7 @@ from pushline.cli.heartbeat import hush
 from pushline.errors import SettingsError
 
 if TYPE_CHECKING:
-    from pushline.adopt.drafting import Wish
+    from pushline.adopt.draft import AdoptRequest
     from pushline.template.answers import EngineSource
 
 
@@ -73,8 +73,8 @@ def adopt(
     pinned wheel. Nothing is written before the plan was shown. Run again when the table has changed, it proposes a difference
     of the contract and leaves what people wrote. No row of the table goes into git unless --in-git says so.
     """
-    from pushline.adopt.applied import take_back_last
-    from pushline.adopt.drafting import Wish
+    from pushline.adopt.draft import AdoptRequest
+    from pushline.adopt.journal import take_back_last
 
     if undo:
         with context.alone():
@@ -88,8 +88,8 @@ def adopt(
         raise SettingsError(
             f"adopt needs {missing}.", why="It drafts from a table, for one of its columns.", do="pushline adopt FILE --label COLUMN"
         )
-    wish = Wish(file=Path(file), label=label, **about)
-    show_and_do(context, wish, in_git=in_git, engine=engine, diff=diff, make=make, json=json)
+    request = AdoptRequest(file=Path(file), label=label, **about)
+    show_and_do(context, request, in_git=in_git, engine=engine, diff=diff, make=make, json=json)
 
 
 @click.command("new")
@@ -101,7 +101,7 @@ def new(
     context: Context, /, folder: Path, table: Path | None, label: str | None, in_git: bool, engine: "EngineSource", **about: Any
 ) -> None:
     """Make a small repository in FOLDER: contract, rules, pipelines, workflows and tests, with this Pushline as its pinned engine."""
-    from pushline.adopt.drafting import Wish
+    from pushline.adopt.draft import AdoptRequest
     from pushline.adopt.new import first_commit, new_repository
     from pushline.adopt.report import plan_lines
 
@@ -110,8 +110,8 @@ def new(
         raise SettingsError(
             f"new needs {missing}.", why="A table is drafted for one of its columns.", do="pushline new FOLDER --table FILE --label COLUMN"
         )
-    wish = Wish(file=table.resolve(), label=label, **about) if table and label else None
-    plan = new_repository(folder, wish, in_git=in_git, engine=engine)
+    request = AdoptRequest(file=table.resolve(), label=label, **about) if table and label else None
+    plan = new_repository(folder, request, in_git=in_git, engine=engine)
     for line in plan_lines(plan) if plan else ():
         click.echo(line)
     files = sum(file.is_file() for file in folder.rglob("*") if not {".git", ".pushline"}.intersection(file.relative_to(folder).parts))
@@ -125,7 +125,7 @@ def new(
 
 def make_thin(context: Context, engine: "EngineSource", *, make: bool) -> None:
     """Show what `adopt --thin` changes, and make it so where that was wished."""
-    from pushline.adopt.applied import apply, begin
+    from pushline.adopt.journal import apply, begin
     from pushline.adopt.plan import refuse_unsaved
     from pushline.adopt.thin import plan_thin
 
@@ -142,9 +142,11 @@ def make_thin(context: Context, engine: "EngineSource", *, make: bool) -> None:
     click.echo("Next: `git diff`, then commit. `pushline adopt --undo` takes it back.")
 
 
-def show_and_do(context: Context, wish: "Wish", *, in_git: bool, engine: "EngineSource", diff: bool, make: bool, json: bool) -> None:
+def show_and_do(
+    context: Context, request: "AdoptRequest", *, in_git: bool, engine: "EngineSource", diff: bool, make: bool, json: bool
+) -> None:
     """Show the plan; on a terminal ask what it leaves open; make it so where that was wished."""
-    from pushline.adopt.applied import begin
+    from pushline.adopt.journal import begin
     from pushline.adopt.plan import carry_out, plan_adoption, refuse_deciding, refuse_other_table, refuse_unsaved
     from pushline.adopt.report import adoption_of, change_lines, next_lines, plan_lines
     from pushline.files import scratch
@@ -154,11 +156,11 @@ def show_and_do(context: Context, wish: "Wish", *, in_git: bool, engine: "Engine
     begin(project, make=make, progress=progress)
     with scratch(project.state / "adopt-scratch") as place:
         if not json:
-            progress(f"Reading {wish.file.name}.")
-        plan = plan_adoption(project, wish, in_git=in_git, engine=engine, scratch=place)
+            progress(f"Reading {request.file.name}.")
+        plan = plan_adoption(project, request, in_git=in_git, engine=engine, scratch=place)
         if asks and plan.draft.deciding:
-            wish = with_answers(wish, plan.draft.deciding)
-            plan = plan_adoption(project, wish, in_git=in_git, engine=engine, scratch=place)
+            request = with_answers(request, plan.draft.deciding)
+            plan = plan_adoption(project, request, in_git=in_git, engine=engine, scratch=place)
         if not json:
             for line in [*plan_lines(plan), *change_lines(plan, whole=diff)]:
                 click.echo(line)
@@ -175,8 +177,8 @@ def show_and_do(context: Context, wish: "Wish", *, in_git: bool, engine: "Engine
         show(adoption_of(plan, applied=make), json, next_lines(plan, applied=make))
 
 
-def with_answers(wish: "Wish", deciding: dict[str, str]) -> "Wish":
-    """The wish with what a person says of each column that decides the label."""
+def with_answers(request: "AdoptRequest", deciding: dict[str, str]) -> "AdoptRequest":
+    """The request with what a person says of each column that decides the label."""
     import msgspec
 
     for name, said in deciding.items():
@@ -184,8 +186,8 @@ def with_answers(wish: "Wish", deciding: dict[str, str]) -> "Wish":
         hush()
         before = click.confirm(f"Is {name} known before the outcome is?", default=False)
         field = "keep_suspect" if before else "known_after"
-        wish = msgspec.structs.replace(wish, **{field: (*getattr(wish, field), name)})
-    return wish
+        request = msgspec.structs.replace(request, **{field: (*getattr(request, field), name)})
+    return request
 
 
 COMMANDS = [adopt, new]

@@ -35,7 +35,7 @@ def render(record: Record, wheel: Wheel | None = None) -> dict[str, bytes]:
 
 def table_of(draft: RecordedDraft) -> dict[str, bytes]:
     """What describes an adopted table, as far as its rows are not needed for it."""
-    from pushline.adopt.written import RULES, contract_text
+    from pushline.adopt.contract_file import RULES, contract_text
     from pushline.data.sources.lock import DataLock, lock_text
 
     return {

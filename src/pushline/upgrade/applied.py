@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from pushline.adopt.applied import hash_of, put
+from pushline.adopt.journal import hash_of, put
 from pushline.errors import SettingsError
 from pushline.files import cannot_write, remove, settle, whole_folder, write_atomically
 from pushline.project import Project

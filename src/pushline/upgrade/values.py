@@ -8,10 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from pushline.adopt.edited import edited
+from pushline.adopt.contract_file import SUSPECT, edited
 from pushline.adopt.merge import merged
 from pushline.adopt.settings import current, with_setting
-from pushline.adopt.written import SUSPECT
 from pushline.data.contract.contract import parse_contract
 from pushline.errors import PushlineError
 

@@ -1,21 +1,97 @@
-"""contract.yml as people left it, with only those lines changed that a new draft changes.
+"""contract.yml as a file people read and edit: drafted, or with only those lines changed that a new draft changes.
 
-The file is cut where its columns begin: comments above a column go with it, wherever it goes. The result is read again before
-it is believed; a file that is written in another way (in JSON's, say) is written anew.
+A file that people edited is cut where its columns begin: comments above a column go with it, wherever it goes. The result is
+read again before it is believed; a file that is written in another way (in JSON's, say) is written anew.
 """
 
 import re
+from typing import Any
 
 import msgspec
 
-from pushline.adopt.written import SUSPECT, comments_of, contract_text, dumped
 from pushline.data.contract import Contract, parse_contract
 from pushline.errors import ContractError
 
+HEAD = """\
+# yaml-language-server: $schema=contract.schema.json
+# What each column of the table is. Said here once: the Great Expectations suite, the request schema, the API document,
+# the load, the cleaning and the drift check are made from it. `pushline docs contract` lists every key.
+"""
+GUESSES = """\
+# ColumnDraft by `pushline adopt` from the rows. Bounds and lists of values are what was seen, with some room: they are guesses, so
+# values outside them are warnings. Where you know better, correct them and remove `severity: warning`. Worth a look first:
+# `known: after` for what is known only once the outcome is, `sensitive: true`, descriptions and units.
+"""
+SUSPECT = "  # suspect: "
+WIDTH = 124
 ITEM = re.compile(r"^ *- +name:")
 SECTION = re.compile(r"^(columns|derived):")
 
 Lines = list[str]
+
+RULES = '''\
+"""What must hold between the columns of a row. `pushline docs contract` explains the fields of a rule.
+
+Count the exceptions in your data before you write a rule down; one that is a guess starts with `severity="warning"`.
+"""
+
+from pushline.data.rules import Rule
+
+RULES: list[Rule] = []
+'''
+
+
+def contract_text(contract: Contract, suspects: dict[str, tuple[str, ...]], kept: dict[str, list[str]] | None = None) -> str:
+    """contract.yml: suspects stand as comments above their column, then what people had written there (`kept`)."""
+    kept = kept or {}
+    head = kept.get("") or [HEAD.rstrip("\n"), GUESSES.rstrip("\n")]
+    lines = [*head, *dumped(plain(contract)), "", "columns:"]
+    for column in contract.columns:
+        lines += [*(f"{SUSPECT}{reason}" for reason in suspects.get(column.name, ())), *kept.get(column.name, [])]
+        lines += item(plain(column))
+    if contract.derived:
+        lines += ["", "derived:", *(line for derived in contract.derived for line in item(plain(derived)))]
+    return "\n".join(lines) + "\n"
+
+
+def dumped(values: dict[str, Any]) -> list[str]:
+    """Lines of YAML, lists in brackets and whole numbers without a point."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def listed(dumper: Any, value: Any) -> Any:
+        return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+
+    def plain(dumper: Any, value: float) -> Any:
+        return dumper.represent_int(int(value)) if value.is_integer() and abs(value) < 1e15 else dumper.represent_float(value)
+
+    Dumper.add_representer(list, listed)
+    Dumper.add_representer(tuple, listed)
+    Dumper.add_representer(float, plain)
+    text = yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=WIDTH, default_flow_style=False)
+    return str(text).rstrip("\n").split("\n")
+
+
+def comments_of(text: str) -> dict[str, list[str]]:
+    """The comments people wrote, by the column below them; those at the top of the file under ""."""
+    import yaml
+
+    found: dict[str, list[str]] = {}
+    waiting: list[str] = []
+    for line in text.splitlines():
+        plain = line.strip()
+        if plain.startswith("#"):
+            if not line.startswith(SUSPECT):
+                waiting.append(line)
+            continue
+        if plain.startswith("- name:"):
+            name = yaml.safe_load(plain.removeprefix("- "))["name"]
+            found[str(name)], waiting = waiting, []
+        elif plain.startswith("name:") and "" not in found:
+            found[""], waiting = waiting, []
+    return {name: lines for name, lines in found.items() if lines}
 
 
 def edited(text: str, ours: Contract, proposal: Contract, suspects: dict[str, tuple[str, ...]]) -> str:

@@ -19,7 +19,7 @@ LOOKED_AT = 200  # rows by which the delimiter is told
 CELLS = "cells.parquet"
 
 
-class Given(Struct, frozen=True, kw_only=True):
+class TextTable(Struct, frozen=True, kw_only=True):
     """A file that can be read: its columns in order, and its cells as text in a Parquet file (columns c0, c1, ...; empty: NULL)."""
 
     file: Path
@@ -34,7 +34,7 @@ class Given(Struct, frozen=True, kw_only=True):
         return self.file.suffix == PARQUET
 
 
-def look_at(file: Path, scratch: Path) -> Given:
+def read_text_table(file: Path, scratch: Path) -> TextTable:
     """Read `file` (CSV with any usual delimiter, or Parquet) into `scratch`.
 
     Raises DataUnavailable where it can't be opened, DataCorrupt where it is no table, SettingsError for names that can't be columns.
@@ -50,7 +50,7 @@ def look_at(file: Path, scratch: Path) -> Given:
     fault = scans.kind_of(head, file.name)
     if fault is not None:
         raise not_adopted(file, fault.message)
-    return look_at_parquet(file, scratch) if file.suffix == PARQUET else look_at_csv(file, head, scratch)
+    return read_parquet_cells(file, scratch) if file.suffix == PARQUET else read_csv_cells(file, head, scratch)
 
 
 def not_adopted(
@@ -59,7 +59,7 @@ def not_adopted(
     return DataCorrupt(f"{file.name} can't be adopted.", why=why, do=do)
 
 
-def look_at_csv(file: Path, head: bytes, scratch: Path) -> Given:
+def read_csv_cells(file: Path, head: bytes, scratch: Path) -> TextTable:
     import duckdb
 
     seen = scans.scan(file)
@@ -82,10 +82,10 @@ def look_at_csv(file: Path, head: bytes, scratch: Path) -> Given:
             ) from error
     if not rows:
         raise not_adopted(file, "It has a header and no row below it.")
-    return Given(file=file, delimiter=delimiter, names=names, cells=scratch / CELLS, rows=rows, changed=changed)
+    return TextTable(file=file, delimiter=delimiter, names=names, cells=scratch / CELLS, rows=rows, changed=changed)
 
 
-def look_at_parquet(file: Path, scratch: Path) -> Given:
+def read_parquet_cells(file: Path, scratch: Path) -> TextTable:
     import duckdb
 
     with database(scratch) as connection:
@@ -101,7 +101,7 @@ def look_at_parquet(file: Path, scratch: Path) -> Given:
             raise not_adopted(file, f"It is damaged or incomplete: {str(error).splitlines()[0][:200]}") from error
     if not rows:
         raise not_adopted(file, "It holds no row.")
-    return Given(file=file, delimiter=",", names=names, cells=scratch / CELLS, rows=rows, changed=changed)
+    return TextTable(file=file, delimiter=",", names=names, cells=scratch / CELLS, rows=rows, changed=changed)
 
 
 def copy_cells(connection: Any, relation: str, width: int, scratch: Path) -> int:

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from pushline.adopt.saved import committed, unsaved
+from pushline.adopt.git import committed, unsaved
 from pushline.errors import SettingsError
 from pushline.files import cannot_write, write_atomically
 from pushline.progress import Progress

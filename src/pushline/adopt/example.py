@@ -1,0 +1,38 @@
+"""The request with made-up rows that a repository has to try its service with."""
+
+import json
+from typing import Any
+
+from pushline.data.contract import Column
+
+WIDTH = 124
+
+
+def example_text(rows: list[dict[str, Any]]) -> str:
+    """A request with these rows, one column after the other, several to a line."""
+    blocks = []
+    for row in rows:
+        lines, line = [], ""
+        for key, value in row.items():
+            pair = f"{json.dumps(key, ensure_ascii=False)}: {json.dumps(value, ensure_ascii=False)}"
+            if line and len(line) + len(pair) > WIDTH:
+                lines.append(line)
+                line = ""
+            line = f"{line}, {pair}" if line else pair
+        lines.append(line)
+        blocks.append("    {\n" + ",\n".join(f"      {each}" for each in lines) + "\n    }")
+    return '{\n  "data": [\n' + ",\n".join(blocks) + "\n  ]\n}\n"
+
+
+def example_rows(rows: Any, columns: tuple[Column, ...]) -> list[dict[str, Any]]:
+    """Rows of a frame as a request holds them: the columns of the contract but the label, empty ones as null."""
+    made = []
+    for _, row in rows.iterrows():
+        values: dict[str, Any] = {}
+        for column in columns:
+            value = row[column.name]
+            empty = value is None or value != value or str(value) == "<NA>"
+            kinds: dict[str, Any] = {"integer": int, "number": float, "boolean": bool, "string": str}
+            values[column.name] = None if empty else kinds[column.type](value)
+        made.append(values)
+    return made
