@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import web
 from pushline.project import Project
 from pushline.report.page import write_report
 from report.delivery_made import leave_case
@@ -113,6 +114,14 @@ def test_the_report_is_quiet_fits_and_can_be_read(browser: Any, reports: dict[st
     assert first_screen is not None
     assert first_screen["y"] + first_screen["height"] <= 844, "what to look at first is on the first screen"
     context.close()
+
+
+@pytest.mark.parametrize("case", CASES[:3])
+def test_a_screen_reader_and_a_keyboard_find_their_way_through_the_report(browser: Any, reports: dict[str, Path], case: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(reports[case].as_uri())
+    assert web.axe(page, "best-practice") == []
+    page.close()
 
 
 def test_a_page_of_400_columns_is_not_longer_than_a_page_of_12(browser: Any, reports: dict[str, Path]) -> None:

@@ -31,6 +31,7 @@ def document_of(scorer: "Scorer", version: str, limits: Serving) -> bytes:
             "title": title,
             "version": version,
             "description": f"{contract.description}\n\nThe model predicts `{contract.label.name}`: {contract.label.description}.".strip(),
+            "contact": {"name": f"Owners of {contract.name}"},
             "license": licence_of(contract.licence),
         },
         # Relative: the document works behind any proxy and prefix.
@@ -94,15 +95,20 @@ def paths_of(scorer: "Scorer", limits: Serving, version: str) -> dict[str, Any]:
     }
     return {
         "/score": {"post": score},
-        "/healthz": {"get": simple("health", "Is the process alive", {"status": "ok"}, documents)},
+        "/healthz": {"get": simple("health", "Is the process alive", "It asks nothing of the model.", {"status": "ok"}, documents)},
         "/readyz": {
-            "get": simple("readiness", "Is the model loaded", {"status": "ready", "release": "…", "model_version": version}, documents)
+            "get": simple(
+                *("readiness", "Is the model loaded", "A release that is draining says 503: send requests elsewhere."),
+                {"status": "ready", "release": "…", "model_version": version},
+                documents,
+            )
         },
         "/metrics": {
             "get": {
                 "operationId": "metrics",
                 "tags": ["operation"],
                 "summary": "Counters and histograms for Prometheus",
+                "description": "Requests, rows, refusals and seconds since this release began, by status.",
                 "security": [{"key": []}],
                 "responses": {
                     "200": {
@@ -117,13 +123,14 @@ def paths_of(scorer: "Scorer", limits: Serving, version: str) -> dict[str, Any]:
     }
 
 
-def simple(name: str, summary: str, example: dict[str, str], documents: dict[str, Any]) -> dict[str, Any]:
+def simple(name: str, summary: str, description: str, example: dict[str, str], documents: dict[str, Any]) -> dict[str, Any]:
     properties = {key: {"type": "string"} for key in example}
     schema = {"type": "object", "properties": properties, "required": list(example), "additionalProperties": False, "example": example}
     return {
         "operationId": name,
         "tags": ["operation"],
         "summary": summary,
+        "description": description,
         "security": [],
         "responses": {
             "200": {"description": "Yes.", "headers": headers(), "content": {JSON: {"schema": schema}}},

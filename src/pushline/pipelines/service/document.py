@@ -36,6 +36,17 @@ DETAILS = {
     "retired": "Version 1 of train is retired.",
     "too-many": "2 runs are going on.",
 }
+DESCRIPTIONS = {
+    "listPipelines": "What each one runs, the inputs it takes, and which one is the default.",
+    "describePipeline": "Its inputs with their types and defaults.",
+    "describeVersion": "Its inputs with their types and defaults, and whether it is retired.",
+    "startRun": "Without a version the default one is started. Inputs that are not set have the version's defaults.",
+    "listRuns": "Runs that have ended are listed, too.",
+    "showRun": "Its state, its steps and, once it has ended, what came of it.",
+    "showLog": "The answer says at which byte to go on next time.",
+    "cancelRun": "Its steps are stopped; what they left is kept.",
+    "health": "It asks nothing of runs or pipelines.",
+}
 ID = {"type": "string", "pattern": "^[0-9a-z-]+$", "maxLength": 60}
 
 
@@ -48,6 +59,7 @@ def document() -> bytes:
             "title": "Published pipelines",
             "version": __version__,
             "description": "Start a published pipeline and follow its run. A run goes on when its caller or this service goes away.",
+            "contact": {"name": "Owners of this repository"},
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": ".", "description": "this service"}],
@@ -100,7 +112,6 @@ def paths() -> dict[str, Any]:
 
 
 def starting(name: dict[str, Any]) -> dict[str, Any]:
-    text = "Without a version the default one is started. Inputs that are not set have the version's defaults."
     made = operation("startRun", "runs", "Start a run", 202, reference("Run"), name, missing=True)
     made["responses"]["202"]["headers"] = {"location": {"description": "Address of the run.", "schema": {"type": "string"}}}
     for status, said, kind in (
@@ -110,7 +121,7 @@ def starting(name: dict[str, Any]) -> dict[str, Any]:
         ("503", "Too many runs.", "too-many"),
     ):
         made["responses"][status] = problem(said, kind)
-    return {**made, "description": text}
+    return made
 
 
 def operation(
@@ -121,7 +132,8 @@ def operation(
         responses[code] = problem(said, kind)
     if missing:
         responses["404"] = problem("There is nothing of that name.", "not-found")
-    made: dict[str, Any] = {"operationId": name, "tags": [tag], "summary": summary, "security": [{"key": []}], "responses": responses}
+    named = {"operationId": name, "tags": [tag], "summary": summary, "description": DESCRIPTIONS[name]}
+    made: dict[str, Any] = {**named, "security": [{"key": []}], "responses": responses}
     return {**made, "parameters": list(given)} if given else made
 
 
