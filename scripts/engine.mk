@@ -40,6 +40,9 @@ bench-checks: setup  ## check-data at 33 thousand, 3.3 million and 33 million ro
 bench-automl: setup  ## AutoML beside FLAML, AutoGluon and LightGBM on ten hold-outs; hours, goes on where it was
 	$(BIN)/python scripts/bench_automl.py
 
+bench-tables: setup  ## AutoML beside its peers on 63 tables that ship inside packages; a day, goes on where it was
+	$(BIN)/python scripts/bench_tables.py
+
 bench-batch: setup  ## score-batch beside pandas and mlflow.pyfunc on the same fit
 	$(BIN)/python scripts/bench_batch.py
 
@@ -52,4 +55,4 @@ plan:  ## in GitHub Actions: what a pull request has to run
 verdict:  ## in GitHub Actions: whether a pull request may merge
 	@$(PYTHON) scripts/verdict.py
 
-.PHONY: bench bench-automl bench-batch bench-checks check-engine docs mutation pictures plan release site test-crash test-fast upgrades verdict wheel
+.PHONY: bench bench-automl bench-batch bench-checks bench-tables check-engine docs mutation pictures plan release site test-crash test-fast upgrades verdict wheel
