@@ -35,6 +35,7 @@ class ClassCurves(Part, frozen=True, kw_only=True):
     roc: Points  # false positive rate, true positive rate
     calibration: tuple[Bin, ...]
     gain: Points  # share of rows taken by falling score, share of the class found among them
+    thresholds: tuple[tuple[float, float, float], ...] = ()  # falling: threshold, true positive rate, false positive rate
 
 
 class PredictedRange(Part, frozen=True, kw_only=True):

@@ -39,7 +39,9 @@ class Training(Settings, frozen=True, kw_only=True):
     ] = None
     local_budget: Annotated[str, Meta(description="AutoML's time on the local target: 30s, 10m, 2h")] = "30s"
     holdout: Annotated[Share, Meta(description="share of rows that no training ever sees, chosen by content")] = 0.1
-    objective: Annotated[str, Meta(description="what the threshold serves: f1, fbeta:2, precision:0.6 or recall:0.8")] = "f1"
+    objective: Annotated[
+        str, Meta(description="what the threshold serves: f1, fbeta:2, precision:0.6, recall:0.8, or cost:5 (a miss costs 5 false alarms)")
+    ] = "f1"
     coverage: Annotated[
         Annotated[float, Meta(ge=0.5, le=0.99)], Meta(description="share of rows whose quantity lies in its prediction interval")
     ] = 0.9

@@ -69,12 +69,21 @@ def test_a_block_that_is_not_run_says_why(repo: Path) -> None:
                 assert "test" in block.after, f"{block.page}: the paragraph behind a console block says what tests it instead"
 
 
+def test_the_front_page_leads_through_ten_tasks_of_at_most_two_commands(repo: Path) -> None:
+    (block,) = (one for one in blocks(repo, repo / "docs" / "index.md") if "pushline sample" in one.text)
+    tasks = block.text.splitlines()
+    assert len(tasks) == 10
+    assert all(task.split("#")[0].count("pushline ") <= 2 and task.partition("#")[2] for task in tasks)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_every_shell_block_works_in_a_project_of_its_own(repo: Path, project: Project, tmp_path: Path) -> None:
     (project.root / ".venv").symlink_to(sys.prefix)
     (Path(sys.prefix) / ".done").touch()
     pin(project, draw(repo, tmp_path / "calls.csv", seed=5))  # nowhere to be had: `make run` goes on with as many generated rows
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", *identity, "commit", "--quiet", "--all", "--message", "pin"], cwd=project.root, check=True)
     environment = clean_environment(SMALL)
     environment["PATH"] = path_with_commands()
     done: set[str] = set()

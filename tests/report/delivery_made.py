@@ -65,6 +65,7 @@ def evaluation(*, rows: int = 3295, share: float = 0.112, seed: int = 7) -> Eval
         roc=((0.0, 0.0), *points(false, recall)),
         calibration=bins,
         gain=((0.0, 0.0), *points(taken / rows, recall)),
+        thresholds=tuple((float(score[order[i]]), float(recall[i]), float(false[i])) for i in picks),
     )
     names = (
         "basket",

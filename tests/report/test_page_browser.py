@@ -124,6 +124,25 @@ def test_a_screen_reader_and_a_keyboard_find_their_way_through_the_report(browse
     page.close()
 
 
+def test_another_threshold_says_what_it_picks_misses_and_costs(browser: Any, reports: dict[str, Path]) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(reports["two classes"].as_uri())
+    (slider, price), output = page.locator(".threshold input").all(), page.locator(".threshold output")
+    assert output.inner_text().startswith("At 0.2"), "the chosen threshold comes first"
+    slider.focus()
+    page.keyboard.press("Home")
+    few = output.inner_text()
+    page.keyboard.press("End")
+    assert "1,000 of 1,000 rows are picked" in output.inner_text()
+    assert "0 are missed" in output.inner_text()
+    before = output.inner_text().partition("the cheapest")[2]
+    price.fill("20")
+    after = output.inner_text().partition("the cheapest")[2]
+    assert few != output.inner_text()
+    assert before != after, "where a miss costs more, another threshold is the cheapest"
+    page.close()
+
+
 def test_a_page_of_400_columns_is_not_longer_than_a_page_of_12(browser: Any, reports: dict[str, Path]) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 844})
     heights = []

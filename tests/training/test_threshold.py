@@ -41,6 +41,19 @@ def test_a_stated_minimum_is_kept_and_the_other_figure_is_the_largest(objective,
     assert (chosen.precision, chosen.recall) == (pytest.approx(seen["precision"]), pytest.approx(seen["recall"]))
 
 
+@pytest.mark.parametrize("price", [0.2, 1.0, 5.0])
+def test_no_threshold_is_cheaper_than_the_one_for_a_stated_cost(price):
+    labels, scores = example()
+
+    def cost(level: float) -> float:
+        said = scores >= level
+        return price * np.sum(~said & (labels == 1)) + np.sum(said & (labels == 0))
+
+    chosen = choose_threshold(labels, scores, parse_objective(f"cost:{price}"))
+    assert cost(chosen.threshold) == min(map(cost, np.unique(scores)))
+    assert f"costs {price:g} times" in chosen.note
+
+
 def test_a_minimum_that_nothing_reaches_is_said_and_the_nearest_is_taken():
     labels = np.array([1, 0] * 20)
     chosen = choose_threshold(labels, np.linspace(0.1, 0.9, 40).astype(np.float32), parse_objective("precision:0.99"))

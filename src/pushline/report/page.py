@@ -42,11 +42,13 @@ def page_of(project: Project) -> str:
         figures=figures, charts=charts, quantities=quantities, visible=figures.visible, lower=figures.LOWER_IS_BETTER, vote=VOTE
     )
     environment.filters.update(prose=prose, linked=linked)
-    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "threshold.js"))
+    of_style, of_script = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script))
     return environment.get_template("report.html.j2").render(
         style=Markup(style),  # noqa: S704 - our own file, and its hash is what the policy admits
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'",
+        script=Markup(script),  # noqa: S704 - as the style
+        policy=f"default-src 'none'; style-src 'sha256-{of_style}'; script-src 'sha256-{of_script}'; img-src data:; base-uri 'none'; "
+        "form-action 'none'",
         **gathered(project),
     )
 

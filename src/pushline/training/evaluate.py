@@ -109,7 +109,15 @@ def class_curves(name: str, truth: Floats, scores: Floats) -> ClassCurves:
         roc=thinned(np.append(0, misses / max(1.0, misses[-1])), np.append(0, recall)),
         calibration=calibration_of(truth, scores),
         gain=thinned(np.append(0, taken), np.append(0, recall)),
+        thresholds=thresholds_of(scores, recall, misses / max(1.0, misses[-1]), taken),
     )
+
+
+def thresholds_of(scores: Floats, recall: Floats, alarms: Floats, taken: Floats) -> tuple[tuple[float, float, float], ...]:
+    """What thresholds give, one for each hundredth of the rows that it takes."""
+    places = np.unique(np.searchsorted(taken, np.arange(1, 100) / 100))
+    levels = np.unique(scores)[::-1]
+    return tuple((round(float(levels[place]), 4), round(float(recall[place]), 4), round(float(alarms[place]), 4)) for place in places)
 
 
 def thinned(x: Floats, y: Floats) -> Points:

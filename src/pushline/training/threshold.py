@@ -8,6 +8,7 @@ from pushline.data.contract.labels import Codes
 from pushline.errors import SettingsError
 from pushline.training.metrics import ranked
 
+LARGEST = {"f1": "largest F-score", "fbeta": "largest F-score", "precision": "largest recall", "recall": "largest precision"}
 LARGEST_BETA = 100.0  # beyond it the F-score is recall, to the digit
 
 
@@ -15,7 +16,8 @@ class Objective(Struct, frozen=True, kw_only=True):
     """What the threshold serves.
 
     `f1`, `fbeta:2`: the largest F-score. `precision:0.6`: the largest recall with at least this precision. `recall:0.8`:
-    the largest precision with at least this recall.
+    the largest precision with at least this recall. `cost:5`: the smallest cost where a missed positive costs as much as
+    five false alarms.
     """
 
     kind: str
@@ -40,12 +42,13 @@ def parse_objective(text: str) -> Objective:
     except ValueError:
         number = -1.0
     fits = (kind == "f1" and not value) or (kind == "fbeta" and value and 0 < number <= LARGEST_BETA)
+    fits = fits or (kind == "cost" and bool(value) and 0 < number < np.inf)
     fits = fits or (kind in ("precision", "recall") and bool(value) and 0 < number <= 1)
     if not fits:
         raise SettingsError(
             f"{text!r} is not an objective for the threshold.",
-            why="The objectives are f1, fbeta:B (B above 0, at most 100), precision:P and recall:R (between 0 and 1).",
-            do="Correct `objective` in [tool.pushline.training], for example to f1, fbeta:2, precision:0.6 or recall:0.8.",
+            why="The objectives are f1, fbeta:B (B above 0, at most 100), precision:P and recall:R (between 0 and 1), cost:C (above 0).",
+            do="Correct `objective` in [tool.pushline.training], for example to f1, fbeta:2, precision:0.6, recall:0.8 or cost:5.",
         )
     return Objective(kind=kind, value=number)
 
@@ -57,12 +60,15 @@ def choose_threshold(labels: Codes, probabilities: Floats, objective: Objective)
     hits, misses = ranked(truth, scores)
     levels = np.unique(scores)[::-1]
     precision, recall = hits / (hits + misses), hits / max(1.0, float(hits[-1]))
-    worth, reached = worth_of(precision, recall, objective)
+    if objective.kind == "cost":
+        worth, reached = -(objective.value * (hits[-1] - hits) + misses), True
+    else:
+        worth, reached = worth_of(precision, recall, objective)
     place = int(np.argmax(worth))
     lower = levels[place + 1] if place + 1 < len(levels) else np.float32(0)
     # Half way to the next lower score: what a row of exactly this score becomes does not hang on the last bit.
     threshold = float(np.float32((float(levels[place]) + float(lower)) / 2))
-    note = f"largest {'F-score' if objective.kind in ('f1', 'fbeta') else 'recall' if objective.kind == 'precision' else 'precision'}"
+    note = LARGEST.get(objective.kind, f"smallest cost where a miss costs {objective.value:g} times a false alarm")
     if objective.kind in ("precision", "recall"):
         note += f" with {objective.kind} of at least {objective.value:g}"
     if not reached:
