@@ -6,9 +6,9 @@ FROM ${BASE} AS install
 # The epoch makes what pip and compileall write the same at every build.
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore SOURCE_DATE_EPOCH=315532800
 WORKDIR /build
-COPY requirements/base.txt base.txt
+COPY requirements/serve.txt serve.txt
 RUN python -m venv --without-pip /opt/pushline \
-    && pip --python /opt/pushline/bin/python install --quiet --no-compile --no-deps --only-binary :all: --require-hashes --requirement base.txt \
+    && pip --python /opt/pushline/bin/python install --quiet --no-compile --no-deps --only-binary :all: --require-hashes --requirement serve.txt \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/pushline/lib
 COPY src /app
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app

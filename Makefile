@@ -2,13 +2,18 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-# Three at a time on two cores: many tests wait for processes. The tests of a file share what is expensive to make and stay together.
-SIDE_BY_SIDE := -q -n 3 --dist loadfile --no-loadscope-reorder
+# Four at a time on two cores: many tests wait for processes. The tests of a file share what is expensive to make and stay together.
+SIDE_BY_SIDE := -q -n 4 --dist loadfile --no-loadscope-reorder
 # Hundreds of processes import the same code: it is compiled once, whatever the caller's shell says.
 export PYTHONDONTWRITEBYTECODE :=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-annotate --no-header \
-	--fork-strategy fewest --find-links vendor pyproject.toml --output-file requirements/dev.txt
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-annotate --no-header \
+	--fork-strategy fewest --find-links vendor pyproject.toml
+LOCK = $(COMPILE) --extra dev --output-file requirements/dev.txt && for role in train release; do \
+	$(COMPILE) --extra $$role --constraint requirements/dev.txt --output-file requirements/$$role.txt || exit 1; done
+# What .venv is for: dev, or what a job needs and no more. Without a word it stays what it is.
+MADE := $(shell cat .venv/.done 2>/dev/null)
+ROLE := $(or $(MADE),dev)
 # engine only
 include scripts/engine.mk
 # end
@@ -16,12 +21,11 @@ include scripts/engine.mk
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
 
-setup: .venv/.done  ## make .venv from the lock
+setup: .venv/.done  ## make .venv from the lock; ROLE=train or ROLE=release: what that job needs and no more
 
-.venv/.done: requirements/dev.txt requirements/uv.txt
+.venv/.done: requirements/$(ROLE).txt requirements/uv.txt $(if $(filter-out $(ROLE),$(MADE)),another-role)
 	@$(PYTHON) scripts/prerequisites.py
-	@$(PYTHON) scripts/setup.py
-	@touch $@
+	@$(PYTHON) scripts/setup.py $(ROLE)
 
 run: setup  ## the whole delivery on this machine
 	@$(BIN)/pushline run --sample-if-offline
@@ -55,10 +59,12 @@ lock: setup  ## renew the lock from pyproject.toml
 
 sbom: setup  ## what the service is made of, as CycloneDX: build/sbom/
 	@mkdir -p build/sbom
-	@cp requirements/base.txt build/sbom/requirements.txt  # the name by which the scanner knows a lock
+	@cp requirements/serve.txt build/sbom/requirements.txt  # the name by which the scanner knows a lock
 	@SYFT_CHECK_FOR_APP_UPDATE=false $(BIN)/syft scan --quiet file:build/sbom/requirements.txt --output cyclonedx-json=build/sbom/service.cdx.json
 
 path: setup  ## in GitHub Actions: let later steps find the commands
 	@echo "$(CURDIR)/$(BIN)" >> "$$GITHUB_PATH"
 
-.PHONY: check format help image lock notebook path run sbom serve setup stop test
+another-role:
+
+.PHONY: another-role check format help image lock notebook path run sbom serve setup stop test

@@ -23,7 +23,14 @@ COMPILE = [
     "--fork-strategy",
     "fewest",  # one version of a package on every Python, so that no figure and no type depends on which one it is
 ]
-EXTRAS = {"base": [], "train": ["train"], "azure": ["train", "azure"], "small": ["train", "azure", "checks"]}
+# The roles that `make setup ROLE=…` knows beside dev; `steps` is what a training computes with, here and on Azure's nodes.
+EXTRAS = {
+    "serve": [],
+    "steps": ["train"],
+    "release": ["release", "azure"],
+    "train": ["train", "azure", "sbom"],
+    "checks": ["train", "azure", "checks"],
+}
 
 
 def compile_lock(name: str, source: str, *options: str) -> None:

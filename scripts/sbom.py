@@ -21,7 +21,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pushline-sbom-") as folder:
         place = Path(folder) / "venv"
         subprocess.run([tools / "uv", "venv", "--quiet", "--python", sys.executable, place], check=True)
-        locked = ["--require-hashes", "-r", REPO / "requirements" / "base.txt"]
+        locked = ["--require-hashes", "-r", REPO / "requirements" / "serve.txt"]
         subprocess.run([tools / "uv", "pip", "install", "--quiet", "--python", place / "bin" / "python", *locked], check=True)
         quiet = {**os.environ, "SYFT_CHECK_FOR_APP_UPDATE": "false"}
         command = [tools / "syft", "scan", "-q", f"dir:{place}", "-o", "cyclonedx-json"]

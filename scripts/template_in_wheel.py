@@ -16,5 +16,5 @@ class TemplateInWheel(BuildHookInterface[Any]):
         listed = runpy.run_path(str(root / "src" / "pushline" / "template" / "manifest.py"))
         build_data["force_include"][str(root / "CHANGELOG.md")] = "pushline/template/CHANGELOG.md"  # what `upgrade` tells of
         pages = [page.relative_to(root).as_posix() for page in (root / "docs").glob("*.md")]  # `pushline docs`
-        for path in (*pages, *listed["SHARED"], *listed["TABLE"], listed["LOCKED"]):
+        for path in (*pages, *listed["SHARED"], *listed["TABLE"], *listed["LOCKS"].values()):
             build_data["force_include"][str(root / path)] = f"pushline/template/files/{path}"

@@ -45,7 +45,7 @@ def test_the_image_of_a_small_repository_holds_the_engines_code(small: Project, 
     release = Release(id="v1", model_name="m", model_version="1", model=tmp_path / "model", git_revision="abc")
     with tarfile.open(fileobj=io.BytesIO(context_of(small, release)), mode="r:gz") as packed:
         names = packed.getnames()
-    assert {"src/pushline/__init__.py", "Dockerfile", "requirements/base.txt", "model/MLmodel"} <= set(names)
+    assert {"src/pushline/__init__.py", "Dockerfile", "requirements/serve.txt", "model/MLmodel"} <= set(names)
 
 
 def test_a_pipeline_that_is_published_keeps_the_engine_of_that_day(small: Project) -> None:

@@ -93,6 +93,46 @@ def test_setup_says_what_it_does_before_it_does_it_and_how_far_it_is(
     assert "error: `make setup` stopped: 3 of 3, Pushline itself failed." in capfd.readouterr().out
 
 
+def test_setup_leaves_what_is_as_the_lock_of_the_role_says_and_names_a_role_that_is_none(
+    repo: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = script(repo, "setup")
+    made: list[str] = []
+    monkeypatch.setattr(setup, "install", made.append)
+    monkeypatch.chdir(tmp_path)
+    for name in ("requirements", ".venv"):
+        (tmp_path / name).mkdir()
+    for name in ("release", "dev", "uv"):
+        (tmp_path / "requirements" / f"{name}.txt").write_text(f"{name}==1\n")
+
+    def ask(role: str) -> str:
+        monkeypatch.setattr("sys.argv", ["setup.py", role])
+        setup.main()
+        return (tmp_path / ".venv" / ".done").read_text()
+
+    assert [ask("release"), ask("release"), ask("dev")] == ["release", "release", "dev"]
+    assert made == ["release", "dev"]
+    (tmp_path / "requirements" / "dev.txt").write_text("dev==2\n")
+    ask("dev")
+    assert made == ["release", "dev", "dev"]
+    with pytest.raises(SystemExit):
+        ask("production")
+    assert "error: there is no role 'production'." in capfd.readouterr().out
+
+
+def test_the_code_of_the_repository_and_its_command_are_in_an_environment_of_any_role(repo: Path, tmp_path: Path) -> None:
+    place = tmp_path / "a user's folder"
+    place.mkdir()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], cwd=place, check=True)
+    (place / "src" / "pushline").mkdir(parents=True)
+    (place / "src" / "pushline" / "__main__.py").write_text("import sys\nprint(sys.prefix, sys.argv[1:])\n")
+    (place / "src" / "pushline" / "__init__.py").touch()
+    code = "import runpy, sys; runpy.run_path(sys.argv[1])['put_here']()"
+    subprocess.run([sys.executable, "-c", code, repo / "scripts" / "setup.py"], cwd=place, check=True)
+    done = subprocess.run([place / ".venv" / "bin" / "pushline", "a b"], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == f"{place / '.venv'} ['a b']\n"
+
+
 def test_locks_name_no_index(repo: Path) -> None:
     locks = sorted((repo / "requirements").glob("*.txt"))
     assert len(locks) >= 4
@@ -108,7 +148,7 @@ def test_a_version_is_the_same_in_every_lock(repo: Path) -> None:
         return {line.split(" ")[0] for line in lines if line and not line.startswith(" ")}
 
     everything = pins("dev")
-    for name in ("base", "train", "azure"):
+    for name in ("serve", "steps", "release", "train", "checks"):
         assert pins(name) <= everything
 
 

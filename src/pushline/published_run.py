@@ -29,7 +29,7 @@ def run_published(work: "Work", settings: PushlineSettings) -> None:
     request, project = work.request, work.project
     data = next((str(value) for name, value in request.inputs.items() if name == "data"), None)
     settings = with_inputs(settings, request.inputs)
-    for line in other_packages(project.root / "requirements" / "train.txt"):
+    for line in other_packages(project.root / "requirements" / "steps.txt"):
         work.progress(line)
     delivery = Delivery(project, settings, work.progress)
     if request.pipeline == TRAIN:

@@ -145,7 +145,7 @@ def test_a_quota_of_container_groups_names_the_settings(candidate: Callable[...,
 
 
 def test_tasks_that_a_subscription_may_not_use_name_the_other_way(azure: Loopback, candidate: Callable[..., Ended], aci: Project) -> None:
-    file = aci.root / "requirements" / "base.txt"
+    file = aci.root / "requirements" / "serve.txt"
     file.write_text(file.read_text() + "# so that the image is another one\n")
     content = {"error": {"code": "TasksOperationsNotAllowed", "message": "ACR Tasks requests are not permitted."}}
     azure.world.fault("POST", "scheduleRun", 403, content=content)

@@ -50,5 +50,5 @@ def test_the_aci_target_says_which_extra_to_install(project: Project, without: d
     azure = {"PUSHLINE_TARGET": "aci", "PUSHLINE_AZURE__SUBSCRIPTION": "s", "PUSHLINE_AZURE__RESOURCE_GROUP": "g"}
     seen = run(project, "status", env={**without, **azure, "PUSHLINE_AZURE__WORKSPACE": "w"})
     assert seen.returncode == 2, seen.stderr
-    assert "requirements/azure.txt" in seen.stderr
+    assert "requirements/train.txt" in seen.stderr
     assert "Traceback" not in seen.stderr

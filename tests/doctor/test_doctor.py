@@ -78,7 +78,7 @@ def test_a_delivered_project_has_a_registry_and_a_release_that_answers(doctor: D
 
 
 def test_a_package_of_another_version_than_the_lock_is_named(doctor: Doctor, project: Project) -> None:
-    lock = project.root / "requirements" / "train.txt"
+    lock = project.root / "requirements" / "steps.txt"
     lock.write_text(re.sub(r"^click==\S+", "click==1.0", lock.read_text(), flags=re.MULTILINE) + "\nno-such-package==1.0\n")
     ran, lines = doctor()
     assert ran.code == 1

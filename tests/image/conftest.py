@@ -127,7 +127,7 @@ def wheels(repo: Path, engine: Engine, base: str) -> Path:
     for platform in ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"):
         kinds += ["--platform", platform]
     wanted = engine.folder / "wanted.txt"
-    wanted.write_text(locked_for((repo / "requirements" / "base.txt").read_text(), version))
+    wanted.write_text(locked_for((repo / "requirements" / "serve.txt").read_text(), version))
     locked = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(wanted)]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *kinds, *locked, "-d", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)

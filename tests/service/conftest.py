@@ -58,11 +58,11 @@ def two_customers(repo: Path) -> bytes:
 
 @pytest.fixture(scope="session")
 def bare_python(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that holds requirements/base.txt and nothing else: what the image installs."""
+    """The Python of an environment that holds requirements/serve.txt and nothing else: what the image installs."""
     place = tmp_path_factory.mktemp("bare") / "venv"
     uv = str(Path(sys.executable).with_name("uv"))
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(place)], check=True)
     python = place / "bin" / "python"
-    locked = ["--require-hashes", "-r", str(repo / "requirements" / "base.txt")]
+    locked = ["--require-hashes", "-r", str(repo / "requirements" / "serve.txt")]
     subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), *locked], check=True, timeout=280)
     return python

@@ -39,7 +39,7 @@ CHANGES: tuple[Mapping[str, Edit], ...] = (
     {DELIVER: instead("timeout-minutes: 30", "timeout-minutes: 31")},
     {f"{FILES}pyproject.toml": instead("seconds = 10\n", "seconds = 10   # of the load\n"), f"{FILES}load/locustfile.py": last("# 4\n")},
     {"adopt/contract_file.py": instead('HEAD = """\\\n', 'HEAD = """\\\n# 5\n')},
-    {f"{FILES}requirements/small.txt": instead("--hash=sha256:", "--hash=sha256:0")},
+    {f"{FILES}requirements/checks.txt": instead("--hash=sha256:", "--hash=sha256:0")},
     {DELIVER: instead("timeout-minutes: 90", "timeout-minutes: 95"), f"{FILES}.gitignore": last("/seventh/\n")},
     {f"{OWN}README.md": instead("# {title}\n", "# {title}\n\nOf the eighth release.\n"), f"{FILES}compose.yml": last("# 8\n")},
     {f"{FILES}pyproject.toml": instead("p95_ms = 100", "p95_ms = 100  # 9"), f"{FILES}pipelines/train.yml": last("# 9\n")},

@@ -264,6 +264,17 @@ def setup_of(file: str, job: str) -> dict[str, Any]:
     return asked
 
 
+def test_a_job_gets_what_its_role_needs_and_production_nothing_that_trains_or_develops() -> None:
+    for file, job, body in JOBS:
+        if any(step.get("uses") == "./.github/actions/setup" for step in body.get("steps", [])):
+            role = setup_of(file, job)["role"]
+            assert (REPO / "requirements" / f"{role}.txt").is_file()
+            assert role == "release" or body.get("environment") != "production"
+    pinned = set(re.findall(r"^([\w.-]+)==", (REPO / "requirements" / "release.txt").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {"mlflow", "locust", "azure-ai-ml"} <= pinned
+    assert not {"ruff", "mypy", "zizmor", "hypothesis", "catboost", "flaml", "lightgbm", "great-expectations"} & pinned
+
+
 def test_results_that_are_taken_were_kept_by_a_job_before() -> None:
     kept: dict[str, set[str]] = {}
     for job, body in WORKFLOWS["deliver.yml"]["jobs"].items():
@@ -444,7 +455,11 @@ def test_a_cache_is_named_by_the_locks_of_what_it_holds() -> None:
     caches = [(file, step["with"]) for file, _, step in STEPS if "actions/cache" in step.get("uses", "")]
     assert {file for file, _ in caches} == {"actions/setup"}
     assert {(cache["path"], cache["key"]) for _, cache in caches} == {
-        ("~/.cache/uv", "uv-${{ runner.os }}-${{ inputs.python-version }}-${{ hashFiles('requirements/*.txt') }}"),
+        (
+            ".venv",
+            "venv-${{ runner.os }}-${{ runner.arch }}-${{ steps.python.outputs.python-version }}-${{ inputs.role }}-${{ "
+            "hashFiles(format('requirements/{0}.txt', inputs.role), 'requirements/uv.txt', 'scripts/setup.py') }}",
+        ),
         (".pushline/cache", "data-${{ hashFiles('data.lock') }}"),
     }
     assert all("restore-keys" not in cache for _, cache in caches)

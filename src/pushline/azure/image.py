@@ -18,7 +18,7 @@ from pushline.project import Project
 from pushline.results import Release
 
 REPOSITORY = "pushline-scoring"
-CONTEXT = ("Dockerfile", ".dockerignore", "requirements/base.txt")
+CONTEXT = ("Dockerfile", ".dockerignore", "requirements/serve.txt")
 LEFT_OUT = {"__pycache__", ".DS_Store"}
 LOGIN = "00000000-0000-0000-0000-000000000000"  # what the registry wants as the name behind a token
 ENGINES = ("docker", "podman")

@@ -16,5 +16,5 @@ def needs_azure() -> None:
             raise SettingsError(
                 "The target aci needs packages that are not installed here.",
                 why=f"{package} can't be imported.",
-                do='Install the extra: `pip install --require-hashes -r requirements/azure.txt`, or keep `target = "local"`.',
+                do='Install the extra: `pip install --require-hashes -r requirements/train.txt`, or keep `target = "local"`.',
             )

@@ -30,22 +30,19 @@ def python(here: Here) -> Iterator[Line]:
 
 def packages(here: Here) -> Iterator[Line]:
     """What the target needs must be installed, in the versions of the lock."""
-    names = ["train", "azure"] if here.on_azure else ["train"]
-    pins: dict[str, str] = {}
-    for name in names:
-        lock = here.project.root / "requirements" / f"{name}.txt"
-        if not lock.is_file():
-            yield missing("packages", f"{lock.relative_to(here.project.root)} is not there", "Restore it from git, or run `make lock`.")
-            return
-        pins |= pinned(lock.read_text(encoding="utf-8"))
+    lock = here.project.root / "requirements" / ("train.txt" if here.on_azure else "steps.txt")
+    said = lock.relative_to(here.project.root)
+    if not lock.is_file():
+        yield missing("packages", f"{said} is not there", "Restore it from git, or run `make lock`.")
+        return
+    pins = pinned(lock.read_text(encoding="utf-8"))
     absent, other = compared(pins)
-    files = " and ".join(f"requirements/{name}.txt" for name in names)
     if absent or other:
         wrong = [f"{name} is not installed" for name in absent] + [f"{name} is {found}, not {pins[name]}" for name, found in other.items()]
         shown = "; ".join(wrong[:3]) + (f"; {len(wrong) - 3} more" if len(wrong) > 3 else "")
-        yield missing("packages", f"not as {files}: {shown}", "Run `make setup`.")
+        yield missing("packages", f"not as {said}: {shown}", "Run `make setup`.")
     else:
-        yield works("packages", f"{len(pins)} as pinned in {files}")
+        yield works("packages", f"{len(pins)} as pinned in {said}")
 
 
 def pinned(lock: str) -> dict[str, str]:

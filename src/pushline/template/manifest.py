@@ -36,12 +36,11 @@ SHARED = (
     "pipelines/score-batch.yml",
     "pipelines/train.yml",
     "pyproject.toml",
-    "requirements/azure.txt",
-    "requirements/base.txt",
     "requirements/batch.Dockerfile",
     "requirements/batch.txt",
     "requirements/notebook.txt",
-    "requirements/train.txt",
+    "requirements/serve.txt",
+    "requirements/steps.txt",
     "requirements/training.Dockerfile",
     "requirements/uv.txt",
     "scripts/prerequisites.py",
@@ -71,8 +70,12 @@ ENGINE = (
     "tests/",
     "zensical.toml",
 )
-# What the lock of the environment is made of: the packages of a small repository in the versions of all locks.
-LOCK, LOCKED = "requirements/dev.txt", "requirements/small.txt"
+# The locks of environments that hold the engine, and what they are made of: the packages of a small repository.
+LOCKS = {
+    "requirements/dev.txt": "requirements/checks.txt",
+    "requirements/release.txt": "requirements/release.txt",
+    "requirements/train.txt": "requirements/train.txt",
+}
 OWN = {
     ".github/workflows/checks.yml": "checks.yml",
     "CONTRIBUTING.md": "CONTRIBUTING.md",

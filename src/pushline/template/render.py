@@ -5,7 +5,7 @@ import msgspec
 from pushline.engine import FOLDER
 from pushline.template import source
 from pushline.template.answers import PLACE, Engine, Record, RecordedDraft, record_bytes
-from pushline.template.manifest import LOCK, LOCKED, OWN, SHARED, TABLE
+from pushline.template.manifest import LOCKS, OWN, SHARED, TABLE
 from pushline.template.wheel import Wheel
 
 
@@ -26,7 +26,7 @@ def render(record: Record, wheel: Wheel | None = None) -> dict[str, bytes]:
     files |= {path: with_words(source.own(name), words) + files.get(path, b"") for path, name in OWN.items()}
     if draft is not None:
         files |= adapted(draft, files)
-    files[LOCK] = with_engine(source.shared(LOCKED).decode(), engine).encode()
+    files |= {path: with_engine(source.shared(locked).decode(), engine).encode() for path, locked in LOCKS.items()}
     if wheel and engine.source == "vendor":
         files[f"vendor/{wheel.name}"] = wheel.content
     files[PLACE] = record_bytes(record)

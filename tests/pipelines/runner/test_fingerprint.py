@@ -48,7 +48,7 @@ def test_a_commit_that_touches_nothing_of_a_training_keeps_its_identity(copy: Pr
 
 
 @pytest.mark.parametrize(
-    "file", ["src/pushline/training/automl/search.py", "data_checks/contract.yml", "pipelines/train.yml", "requirements/train.txt"]
+    "file", ["src/pushline/training/automl/search.py", "data_checks/contract.yml", "pipelines/train.yml", "requirements/steps.txt"]
 )
 def test_code_contract_pipeline_and_packages_are_part_of_the_identity(copy: Project, file: str) -> None:
     before = identity(copy)

@@ -25,7 +25,7 @@ def changed(project: Project) -> None:
 def test_a_version_holds_the_pipeline_its_code_and_the_lock_and_can_not_be_written(published: PublishedPipelines) -> None:
     version = published.version("train")
     files = published.files(version)
-    for name in ("pipelines/train.yml", "pipelines/components/automl.yml", "src/pushline/cli/__init__.py", "requirements/train.txt",
+    for name in ("pipelines/train.yml", "pipelines/components/automl.yml", "src/pushline/cli/__init__.py", "requirements/steps.txt",
                  "data_checks/contract.yml", "data_checks/rules.py", "pyproject.toml", "data.lock"):  # fmt: skip
         assert (files / name).is_file()
         assert (files / name).stat().st_mode & 0o222 == 0

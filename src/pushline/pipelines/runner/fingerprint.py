@@ -12,7 +12,7 @@ from pushline.files import content_hash
 
 # Folders of the code that no step of a training imports; a test follows the steps' imports.
 BESIDE_TRAINING = frozenset({"adopt", "azure", "batch", "cli", "doctor", "github", "release", "report", "template", "__pycache__"})
-PACKAGES = ("train.txt", "training.Dockerfile")
+PACKAGES = ("steps.txt", "training.Dockerfile")
 ONLY_TOLD = frozenset({"git_revision"})  # inputs that a training records and that don't change what it finds
 
 

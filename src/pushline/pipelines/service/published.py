@@ -27,7 +27,7 @@ from pushline.results import Scalar
 VERSIONS = "pipelines/versions"  # below .pushline
 PUBLISHING = "publishing"  # beside the numbers: the one that is about to be the default
 WAIT_S = 60.0
-TAKEN = ("data_checks", "pyproject.toml", "data.lock", "requirements/train.txt", "requirements/training.Dockerfile", "README.md")
+TAKEN = ("data_checks", "pyproject.toml", "data.lock", "requirements/steps.txt", "requirements/training.Dockerfile", "README.md")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", ".*")
 # What a run works out itself: where its data and code come from.
 COMPUTED = frozenset({"data_version", "git_revision", "generated_sample", "model_version"})
