@@ -154,23 +154,27 @@ def forgotten() -> Iterator[None]:
 
 # What takes minutes comes first, the longest before all, so that no worker is alone with it at the end.
 LONGEST = (
+    "workflows/test_small.py",
     "workflows/test_deliver.py",
-    "docs/test_commands.py",
     "azure/test_delivery_aci.py",
-    "workflows/test_checks.py",
-    "adopt/test_delivery.py",
-    "azure/test_workflow_aci.py",
-    "pipelines/test_retrain.py",
     "image/test_image.py",
+    "pipelines/test_retrain.py",
+    "azure/test_training_azure.py",
+    "data/checks/test_check_data.py",
     "azure/",
-    "adopt/",
+    "docs/test_commands.py",
     "workflows/",
-    "pipelines/",
+    "adopt/",
+    "crash/",
+    "batch/test_output.py",
     "training/test_stage.py",
-    "test_run.py",
     "release/",
+    "pipelines/",
+    "repository/",
     "data/",
 )
+# Files whose tests share nothing that is expensive to make: each test, or each parameter of a fixture, is a unit of its own.
+SPLIT = ("adopt/test_delivery.py", "adopt/test_page.py", "crash/", "data/checks/test_validate.py", "upgrade/test_matrix.py")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -184,8 +188,16 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def place(item: pytest.Item) -> int:
-        name = item.path.relative_to(REPO / "tests").as_posix()
-        return next((number for number, start in enumerate(LONGEST) if name.startswith(start)), len(LONGEST))
+    """Say what one worker runs, and in which order it is given out."""
 
+    def name(item: pytest.Item) -> str:
+        return item.path.relative_to(REPO / "tests").as_posix()
+
+    def place(item: pytest.Item) -> int:
+        return next((number for number, start in enumerate(LONGEST) if name(item).startswith(start)), len(LONGEST))
+
+    for item in items:
+        values = item.callspec.id if name(item).startswith(SPLIT) and hasattr(item, "callspec") else ""
+        alone = item.name if name(item).startswith(SPLIT) and not values else ""
+        item.add_marker(pytest.mark.xdist_group(f"{name(item)} {values or alone}".strip()))
     items.sort(key=place)

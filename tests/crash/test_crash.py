@@ -14,6 +14,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +69,11 @@ class Scenario:
         return self.project.root.parent / "saved"
 
     def restore(self) -> None:
-        """The project as it was before the command."""
+        """The project as it was before the command; the files of `src/` are links, which no command writes into."""
         if not self.saved.exists():
-            subprocess.run(["cp", "-a", str(self.project.root), str(self.saved)], check=True)
+            copy(self.project.root, self.saved)
         shutil.rmtree(self.project.root)
-        subprocess.run(["cp", "-a", str(self.saved), str(self.project.root)], check=True)
+        copy(self.saved, self.project.root)
 
     def run(self, mode: str, number: int) -> tuple[int, str, list[str]]:
         """Exit code, standard error and the points of the command."""
@@ -80,6 +81,19 @@ class Scenario:
         arguments = (str(listed), mode, str(number), str(self.project.root), *self.arguments)
         ran = forked(self.project, arguments, clean_environment(self.environment), 240, None, "crash.point")
         return ran.code, ran.err, listed.read_text(encoding="utf-8").splitlines() if mode == "count" else []
+
+
+def copy(project: Path, to: Path) -> None:
+    to.mkdir()
+    source = project / "src"
+    subprocess.run(["cp", "-a", *(each for each in project.iterdir() if each != source), to], check=True)
+    if source.exists():
+        subprocess.run(["cp", "-al", source, to], check=True)
+
+
+@cache
+def but_for_times(content: bytes) -> str:
+    return hashlib.sha256(VARYING.sub(b"", content)).hexdigest()
 
 
 def tree_of(root: Path) -> dict[str, str]:
@@ -96,7 +110,7 @@ def tree_of(root: Path) -> dict[str, str]:
                 content = repr(sorted((name, hashlib.sha256(stream.read()).hexdigest()) for name, stream in files if stream)).encode()
         if name.endswith("build/registry/registry.json"):
             content = re.sub(rb'"sha256": *"\w+"', b"", content)
-        found[name] = hashlib.sha256(VARYING.sub(b"", content)).hexdigest()
+        found[name] = but_for_times(content)
     return found
 
 
@@ -115,18 +129,6 @@ def progress(line: str) -> None:
 
 
 # The scenarios
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Project:
-    (tmp_path / "project").mkdir()
-    return copy_project(REPO, tmp_path / "project")
-
-
-@pytest.fixture
-def server() -> Iterator[FileServer]:
-    with file_server() as made:
-        yield made
 
 
 def publishing(project: Project) -> Scenario:
@@ -249,40 +251,53 @@ SCENARIOS: dict[str, Callable[..., Scenario]] = {
     "adopt": adopting,
     "adopt undone": adopting_undone,
 }
-QUICK_ONES = {"registry restore", "upgrade"}
+QUICK_ONES = {"upgrade"}
 
 
-def each(quick: set[str]) -> list[Any]:
-    return [pytest.param(make, id=name, marks=() if name in quick else pytest.mark.slow) for name, make in SCENARIOS.items()]
+@dataclass(frozen=True)
+class Undisturbed:
+    """A scenario, and how its command ends where nothing happens to it."""
+
+    scenario: Scenario
+    points: list[str]
+    tree: dict[str, str]
 
 
-@pytest.mark.parametrize("make", each(QUICK_ONES))
-def test_the_same_command_after_a_kill_ends_as_an_undisturbed_one(
-    make: Callable[..., Scenario], place: Project, server: FileServer
-) -> None:
-    scenario = make(place, server) if make is refreshing else make(place)
-    scenario.restore()
-    code, err, points = scenario.run("count", 0)
-    assert code in scenario.codes, err
-    assert "Traceback" not in err
-    expected = tree_of(place.root)
-    assert len(points) > 20, err
+EACH = [pytest.param(name, marks=() if name in QUICK_ONES else pytest.mark.slow) for name in SCENARIOS]
+
+
+@pytest.fixture(scope="module", params=EACH)
+def undisturbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbed]:
+    """Each scenario, made once for the kills and for the full disk."""
+    folder = tmp_path_factory.mktemp("crash")
+    (folder / "project").mkdir()
+    place, make = copy_project(REPO, folder / "project"), SCENARIOS[request.param]
+    with file_server() as server:
+        scenario = make(place, server) if make is refreshing else make(place)
+        scenario.restore()
+        code, err, points = scenario.run("count", 0)
+        assert code in scenario.codes, err
+        assert "Traceback" not in err
+        assert len(points) > 20, err
+        yield Undisturbed(scenario, points, tree_of(place.root))
+    shutil.rmtree(folder)
+
+
+def test_the_same_command_after_a_kill_ends_as_an_undisturbed_one(undisturbed: Undisturbed) -> None:
+    scenario, points = undisturbed.scenario, undisturbed.points
     for number in some(len(points)):
         scenario.restore()
         assert scenario.run("kill", number)[0] == -signal.SIGKILL, points[number - 1]
         code, err, _ = scenario.run("count", 0)
         assert code in scenario.codes, (points[number - 1], err)
         assert "Traceback" not in err
-        assert different(scenario, tree_of(place.root), expected) == [], f"killed at {points[number - 1]}"
+        assert different(scenario, undisturbed.tree) == [], f"killed at {points[number - 1]}"
     progress(f"{' '.join(scenario.arguments[:2])}: {len(points)} points, killed at {len(some(len(points)))}")
 
 
-@pytest.mark.parametrize("make", each(set()))
-def test_a_full_disk_is_one_clear_error_and_loses_nothing(make: Callable[..., Scenario], place: Project, server: FileServer) -> None:
-    scenario = make(place, server) if make is refreshing else make(place)
-    scenario.restore()
-    _, _, points = scenario.run("count", 0)
-    expected = tree_of(place.root)
+@pytest.mark.slow
+def test_a_full_disk_is_one_clear_error_and_loses_nothing(undisturbed: Undisturbed) -> None:
+    scenario, points = undisturbed.scenario, undisturbed.points
     for number in some(len(points)):
         scenario.restore()
         code, err, _ = scenario.run("full", number)
@@ -292,10 +307,11 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(make: Callable[..., Sc
             assert err.count("error: ") == 1, err
         code, err, _ = scenario.run("count", 0)
         assert code in scenario.codes, (points[number - 1], err)
-        assert different(scenario, tree_of(place.root), expected) == [], f"full at {points[number - 1]}"
+        assert different(scenario, undisturbed.tree) == [], f"full at {points[number - 1]}"
 
 
-def different(scenario: Scenario, seen: dict[str, str], expected: dict[str, str]) -> list[str]:
+def different(scenario: Scenario, expected: dict[str, str]) -> list[str]:
+    seen = tree_of(scenario.project.root)
     names = (name for name in {*seen, *expected} if not (scenario.differs and name.startswith(scenario.differs)))
     return sorted(name for name in names if seen.get(name) != expected.get(name))
 
