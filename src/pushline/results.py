@@ -59,15 +59,15 @@ class FetchResult(Result, frozen=True, kw_only=True):
     generated_sample: bool = False
 
 
-class Finding(Part, frozen=True, kw_only=True):
+class Finding(Part, frozen=True):
     """One result of a data check."""
 
     id: str
-    severity: Severity
-    column: str | None = None
     message: str
     seen: str = ""
     expected: str = ""
+    severity: Severity = "critical"
+    column: str | None = None
     count: int = 0
     lines: tuple[int, ...] = ()
     file: FilePath = ""  # that the lines are in, where the table is of several files

@@ -17,8 +17,8 @@ from pushline.data.checks.check_data import check_data
 from pushline.data.checks.label_checks import deciding, matrix_of
 from pushline.data.contract import Contract, parse_contract
 from pushline.data.contract.split import holdout_sql
-from pushline.data.files.reading import database, read_file
-from pushline.data.files.table import literal, name_of
+from pushline.data.files.reading import read_file
+from pushline.data.files.table import database, literal, name_of
 from pushline.data.files.version import table_of
 from pushline.data.profile import Profile, profile_of
 from pushline.data.sources.download import TRUSTED, permit, receive_all

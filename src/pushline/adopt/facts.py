@@ -8,8 +8,7 @@ from msgspec import Struct
 from pushline.adopt.numbers import Style, Writing, number_sql, style_of, style_of_table, writing_sql
 from pushline.adopt.text_table import TextTable
 from pushline.data.files.cells import WHOLE
-from pushline.data.files.reading import database
-from pushline.data.files.table import literal
+from pushline.data.files.table import database, literal
 
 if TYPE_CHECKING:
     import duckdb

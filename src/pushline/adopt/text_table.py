@@ -10,8 +10,8 @@ from msgspec import Struct
 from pushline.data.contract import RESERVED
 from pushline.data.files import scan as scans
 from pushline.data.files.header import DELIMITERS, fields_of
-from pushline.data.files.reading import csv_relation, database
-from pushline.data.files.table import literal, name_of
+from pushline.data.files.reading import csv_relation
+from pushline.data.files.table import database, literal, name_of
 from pushline.data.files.version import PARQUET
 from pushline.errors import DataCorrupt, SettingsError
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pushline.data.contract import Column, Contract
-from pushline.data.files.table import TYPES, literal, name_of
+from pushline.data.files.table import OFFLINE, TYPES, literal, name_of
 from pushline.errors import ContractError
 from pushline.results import Severity
 from pushline.settings import Share
@@ -79,7 +79,7 @@ def refusal_of(rule: Rule, contract: Contract) -> str:
     import duckdb
 
     columns = ", ".join(f"CAST(NULL AS {TYPES[contract.by_name[name].type]}) AS {name_of(name)}" for name in rule.columns)
-    with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
+    with duckdb.connect(config=OFFLINE) as connection:
         try:
             connection.execute(f"SELECT CAST(({rule.holds}) AS BOOLEAN) FROM (SELECT {columns}) WHERE false")
         except duckdb.Error as error:

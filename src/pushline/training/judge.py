@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushline.data.contract import Contract
 from pushline.data.files.reading import read_file
-from pushline.data.files.table import TYPES, connect, literal, name_of
+from pushline.data.files.table import TYPES, database, literal, name_of
 from pushline.data.files.version import table_of as version_of_file
 from pushline.data.sources.fetch import TABLES, DataLocations
 from pushline.data.sources.lock import load_lock
@@ -101,7 +101,7 @@ def known_rows(judged: "pd.DataFrame", contract: Contract, files: list[Path]) ->
     )
     rows = ", ".join(f"CAST({number} AS {kind}) AS {number}" for kind, number in zip(kinds, numbers, strict=True))
     same = " AND ".join(f"held.{number} IS NOT DISTINCT FROM known.{number}" for number in numbers)
-    with tempfile.TemporaryDirectory(prefix="pushline-evaluate-") as name, connect() as connection:
+    with tempfile.TemporaryDirectory(prefix="pushline-evaluate-") as name, database() as connection:
         parts = [read_file(file, contract, Path(name), Path(name) / f"{at}.parquet").parts for at, file in enumerate(files)]
         if not parts or None in parts:
             return None

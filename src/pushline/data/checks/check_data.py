@@ -10,8 +10,8 @@ from pushline.data.checks.root_causes import root_causes
 from pushline.data.checks.suite import checks_of
 from pushline.data.contract import Contract
 from pushline.data.files.lines import TableFile, lines_of
-from pushline.data.files.reading import Reading, database, read_file
-from pushline.data.files.table import literal, name_of
+from pushline.data.files.reading import Reading, read_file
+from pushline.data.files.table import database, literal, name_of
 from pushline.data.rules import load_rules
 from pushline.errors import DataError, PushlineError
 from pushline.files import move
@@ -50,7 +50,7 @@ def check_data(
             counts = class_counts(table, scratch, contract)
             findings += label_findings(table, scratch, contract, counts, project.profile)
         elif table.exists():
-            findings.append(no_rows())
+            findings.append(Finding("no-rows", "The file has a header and no row below it.", "0 rows", "rows", lines=(1,)))
     if docs.is_dir():
         progress(f"Data Docs: {docs / 'index.html'}")
     ordered = in_order(root_causes(findings, rows))
@@ -152,28 +152,9 @@ def explained(check: Check, detail: Detail) -> list[Observation]:
 
 def finding_of(check: Check, seen: Observation, sources: list[TableFile], rows: tuple[int, ...]) -> Finding:
     source, lines = lines_of(sources, rows)
-    finding = Finding(
-        id=check.id,
-        severity=check.severity,
-        column=check.column or seen.column,
-        message=seen.message,
-        seen=seen.seen,
-        expected=check.expected,
-        count=seen.count,
-        lines=lines,
-    )
+    column = check.column or seen.column
+    finding = Finding(check.id, seen.message, seen.seen, check.expected, check.severity, column, seen.count, lines)
     return renamed(finding, source.file.name) if source and len(sources) > 1 else finding
-
-
-def no_rows() -> Finding:
-    return Finding(
-        id="no-rows",
-        severity="critical",
-        message="The file has a header and no row below it.",
-        seen="0 rows",
-        expected="rows",
-        lines=(1,),
-    )
 
 
 def class_counts(table: Path, scratch: Path, contract: Contract) -> dict[str, int]:

@@ -15,11 +15,11 @@ from pushline.arrays import Floats, Ints
 from pushline.data.checks.findings import share
 from pushline.data.contract import Column, Contract
 from pushline.data.contract.labels import Targets
-from pushline.data.files.reading import database, one
-from pushline.data.files.table import literal, name_of
+from pushline.data.files.reading import one
+from pushline.data.files.table import database, literal, name_of
 from pushline.data.profile import Profile, load_profile, value_of
 from pushline.errors import SettingsError
-from pushline.results import Finding
+from pushline.results import Finding, Severity
 
 CHANCE = 24.0  # of the G statistic: once in a million tables of the same kind
 TIMES = 10.0  # the odds of a class, from which it is another table rather than another season
@@ -69,18 +69,14 @@ def share_findings(contract: Contract, counts: dict[str, int], profile: Profile 
     flipped = ratio >= FLIPPED and changed_places(counts, before)
     far = ratio >= TIMES or flipped
     how = "the labels look swapped: " if flipped else ""
-    finding = Finding(
-        id="label-share",
-        severity="critical" if far else "warning",
-        column=contract.label.name,
-        message=f"The label {name!r} has another share than in the profile: {how}{share(counts[name], rows)} of the rows, "
+    message = (
+        f"The label {name!r} has another share than in the profile: {how}{share(counts[name], rows)} of the rows, "
         f"{share(before[name], were)} before; chance alone does that less than once in a million tables. "
-        "If this is right, `pushline profile FILE` makes it what later tables are held against.",
-        seen=f"{share(counts[name], rows)} of {rows:,} rows",
-        expected=f"about {share(before[name], were)}, as in data_checks/profile.json",
-        count=counts[name],
+        "If this is right, `pushline profile FILE` makes it what later tables are held against."
     )
-    return [finding]
+    seen, expected = f"{share(counts[name], rows)} of {rows:,} rows", f"about {share(before[name], were)}, as in data_checks/profile.json"
+    severity: Severity = "critical" if far else "warning"
+    return [Finding("label-share", message, seen, expected, severity, contract.label.name, counts[name])]
 
 
 def g_statistic(hits: int, rows: int, before: int, were: int) -> float:
@@ -110,18 +106,13 @@ def changed_places(counts: dict[str, int], before: dict[str, int]) -> bool:
 
 def deciding_findings(table: Path, scratch: Path, contract: Contract) -> list[Finding]:
     """A finding for each feature that gives the label away and was not accepted as one that does."""
-    return [
-        Finding(
-            id="decides-label",
-            severity="critical",
-            column=name,
-            message=f"{said} If it is known only once the outcome is, write `known: after`; if it is truly known before, "
-            "write `decides_label: true`; both in data_checks/contract.yml.",
-            seen="the label follows from it",
-            expected="a feature that is known before the outcome",
-        )
-        for name, said in deciding(table, scratch, contract).items()
-    ]
+    do = (
+        "If it is known only once the outcome is, write `known: after`; if it is truly known before, "
+        "write `decides_label: true`; both in data_checks/contract.yml."
+    )
+    seen, expected = "the label follows from it", "a feature that is known before the outcome"
+    found = deciding(table, scratch, contract)
+    return [Finding("decides-label", f"{said} {do}", seen, expected, column=name) for name, said in found.items()]
 
 
 def deciding(table: Path, scratch: Path, contract: Contract) -> dict[str, str]:

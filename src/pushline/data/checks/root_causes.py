@@ -56,7 +56,7 @@ def one_cause(together: Sequence[Finding], broken: Sequence[int], rows: int) -> 
         kind, message = "broken-rows", f"{counted(count, 'row')} {'is' if count == 1 else 'are'} wrong in {names}. {example}"
         expected = "a value of its own kind in each column"
     lines = tuple(broken[:MOST_LINES])
-    return Finding(id=kind, severity=severity, message=message, seen=seen, expected=expected, count=count, lines=lines)
+    return Finding(kind, message, seen, expected, severity, count=count, lines=lines)
 
 
 def follows(finding: Finding, all_of_them: Sequence[Finding]) -> bool:

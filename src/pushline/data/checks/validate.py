@@ -8,8 +8,7 @@ from typing import Any
 
 from pushline.data.checks.check import ROW, Check, Detail
 from pushline.data.checks.findings import MOST_LINES
-from pushline.data.files.reading import database
-from pushline.data.files.table import literal
+from pushline.data.files.table import database, literal
 from pushline.errors import TargetError
 
 MEMORY = "300MB"

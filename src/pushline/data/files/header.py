@@ -5,12 +5,13 @@ import difflib
 import io
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec import Struct
 
 from pushline.data.checks.findings import shown
 from pushline.data.contract import Column, Contract
-from pushline.results import Finding
+from pushline.results import Finding, Severity
 from pushline.wording import counted
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
@@ -42,11 +43,14 @@ def read_header(head: bytes, contract: Contract) -> Header:
     for delimiter, word in DELIMITERS.items():
         other = fields_of(text, delimiter)
         if delimiter != contract.delimiter and len(other) > len(names) and sum(plain(name) in known for name in other) > matching:
-            return Header(names=names, readable=False, findings=(wrong_delimiter(delimiter, word, contract.delimiter),))
+            ours = DELIMITERS.get(contract.delimiter, repr(contract.delimiter))
+            message = f"The fields are separated by a {word}, not by a {ours}. Write the file anew, or set `delimiter` in the contract."
+            return unreadable(names, in_header("delimiter", message, repr(delimiter), repr(contract.delimiter)))
     if matching < len(known) / 3:
-        other = _best_split(first, contract)
-        if looks_like_data(other, contract):
-            return Header(names=names, readable=False, findings=(no_header(first),))
+        best = max((fields_of(first, delimiter) for delimiter in (contract.delimiter, *DELIMITERS)), key=len)
+        if looks_like_data(best, contract):
+            message = "The first line is a row, not the columns' names. Put the header line on top."
+            return unreadable(names, in_header("header-missing", message, first[:80], "a header line with the contract's names"))
     return compare(names, contract)
 
 
@@ -61,10 +65,6 @@ def fields_of(text: str, delimiter: str) -> tuple[str, ...]:
 def plain(name: str) -> str:
     """A name without what differs by habit: case, and spaces or quotes around it."""
     return name.strip(" \t'\"").casefold()
-
-
-def _best_split(line: str, contract: Contract) -> tuple[str, ...]:
-    return max((fields_of(line, delimiter) for delimiter in (contract.delimiter, *DELIMITERS)), key=len)
 
 
 def looks_like_data(fields: Sequence[str], contract: Contract) -> bool:
@@ -87,29 +87,12 @@ def _fits(field: str, column: Column) -> bool:
     return False
 
 
-def wrong_delimiter(seen: str, word: str, expected: str) -> Finding:
-    return Finding(
-        id="delimiter",
-        severity="critical",
-        message=f"The fields are separated by a {word}, not by a {DELIMITERS.get(expected, repr(expected))}. "
-        "Write the file anew, or set `delimiter` in the contract.",
-        seen=repr(seen),
-        expected=repr(expected),
-        count=1,
-        lines=(1,),
-    )
+def in_header(id: str, message: str, seen: str, expected: str, *, severity: Severity = "critical", **about: Any) -> Finding:
+    return Finding(id, message, seen, expected, severity, **{"count": 1, "lines": (1,), **about})
 
 
-def no_header(first: str) -> Finding:
-    return Finding(
-        id="header-missing",
-        severity="critical",
-        message="The first line is a row, not the columns' names. Put the header line on top.",
-        seen=first[:80],
-        expected="a header line with the contract's names",
-        count=1,
-        lines=(1,),
-    )
+def unreadable(names: tuple[str, ...], finding: Finding) -> Header:
+    return Header(names=names, readable=False, findings=(finding,))
 
 
 def compare(names: tuple[str, ...], contract: Contract) -> Header:
@@ -118,21 +101,20 @@ def compare(names: tuple[str, ...], contract: Contract) -> Header:
     missing = [name for name in wanted if name not in names]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        return Header(names=names, readable=False, findings=(column_twice(twice[0], names, missing),))
+        return unreadable(names, column_twice(twice[0], names, missing))
     extra = [name for name in names if name not in wanted]
     plainly = {plain(name) for name in names}
     if sum(plain(name) not in plainly for name in missing) > 0.5 * len(wanted):
-        return Header(names=names, readable=False, findings=(other_table(names, missing, wanted),))
+        gone = f"{len(missing)} of the contract's {len(wanted)} columns are not in the header, such as {missing[0]}"
+        return unreadable(names, in_header("header", f"{gone}: it is another table.", shown(names), shown(wanted), count=len(missing)))
     pairs = renamings(missing, extra, names, wanted)
-    findings = [renamed_column(ours, theirs, contract) for theirs, ours in pairs.items()]
-    if len(findings) > MOST_APART:
-        findings = [renamed_columns(pairs)]
-    gone = [name for name in missing if name not in pairs.values()]
-    if gone:
-        findings.append(columns_missing(gone, contract))
-    more = [name for name in extra if name not in pairs]
-    if more:
-        findings.append(columns_extra(more))
+    findings = columns_renamed(pairs, contract)
+    if gone_ones := [name for name in missing if name not in pairs.values()]:
+        findings.append(columns_missing(gone_ones, contract))
+    if more := [name for name in extra if name not in pairs]:
+        message = f"The header has {counted(len(more), 'column')} that the contract does not know: {shown(more)}. Left out of the table."
+        about = {"column": more[0] if len(more) == 1 else None, "count": len(more)}
+        findings.append(in_header("column-extra", message, ", ".join(more), "the contract's columns", severity="warning", **about))
     columns = {name: pairs.get(name, name) for name in names if name in wanted or name in pairs}
     order = [columns[name] for name in names if name in columns]
     if order != [name for name in wanted if name in order]:
@@ -155,102 +137,38 @@ def renamings(missing: Sequence[str], extra: Sequence[str], names: Sequence[str]
     return pairs
 
 
-def renamed_column(ours: str, theirs: str, contract: Contract) -> Finding:
-    what = "The label" if contract.by_name[ours].role == "label" else "The column"
-    return Finding(
-        id="column-renamed",
-        severity="critical",
-        column=ours,
-        message=f"{what} {ours} is called {theirs!r} in the header. Correct the header, or the name in the contract.",
-        seen=repr(theirs),
-        expected=repr(ours),
-        count=1,
-        lines=(1,),
-    )
-
-
-def renamed_columns(pairs: dict[str, str]) -> Finding:
-    """One finding for many names: they usually differ in the same way."""
-    theirs, ours = next(iter(pairs.items()))
-    return Finding(
-        id="column-renamed",
-        severity="critical",
-        message=f"{len(pairs)} columns have other names in the header, such as {theirs!r} for {ours!r}. Correct it, or the contract.",
-        seen=shown(pairs),
-        expected=shown(pairs.values()),
-        count=len(pairs),
-        lines=(1,),
-    )
+def columns_renamed(pairs: dict[str, str], contract: Contract) -> list[Finding]:
+    """A finding for each name, or one for many: they usually differ in the same way."""
+    if len(pairs) > MOST_APART:
+        theirs, ours = next(iter(pairs.items()))
+        message = f"{len(pairs)} columns have other names in the header, such as {theirs!r} for {ours!r}. Correct it, or the contract."
+        return [in_header("column-renamed", message, shown(pairs), shown(pairs.values()), count=len(pairs))]
+    found = []
+    for theirs, ours in pairs.items():
+        what = "The label" if contract.by_name[ours].role == "label" else "The column"
+        message = f"{what} {ours} is called {theirs!r} in the header. Correct the header, or the name in the contract."
+        found.append(in_header("column-renamed", message, repr(theirs), repr(ours), column=ours))
+    return found
 
 
 def columns_missing(gone: Sequence[str], contract: Contract) -> Finding:
+    names = ", ".join(gone[:8]) + (f" and {len(gone) - 8} more" if len(gone) > 8 else "")
     unusable = " Without the label nothing can be learned." if contract.label.name in gone else ""
-    return Finding(
-        id="column-missing",
-        severity="critical",
-        column=gone[0] if len(gone) == 1 else None,
-        message=f"The header lacks {counted(len(gone), 'column')}: {shown_names(gone)}.{unusable}",
-        seen="not in the header",
-        expected=", ".join(gone),
-        count=len(gone),
-        lines=(1,),
-    )
-
-
-def shown_names(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-
-def columns_extra(more: Sequence[str]) -> Finding:
-    return Finding(
-        id="column-extra",
-        severity="warning",
-        column=more[0] if len(more) == 1 else None,
-        message=f"The header has {counted(len(more), 'column')} that the contract does not know: {shown(more)}. Left out of the table.",
-        seen=", ".join(more),
-        expected="the contract's columns",
-        count=len(more),
-        lines=(1,),
-    )
+    message = f"The header lacks {counted(len(gone), 'column')}: {names}.{unusable}"
+    column = gone[0] if len(gone) == 1 else None
+    return in_header("column-missing", message, "not in the header", ", ".join(gone), column=column, count=len(gone))
 
 
 def column_twice(name: str, names: Sequence[str], missing: Sequence[str]) -> Finding:
     places = [str(position) for position, other in enumerate(names, 1) if other == name]
     lacking = f" {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing." if missing else ""
-    return Finding(
-        id="column-duplicate",
-        severity="critical",
-        column=name,
-        message=f"The header names {name!r} more than once (fields {' and '.join(places)}).{lacking}",
-        seen=f"{len(places)} columns of this name",
-        expected="each name once",
-        count=len(places),
-        lines=(1,),
-    )
-
-
-def other_table(names: Sequence[str], missing: Sequence[str], wanted: Sequence[str]) -> Finding:
-    return Finding(
-        id="header",
-        severity="critical",
-        message=f"{len(missing)} of the contract's {len(wanted)} columns are not in the header, such as {missing[0]}: it is another table.",
-        seen=shown(names),
-        expected=shown(wanted),
-        count=len(missing),
-        lines=(1,),
-    )
+    message = f"The header names {name!r} more than once (fields {' and '.join(places)}).{lacking}"
+    seen = f"{len(places)} columns of this name"
+    return in_header("column-duplicate", message, seen, "each name once", column=name, count=len(places))
 
 
 def other_order(order: Sequence[str], wanted: Sequence[str]) -> Finding:
     expected = [name for name in wanted if name in order]
-    first = next(position for position, (a, b) in enumerate(zip(order, expected, strict=True)) if a != b)
-    moved = sum(a != b for a, b in zip(order, expected, strict=True))
-    return Finding(
-        id="column-order",
-        severity="warning",
-        message=f"{counted(moved, 'column')} stand in another order than in the contract, {order[first]} first. They were read by name.",
-        seen=", ".join(order),
-        expected=", ".join(expected),
-        count=moved,
-        lines=(1,),
-    )
+    moved = [ours for ours, theirs in zip(order, expected, strict=True) if ours != theirs]
+    message = f"{counted(len(moved), 'column')} stand in another order than in the contract, {moved[0]} first. They were read by name."
+    return in_header("column-order", message, ", ".join(order), ", ".join(expected), severity="warning", count=len(moved))

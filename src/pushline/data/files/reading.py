@@ -4,8 +4,7 @@ A sound file takes one pass: any cell that is not of its type stops it. Only the
 fault is counted and located; cells that can't be read become empty, rows that can't be read are left out.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +14,15 @@ from pushline.data.checks.findings import shown
 from pushline.data.contract import Contract
 from pushline.data.files import header as headers
 from pushline.data.files import scan as scans
-from pushline.data.files.cells import bad_cells, typed
+from pushline.data.files.cells import bad_cells, reason_for, typed
 from pushline.data.files.lines import TableFile, lines_of
 from pushline.data.files.rejects import MOST_REJECTS, row_faults, unreadable_rows
-from pushline.data.files.table import literal, name_of
-from pushline.errors import TargetError
+from pushline.data.files.table import database, literal, name_of
 from pushline.results import Finding
 from pushline.wording import counted
 
 if TYPE_CHECKING:
     import duckdb
-
-MEMORY = "256MB"
 
 
 class Reading(Struct, kw_only=True):
@@ -36,34 +32,6 @@ class Reading(Struct, kw_only=True):
     findings: list[Finding]
     parts: Path | None = None  # typed Parquet; None where the rows could not be read
     columns: dict[str, str] = {}  # the contract's name by the file's
-
-
-@contextmanager
-def database(scratch: Path, memory: str = MEMORY) -> Iterator["duckdb.DuckDBPyConnection"]:
-    """A DuckDB that keeps to its memory, spills into `scratch`, and never downloads an extension.
-
-    Raises TargetError where the disk or the memory does not suffice: that is no fault of the data.
-    """
-    import duckdb
-
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": memory,
-        "threads": 2,
-        "temp_directory": str(scratch / "spill"),
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
-    with duckdb.connect(config=config) as connection:
-        with suppress(duckdb.InvalidInputException):  # a notebook without widgets has no bar to switch off
-            connection.execute("SET enable_progress_bar = false")
-        try:
-            yield connection
-        except duckdb.OperationalError as error:
-            raise TargetError(
-                "The typed table could not be written.",
-                why=str(error).splitlines()[0][:300],
-                do=f"Free some space on the disk of {scratch.parent}, or some memory, then run the same command again.",
-            ) from error
 
 
 def read_file(file: Path, contract: Contract, scratch: Path, part: Path) -> Reading:
@@ -201,18 +169,8 @@ def write_checked(
 
 
 def wrong_type(name: str, kind: str, bad: int, rows: int, values: Sequence[str], lines: tuple[int, ...]) -> Finding:
-    from pushline.data.files.cells import reason_for
-
-    return Finding(
-        id="type",
-        severity="critical",
-        column=name,
-        message=f"{counted(bad, 'value')} of {name} {'is' if bad == 1 else 'are'} not {ARTICLES[kind]}{reason_for(values, kind)}.",
-        seen=shown(dict.fromkeys(values)),
-        expected=kind,
-        count=bad,
-        lines=lines,
-    )
+    message = f"{counted(bad, 'value')} of {name} {'is' if bad == 1 else 'are'} not {ARTICLES[kind]}{reason_for(values, kind)}."
+    return Finding("type", message, shown(dict.fromkeys(values)), kind, column=name, count=bad, lines=lines)
 
 
 ARTICLES = {"integer": "an integer", "number": "a finite number", "boolean": "a boolean"}
@@ -242,15 +200,5 @@ def read_parquet(reading: Reading, contract: Contract, scratch: Path, part: Path
         except duckdb.OperationalError:
             raise
         except duckdb.Error as error:
-            reading.findings.append(damaged(error))
-
-
-def damaged(error: Exception) -> Finding:
-    return Finding(
-        id="not-a-table",
-        severity="critical",
-        message="The Parquet file is damaged or incomplete. Copy or write it again.",
-        seen=str(error).splitlines()[0][:200],
-        expected="a whole Parquet file",
-        count=1,
-    )
+            message = "The Parquet file is damaged or incomplete. Copy or write it again."
+            reading.findings.append(Finding("not-a-table", message, str(error).splitlines()[0][:200], "a whole Parquet file", count=1))

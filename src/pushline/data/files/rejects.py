@@ -13,38 +13,28 @@ MOST_REJECTS = 10_000  # refused lines that are kept in memory
 
 
 def unreadable_rows(error: Exception) -> Finding:
-    return Finding(
-        id="ragged-rows",
-        severity="critical",
-        message="The rows can't be told apart. Write the file anew as plain CSV.",
-        seen=str(error).splitlines()[0][:200],
-        expected="CSV: one row a line, fields quoted with double quotes where needed",
-    )
+    expected = "CSV: one row a line, fields quoted with double quotes where needed"
+    message = "The rows can't be told apart. Write the file anew as plain CSV."
+    return Finding("ragged-rows", message, str(error).splitlines()[0][:200], expected)
 
 
 def row_faults(rejects: list[tuple[Any, ...]], rows: int, header: Header, contract: Contract) -> list[Finding]:
     """Findings about rows with too few or too many fields and about quotes."""
     quotes = [(line, text) for line, kind, text in rejects if kind not in ("MISSING COLUMNS", "TOO MANY COLUMNS")]
     if quotes:
-        line = int(quotes[0][0])
-        return [
-            Finding(
-                id="quotes",
-                severity="critical",
-                message=f"A quote that opens in line {line:,} is not closed where its field ends. Close it, or double quotes within it.",
-                seen=str(quotes[0][1])[:80],
-                expected="fields in double quotes, closed before the next delimiter",
-                count=len(quotes),
-                lines=tuple(int(line) for line, _ in quotes[:MOST_LINES]),
-            )
-        ]
+        where = tuple(int(line) for line, _ in quotes[:MOST_LINES])
+        message = f"A quote that opens in line {where[0]:,} is not closed where its field ends. Close it, or double quotes within it."
+        expected = "fields in double quotes, closed before the next delimiter"
+        return [Finding("quotes", message, str(quotes[0][1])[:80], expected, count=len(quotes), lines=where)]
     if not rejects:
         return []
     width = len(header.names)
     lines = tuple(int(line) for line, *_ in rejects[:MOST_LINES])
     first = fields_of(str(rejects[0][2]), contract.delimiter)
     if len(rejects) > rows and contract.delimiter == "," and len(first) > width and is_decimal_comma(first, header.names, contract):
-        return [decimal_commas(len(rejects), lines, first, width)]
+        message = "Numbers are written with a decimal comma, which also separates the fields. Write them with a point, or quote them."
+        seen, expected = f"{len(first)} fields in line {lines[0]:,}", f"{width} fields, numbers like 93.994"
+        return [Finding("decimal-comma", message, seen, expected, count=len(rejects), lines=lines)]
     return [ragged(rejects, width, lines, first)]
 
 
@@ -59,28 +49,10 @@ def is_decimal_comma(fields: Sequence[str], names: Sequence[str], contract: Cont
     return position == len(fields)
 
 
-def decimal_commas(count: int, lines: tuple[int, ...], first: Sequence[str], width: int) -> Finding:
-    return Finding(
-        id="decimal-comma",
-        severity="critical",
-        message="Numbers are written with a decimal comma, which also separates the fields. Write them with a point, or quote them.",
-        seen=f"{len(first)} fields in line {lines[0]:,}",
-        expected=f"{width} fields, numbers like 93.994",
-        count=count,
-        lines=lines,
-    )
-
-
 def ragged(rejects: list[tuple[Any, ...]], width: int, lines: tuple[int, ...], first: Sequence[str]) -> Finding:
     few = sum(kind == "MISSING COLUMNS" for _, kind, _ in rejects)
     what = "too few fields" if few == len(rejects) else "too many fields" if not few else "too few or too many fields"
     number = counted(len(rejects), "row") if len(rejects) < MOST_REJECTS else f"at least {MOST_REJECTS:,} rows"
-    return Finding(
-        id="ragged-rows",
-        severity="critical",
-        message=f"{number} {'has' if len(rejects) == 1 else 'have'} {what}: {len(first)} instead of {width} in line {lines[0]:,}.",
-        seen=f"{counted(len(first), 'field')} in line {lines[0]:,}",
-        expected=counted(width, "field"),
-        count=len(rejects),
-        lines=lines,
-    )
+    message = f"{number} {'has' if len(rejects) == 1 else 'have'} {what}: {len(first)} instead of {width} in line {lines[0]:,}."
+    seen = f"{counted(len(first), 'field')} in line {lines[0]:,}"
+    return Finding("ragged-rows", message, seen, counted(width, "field"), count=len(rejects), lines=lines)

@@ -97,7 +97,7 @@ def first_bytes(file: Path) -> bytes:
 def kind_of(head: bytes, name: str) -> Finding | None:
     """The finding for bytes that are no table under this name, whatever they are; None for text and rightly named Parquet."""
     if not head:
-        return Finding(id="empty-file", severity="critical", message="The file is empty (0 bytes).", expected="a header line and rows")
+        return Finding("empty-file", "The file is empty (0 bytes).", expected="a header line and rows")
     is_parquet = name.endswith(".parquet")
     if is_parquet and head.startswith(b"PAR1"):
         return None
@@ -108,15 +108,8 @@ def kind_of(head: bytes, name: str) -> Finding | None:
             workbook = what == "a ZIP archive" and (b"xl/" in head or b"[Content_Types].xml" in head)
             return _not_a_table("an Excel workbook (.xlsx)", "Save it as CSV UTF-8") if workbook else _not_a_table(what, remedy)
     if encoding := _wide_encoding(head):
-        return Finding(
-            id="encoding",
-            severity="critical",
-            message=f"The file is encoded as {encoding}, not as UTF-8. Save it as UTF-8 (for example `iconv -f {encoding} -t UTF-8`).",
-            seen=encoding,
-            expected="UTF-8",
-            count=1,
-            lines=(1,),
-        )
+        message = f"The file is encoded as {encoding}, not as UTF-8. Save it as UTF-8 (for example `iconv -f {encoding} -t UTF-8`)."
+        return Finding("encoding", message, encoding, "UTF-8", count=1, lines=(1,))
     start = head[:2000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml", b"<body", b"<script")):
         what = "an XML document" if start.startswith(b"<?xml") and b"<html" not in start else "an HTML page"
@@ -127,14 +120,8 @@ def kind_of(head: bytes, name: str) -> Finding | None:
 
 
 def _not_a_table(what: str, remedy: str) -> Finding:
-    return Finding(
-        id="not-a-table",
-        severity="critical",
-        message=f"The file is {what}. {remedy}.",
-        seen=what,
-        expected="a CSV file in UTF-8, or a Parquet file that ends in .parquet",
-        count=1,
-    )
+    expected = "a CSV file in UTF-8, or a Parquet file that ends in .parquet"
+    return Finding("not-a-table", f"The file is {what}. {remedy}.", what, expected, count=1)
 
 
 def _wide_encoding(head: bytes) -> str:
@@ -213,66 +200,25 @@ def scan_findings(seen: Scan) -> list[Finding]:
     """Findings about the bytes; a critical one means that parsing them makes no sense."""
     found = []
     if seen.nul_bytes:
-        found.append(
-            Finding(
-                id="nul-bytes",
-                severity="critical",
-                message=f"The file holds {counted(seen.nul_bytes, 'zero byte')}, often a sign of a damaged or binary file. Write it again.",
-                seen="bytes of value 0",
-                expected="text",
-                count=seen.nul_bytes,
-                lines=tuple(seen.nul_lines),
-            )
-        )
+        message = f"The file holds {counted(seen.nul_bytes, 'zero byte')}, often a sign of a damaged or binary file. Write it again."
+        found.append(Finding("nul-bytes", message, "bytes of value 0", "text", count=seen.nul_bytes, lines=tuple(seen.nul_lines)))
     if seen.invalid:
-        found.append(
-            Finding(
-                id="encoding",
-                severity="critical",
-                message=f"{counted(seen.invalid, 'line')} {'is' if seen.invalid == 1 else 'are'} not UTF-8 but perhaps Latin-1. "
-                "Save the file as UTF-8 (for example `iconv -f WINDOWS-1252 -t UTF-8`).",
-                seen="bytes that are not UTF-8",
-                expected="UTF-8",
-                count=seen.invalid,
-                lines=tuple(seen.invalid_lines),
-            )
-        )
+        lines = f"{counted(seen.invalid, 'line')} {'is' if seen.invalid == 1 else 'are'}"
+        message = f"{lines} not UTF-8 but perhaps Latin-1. Save the file as UTF-8 (for example `iconv -f WINDOWS-1252 -t UTF-8`)."
+        where = tuple(seen.invalid_lines)
+        found.append(Finding("encoding", message, "bytes that are not UTF-8", "UTF-8", count=seen.invalid, lines=where))
     if seen.longest_open > LONGEST_LINE and not seen.nul_bytes:
-        found.append(_endless_line(seen))
+        message = f"A line is longer than {LONGEST_LINE >> 20} MB: the file has no line ends there, or it is no table."
+        without, line = f"{seen.longest_open:,} bytes without a line end", seen.lines or 1
+        found.append(Finding("line-ends", message, without, "one row per line", count=1, lines=(line,)))
     if seen.only_cr or seen.is_mixed:
         what = "are single carriage returns" if seen.only_cr else "are of several kinds"
-        found.append(
-            Finding(
-                id="line-ends",
-                severity="warning",
-                message=f"The line ends {what}; many programs misread such a file. Write LF or CRLF.",
-                seen=f"{seen.row_ends.crlf:,} CRLF, {seen.row_ends.lf:,} LF, {seen.row_ends.cr:,} CR",
-                expected="LF or CRLF throughout",
-                count=min((n for n in (seen.row_ends.crlf, seen.row_ends.lf, seen.row_ends.cr) if n), default=0),
-            )
-        )
+        message = f"The line ends {what}; many programs misread such a file. Write LF or CRLF."
+        crlf, lf, cr = seen.row_ends.crlf, seen.row_ends.lf, seen.row_ends.cr
+        fewest = min((n for n in (crlf, lf, cr) if n), default=0)
+        kinds = f"{crlf:,} CRLF, {lf:,} LF, {cr:,} CR"
+        found.append(Finding("line-ends", message, kinds, "LF or CRLF throughout", "warning", count=fewest))
     if seen.byte_order_mark:
-        found.append(
-            Finding(
-                id="byte-order-mark",
-                severity="info",
-                message="The file begins with a byte order mark. It was skipped; some programs take it for a part of the first name.",
-                seen="EF BB BF",
-                expected="no byte order mark",
-                count=1,
-                lines=(1,),
-            )
-        )
+        message = "The file begins with a byte order mark. It was skipped; some programs take it for a part of the first name."
+        found.append(Finding("byte-order-mark", message, "EF BB BF", "no byte order mark", "info", count=1, lines=(1,)))
     return found
-
-
-def _endless_line(seen: Scan) -> Finding:
-    return Finding(
-        id="line-ends",
-        severity="critical",
-        message=f"A line is longer than {LONGEST_LINE >> 20} MB: the file has no line ends there, or it is no table.",
-        seen=f"{seen.longest_open:,} bytes without a line end",
-        expected="one row per line",
-        count=1,
-        lines=(seen.lines,) if seen.lines else (1,),
-    )

@@ -2,18 +2,19 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushline.data.contract import Contract
 from pushline.data.files.version import PARQUET
-from pushline.errors import DataCorrupt, DataUnavailable
+from pushline.errors import DataCorrupt, DataUnavailable, TargetError
 
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY = "400MB"
+MEMORY, LARGER = "256MB", "400MB"  # while reading a file, and for questions about a whole table
+OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 KEPT_BYTES = 20_000_000  # a file up to this size is read once, not at each question
 TYPES = {"integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
 
@@ -38,22 +39,27 @@ def relation_of(file: Path, contract: Contract) -> str:
 
 
 @contextmanager
-def connect() -> "Iterator[duckdb.DuckDBPyConnection]":
-    """A DuckDB that keeps to its memory, spills into a folder of its own, and never downloads an extension."""
+def database(scratch: Path | None = None, memory: str = MEMORY) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """A DuckDB that keeps to its memory, spills into `scratch` or a folder of its own, and never downloads an extension.
+
+    Raises TargetError where the disk or the memory does not suffice: that is no fault of the data.
+    """
     import duckdb
 
-    with tempfile.TemporaryDirectory(prefix="pushline-", ignore_cleanup_errors=True) as spill:
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": MEMORY,
-            "threads": 2,
-            "temp_directory": spill,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-        with duckdb.connect(config=config) as connection:
-            with suppress(duckdb.InvalidInputException):  # a notebook without widgets has no bar to switch off
-                connection.execute("SET enable_progress_bar = false")
+    with ExitStack() as held:
+        spill = held.enter_context(tempfile.TemporaryDirectory(prefix="pushline-", dir=scratch, ignore_cleanup_errors=True))
+        config = {**OFFLINE, "memory_limit": memory, "threads": 2, "temp_directory": spill}
+        connection = held.enter_context(duckdb.connect(config=config))
+        with suppress(duckdb.InvalidInputException):  # a notebook without widgets has no bar to switch off
+            connection.execute("SET enable_progress_bar = false")
+        try:
             yield connection
+        except duckdb.OperationalError as error:
+            raise TargetError(
+                "The typed table could not be written or asked.",
+                why=str(error).splitlines()[0][:300],
+                do=f"Free some space on the disk of {Path(spill).parent}, or some memory, then run the same command again.",
+            ) from error
 
 
 @contextmanager
@@ -66,7 +72,7 @@ def open_table(file: Path, contract: Contract) -> "Iterator[duckdb.DuckDBPyConne
 
     if not file.is_file():
         raise DataUnavailable(f"{file} does not exist.", do="Name a CSV or Parquet file, or run `pushline check-data` first.")
-    with connect() as connection:
+    with database(memory=LARGER) as connection:
         try:
             kept = "TEMP TABLE" if file.stat().st_size < KEPT_BYTES else "VIEW"
             connection.execute(f"CREATE {kept} data AS FROM {relation_of(file, contract)}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from pushline.data.contract import Column, Contract
-from pushline.data.files.table import connect, literal
+from pushline.data.files.table import database, literal
 from pushline.data.profile.bins import RARE, DriftBin, numeric_bins
 from pushline.data.profile.column import ColumnProfile
 from pushline.data.profile.histogram import SMALLEST
@@ -124,7 +124,7 @@ class Judge(Struct, frozen=True, kw_only=True):
 
 def drift_of(file: Path, contract: Contract, profile: Profile, source: str = "") -> Drift:
     """The drift of a typed table in `file` (Parquet); columns it does not hold are said to be absent."""
-    with connect() as connection:
+    with database() as connection:
         connection.execute(f"CREATE VIEW data AS FROM read_parquet({literal(str(file))})")
         return drift_of_view(connection, contract, profile, source or file.name)
 

@@ -10,7 +10,7 @@ from pushline.data.checks.check_data import check_data
 from pushline.data.contract import Contract
 from pushline.data.files.lines import lines_of
 from pushline.data.files.reading import Reading, read_file
-from pushline.data.files.table import connect, literal, name_of
+from pushline.data.files.table import database, literal, name_of
 from pushline.data.files.version import table_of
 from pushline.data.profile import load_profile
 from pushline.data.profile.drift import Drift, drift_of
@@ -198,7 +198,7 @@ def overlap_with(pinned: DataFile, new: Reading, contract: Contract, folder: Pat
     everything = ", ".join(name_of(column.name) for column in contract.columns)
     inputs = ", ".join(name_of(column.name) for column in contract.inputs)
     before, after = (f"read_parquet({literal(str(part))}, file_row_number=true)" for part in (old, new.parts))
-    with connect() as connection:
+    with database() as connection:
         found = connection.execute(
             f"SELECT file_row_number, hash({everything}) IN (SELECT hash({everything}) FROM {before}) AS whole FROM {after} "
             f"WHERE hash({inputs}) IN (SELECT hash({inputs}) FROM {before}) ORDER BY 1"
