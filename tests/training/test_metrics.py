@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from pushline.registry import measures
-from pushline.training.metrics import METRICS, figures, natural, score, with_intervals
-from pushline.training.threshold import at_threshold
+from pushline.registry.measures import figure
+from pushline.training.metrics import at_threshold, figures, natural, score, with_intervals
 
 
 def scores(rows: int, seed: int, classes: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +36,7 @@ def test_calibration_error_is_the_mean_gap_over_ten_bins():
     labels = np.array([0, 1, 1, 1, 0, 1])
     positive = np.array([0.05, 0.05, 0.45, 0.45, 0.95, 0.95])
     expected = (abs(0.1 - 1) + abs(0.9 - 2) + abs(1.9 - 1)) / 6
-    assert METRICS["ece"](labels, np.stack([1 - positive, positive], axis=1)) == pytest.approx(expected)
+    assert figure("ece", labels, np.stack([1 - positive, positive], axis=1)) == pytest.approx(expected)
 
 
 def test_a_score_that_says_nothing_has_the_figures_of_chance():
@@ -45,13 +44,6 @@ def test_a_score_that_says_nothing_has_the_figures_of_chance():
     seen = figures(labels, np.tile([0.75, 0.25], (4, 1)))
     assert seen["average_precision"] == pytest.approx(0.25)
     assert seen["roc_auc"] == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize("classes", [2, 3])
-def test_the_promotion_gate_measures_with_the_same_figures(classes):
-    labels, probabilities = scores(500, 3, classes)
-    for name in measures.MEASURES:
-        assert measures.figure(name, labels, probabilities) == pytest.approx(METRICS[name](labels, probabilities))
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -79,6 +71,6 @@ def test_intervals_are_those_of_resampling_one_at_a_time(classes):
 
 def test_errors_count_negative_as_scores():
     labels, probabilities = scores(200, 6)
-    assert score("log_loss", labels, probabilities) == -METRICS["log_loss"](labels, probabilities)
+    assert score("log_loss", labels, probabilities) == -figure("log_loss", labels, probabilities)
     assert natural("log_loss", -0.3) == 0.3
     assert natural("roc_auc", 0.8) == 0.8

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from pushline.errors import SettingsError
-from pushline.training.threshold import at_threshold, choose_threshold, parse_objective
+from pushline.training.metrics import at_threshold
+from pushline.training.threshold import choose_threshold, parse_objective
 
 
 def example(seed: int = 1) -> tuple[np.ndarray, np.ndarray]:

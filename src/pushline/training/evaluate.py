@@ -12,9 +12,9 @@ from pushline.data.contract import Contract
 from pushline.data.contract.encoding import Encoding, encode_frame
 from pushline.data.contract.labels import Codes, Targets, targets_of
 from pushline.evaluation import Bin, ClassCurves, Evaluation, Group, Importance, Points
+from pushline.registry.measures import BINS, HIGHER_IS_BETTER
 from pushline.training import quantity
-from pushline.training.metrics import BINS, HIGHER_IS_BETTER, figures, ranked, score, with_intervals
-from pushline.training.threshold import at_threshold
+from pushline.training.metrics import at_threshold, figures, ranked, score, with_intervals
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ from pushline.data.contract import Column, Contract
 from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
 from pushline.data.contract.labels import Codes, Targets
 from pushline.evaluation import COPY, Suspect
+from pushline.registry.measures import figure
 from pushline.results import Scalar
-from pushline.training.metrics import binary_average_precision, binary_roc_auc
 
 DECIDES = 0.9  # ROC AUC of one column alone, from which it says most about the label
 PURE = 0.98  # share of one class among the rows of one value
@@ -51,9 +51,10 @@ def decides(name: str, values: Floats, labels: Codes, contract: Contract) -> lis
         if not truth.any() or truth.all():
             continue
         share = cross_fitted(codes, len(cells), truth)
-        area = binary_roc_auc(truth, share)
+        ranking = truth.astype(np.int64), np.column_stack([1 - share, share])
+        area = figure("roc_auc", *ranking)
         if area >= DECIDES:
-            alone = binary_average_precision(truth, share)
+            alone = figure("average_precision", *ranking)
             evidence: dict[str, Scalar] = {"roc_auc_alone": round(area, 4), "average_precision_alone": round(alone, 4)}
             what = (
                 "it decides the label, so it is a copy of it or known only afterwards" if area >= COPY else "is it known before the event?"

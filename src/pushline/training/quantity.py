@@ -9,9 +9,9 @@ import numpy as np
 
 from pushline.arrays import Floats
 from pushline.evaluation import PredictedRange, Residuals
-from pushline.registry.measures import OF_QUANTITIES, QUANTITY_MEASURES, figure, mean_of, random_figure
+from pushline.registry.measures import OF_QUANTITIES, QUANTITY_MEASURES, Measure, figure, mean_of, random_figure
 from pushline.results import Interval
-from pushline.training.metrics import Measure, bootstrapped
+from pushline.training.metrics import bootstrapped
 
 RANGES = 10  # of the predicted value
 BARS = 24  # of residuals

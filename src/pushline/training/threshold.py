@@ -86,19 +86,3 @@ def worth_of(precision: Floats, recall: Floats, objective: Objective) -> tuple[F
     if not enough.any():
         return wanted, False
     return np.where(enough, other, -1.0), True
-
-
-def at_threshold(labels: Codes, probabilities: Floats, threshold: float) -> dict[str, float]:
-    """Figures of the answers at a threshold: `probabilities` [rows] of the positive class."""
-    said, truth = probabilities >= threshold, labels == 1
-    hits, claimed, positives = float(np.sum(said & truth)), float(np.sum(said)), float(np.sum(truth))
-    precision = hits / claimed if claimed else 0.0
-    recall = hits / positives if positives else 0.0
-    return {
-        "precision": precision,
-        "recall": recall,
-        "f1": 2 * precision * recall / (precision + recall) if hits else 0.0,
-        "accuracy_at_threshold": float(np.mean(said == truth)),
-        "balanced_accuracy": (recall + (float(np.sum(~said & ~truth)) / max(1.0, len(labels) - positives))) / 2,
-        "share_predicted": claimed / len(labels),
-    }

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from pushline.registry.measures import figure
 from pushline.training.automl.calibrate import best_calibration, calibrated, fitted
 from pushline.training.graph import Calibration
-from pushline.training.metrics import log_loss
 
 
 def true_chances(seed: int, classes: int, rows: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -28,8 +28,8 @@ def test_distorted_probabilities_are_put_back(classes):
     found = best_calibration(labels, distorted, folds)
     assert not found.changes_nothing
     mended = calibrated(distorted, found)
-    assert log_loss(labels, mended) == pytest.approx(log_loss(labels, chances), abs=0.004)
-    assert log_loss(labels, mended) < log_loss(labels, distorted) - 0.05
+    assert figure("log_loss", labels, mended) == pytest.approx(figure("log_loss", labels, chances), abs=0.004)
+    assert figure("log_loss", labels, mended) < figure("log_loss", labels, distorted) - 0.05
 
 
 def test_calibration_never_turns_the_ranking_round():

@@ -9,8 +9,8 @@ from pushline.data.contract.labels import Codes
 from pushline.evaluation import Treatment
 from pushline.training.automl.calibrate import calibrated, fitted
 from pushline.training.automl.trials import TrialResult, Trials
-from pushline.training.metrics import figures
-from pushline.training.threshold import at_threshold, choose_threshold, parse_objective
+from pushline.training.metrics import at_threshold, figures
+from pushline.training.threshold import choose_threshold, parse_objective
 
 SHOWN = ("average_precision", "roc_auc", "log_loss", "ece")
 
