@@ -2,7 +2,8 @@ from pushline.data.profile.drift import ColumnDrift, Drift
 from pushline.data.sources.add import AddResult, Overlap
 from pushline.data.sources.lock import FileSource, PinnedFile
 from pushline.data.sources.lock_history import LockDiff, LockListing
-from pushline.report.datasets import added_lines, added_summary, drift_lines, drift_summary, listed_lines, moved_lines
+from pushline.report.datasets import added_summary, drift_summary, listed_lines, moved_summary
+from pushline.report.terminal import lines_of_markdown
 from pushline.results import Finding
 
 DRIFT = Drift(
@@ -32,10 +33,10 @@ ADDED = AddResult(
 
 
 def test_a_figure_stands_beside_its_threshold_and_its_rows() -> None:
-    lines = drift_lines(DRIFT)
+    lines = lines_of_markdown(drift_summary(DRIFT))
     assert "5,000 rows" in lines[0]
-    assert all(word in lines[1] for word in ("age", "0.375", "0.02", "strong drift", "17 to 28: 10.0% to 2.0%"))
-    assert lines[-1].split() == ["length", "absent"]
+    assert all(word in lines[2] for word in ("age", "0.375", "0.02", "strong drift", "17 to 28: 10.0% to 2.0%"))
+    assert lines[-1].split() == ["length", "absent", "–", "–"]
 
 
 def test_foreign_text_stays_text_in_markdown() -> None:
@@ -47,12 +48,11 @@ def test_foreign_text_stays_text_in_markdown() -> None:
 
 def test_too_few_rows_are_said_to_be_too_few() -> None:
     few = Drift(source="f.csv", data_version="8" * 16, reference_rows=10, rows=3, verdict="too few rows", columns=())
-    assert "too few rows for a verdict" in drift_lines(few)[0]
-    assert "too few rows" in drift_summary(few)
+    assert "too few rows for a verdict" in drift_summary(few)
 
 
 def test_an_addition_tells_versions_findings_overlap_and_drift() -> None:
-    text = "\n".join(added_lines(ADDED))
+    text = "\n".join(lines_of_markdown(added_summary(ADDED)))
     for fact in (
         "37,950 rows",
         "unknown-values",
@@ -89,8 +89,8 @@ def test_a_difference_names_what_came_went_and_changed() -> None:
         replaced=(PINNED,),
         drift=(DRIFT,),
     )
-    lines = moved_lines(moved)
-    assert [line.strip()[0] for line in lines[1:4]] == ["+", "-", "~"]
+    lines = lines_of_markdown(moved_summary(moved))
+    assert [line.split()[0] for line in lines[2:5]] == ["added", "removed", "replaced"]
     assert any("strong drift" in line for line in lines)
     same = LockDiff(against="main", before="a", after="a", rows_before=1, rows_after=1, added=(), removed=(), replaced=(), drift=())
-    assert len(moved_lines(same)) == 1
+    assert len(lines_of_markdown(moved_summary(same))) == 1

@@ -13,7 +13,8 @@ from pushline.errors import RegistryError, SettingsError, TargetError
 from pushline.project import Project
 from pushline.registry.store import ModelVersion
 from pushline.release.target import Endpoint, Status
-from pushline.report.evidence import EvidenceBundle, evidence_lines, evidence_summary, gather
+from pushline.report.evidence import EvidenceBundle, evidence_summary, gather
+from pushline.report.terminal import lines_of_markdown
 from pushline.results import Release
 from pushline.settings import PushlineSettings
 from report.delivery_made import leave_everything
@@ -134,7 +135,7 @@ def test_the_real_command_says_what_is_missing(project: Project, run_pushline: C
 
 
 def test_in_a_terminal_the_evidence_is_plain_lines_with_what_to_look_at_first(built: Project) -> None:
-    lines = evidence_lines(gathered(built))
+    lines = lines_of_markdown(evidence_summary(gathered(built)))
     assert lines[0] == "garden-shop version 3: accepted for release"
     assert lines[2].startswith("warning: The data has 1 warning")
     assert any(line.split() == ["model", "version", "2", "3"] for line in lines)
@@ -142,4 +143,4 @@ def test_in_a_terminal_the_evidence_is_plain_lines_with_what_to_look_at_first(bu
     assert "challenger, lower end" not in text, "one figure has one interval"
     assert not re.search(r"\\[_*`]|\*\*|```|<br|^\|", text, re.MULTILINE), "no Markdown"
     assert "[!WARNING]" in evidence_summary(gathered(built))
-    assert evidence_lines(gathered(built, version="1"))[-1] == "  of another run: its figures are in the registry"
+    assert lines_of_markdown(evidence_summary(gathered(built, version="1")))[-1] == "The data of this version was not checked in this run."

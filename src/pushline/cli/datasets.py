@@ -75,7 +75,8 @@ def drift(context: Context, file: Path | None, logs: bool, days: float | None, v
     """
     from pushline.data.profile.watch import drift_of_file, drift_of_recorded, refuse
     from pushline.github import actions
-    from pushline.report.datasets import drift_lines, drift_summary
+    from pushline.report.datasets import drift_summary
+    from pushline.report.terminal import lines_of_markdown
 
     if file is None and not logs:
         raise click.UsageError("Name a FILE, or --logs.")
@@ -86,9 +87,10 @@ def drift(context: Context, file: Path | None, logs: bool, days: float | None, v
         seen = drift_of_recorded(project, contract, folder=file, days=days, version=version)
     else:
         seen = drift_of_file(project, contract, file)
-    leave(project.build / "drift", seen, drift_summary(seen))
-    actions.summarise(drift_summary(seen))
-    show(seen, json, drift_lines(seen))
+    summary = drift_summary(seen)
+    leave(project.build / "drift", seen, summary)
+    actions.summarise(summary)
+    show(seen, json, lines_of_markdown(summary))
     refuse(seen)
 
 
@@ -120,7 +122,8 @@ def add(context: Context, source: str, name: str, url: str, json: bool) -> None:
     """Check new data, compare it with what is pinned, and add it to data.lock."""
     from pushline.data.sources.add import add as add_data
     from pushline.github import actions
-    from pushline.report.datasets import added_lines, added_summary
+    from pushline.report.datasets import added_summary
+    from pushline.report.terminal import lines_of_markdown
 
     project = context.project
 
@@ -129,7 +132,7 @@ def add(context: Context, source: str, name: str, url: str, json: bool) -> None:
 
     added = add_data(project, contract_of(context), source, name=name, url=url, local=local_data(), progress=progress, leave=found)
     actions.summarise(added_summary(added))
-    show(added, json, added_lines(added))
+    show(added, json, lines_of_markdown(added_summary(added)))
 
 
 @data.command("list")
@@ -152,12 +155,13 @@ def diff(context: Context, revision: str, untrusted: bool, json: bool) -> None:
     from pushline.data.sources.download import TRUSTED, UNTRUSTED
     from pushline.data.sources.lock_history import moved
     from pushline.github import actions
-    from pushline.report.datasets import moved_lines
+    from pushline.report.datasets import moved_summary
+    from pushline.report.terminal import lines_of_markdown
 
     terms = UNTRUSTED if untrusted else TRUSTED
     seen = moved(context.project, contract_of(context), revision, local=local_data(), progress=progress, terms=terms)
-    actions.summarise("## data diff\n\n" + "\n".join(f"- {line.strip()}" for line in moved_lines(seen)))
-    show(seen, json, moved_lines(seen))
+    actions.summarise(moved_summary(seen))
+    show(seen, json, lines_of_markdown(moved_summary(seen)))
 
 
 @data.command("refresh")
@@ -168,7 +172,8 @@ def refresh(context: Context, json: bool) -> None:
     from pushline.data.sources.refresh import FOLDER
     from pushline.data.sources.refresh import refresh as refresh_data
     from pushline.github import actions
-    from pushline.report.datasets import refreshed_lines, refreshed_summary
+    from pushline.report.datasets import refreshed_part, refreshed_summary
+    from pushline.report.terminal import lines_of_markdown
 
     project = context.project
 
@@ -179,7 +184,7 @@ def refresh(context: Context, json: bool) -> None:
     actions.output("changed", str(seen.changed).lower())
     if seen.changed:
         actions.summarise(refreshed_summary(seen))
-    show(seen, json, refreshed_lines(seen))
+    show(seen, json, lines_of_markdown(refreshed_part(seen)))
 
 
 @data.command("propose")

@@ -24,14 +24,12 @@ def evaluate(context: Context, file: Path, version: str | None, json: bool) -> N
 @click.command("replay")
 @click.option("--version", metavar="N", help="A model version; by default the newest one.")
 @as_json
-@click.pass_obj
 def replay(context: Context, version: str | None, json: bool) -> None:
     """Show what a model version would answer otherwise than the champion, on the rows of recent requests."""
-    from pushline.report.lines import lines_of
-    from pushline.results import as_json as text
+    from pushline.report.summary import replay_lines
 
     seen = context.delivery.replay(version)
-    click.echo(text(seen) if json else "\n".join(lines_of(seen)))
+    show(seen, json, replay_lines(seen))
 
 
 COMMANDS = [evaluate, replay]

@@ -180,12 +180,13 @@ def watch(context: Context, issue: bool, json: bool) -> None:
     from pushline.errors import GateClosed
     from pushline.github import actions
     from pushline.github.issue import keep
-    from pushline.report.watching import watched_lines, watched_summary, watched_title
+    from pushline.report.terminal import lines_of_markdown
+    from pushline.report.watching import watched_summary, watched_title
     from pushline.watch import watch as look
 
     seen = look(context.delivery)
     actions.summarise(watched_summary(seen))
-    show(seen, json, watched_lines(seen))
+    show(seen, json, lines_of_markdown(watched_summary(seen)))
     if issue:
         progress(f"issue: {keep(watched_title(seen), watched_summary(seen), wrong=seen.wrong, well=seen.seen_well)}")
     if seen.wrong:

@@ -94,7 +94,8 @@ def evidence(
     """Show what a person needs to see before approving the release."""
     from pushline.github import actions
     from pushline.github import approval as approvals
-    from pushline.report.evidence import evidence_lines, evidence_summary, gather
+    from pushline.report.evidence import evidence_summary, gather
+    from pushline.report.terminal import lines_of_markdown
 
     delivery = context.delivery
     asked = approvals.approval(run_number or "", first=first or "", by_hand=approval == "dispatch")
@@ -102,7 +103,7 @@ def evidence(
     page = asked.lead() + evidence_summary(found)
     actions.summarise(page)
     actions.output("accepted", str(found.evidence.accepted).lower())
-    lines = [click.style(line, fg="yellow") if line.startswith("warning: ") else line for line in evidence_lines(found)]
+    lines = [click.style(line, fg="yellow") if line.startswith("warning: ") else line for line in lines_of_markdown(page)]
     show(found.evidence, json, [page] if markdown else lines)
     approvals.verdict(asked, found.evidence, target=context.settings.target, first=first or "")
 

@@ -9,10 +9,9 @@ from pushline.project import Project
 from pushline.report import figures, markdown
 from pushline.report.cautions import Caution, cautions_of
 from pushline.report.figures import NOTHING, counted, named, visible
-from pushline.report.lines import SAMPLE, fitted_on, lines_of
 from pushline.report.markdown import code, fold, table, text
 from pushline.report.states import StageOutcome, StageState, outcomes, states_of
-from pushline.report.summary import SAMPLE_NOTE, cautions_box, evaluation_of, findings_table, metrics_table, replay_notes
+from pushline.report.summary import SAMPLE_NOTE, cautions_box, evaluation_of, findings_table, fitted_on, metrics_table, replay_notes
 from pushline.results import CheckDataResult, Part, RegisterResult, TrainResult, load
 from pushline.settings import PushlineSettings
 
@@ -155,36 +154,6 @@ def evidence_summary(gathered: EvidenceBundle) -> str:
     ]
     card = model_card(gathered.trained)
     return "\n\n".join([*parts, *([card] if card else [])]) + "\n"
-
-
-def evidence_lines(gathered: EvidenceBundle) -> list[str]:
-    """The evidence for a terminal: the verdict, what to look at, what would change, the figures, the findings."""
-    known = gathered.evidence
-    verdict = "accepted for release" if known.accepted else "not accepted: approving would change nothing"
-    lines = [
-        f"{visible(known.model_name)} version {visible(known.version)}: {verdict}",
-        visible(known.reason, 700) or "Nobody recorded why.",
-    ]
-    lines += [SAMPLE] if known.generated_sample else []
-    lines += [f"warning: {one.what} {one.do}" for one in gathered.cautions]
-    lines += ["", f"What will change on the target {visible(known.target)}"]
-    rows = [("", "live now" if known.now else "nothing is live", "proposed"), *sides(known)]
-    widths = [max(len(row[place]) for row in rows) for place in (0, 1)]
-    lines += [f"  {name:<{widths[0]}}  {before:<{widths[1]}}  {after}".rstrip() for name, before, after in rows]
-    elsewhere = ["of another run: its figures are in the registry"]
-    compared = (
-        [f"{name}: {value}" for name, value in figures.evidence_rows(gathered.registered, gathered.trained)]
-        if gathered.registered
-        else elsewhere
-    )
-    parts = [("Comparison", compared)]
-    parts += [
-        (heading, lines_of(result) if result else elsewhere)
-        for heading, result in (("Model", gathered.trained), ("Data", gathered.checked))
-    ]
-    for heading, part in parts:
-        lines += ["", heading, *(f"  {line}" for line in part)]
-    return lines
 
 
 def sides(known: Evidence) -> list[tuple[str, str, str]]:

@@ -15,9 +15,8 @@ from pushline.project import Project
 from pushline.report import charts, classes, columns, figures, quantities, sources
 from pushline.report.card import read_card
 from pushline.report.cautions import Caution, cautions_of, evaluation_of
-from pushline.report.lines import fitted_on, replay_lines, trials
 from pushline.report.states import StageState, states_of
-from pushline.report.summary import promises
+from pushline.report.summary import fitted_on, promises, replay_lines, trials
 from pushline.report.svg import strip, stripe
 from pushline.results import VOTE, Failure, Interval, LoadTestResult, RegisterResult, TrainResult, Trial
 

@@ -1,5 +1,6 @@
-"""A result as Markdown for a job summary; as lines for a terminal it is in `report.lines`."""
+"""A result as Markdown for a job summary, and from that as lines for a terminal (`report.terminal`)."""
 
+from collections import Counter
 from functools import singledispatch
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,10 +8,22 @@ from typing import TYPE_CHECKING
 from pushline.errors import PushlineError
 from pushline.evaluation import Evaluation, load_evaluation
 from pushline.report import figures, markdown
-from pushline.report.figures import LOWER_IS_BETTER, counted, decimal, duration, milliseconds, named, per_second, promised, share_of
-from pushline.report.lines import SAMPLE, fitted_on, lines_of, replay_lines, trials
+from pushline.report.figures import (
+    LOWER_IS_BETTER,
+    counted,
+    decimal,
+    duration,
+    milliseconds,
+    named,
+    per_second,
+    promised,
+    share_of,
+    visible,
+)
 from pushline.report.markdown import code, fold, table, text
+from pushline.report.terminal import lines_of_markdown
 from pushline.results import (
+    VOTE,
     Assertion,
     CheckDataResult,
     DeployResult,
@@ -30,9 +43,8 @@ if TYPE_CHECKING:
     from pushline.report.cautions import Caution
     from pushline.report.states import StageState
 
-__all__ = ["SAMPLE_NOTE", "lines_of", "summary_of", "summary_of_failure", "summary_of_run"]
-
-SAMPLE_NOTE = f"> [!WARNING]\n> **{SAMPLE.capitalize()}.**"
+SAMPLE_NOTE = "> [!WARNING]\n> **Generated sample: these rows were drawn from the profile, nothing here says anything about real data.**"
+REPLAYED_GROUPS = 3  # that moved most
 
 
 def summary_of(result: Result) -> str:
@@ -40,6 +52,11 @@ def summary_of(result: Result) -> str:
     parts = [f"## {type(result).stage}", *([SAMPLE_NOTE] if getattr(result, "generated_sample", False) else []), *body_of(result)]
     foot = f"<sub>{duration(result.elapsed_s)}, {figures.moment(result.made_at)}, Pushline {text(result.pushline)}</sub>"
     return "\n\n".join([*parts, foot]) + "\n"
+
+
+def lines_of(result: Result) -> list[str]:
+    """The same for a terminal."""
+    return lines_of_markdown(summary_of(result))
 
 
 def summary_of_failure(failure: Failure) -> str:
@@ -103,6 +120,7 @@ def findings_table(findings: tuple[Finding, ...]) -> str:
     rows = [
         [
             f"**{f.severity}**" if f.severity == "critical" else f.severity,
+            text(f.id),
             code(f.column) if f.column else "",
             text(f.message),
             text(f.seen),
@@ -112,7 +130,7 @@ def findings_table(findings: tuple[Finding, ...]) -> str:
         ]
         for f in findings
     ]
-    return table(["severity", "column", "finding", "seen", "expected", "rows", "lines"], rows, figures=[5])
+    return table(["severity", "check", "column", "finding", "seen", "expected", "rows", "lines"], rows, figures=[6])
 
 
 def balance(counts: dict[str, int]) -> str:
@@ -142,7 +160,24 @@ def _(result: TrainResult) -> list[str]:
     parts.append(fold("Leaderboard", leaderboard(result)))
     where = [["MLflow run", code(result.run_id)], ["data version", code(figures.short(result.data_version))]]
     where += [["contract", code(result.contract_hash)], ["git revision", code(result.git_revision)], ["model card", code(result.card)]]
-    return [*parts, fold("Where this comes from", table(["", ""], where))]
+    where.insert(0, ["model folder", code(result.model)])
+    return [*parts, table(["", ""], where)]
+
+
+def fitted_on(result: TrainResult) -> str:
+    """On how many rows the model was really fitted, which on a large table are fewer than there were to train on."""
+    if not result.fitted_rows or result.fitted_rows >= result.train_rows:
+        return f"trained on {counted(result.train_rows, 'row')}"
+    rows = counted(result.train_rows, "training row")
+    return f"trained on {figures.count(result.fitted_rows)} of {rows}, which is what the time allowed"
+
+
+def trials(result: TrainResult) -> str:
+    """How many trials there were and how they ended."""
+    made = [trial for trial in result.leaderboard if trial.name != VOTE]
+    ended = Counter(trial.state for trial in made)
+    others = ", ".join(f"{n} {state}" for state, n in ended.items() if state != "ok")
+    return f"{counted(len(made), 'trial')}, {ended['ok']} finished" + (f", {others}" if others else "")
 
 
 def warning_notes(warnings: tuple[str, ...]) -> list[str]:
@@ -198,6 +233,21 @@ def _(result: RegisterResult) -> list[str]:
     rows = [[text(named(key)), text(figures.fact(key, value))] for key, value in result.decision.evidence.items()]
     lead = f"**{verdict}.** {what} {against}: {text(result.decision.reason, 600)}"
     return [lead, *warning_notes(result.warnings), table(["evidence", ""], rows, figures=[1]), *replay_notes(result.replay)]
+
+
+def replay_lines(seen: Replay) -> list[str]:
+    """What would have changed, in words."""
+    ways = ", ".join(f"{visible(way)} {share:.1%}" for way, share in seen.flips.items())
+    asked = (
+        f"{counted(seen.rows, 'row')} of requests" if seen.source == "requests" else f"{figures.count(seen.rows)} {visible(seen.source)}"
+    )
+    lines = [f"replay: version {visible(seen.champion)} and this one were asked {asked}"]
+    lines.append(f"  decisions that differ clearly: {seen.flipped:.1%}" + (f" ({ways})" if ways else ""))
+    lines.append(f"  distance of the scores: {seen.distance:.3f}")
+    for group in seen.groups[:REPLAYED_GROUPS]:
+        moved = f"odds of {visible(group.label)} times {group.odds:.2f}, {group.flipped:.1%} of the decisions differ"
+        lines.append(f"  where {visible(group.name)}: {moved}, {counted(group.rows, 'row')}{' (sensitive)' if group.sensitive else ''}")
+    return [*lines, *(f"  over its limit: {visible(breach, 500)}" for breach in seen.breaches)]
 
 
 def replay_notes(seen: Replay | None) -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pushline.report.figures import counted, visible
+from pushline.report.figures import counted
 from pushline.report.markdown import code, table, text
 
 if TYPE_CHECKING:
@@ -17,17 +17,6 @@ NO_SERVICE = (
     "Connect Azure (`pushline docs connect-azure`), or watch where the service runs: `pushline watch`."
 )
 NOT_LOOKED_AT = "Inputs were not looked at: they are recorded where the service runs. `pushline drift --logs` looks at them there."
-
-
-def watched_lines(watched: "WatchResult") -> list[str]:
-    """A line for the release, one for each assertion that failed, one for the inputs."""
-    where = f"{watched.release} at {watched.url}: {watched.health}" if watched.release else watched_title(watched)
-    failed = [f"  {a.name}: expected {a.expected}, saw {visible(a.seen)}" for a in watched.assertions if not a.passed]
-    problem = [f"  {visible(line)}" for line in watched.problem.splitlines()]
-    moved = f": {', '.join(map(visible, watched.drifted))}" if watched.drifted else ""
-    keyless = [f"  {WITHOUT_KEYS}"] if watched.without_keys else []
-    inputs = f"inputs: {watched.drift}, {counted(watched.recorded_rows, 'recorded row')}{moved}"
-    return [where, *keyless, *problem, *failed, NOT_LOOKED_AT if watched.drift == "not looked at" else inputs]
 
 
 def watched_title(watched: "WatchResult") -> str:
