@@ -7,7 +7,7 @@ address, no key, too large) is decided before the body is read; the body is then
 import asyncio
 from collections import deque
 from time import monotonic
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from pushline.serving.app import App
 from pushline.serving.exchange import Exchange
@@ -213,3 +213,14 @@ class Connection(asyncio.Protocol):
                 self.fail(Problem("timeout", f"A request must arrive within {timeout:g} seconds."))
         elif waited > (self.app.idle_s if self.app.draining else IDLE_S):
             self.close()
+
+
+async def tick(service: App) -> NoReturn:
+    """What a service does a few times a second goes on, whatever happens in it."""
+    while True:
+        await asyncio.sleep(TICK_S)
+        for part in (service.tick, service.sweep):
+            try:
+                part()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the limits in time must go on
+                service.fault(error)

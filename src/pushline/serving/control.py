@@ -1,12 +1,10 @@
 """The control socket: one JSON line in, one out, for `status`, `hand-over`, `retire` and `stop`."""
 
-import contextlib
 import os
 import socket
 from pathlib import Path
-from typing import Any
 
-import msgspec
+from msgspec import Struct
 
 from pushline.errors import TargetError
 
@@ -14,46 +12,10 @@ LINE_BYTES = 65_536
 TAKE_OVER_S = 5.0
 
 
-class Caller:
-    """Someone who asked something and waits for the answer."""
+class Question(Struct):
+    """What is asked on the control socket."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        self.received = b""
-
-    def question(self) -> dict[str, Any] | None:
-        """What was asked, once its line is complete; None until then. Raises ValueError for what is no question."""
-        try:
-            part = self.connection.recv(LINE_BYTES)
-        except BlockingIOError:
-            return None
-        self.received += part
-        if b"\n" not in self.received:
-            if not part or len(self.received) > LINE_BYTES:
-                raise ValueError("no complete line")
-            return None
-        try:
-            asked = msgspec.json.decode(self.received.partition(b"\n")[0])
-        except msgspec.DecodeError as error:
-            raise ValueError("not a JSON line") from error
-        if not isinstance(asked, dict):
-            raise ValueError("not a JSON object")
-        return asked
-
-    def answer(self, **content: Any) -> None:
-        with contextlib.suppress(OSError):
-            self.connection.setblocking(True)
-            self.connection.settimeout(1)
-            self.connection.sendall(msgspec.json.encode(content) + b"\n")
-        self.connection.close()
-
-    def hand(self, listener: socket.socket, **content: Any) -> None:
-        """Answer with a socket beside the line: the caller listens on it too."""
-        with contextlib.suppress(OSError):
-            self.connection.setblocking(True)
-            self.connection.settimeout(1)
-            socket.send_fds(self.connection, [msgspec.json.encode(content) + b"\n"], [listener.fileno()])
-        self.connection.close()
+    do: str
 
 
 def taken_over(path: Path) -> socket.socket:
@@ -96,6 +58,4 @@ def listen(path: Path) -> socket.socket:
         ) from error
     finally:
         os.umask(before)
-    server.listen(16)
-    server.setblocking(False)
     return server

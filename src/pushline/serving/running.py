@@ -42,7 +42,7 @@ class Place(Struct, frozen=True, kw_only=True):
     shared: mmap
     slot: int
     slots: int
-    telemetry: socket.socket | None = None  # where to hand over what is noted of requests
+    notes: tuple[socket.socket, socket.socket] | None = None  # where the sender takes what workers note of requests, and they leave it
 
 
 class ReleaseNames(Struct, frozen=True, kw_only=True):

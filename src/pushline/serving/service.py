@@ -32,7 +32,7 @@ class Service(App):
     addresses = "The addresses are /score, /docs, /openapi.json, /healthz, /readyz and /metrics."
 
     def __init__(
-        self, running: Running, *, shared: "mmap | None" = None, slot: int = 0, slots: int = 1, telemetry: "socket | None" = None
+        self, running: Running, *, shared: "mmap | None" = None, slot: int = 0, slots: int = 1, notes: "socket | None" = None
     ) -> None:
         """Load and warm the model; read the keys.
 
@@ -43,7 +43,7 @@ class Service(App):
         self.scorer = Scorer(running.model, max_rows=running.settings.max_rows)
         self.metrics = Metrics(self.scorer.classes, binary=self.scorer.binary, shared=shared, slot=slot, slots=slots)
         self.log = Log(running.log, running.release)
-        self.telemetry = Sender(telemetry) if telemetry is not None else None
+        self.telemetry = Sender(notes) if notes is not None else None
         self.record = running.settings.record if running.records is not None else 0.0
         if running.records is not None and self.record:
             self.records = Records(running.records, running.release, running.version, days=running.settings.record_days)

@@ -5,27 +5,36 @@ another release, without a refused connection: what arrives in between waits in 
 model and answers no request.
 """
 
+import asyncio
 import contextlib
 import os
-import selectors
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
-from pushline.errors import PushlineError, TargetError
-from pushline.serving.control import Caller, listen
-from pushline.serving.log import Level, Log
-from pushline.serving.running import Running
-from pushline.serving.workers import Generation, WorkerHandle
+import msgspec
 
-STOP_MORE_S = 4.0  # than a worker takes at most to end by itself
+from pushline.errors import PushlineError, TargetError
+from pushline.serving.child import Child, Life, become, how_it_ended, send, work
+from pushline.serving.control import LINE_BYTES, Question, listen
+from pushline.serving.log import Level, Log
+from pushline.serving.running import SLOT_BYTES, Place, Running, telemetry_wanted
+
+SPARE_SLOTS = 8  # for the counters of workers that are being replaced
+STEADY_S = 10.0  # a worker that ran this long did not die of its start
+END_MORE_S = 2.0  # than a worker takes at most to end by itself
+LONGEST_PAUSE_S = 10.0
+SENDER_PAUSE_S = 30.0
+SENDER_END_S = 4.0
 
 
 class Supervisor:
-    """Runs until it is stopped."""
+    """Runs until it is stopped. Processes are forked in callbacks of its loop, never in a task of it."""
 
     def __init__(
         self,
@@ -37,203 +46,223 @@ class Supervisor:
         tied_to: int | None = None,
         progress: Callable[[str], None],
     ) -> None:
+        self.running = running
         self.listener = listener
-        self.control_path = control
-        self.progress = progress
-        self.generation = Generation(running, workers)
-        self.callers: set[Caller] = set()
-        self.stopping_until = 0.0
-        self.retired: Caller | None = None  # who took over, and waits until nobody accepts here any more
-        self.fault: PushlineError | None = None
-        self.was_ready = False
-        self.started = time.monotonic()
-        self.log = Log(running.log, running.release)
-        self.selector = selectors.PollSelector()  # has no descriptor of its own that a fork would share
-        self.control: socket.socket | None = None
+        self.wanted = workers
+        self.control = control
         self.tied_to = tied_to
-
-    # The loop
+        self.progress = progress
+        self.log = Log(running.log, running.release)
+        self.workers: list[Child] = []
+        self.deaths = 0  # in a row, soon after the start
+        self.slots = workers + SPARE_SLOTS
+        self.shared = mmap(-1, self.slots * SLOT_BYTES)
+        # What the workers note of requests goes to one process that sends it on.
+        self.notes = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) if telemetry_wanted() else None
+        self.sender: Child | None = None
+        self.sender_not_before = 0.0
+        self.stderr, self.to_stderr = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)  # a worker never waits for who reads
+        self.started = time.monotonic()
+        self.was_ready = False
+        self.stopping = False
+        self.fault: PushlineError | None = None
 
     def run(self) -> None:
         """Start the workers and look after them until told to stop. Raises TargetError where they can't start."""
-        waker, woken = socket.socketpair()
-        waker.setblocking(False)
-        woken.setblocking(False)
-        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_: self.stop())
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        self.watch(woken, lambda: drop(woken))
-        self.watch(self.generation.stderr, self.workers_said)
-        if self.tied_to is not None:
-            self.watch(descriptor_of(self.tied_to), self.stop)
-        if self.control_path is not None:
-            self.control = listen(self.control_path)
-            self.watch(self.control, self.called)
-        try:
-            while self.look_after():
-                for key, _ in self.selector.select(0.1 if self.in_motion() else 1.0):
-                    key.data()
-        finally:
-            self.kill()
-            if self.retired is not None:
-                self.retired.answer(ok=True)
-            if self.control is not None and self.control_path is not None:
-                self.control_path.unlink(missing_ok=True)
-            self.event("info", "stopped", seconds=round(time.monotonic() - self.started, 1))
-            signal.set_wakeup_fd(-1)
-            self.close(waker, woken)
+        asyncio.run(self.supervise())
         if self.fault is not None:
             raise self.fault
 
-    def watch(self, what: Any, then: Callable[[], None]) -> None:
-        self.selector.register(what, selectors.EVENT_READ, then)
+    async def supervise(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.deaf, self.gone = asyncio.Event(), asyncio.Event()  # nobody accepts here any more; no process is left
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self.loop.add_signal_handler(number, self.stop)
+        self.loop.add_reader(self.stderr, self.workers_said)
+        if self.tied_to is not None:
+            self.loop.add_reader(descriptor_of(self.tied_to), self.stop)
+        if self.control is not None:
+            await asyncio.start_unix_server(self.called, sock=listen(self.control), limit=LINE_BYTES)
+        self.loop.call_soon(self.start_missing)
+        try:
+            while not self.gone.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.gone.wait(), 1.0)
+                self.log.put_aside()
+        finally:
+            for child in self.children:
+                child.kill()
+            if self.control is not None:
+                self.control.unlink(missing_ok=True)
+            self.event("info", "stopped", seconds=round(time.monotonic() - self.started, 1))
 
-    def close(self, *ends: socket.socket) -> None:
-        """Let go of every descriptor that is its own."""
-        self.selector.close()
-        callers = [caller.connection for caller in self.callers]
-        lifelines = [process.lifeline for process in self.generation.processes]
-        for end in (*ends, *callers, *lifelines, self.listener, *([self.control] if self.control else [])):
-            end.close()
-        self.generation.close()
+    # Its processes
 
-    def kill(self) -> None:
-        for process in self.generation.processes:
-            process.kill()
+    @property
+    def children(self) -> list[Child]:
+        return [*self.workers, self.sender] if self.sender else list(self.workers)
 
-    def in_motion(self) -> bool:
-        """Whether something is to be done at a time rather than at an event."""
-        return bool(self.stopping_until or len(self.generation.staying) < self.generation.wanted)
+    @property
+    def staying(self) -> list[Child]:
+        return [worker for worker in self.workers if not worker.left]
 
-    def look_after(self) -> bool:
-        """Bury the dead, replace them, and take a stop one step further. False once all is over."""
-        self.reap_workers()
-        now = time.monotonic()
-        self.generation.kill_late(now)
-        if self.stopping_until:
-            if now > self.stopping_until:
-                self.kill()
-            if self.retired and not self.generation.accepts:
-                self.retired.answer(**self.status())
-                self.retired = None
-            return bool(self.generation.processes)
-        self.start(now)
-        if not self.was_ready and self.generation.ready:
-            self.was_ready = True
-            self.event("info", "ready", seconds=round(now - self.started, 3), workers=len(self.generation.workers))
-            self.progress(f"Ready after {now - self.started:.2f} s.")
-        self.log.put_aside()
-        return True
+    @property
+    def ready(self) -> bool:
+        return len(self.staying) >= self.wanted and all(worker.ready for worker in self.staying)
 
-    def start(self, now: float) -> None:
-        """Start the workers that are missing; none of them keeps a descriptor that is the supervisor's own."""
-        ours = [process.lifeline.fileno() for process in self.generation.processes]
-        ours += [caller.connection.fileno() for caller in self.callers]
-        ours += [self.control.fileno()] if self.control else []
-        for worker in self.generation.start_missing(self.listener, ours, now):
-            self.watch(worker.lifeline, worker.hear)
+    def start_missing(self) -> None:
+        """Start workers up to the wanted number."""
+        while not self.stopping and len(self.staying) < self.wanted:
+            used = {worker.slot for worker in self.workers}
+            worker = self.fork(next(slot for slot in range(self.slots) if slot not in used), work)
+            self.workers.append(worker)
             self.event("info", "started", pid=worker.pid)
-        ours += [worker.lifeline.fileno() for worker in self.generation.workers]
-        for sender in self.generation.start_sender(self.listener, ours, now):
-            self.watch(sender.lifeline, sender.hear)
-            self.event("info", "telemetry", pid=sender.pid)
 
-    def reap_workers(self) -> None:
-        """Take note of the workers that have ended."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            for process in [process for process in self.generation.processes if process.pid == pid]:
-                process.hear()  # its last words
-                self.selector.unregister(process.lifeline)
-                sent = process is self.generation.sender
-                self.generation.buried(process, status, time.monotonic())
-                if sent and not process.left:
-                    self.event("warning", "telemetry-died", pid=process.pid, message=process.fault)
-                elif not process.left:
-                    self.died(process)
+    def fork(self, slot: int, life: Life) -> Child:
+        """One more process. It shares the listening socket and the counters, and nothing else of this process."""
+        ours, theirs = socket.socketpair()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            place = Place(listener=self.listener, lifeline=theirs, shared=self.shared, slot=slot, slots=self.slots, notes=self.notes)
+            become(life, self.running, place, self.to_stderr)
+        theirs.close()
+        ours.setblocking(False)
+        child = Child(pid, ours, slot)
+        self.loop.add_reader(ours, self.hear, child)
+        return child
 
-    def died(self, worker: WorkerHandle) -> None:
-        """A worker that nobody told to end is replaced; only where none has ever answered, the service can't start."""
-        self.event("error", "worker-died", pid=worker.pid, message=worker.fault)
-        if not self.was_ready and not any(other.ready for other in self.generation.workers):
-            self.fault = TargetError("The service can't start.", why=worker.fault, do="Correct that, then start it again.")
+    def hear(self, child: Child) -> None:
+        """Take what a process says; its end is the end of what it says."""
+        try:
+            part = child.lifeline.recv(4096)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            part = b""
+        for word, rest in child.words_in(part):
+            if word == "ready":
+                child.ready = True
+            elif word == "draining":
+                self.leave(child)
+                self.loop.call_soon(self.start_missing)
+            elif word == "closed":
+                child.accepts = False
+            elif word == "failed:":
+                child.fault = rest
+        if not part:
+            self.reap(child)
+        self.look()
+
+    def reap(self, child: Child) -> None:
+        """A process is gone. A worker that nobody told to end is replaced, later the more died before it."""
+        self.loop.remove_reader(child.lifeline)
+        child.lifeline.close()
+        child.ended = True
+        fault = how_it_ended(os.waitpid(child.pid, 0)[1])
+        child.fault = child.fault or fault
+        if child is self.sender:
+            self.sender, self.sender_not_before = None, child.started + SENDER_PAUSE_S
+            self.loop.call_at(max(self.loop.time(), self.sender_not_before), self.look)
+            if not child.left:
+                self.event("warning", "telemetry-died", pid=child.pid, message=child.fault)
+            return
+        self.workers.remove(child)
+        if child.left:
+            return
+        self.event("error", "worker-died", pid=child.pid, message=child.fault)
+        if not self.was_ready and not any(other.ready for other in self.workers):
+            self.fault = TargetError("The service can't start.", why=child.fault, do="Correct that, then start it again.")
             self.stop()
+        self.deaths = 1 if self.loop.time() - child.started > STEADY_S else self.deaths + 1
+        self.loop.call_later(0.0 if self.deaths == 1 else min(0.1 * 2**self.deaths, LONGEST_PAUSE_S), self.start_missing)
+
+    def leave(self, child: Child, word: str = "", within_s: float = 0.0) -> None:
+        """From now on it drains, because it said so or is told the word; it is killed where it takes too long."""
+        if not child.left:
+            child.left = True
+            self.loop.call_later(within_s or self.running.drain_s + END_MORE_S, child.kill)
+            with contextlib.suppress(OSError):
+                child.lifeline.send(word.encode() + b"\n" if word else b"")
+
+    def look(self) -> None:
+        """Go on to what the state of the processes allows."""
+        if self.stopping:
+            if not any(worker.accepts for worker in self.workers):
+                self.deaf.set()
+            if not self.workers and self.sender:
+                self.leave(self.sender, "stop", SENDER_END_S)
+            elif not self.workers:
+                self.gone.set()
+            return
+        if self.ready and not self.was_ready:
+            self.was_ready = True
+            seconds = time.monotonic() - self.started
+            self.event("info", "ready", seconds=round(seconds, 3), workers=len(self.workers))
+            self.progress(f"Ready after {seconds:.2f} s.")
+        if self.notes and self.ready and not self.sender and self.loop.time() >= self.sender_not_before:
+            self.sender = self.fork(self.slots - 1, send)
+            self.event("info", "telemetry", pid=self.sender.pid)
 
     # What can be asked of it
 
     def stop(self, word: str = "stop") -> None:
         """Let every worker finish what it has, then end. The word is `drain` where another service answers on the socket."""
-        if self.stopping_until:
+        if self.stopping:
             return
-        self.stopping_until = time.monotonic() + self.generation.running.drain_s + STOP_MORE_S
-        with contextlib.suppress(OSError):
-            self.listener.close()
-        self.generation.leave(word)
-        for worker in self.generation.workers:
+        self.stopping = True
+        self.listener.close()
+        for worker in self.staying:
+            self.leave(worker, word)
             if not worker.ready:
                 worker.kill()
+        self.look()
 
-    def called(self) -> None:
-        assert self.control is not None
+    async def called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one question on the control socket."""
         try:
-            connection, _ = self.control.accept()
-        except OSError:
-            return
-        connection.setblocking(False)
-        caller = Caller(connection)
-        self.callers.add(caller)
-        self.watch(connection, lambda: self.heard(caller))
-
-    def heard(self, caller: Caller) -> None:
-        try:
-            question = caller.question()
-        except (ValueError, OSError) as error:
-            question = {"fault": str(error)}
-        if question is None:
-            return
-        self.callers.discard(caller)
-        self.selector.unregister(caller.connection)
-        do = question.get("do")
-        if do == "status":
-            caller.answer(**self.status())
-        elif do == "stop":
-            caller.answer(ok=True)
-            self.stop()
-        elif do == "hand-over" and not self.stopping_until:
-            caller.hand(self.listener, **self.status())
-        elif do == "retire" and not self.stopping_until:
-            self.retired = caller
+            do = msgspec.json.decode(await reader.readline(), type=Question).do
+        except (ValueError, OSError):  # too long, no JSON, or nothing
+            do = ""
+        descriptors = []
+        if do == "retire" and not self.stopping:
             self.stop("drain")
+            await self.deaf.wait()
+            answer = self.status()
+        elif do == "hand-over" and not self.stopping:
+            answer, descriptors = self.status(), [self.listener.fileno()]
+        elif do == "status":
+            answer = self.status()
+        elif do == "stop":
+            answer = {"ok": True}
+            self.loop.call_soon(self.stop)
         else:
             asks = "status, hand-over, retire or stop"
-            caller.answer(ok=False, error="The service is stopping." if self.stopping_until else f"It can be asked to do {asks}.")
+            answer = {"ok": False, "error": "The service is stopping." if self.stopping else f"It can be asked to do {asks}."}
+        with contextlib.suppress(OSError), writer.get_extra_info("socket").dup() as connection:
+            socket.send_fds(connection, [msgspec.json.encode(answer) + b"\n"], descriptors)
+        writer.close()
 
     def status(self) -> dict[str, Any]:
-        running = self.generation.running
         host, port = ("", 0) if self.listener.fileno() < 0 else self.listener.getsockname()[:2]
         return {
             "ok": True,
             # All have been ready together, and one is now: a promotion waits for all, a replaced worker unmakes nothing.
-            "ready": self.was_ready and not self.stopping_until and any(worker.ready for worker in self.generation.staying),
-            "stopping": bool(self.stopping_until),
+            "ready": self.was_ready and not self.stopping and any(worker.ready for worker in self.staying),
+            "stopping": self.stopping,
             "pid": os.getpid(),
             "host": host,
             "port": port,
-            "release": running.release,
-            "version": running.version,
-            "model": str(running.model),
-            "workers": [worker.pid for worker in self.generation.staying],
+            "release": self.running.release,
+            "version": self.running.version,
+            "model": str(self.running.model),
+            "workers": [worker.pid for worker in self.staying],
         }
 
     def workers_said(self) -> None:
         """What a worker wrote to its standard error goes to the log, which is bounded: nothing of ours writes there."""
-        said = os.read(self.generation.stderr.fileno(), 65_536)
+        said = os.read(self.stderr, 65_536)
         self.log.add_some("error", "stderr", text=said[-4096:].decode("utf-8", "replace"))
         self.log.write()
 
@@ -267,8 +296,3 @@ def descriptor_of(pid: int) -> int:
         return os.pidfd_open(pid)
     except OSError as error:
         raise TargetError(f"There is no process {pid} to be tied to.", why=f"The system says: {error.strerror}.") from error
-
-
-def drop(woken: socket.socket) -> None:
-    with contextlib.suppress(BlockingIOError):
-        woken.recv(4096)

@@ -67,7 +67,7 @@ class Sender:
                 self.lost += len(part)
 
 
-def export(running: Running, place: Place, receiver: socket.socket) -> int:
+def export(running: Running, place: Place) -> int:
     """The life of the telemetry process: until its supervisor says so or is gone."""
     # The exporter would report its own health to its maker.
     os.environ["APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL"] = "true"
@@ -93,7 +93,8 @@ def export(running: Running, place: Place, receiver: socket.socket) -> int:
     watch_counters(meters, Metrics(scoring.classes, binary=binary, shared=place.shared, slot=place.slot, slots=place.slots))
     place.lifeline.send(b"ready\n")
     tracer = tracers.get_tracer("pushline")
-    for note in notes_from(receiver, place.lifeline):
+    assert place.notes is not None
+    for note in notes_from(place.notes[0], place.lifeline):
         with contextlib.suppress(Exception):  # one strange note is no reason to lose the others
             span_of(tracer, note, running.release)
     with contextlib.suppress(Exception):

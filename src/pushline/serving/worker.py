@@ -7,7 +7,7 @@ import os
 import signal
 
 from pushline.errors import PushlineError
-from pushline.serving.connection import TICK_S, Connection
+from pushline.serving.connection import Connection, tick
 from pushline.serving.running import IDLE_AFTER_SWITCH_S, Place, Running
 from pushline.serving.service import Service
 
@@ -20,7 +20,7 @@ def work(running: Running, place: Place) -> int:
     import uvloop
 
     try:
-        service = Service(running, shared=place.shared, slot=place.slot, slots=place.slots, telemetry=place.telemetry)
+        service = Service(running, shared=place.shared, slot=place.slot, slots=place.slots, notes=place.notes[1] if place.notes else None)
     except PushlineError as error:
         place.lifeline.sendall(f"failed: {' '.join(str(error).split())}\n".encode())
         return error.exit_code
@@ -73,13 +73,3 @@ async def serve(service: Service, place: Place) -> None:
     ticking.cancel()
     service.tick()
     service.log.close()
-
-
-async def tick(service: Service) -> None:
-    while True:
-        await asyncio.sleep(TICK_S)
-        for part in (service.tick, service.sweep):
-            try:
-                part()
-            except Exception as error:  # noqa: BLE001 - whatever it was, the limits in time must go on
-                service.fault(error)

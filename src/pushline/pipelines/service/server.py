@@ -15,12 +15,11 @@ from pushline.locks import locked
 from pushline.pipelines.service.routes import PipelinesApp
 from pushline.progress import Progress
 from pushline.project import Project
-from pushline.serving.connection import Connection
+from pushline.serving.connection import Connection, tick
 from pushline.serving.keys import KeyRing, make_keys, read_keys
 from pushline.serving.supervisor import bind
 from pushline.settings import PushlineSettings
 
-TICK_S = 0.25
 KEYS = "pipelines-keys.json"  # its own: who may score may not start trainings
 RECORD = "pipelines/server.json"
 
@@ -67,16 +66,9 @@ async def answer(control: PipelinesApp, listener: socket.socket, announce: Calla
         loop.add_signal_handler(number, stopped.set)
     server = await loop.create_server(lambda: Connection(control), sock=listener, backlog=128)
     announce()
-    while not stopped.is_set():
-        for part in (control.tick, control.sweep):
-            try:
-                part()
-            except Exception as error:  # noqa: BLE001 - whatever it was, the limits in time must go on
-                control.fault(error)
-        try:
-            await asyncio.wait_for(stopped.wait(), TICK_S)
-        except TimeoutError:
-            continue
+    ticking = loop.create_task(tick(control))
+    await stopped.wait()
+    ticking.cancel()
     server.close()
     control.draining = True
     for connection in control.places.all():
