@@ -17,7 +17,10 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "pushline"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 # What a room may import. Imports point downwards: cli, then release, pipelines, report, then training, registry, serving, then data.
-GROUND = {"settings", "errors", "files", "locks", "project", "results", "evaluation", "stopping", "wording", "progress", "arrays", "engine"}
+GROUND = {
+    "settings", "errors", "files", "locks", "project", "results", "evaluation", "stopping", "wording", "progress", "arrays", "engine",
+    "guard",
+}  # fmt: skip
 ALLOWED = {
     "data": GROUND,
     "serving": GROUND | {"data"},

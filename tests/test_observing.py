@@ -9,9 +9,9 @@ import pytest
 
 from command import QUICK, Ran
 from pushline.project import Project
-from pushline.release.asking import Client
 from pushline.release.local import LocalTarget
 from pushline.results import PromoteResult, load
+from pushline.serving.client import Client
 from pushline.settings import load_settings
 
 Run = Callable[..., Ran]

@@ -14,8 +14,8 @@ from fake.loopback import RELEASE, TRAINING, Loopback
 from watching import telling
 
 from conftest import Command, Delivery, Pushline
-from pushline.release.asking import Client
 from pushline.results import DeployResult, LoadTestResult, PromoteResult, RegisterResult, SmokeResult, TrainResult, load
+from pushline.serving.client import Client
 from pushline.settings import load_settings
 from working_copy import REPO
 
@@ -270,14 +270,14 @@ def test_no_secret_is_in_any_output_file_or_log(azure: Loopback, first: Delivery
 def test_no_process_shows_a_secret_that_it_was_not_given(azure: Loopback, first: Delivery, second: Delivery) -> None:
     shown = first.shown | second.shown
     names = {each.name for each in shown}
-    for expected in ("pushline train", "pushline promote", "pushline run", "pushline serve", "pushline.release.generator", "caddy run"):
+    for expected in ("pushline train", "pushline promote", "pushline run", "pushline serve", "locust --locustfile", "caddy run"):
         assert any(name.startswith(expected) for name in names), names
     assert any(name.startswith("pushline.pipelines.steps") for name in names), names
     given = {
         # The job's own: what GitHub, or a person, puts there for it.
         **dict.fromkeys([f"pushline {stage}" for stage in (*first.ran, "run")], ("the runner's token", "a client secret")),
         "git": ("the runner's token", "a client secret"),  # Azure's client asks it for the revision, and hands on all variables
-        "pushline.release.generator": ("an endpoint key",),
+        "locust --locustfile": ("an endpoint key",),
         # Secure variables of the container, for its processes alone.
         "pushline serve": ("the connection to Application Insights", "an endpoint key"),
         "pushline.serving": ("the connection to Application Insights", "an endpoint key"),

@@ -119,7 +119,7 @@ def world(
         monkeypatch.setenv(name, value)
 
     def assertions(url: str, release: Release, keys: Any) -> tuple[Assertion, ...]:
-        from pushline.release.asking import Client
+        from pushline.serving.client import Client
 
         seen = Client(url).get("/readyz").headers.get("x-release", "")
         return (Assertion(name="it is this release", expected=release.id, seen=seen, passed=seen == release.id),)

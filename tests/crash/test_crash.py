@@ -32,11 +32,11 @@ from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, load_lo
 from pushline.progress import silent
 from pushline.project import Project
 from pushline.registry import open_store
-from pushline.release.asking import Client
 from pushline.release.local import LocalTarget
 from pushline.release.target import Endpoint
 from pushline.report.states import states_of
 from pushline.results import DeployResult, LoadTestResult, RegisterResult, SmokeResult, save
+from pushline.serving.client import Client
 from pushline.settings import load_settings
 from release.conftest import deliver, free_port, local, processes_of, release  # noqa: F401  # fixtures
 from release.registered import BETTER, GOOD, register_versions

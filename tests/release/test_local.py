@@ -16,12 +16,12 @@ from pushline.errors import ModelUnreadable, PushlineError, TargetError
 from pushline.progress import silent
 from pushline.project import Project
 from pushline.registry.replay import expected_of
-from pushline.release.asking import Client
 from pushline.release.local import LocalTarget
 from pushline.release.smoke import assertions_on, passed
 from pushline.release.state import Process
 from pushline.release.target import Endpoint
 from pushline.results import Release
+from pushline.serving.client import Client
 from pushline.serving.model_folder import MATRIX, read_golden
 from pushline.settings import load_settings
 

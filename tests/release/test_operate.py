@@ -13,8 +13,8 @@ import pytest
 from command import Ran, clean_environment
 from pushline.progress import silent
 from pushline.project import Project
-from pushline.release.asking import Client
 from pushline.release.local import LocalTarget
+from pushline.serving.client import Client
 
 from .conftest import ReleaseOf, deliver
 

@@ -15,9 +15,9 @@ from command import Ran, clean_environment
 from pushline.data.contract import load_contract
 from pushline.errors import DataError, TargetError
 from pushline.project import Project
-from pushline.release.asking import Client
 from pushline.release.local import LocalTarget
 from pushline.release.scoring import score_file, table_of, value_of
+from pushline.serving.client import Client
 from pushline.serving.model_folder import read_golden
 from release.conftest import ReleaseOf, deliver
 from service_made import get

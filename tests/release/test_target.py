@@ -9,9 +9,9 @@ import pytest
 
 from pushline.errors import ModelUnreadable, TargetError
 from pushline.progress import silent
-from pushline.release.asking import Client
 from pushline.release.smoke import assertions_on, passed
 from pushline.release.target import Endpoint, Target
+from pushline.serving.client import Client
 from pushline.serving.model_folder import MATRIX, read_golden
 
 from .conftest import ReleaseOf, deliver

@@ -13,6 +13,7 @@ from command import clean_environment
 from pushline.data.contract import load_contract
 from pushline.release.openapi_faults import fault_of_value, openapi_faults, scoring
 from pushline.serving.problems import TITLES
+from pushline.settings import Serving
 from service_made import Service, get
 
 
@@ -93,7 +94,7 @@ def test_linters_of_others_have_nothing_to_say(document: dict[str, Any]) -> None
     """What the recommended rules of Redocly ask for beyond a valid document."""
     from pushline.pipelines.service.document import document as of_pipelines
 
-    for one in (document, json.loads(of_pipelines())):
+    for one in (document, json.loads(of_pipelines(Serving()))):
         assert set(one["info"]["license"]) == {"name", "identifier"}
         assert all(tag["description"] for tag in one["tags"])
         operations = [operation for item in one["paths"].values() for operation in item.values()]

@@ -12,7 +12,7 @@ from pushline.azure.definition import SCORING, SIDECAR, Definition, Secrets, gro
 from pushline.azure.failures import AGAIN, asking, code_of, first_line
 from pushline.errors import SettingsError, TargetError
 from pushline.progress import Progress
-from pushline.release.asking import Client
+from pushline.serving.client import Client
 
 API = "2023-05-01"
 LOOK_S = 2.0

@@ -23,10 +23,10 @@ from pushline.azure.state import AciRecord, AciSlot, AciState, Command, PlannedC
 from pushline.errors import SettingsError, TargetError
 from pushline.progress import Progress
 from pushline.project import Project
-from pushline.release.asking import Client
 from pushline.release.folders import check_whole
 from pushline.release.target import Endpoint, LogEntry, OnLive, Status, nothing_to_start
 from pushline.results import Release
+from pushline.serving.client import Client
 from pushline.serving.keys import EndpointKeys, new_key
 from pushline.settings import PushlineSettings, seconds
 

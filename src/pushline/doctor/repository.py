@@ -14,7 +14,7 @@ from pushline.doctor import Here, Line, lacking, missing, note, works
 from pushline.errors import PushlineError
 from pushline.registry import open_store
 from pushline.release import open_target
-from pushline.release.asking import Client
+from pushline.serving.client import Client
 from pushline.wording import counted
 
 REACH_S = 10

@@ -1,8 +1,8 @@
 """Targets: where releases live. Deploy a candidate, smoke it, load it, promote it, roll back.
 
 - `target.py`: what every target owes; `stages.py`: the stages on any of them; `history.py`: the versions and what runs of them
-- `smoke.py`, `openapi_faults.py`, `scoring.py`, `asking.py`: what a release must answer, and asking it
-- `load.py`, `generator.py`: load and the verdict on it
+- `smoke.py`, `openapi_faults.py`, `scoring.py`: what a release must answer
+- `load.py`: load and the verdict on it
 - `local.py`, `state.py`, `folders.py`, `keys.py`, `journal.py`: the local target and what it remembers
 - `supervisors.py`, `process.py`: its processes
 """

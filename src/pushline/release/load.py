@@ -1,10 +1,8 @@
 """Load on a release, and the verdict on what was seen."""
 
-import contextlib
 import math
 import os
 import random
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -17,10 +15,11 @@ from msgspec import Struct
 
 from pushline.errors import TargetError
 from pushline.files import cannot_write, write_atomically
+from pushline.guard import guarded
 from pushline.progress import Progress
 from pushline.project import Project
-from pushline.release.asking import is_loopback
 from pushline.results import Breach, Release, Slice
+from pushline.serving.client import is_loopback
 from pushline.serving.model_folder import read_contract, read_golden
 from pushline.settings import Load
 
@@ -126,7 +125,7 @@ def put_load(project: Project, url: str, release: Release, key: str, slo: Load, 
     write_atomically(payloads, b"\n".join(payloads_of(project, release, progress)) + b"\n")
     left.unlink(missing_ok=True)
     answer_within = max(2.0, 4 * slo.p99_ms / 1000)
-    command = [sys.executable, "-m", "pushline.release.generator", "--locustfile", str(project.root / "load" / "locustfile.py")]
+    command = [sys.executable, "-m", "locust", "--locustfile", str(project.root / "load" / "locustfile.py")]
     command += ["--headless", "--host", url, "--users", str(slo.users), "--spawn-rate", str(slo.users)]
     command += ["--stop-timeout", str(math.ceil(answer_within)), "--exit-code-on-error", "0", "--loglevel", "WARNING", "--only-summary"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
@@ -137,7 +136,6 @@ def put_load(project: Project, url: str, release: Release, key: str, slo: Load, 
         "LOAD_SECONDS": str(slo.seconds),
         "LOAD_USERS": str(slo.users),
         "LOAD_ANSWER_WITHIN": str(answer_within),
-        "LOAD_PARENT": str(os.getpid()),
         "LOAD_KEY": key,  # in the environment, which only its owner can read; arguments are for all to see
     }
     if not is_loopback(url):
@@ -154,22 +152,12 @@ def put_load(project: Project, url: str, release: Release, key: str, slo: Load, 
 def generate(command: list[str], environment: dict[str, str], said: Path, *, within_s: float) -> None:
     """Run the load generator to its end; whatever interrupts this ends it too."""
     try:
-        output = said.open("wb")
+        with said.open("wb") as output, guarded(command, env=environment, cwd=said.parent, stdout=output, stderr=output) as running:
+            code = running.wait(timeout=within_s)
     except OSError as error:
         raise cannot_write(said, error) from error
-    with output:
-        running = subprocess.Popen(
-            command, env=environment, cwd=said.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-        try:
-            code = running.wait(timeout=within_s)
-        except subprocess.TimeoutExpired as error:
-            raise no_load(said, f"It did not end within {within_s:g} s.") from error
-        finally:
-            if running.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(running.pid, signal.SIGKILL)
-                running.wait()
+    except subprocess.TimeoutExpired as error:
+        raise no_load(said, f"It did not end within {within_s:g} s.") from error
     if code != 0:
         raise no_load(said, f"It ended with exit code {code}.")
 

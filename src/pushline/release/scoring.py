@@ -3,7 +3,6 @@
 import csv
 import re
 import shlex
-import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain, islice
 from pathlib import Path
@@ -14,9 +13,8 @@ import msgspec
 from pushline.data.contract import Contract
 from pushline.data.files.header import read_header
 from pushline.errors import DataError, TargetError
-from pushline.release.asking import Answer, Client
 from pushline.release.target import Endpoint, Target
-from pushline.serving.pages import pages_of
+from pushline.serving.client import Answer, Client
 from pushline.wording import counted
 
 SHOWN_ERRORS = 5
@@ -194,13 +192,13 @@ def document_of(endpoint: Endpoint) -> bytes:
 
 
 class Viewer(ThreadingHTTPServer):
-    """Swagger UI for a release on this machine's loopback; what is tried out there is passed on to the release."""
+    """A release's Swagger UI on this machine's loopback: whatever is asked here is passed on to the release."""
 
     daemon_threads = True
 
     def __init__(self, endpoint: Endpoint, port: int) -> None:
-        self.endpoint = endpoint
-        self.pages = pages_of(document_of(endpoint))
+        document_of(endpoint)
+        self.release = Client(endpoint.url)
         try:
             super().__init__(("127.0.0.1", port), Passing)
         except OSError as error:
@@ -212,34 +210,26 @@ class Viewer(ThreadingHTTPServer):
 
 
 class Passing(BaseHTTPRequestHandler):
-    """Pages from here, everything else from the release."""
+    """Requests to the release and its answers back."""
 
     server: Viewer
 
     def do_GET(self) -> None:
-        page = self.server.pages.get(self.path.encode())
-        if page is None:
-            self.pass_on(None)
-        else:
-            self.reply(page.status, [*page.headers, ("content-type", page.type.decode())], page.plain())
+        self.pass_on(None)
 
     def do_POST(self) -> None:
         self.pass_on(self.rfile.read(min(int(self.headers.get("content-length") or 0), 1 << 24)))
 
     def pass_on(self, body: bytes | None) -> None:
         kept = {name: self.headers[name] for name in ("authorization", "content-type") if name in self.headers}
-        request = urllib.request.Request(self.server.endpoint.url + self.path, data=body, headers=kept, method=self.command)  # noqa: S310
-        answer = Client(self.server.endpoint.url).ask(request)
-        hop = ("connection", "content-length", "transfer-encoding", "date")
-        self.reply(answer.status or 502, [(name, value) for name, value in answer.headers.items() if name not in hop], answer.body)
-
-    def reply(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        self.send_response(status)
-        for name, value in headers:
-            self.send_header(name, value)
-        self.send_header("content-length", str(len(body)))
+        answer = self.server.release.send(self.command, self.path, kept, body)
+        self.send_response(answer.status or 502)
+        for name, value in answer.headers.items():
+            if name not in ("connection", "content-length", "transfer-encoding", "date"):
+                self.send_header(name, value)
+        self.send_header("content-length", str(len(answer.body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(answer.body)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the release keeps the log."""

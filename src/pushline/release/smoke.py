@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pushline.release.asking import Answer, Client
 from pushline.release.openapi_faults import fault_of_value, openapi_faults, scoring
 from pushline.results import Assertion, Release
+from pushline.serving.client import Answer, Client
 from pushline.serving.keys import EndpointKeys
 from pushline.serving.model_folder import QUANTITY, GoldenRow, Scoring, read_contract, read_golden, read_scoring
 

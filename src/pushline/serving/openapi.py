@@ -1,62 +1,130 @@
 """The API document, made from the contract: descriptions, enumerations, bounds, a working example, keys and error shapes."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pushline.data.contract import Column
-from pushline.serving.problems import ERRORS_AT_MOST, EXAMPLES, TITLES, Problem
+from pushline.serving.problems import ERRORS_AT_MOST, EXAMPLES, Problem
 from pushline.settings import Serving
 
 if TYPE_CHECKING:
     from pushline.serving.scorer import Scorer
 
-PROBLEM = "#/components/schemas/Problem"
 JSON = "application/json"
-PROBLEM_JSON = "application/problem+json"
 # Licences of data that are SPDX identifiers once blanks are dashes, such as CC BY 4.0.
 SPDX = re.compile(r"CC0-1\.0|CC-BY(-NC)?(-SA|-ND)?-[1-4]\.0|PDDL-1\.0|ODbL-1\.0|ODC-By-1\.0|MIT|Apache-2\.0|BSD-[23]-Clause")
-ID_HEADER = {"description": "Names this request in the log.", "schema": {"type": "string"}}
+
+
+class ApiDocument:
+    """The document of one service: what all its operations have in common, and the parts they are made of."""
+
+    def __init__(self, headers: Mapping[str, str], problems: Iterable[Problem]) -> None:
+        """`headers`: what they say, of every answer; `problems`: a refusal of each kind, as the service gives it."""
+        self.described = {"x-request-id": "Names this request in the log.", **headers}
+        self.headers = {name: {"$ref": f"#/components/headers/{name}"} for name in self.described}
+        self.problems = {problem.kind: problem for problem in problems}
+
+    def content(self, info: dict[str, Any], tags: Mapping[str, str], paths: Any, schemas: Mapping[str, Any], key: str) -> bytes:
+        """The OpenAPI 3.1 document as JSON."""
+        components = {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": key}},
+            "schemas": {**schemas, "Problem": problem_schema(self.problems)},
+            "headers": {name: {"description": text, "schema": {"type": "string"}} for name, text in self.described.items()},
+        }
+        document = {
+            "openapi": "3.1.0",
+            "info": info,
+            # Relative: the document works behind any proxy and prefix.
+            "servers": [{"url": ".", "description": "this service"}],
+            "tags": [{"name": name, "description": text} for name, text in tags.items()],
+            "paths": paths,
+            "components": components,
+        }
+        return msgspec.json.encode(document)
+
+    def operation(
+        self, name: str, tag: str, summary: str, said: str, content: Any, *kinds: str, key: bool = True, status: int = 200, **more: Any
+    ) -> dict[str, Any]:
+        """An operation, its answer, and the refusals of these kinds and of those that any request can meet."""
+        responses: dict[str, Any] = {str(status): {"description": said, "headers": self.headers, "content": content}}
+        common = ("bad-request", "timeout", "address-too-long", "headers-too-large", "unmet-expectation", "overloaded")
+        for kind in (*(("no-key", "wrong-key") if key else ()), *kinds, *common):
+            self.add_refusal(responses, self.problems[kind])
+        security: list[dict[str, list[str]]] = [{"key": []}] if key else []
+        return {"operationId": name, "tags": [tag], "summary": summary, "security": security, "responses": responses, **more}
+
+    def add_refusal(self, responses: dict[str, Any], problem: Problem) -> None:
+        said: dict[str, Any] = {"schema": reference("Problem"), "examples": {}}
+        new = {"description": problem.title + ".", "headers": dict(self.headers), "content": {"application/problem+json": said}}
+        response = responses.setdefault(str(problem.status), new)
+        example = {"summary": problem.title, "value": msgspec.json.decode(problem.document("order-4711"))}
+        response["content"]["application/problem+json"]["examples"][problem.kind] = example
+        if problem.status == 401:
+            response["headers"]["www-authenticate"] = {"description": "The scheme of the key.", "schema": {"type": "string"}}
+        if problem.status == 503:
+            response["headers"]["retry-after"] = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+
+
+def reference(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def closed(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "required": list(properties), "properties": properties, **more}
+
+
+def problem_schema(kinds: Iterable[str]) -> dict[str, Any]:
+    error = {
+        "type": "object",
+        "required": ["message"],
+        "properties": {
+            "row": {"type": "integer", "minimum": 0, "description": "Position in data, from 0."},
+            "column": {"type": "string"},
+            "message": {"type": "string"},
+        },
+    }
+    return {
+        "type": "object",
+        "description": "RFC 9457 problem details.",
+        "required": ["type", "title", "status", "detail", "request_id"],
+        "properties": {
+            "type": {"type": "string", "enum": [f"urn:pushline:problem:{kind}" for kind in kinds]},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "request_id": {"type": "string"},
+            "errors": {"type": "array", "items": error, "maxItems": ERRORS_AT_MOST, "description": "The first faults of the rows."},
+        },
+    }
+
+
+def health_of(api: ApiDocument, description: str) -> dict[str, Any]:
+    answer = said_as({"status": "ok"})
+    return api.operation("health", "operation", "Is the process alive", "Yes.", answer, key=False, description=description)
+
+
+def said_as(example: dict[str, str]) -> dict[str, Any]:
+    return {JSON: {"schema": closed({name: {"type": "string"} for name in example}, example=example)}}
 
 
 def document_of(scorer: "Scorer", version: str, limits: Serving) -> bytes:
-    """The OpenAPI 3.1 document of one model as JSON."""
+    """The document of one model."""
     contract = scorer.contract
-    title = f"Scoring: {contract.title or contract.name}"
-    document = {
-        "openapi": "3.1.0",
-        "info": {
-            "title": title,
-            "version": version,
-            "description": f"{contract.description}\n\nThe model predicts `{contract.label.name}`: {contract.label.description}.".strip(),
-            "contact": {"name": f"Owners of {contract.name}"},
-            "license": licence_of(contract.licence),
-        },
-        # Relative: the document works behind any proxy and prefix.
-        "servers": [{"url": ".", "description": "this service"}],
-        "tags": [
-            {"name": "scores", "description": "What the model answers."},
-            {"name": "operation", "description": "Whether the service is well."},
-        ],
-        "paths": paths_of(scorer, limits, version),
-        "components": {
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "One of the two keys of the endpoint."}},
-            "schemas": {
-                "Row": row_of(scorer),
-                "Request": request_of(scorer, limits),
-                "Answer": answer_of(scorer),
-                "Problem": problem_schema(),
-            },
-            "headers": {
-                "x-request-id": ID_HEADER,
-                "x-model-version": {"description": "Version of the model in the registry.", "schema": {"type": "string"}},
-                "x-release": {"description": "The release that answered.", "schema": {"type": "string"}},
-            },
-        },
+    headers = {"x-model-version": "Version of the model in the registry.", "x-release": "The release that answered."}
+    info = {
+        "title": f"Scoring: {contract.title or contract.name}",
+        "version": version,
+        "description": f"{contract.description}\n\nThe model predicts `{contract.label.name}`: {contract.label.description}.".strip(),
+        "contact": {"name": f"Owners of {contract.name}"},
+        "license": licence_of(contract.licence),
     }
-    return msgspec.json.encode(document)
+    tags = {"scores": "What the model answers.", "operation": "Whether the service is well."}
+    schemas = {"Row": row_of(scorer), "Request": request_of(scorer, limits), "Answer": answer_of(scorer)}
+    api = ApiDocument(headers, example_problems(scorer, limits))
+    return api.content(info, tags, paths_of(api, scorer, limits, version), schemas, "One of the two keys of the endpoint.")
 
 
 def licence_of(text: str) -> dict[str, str]:
@@ -67,80 +135,34 @@ def licence_of(text: str) -> dict[str, str]:
     return {"name": f"Data: {text}", "identifier": name if SPDX.fullmatch(name) else f"LicenseRef-{name or 'data'}"}
 
 
-def paths_of(scorer: "Scorer", limits: Serving, version: str) -> dict[str, Any]:
-    documents = example_problems(scorer, limits)
-    request = {"data": [example_row(scorer)]}
-    score = {
-        "operationId": "score",
-        "tags": ["scores"],
-        "summary": "Score rows",
-        "description": (
+def paths_of(api: ApiDocument, scorer: "Scorer", limits: Serving, version: str) -> dict[str, Any]:
+    score = api.operation(
+        *("score", "scores", "Score rows", "An answer for each row, in the order of the rows."),
+        {JSON: {"schema": reference("Answer"), **answered(scorer, {"data": [example_row(scorer)]}, version)}},
+        *("malformed-json", "body-too-large", "too-many-rows", "unsupported-media-type", "invalid-rows"),
+        description=(
             f"Up to {limits.max_rows} rows and {limits.max_bytes} bytes a request. Columns the model does not use may be sent and are "
             "ignored; a name that is no column of the contract is refused."
         ),
-        "security": [{"key": []}],
-        "requestBody": {"required": True, "content": {JSON: {"schema": {"$ref": "#/components/schemas/Request"}}}},
-        "responses": {
-            "200": {
-                "description": "An answer for each row, in the order of the rows.",
-                "headers": headers(),
-                "content": {JSON: {"schema": {"$ref": "#/components/schemas/Answer"}, **answered(scorer, request, version)}},
-            },
-            **refusals(
-                *("malformed-json", "no-key", "wrong-key", "timeout", "body-too-large", "too-many-rows", "unsupported-media-type"),
-                *("invalid-rows", "overloaded"),
-                documents=documents,
-            ),
-        },
-    }
+        requestBody={"required": True, "content": {JSON: {"schema": reference("Request")}}},
+    )
+    ready = api.operation(
+        *("readiness", "operation", "Is the model loaded", "Yes."),
+        said_as({"status": "ready", "release": "…", "model_version": version}),
+        key=False,
+        description="A release that is draining says 503: send requests elsewhere.",
+    )
+    metrics = api.operation(
+        *("metrics", "operation", "Counters and histograms for Prometheus", "The exposition format, version 0.0.4."),
+        {"text/plain": {"schema": {"type": "string"}}},
+        description="Requests, rows, refusals and seconds since this release began, by status.",
+    )
     return {
         "/score": {"post": score},
-        "/healthz": {"get": simple("health", "Is the process alive", "It asks nothing of the model.", {"status": "ok"}, documents)},
-        "/readyz": {
-            "get": simple(
-                *("readiness", "Is the model loaded", "A release that is draining says 503: send requests elsewhere."),
-                {"status": "ready", "release": "…", "model_version": version},
-                documents,
-            )
-        },
-        "/metrics": {
-            "get": {
-                "operationId": "metrics",
-                "tags": ["operation"],
-                "summary": "Counters and histograms for Prometheus",
-                "description": "Requests, rows, refusals and seconds since this release began, by status.",
-                "security": [{"key": []}],
-                "responses": {
-                    "200": {
-                        "description": "The exposition format, version 0.0.4.",
-                        "headers": headers(),
-                        "content": {"text/plain": {"schema": {"type": "string"}}},
-                    },
-                    **refusals("no-key", "wrong-key", "timeout", "overloaded", documents=documents),
-                },
-            }
-        },
+        "/healthz": {"get": health_of(api, "It asks nothing of the model.")},
+        "/readyz": {"get": ready},
+        "/metrics": {"get": metrics},
     }
-
-
-def simple(name: str, summary: str, description: str, example: dict[str, str], documents: dict[str, Any]) -> dict[str, Any]:
-    properties = {key: {"type": "string"} for key in example}
-    schema = {"type": "object", "properties": properties, "required": list(example), "additionalProperties": False, "example": example}
-    return {
-        "operationId": name,
-        "tags": ["operation"],
-        "summary": summary,
-        "description": description,
-        "security": [],
-        "responses": {
-            "200": {"description": "Yes.", "headers": headers(), "content": {JSON: {"schema": schema}}},
-            **refusals("timeout", "overloaded", documents=documents),
-        },
-    }
-
-
-def headers() -> dict[str, Any]:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("x-request-id", "x-model-version", "x-release")}
 
 
 def answered(scorer: "Scorer", request: Any, version: str) -> dict[str, Any]:
@@ -152,32 +174,21 @@ def answered(scorer: "Scorer", request: Any, version: str) -> dict[str, Any]:
     return {"example": {**scorer.fields(shown), **scorer.constants, "model_version": version}}
 
 
-def example_problems(scorer: "Scorer", limits: Serving) -> dict[str, Any]:
-    """For each kind the document of a real refusal; where the model has a part in it, the one that it gives."""
+def example_problems(scorer: "Scorer", limits: Serving) -> list[Problem]:
+    """A refusal of each kind; where the model has a part in it, the one that it gives."""
     rows: Any = {"data": [{**example_row(scorer), "no_such_column": 1}]}
-    found = {kind: Problem(kind, detail.format(limits=limits)) for kind, detail in EXAMPLES.items()}
+    found = common_problems(limits)
     for body in (b'{"data": [', msgspec.json.encode(rows), msgspec.json.encode({"data": [{}] * (limits.max_rows + 1)})):
         try:
             scorer.payload.careful(body)
         except Problem as problem:
-            found[problem.kind] = problem
-    return {kind: msgspec.json.decode(problem.document("order-4711")) for kind, problem in found.items()}
+            found.append(problem)
+    return found
 
 
-def refusals(*kinds: str, documents: dict[str, Any]) -> dict[str, Any]:
-    """The responses of these kinds of problem, and of those that any request can meet."""
-    responses: dict[str, Any] = {}
-    for kind in (*kinds, "bad-request", "address-too-long", "headers-too-large", "unmet-expectation"):
-        status, title = TITLES[kind]
-        shown = {"schema": {"$ref": PROBLEM}, "examples": {}}
-        response = responses.setdefault(str(status), {"description": title + ".", "headers": headers(), "content": {PROBLEM_JSON: shown}})
-        if kind in documents:
-            response["content"][PROBLEM_JSON]["examples"][kind] = {"summary": title, "value": documents[kind]}
-        if status == 401:
-            response["headers"] = {**headers(), "www-authenticate": {"description": "The scheme of the key.", "schema": {"type": "string"}}}
-        if status == 503:
-            response["headers"] = {**headers(), "retry-after": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
-    return dict(sorted(responses.items()))
+def common_problems(limits: Serving) -> list[Problem]:
+    """A refusal of each kind that needs no model."""
+    return [Problem(kind, detail.format(limits=limits)) for kind, detail in EXAMPLES.items()]
 
 
 def row_of(scorer: "Scorer") -> dict[str, Any]:
@@ -232,15 +243,8 @@ def example_row(scorer: "Scorer") -> dict[str, Any]:
 
 
 def request_of(scorer: "Scorer", limits: Serving) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["data"],
-        "properties": {
-            "data": {"type": "array", "minItems": 1, "maxItems": limits.max_rows, "items": {"$ref": "#/components/schemas/Row"}}
-        },
-        "example": {"data": [example_row(scorer)]},
-    }
+    rows = {"type": "array", "minItems": 1, "maxItems": limits.max_rows, "items": reference("Row")}
+    return closed({"data": rows}, example={"data": [example_row(scorer)]})
 
 
 def answer_of(scorer: "Scorer") -> dict[str, Any]:
@@ -274,32 +278,3 @@ def quantity_fields(scorer: "Scorer") -> dict[str, Any]:
         "high": "The prediction interval's upper end.",
     }
     return {name: {"type": "array", "items": {"type": "number"}, "description": text} for name, text in described.items()}
-
-
-def closed(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "additionalProperties": False, "required": list(properties), "properties": properties}
-
-
-def problem_schema(kinds: Iterable[str] = TITLES) -> dict[str, Any]:
-    error = {
-        "type": "object",
-        "required": ["message"],
-        "properties": {
-            "row": {"type": "integer", "minimum": 0, "description": "Position in data, from 0."},
-            "column": {"type": "string"},
-            "message": {"type": "string"},
-        },
-    }
-    return {
-        "type": "object",
-        "description": "RFC 9457 problem details.",
-        "required": ["type", "title", "status", "detail", "request_id"],
-        "properties": {
-            "type": {"type": "string", "enum": [f"urn:pushline:problem:{kind}" for kind in kinds]},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "request_id": {"type": "string"},
-            "errors": {"type": "array", "items": error, "maxItems": ERRORS_AT_MOST, "description": "The first faults of the rows."},
-        },
-    }

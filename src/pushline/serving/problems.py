@@ -27,7 +27,11 @@ TITLES: dict[str, tuple[int, str]] = {
     "internal": (500, "The service failed"),
     "overloaded": (503, "The service is busy"),
 }
-
+# Refusals that only the service of published pipelines has.
+PIPELINE_TITLES: dict[str, tuple[int, str]] = {
+    "invalid-inputs": (422, "The inputs do not match the pipeline"),
+    "retired": (409, "The version can't be started"),
+}
 
 # What a refusal that needs no model says, for the API document; `limits` are the settings of the service.
 EXAMPLES = {
@@ -66,7 +70,7 @@ class Problem(Exception):
     ) -> None:
         super().__init__(detail)
         self.kind = kind
-        self.status, self.title = TITLES[kind]
+        self.status, self.title = (TITLES | PIPELINE_TITLES)[kind]
         self.detail = detail
         self.errors = errors
         self.headers = headers

@@ -21,8 +21,8 @@ from msgspec import Struct
 import pushline
 from pushline.errors import SettingsError, StepFailed
 from pushline.files import content_hash, tidy, whole_folder, write_json
+from pushline.guard import guarded
 from pushline.locks import locked
-from pushline.pipelines.runner import guard
 from pushline.pipelines.runner.binding import arguments_of, text_of
 from pushline.pipelines.runner.definition import DataInput, JobOutput, ParentInput, Pipeline, PipelineJob, load_pipeline
 from pushline.pipelines.runner.fingerprint import fingerprint, packages_hash
@@ -236,36 +236,12 @@ def run_guarded(arguments: list[str], folder: Path, variables: Mapping[str, str]
     """
     with log.open("wb", buffering=0) as errors, log.open("ab", buffering=0) as lines:
         fcntl.fcntl(errors, fcntl.F_SETFL, fcntl.fcntl(errors, fcntl.F_GETFL) | os.O_APPEND)
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", guard.__file__, *arguments],
-            cwd=folder,
-            env=dict(variables),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            start_new_session=True,
-        )
-        try:
+        with guarded(arguments, cwd=folder, env=dict(variables), stdout=subprocess.PIPE, stderr=errors) as process:
             assert process.stdout is not None
             for line in process.stdout:
                 lines.write(line)
                 progress(line.decode(errors="replace").rstrip())
             return process.wait()
-        finally:
-            _end(process)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Close the lifeline and wait for the guard to have ended everything."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.close()
-    process.stdout.close()
-    try:
-        process.wait(3 * guard.GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def failure_of(job: PipelineJob, code: int, log: Path) -> StepFailed:

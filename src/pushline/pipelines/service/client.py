@@ -1,13 +1,9 @@
 """Published pipelines over REST: start a run and follow it to its end."""
 
-import json
 import os
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlparse
 
 import msgspec
 
@@ -18,10 +14,12 @@ from pushline.pipelines.service.server import keys_of, record_of
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import Scalar
+from pushline.serving.client import Answer, Client
 from pushline.serving.keys import read_keys
 
 KEY = "PUSHLINE_KEY"
 ASK_EVERY_S = 0.5
+TIMEOUT_S = 30.0
 PATIENCE_S = 60.0  # a service that is being restarted
 
 T = TypeVar("T")
@@ -31,11 +29,8 @@ class PipelinesClient:
     """The REST interface of one service."""
 
     def __init__(self, url: str, key: str) -> None:
-        self.url = url.rstrip("/")
-        self._key = key
-        # A service on this machine is never asked through a proxy.
-        near = urlparse(self.url).hostname in ("127.0.0.1", "localhost", "::1")
-        self._open = (urllib.request.build_opener(urllib.request.ProxyHandler({})) if near else urllib.request.build_opener()).open
+        self.key = key
+        self.client = Client(url.rstrip("/"), timeout_s=TIMEOUT_S)
 
     def describe(self, name: str) -> Version:
         return self._ask("GET", f"/pipelines/{name}", Version)
@@ -70,21 +65,16 @@ class PipelinesClient:
                     return self.run(run)
             time.sleep(ASK_EVERY_S)
 
-    def _ask(self, method: str, path: str, kind: type[T], body: Any = None) -> T:
-        request = urllib.request.Request(self.url + path, method=method)  # noqa: S310 - the address is the user's own
-        request.add_header("authorization", f"Bearer {self._key}")
-        if body is not None:
-            request.add_header("content-type", "application/json")
-            request.data = json.dumps(body).encode()
+    def _ask(self, method: str, path: str, kind: type[T], content: Any = None) -> T:
+        answer = self.client.ask(method, path, self.key, content)
+        if answer.status >= 400:
+            raise refusal(answer)
         try:
-            with self._open(request, timeout=30) as response:
-                return msgspec.json.decode(response.read(), type=kind)
-        except urllib.error.HTTPError as error:
-            raise refusal(error) from error
-        except (OSError, msgspec.DecodeError) as error:
+            return msgspec.json.decode(answer.body, type=kind)
+        except msgspec.DecodeError as error:
             raise Unreachable(
-                f"No service of published pipelines answers on {self.url}.",
-                why=f"{getattr(error, 'reason', error)}.",
+                f"No service of published pipelines answers on {self.client.url}.",
+                why=f"{answer.failure or error}.",
                 do="Start it with `pushline pipelines serve`, or name another address with --url.",
             ) from error
 
@@ -93,16 +83,12 @@ class Unreachable(TargetError):
     """The service does not answer."""
 
 
-def refusal(error: urllib.error.HTTPError) -> PushlineError:
+def refusal(answer: Answer) -> PushlineError:
     """The service's problem document as an error of ours."""
-    try:
-        problem = json.loads(error.read())
-        title, detail = str(problem["title"]), str(problem["detail"])
-    except (ValueError, KeyError, TypeError, OSError):
-        title, detail = f"The service answered {error.code}", ""
-    kind = SettingsError if error.code in (401, 404, 409, 422) else TargetError
-    do = "Set the key in the variable PUSHLINE_KEY." if error.code == 401 else ""
-    return kind(f"{title}.", why=detail, do=do)
+    problem = answer.content if isinstance(answer.content, dict) else {}
+    title, detail = problem.get("title", f"The service answered {answer.status}"), problem.get("detail", "")
+    kind = SettingsError if answer.status in (401, 404, 409, 422) else TargetError
+    return kind(f"{title}.", why=str(detail), do="Set the key in the variable PUSHLINE_KEY." if answer.status == 401 else "")
 
 
 def client_of(project: Project, url: str | None) -> PipelinesClient:

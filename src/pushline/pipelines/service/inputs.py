@@ -3,9 +3,9 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct, field
 
 from pushline.errors import SettingsError
 from pushline.pipelines.runner.binding import text_of
@@ -13,6 +13,13 @@ from pushline.pipelines.service.published import Version
 from pushline.project import Project
 from pushline.results import Scalar
 from pushline.settings import seconds
+
+
+class Start(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a caller asks for: values by the names that the version describes, and a version instead of the default one."""
+
+    inputs: dict[str, str | int | float | bool] = field(default_factory=dict)
+    version: Annotated[int, Meta(ge=1)] | None = None
 
 
 class FolderRule(Struct, frozen=True):

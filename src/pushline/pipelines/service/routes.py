@@ -7,15 +7,14 @@ killed and started again at any time: runs go on without it.
 from typing import Any
 
 import msgspec
-from msgspec import Struct, field
 
 from pushline.errors import PushlineError, SettingsError
-from pushline.pipelines.service.document import KINDS, document
+from pushline.pipelines.service.document import document
+from pushline.pipelines.service.inputs import Start
 from pushline.pipelines.service.published import PublishedPipelines, Version
 from pushline.pipelines.service.runs import Run, Runs, TooMany, reap
 from pushline.progress import Progress
 from pushline.project import Project
-from pushline.results import Scalar
 from pushline.serving.app import JSON, App, Handler
 from pushline.serving.exchange import Exchange
 from pushline.serving.keys import KeyRing
@@ -23,26 +22,6 @@ from pushline.serving.problems import Problem
 from pushline.settings import PushlineSettings
 
 STARTS = "POST /pipelines/{name}/runs"
-
-
-class Start(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of a request that starts a run."""
-
-    inputs: dict[str, Scalar] = field(default_factory=dict)
-    version: int | None = None
-
-
-class PipelineProblem(Problem):
-    """A refusal of the kinds that only this service has."""
-
-    def __init__(self, kind: str, detail: str) -> None:
-        Exception.__init__(self, detail)
-        self.kind = kind
-        self.status, self.title = KINDS[kind]
-        self.detail = detail
-        self.errors = ()
-        self.headers = ()
-        self.close = False
 
 
 class PipelinesApp(App):
@@ -69,7 +48,7 @@ class PipelinesApp(App):
             "POST /runs/{run}/cancel": self.cancel,
             "GET /healthz": self.health,
         }
-        self.offer(handlers, document(), json=(STARTS,))
+        self.offer(handlers, document(settings.serving), json=(STARTS,))
         self.tick()
 
     def tick(self) -> None:
@@ -93,11 +72,11 @@ class PipelinesApp(App):
         said = start_of(exchange)
         version = self.version(name, said.version)
         if version.status == "retired":
-            raise PipelineProblem("retired", f"Version {version.version} of {name} is retired.")
+            raise Problem("retired", f"Version {version.version} of {name} is retired.")
         try:
             run = self.runs.start(version, said.inputs, at_once=self.at_once)
         except SettingsError as error:
-            raise PipelineProblem("invalid-inputs", " ".join(part for part in (error.what, error.why, error.do) if part)) from error
+            raise Problem("invalid-inputs", " ".join(part for part in (error.what, error.why, error.do) if part)) from error
         except TooMany as error:
             raise Problem("overloaded", error.what, headers=[("retry-after", "30")]) from error
         self.progress(f"started {run.id}: {name} version {version.version}")
@@ -158,7 +137,7 @@ def start_of(exchange: Exchange) -> Start:
     try:
         return msgspec.json.decode(content, type=Start)
     except msgspec.ValidationError as error:
-        raise PipelineProblem("invalid-inputs", f"{error}.") from error
+        raise Problem("invalid-inputs", f"{error}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem("malformed-json", f"{error}.") from error
 
@@ -169,5 +148,5 @@ def first_byte(url: bytes) -> int:
 
     said = parse_qs(url.partition(b"?")[2].decode("latin-1")).get("from", ["0"])[-1]
     if not said.isdigit() or not said.isascii() or len(said) > 15:
-        raise PipelineProblem("invalid-inputs", "from is a number of bytes, 0 or more.")
+        raise Problem("invalid-inputs", "from is a number of bytes, 0 or more.")
     return int(said)

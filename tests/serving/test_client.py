@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from pushline.release.asking import Client, is_loopback
+from pushline.serving.client import Client, is_loopback
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8123", "http://[::1]:8123", "http://localhost:8123"])
@@ -24,7 +24,7 @@ def test_a_proxy_of_the_environment_does_not_stand_before_this_machine(monkeypat
 
 
 def test_a_service_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pushline.release.asking.AFTER_A_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("pushline.serving.client.AFTER_A_TIMEOUT_S", 0.1)
     with socket.socket() as hanging:
         hanging.bind(("127.0.0.1", 0))
         hanging.listen()

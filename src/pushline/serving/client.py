@@ -1,10 +1,11 @@
-"""Requests to a release, the way a client makes them."""
+"""Requests to a service of ours, the way a client makes them."""
 
 import http.client
 import ipaddress
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -36,7 +37,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Client:
-    """Asks one release. Proxies of the environment are used, except for this machine."""
+    """Asks one service. Proxies of the environment are used, except for this machine."""
 
     def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
         self.url = url
@@ -45,14 +46,20 @@ class Client:
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), AllAnswers())
 
     def get(self, path: str, key: str | None = None) -> Answer:
-        return self.ask(urllib.request.Request(self.url + path, headers=authorization(key)))  # noqa: S310 - http(s) of a target
+        return self.ask("GET", path, key)
 
     def score(self, rows: list[Any], key: str | None) -> Answer:
-        headers = {"content-type": "application/json", **authorization(key)}
-        body = msgspec.json.encode({"data": rows})
-        return self.ask(urllib.request.Request(self.url + "/score", data=body, headers=headers, method="POST"))  # noqa: S310
+        return self.ask("POST", "/score", key, {"data": rows})
 
-    def ask(self, request: urllib.request.Request) -> Answer:
+    def ask(self, method: str, path: str, key: str | None, content: Any = None) -> Answer:
+        """Ask with a key, if any, and a content, if any, as JSON."""
+        headers = {} if key is None else {"authorization": f"Bearer {key}"}
+        if content is None:
+            return self.send(method, path, headers)
+        return self.send(method, path, {"content-type": "application/json", **headers}, msgspec.json.encode(content))
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
+        request = urllib.request.Request(self.url + path, data=body, headers=dict(headers), method=method)  # noqa: S310 - http(s) of a service
         try:
             with self.opener.open(request, timeout=self.timeout_s) as got:
                 return Answer(status=got.status, headers={n.lower(): v for n, v in got.headers.items()}, body=got.read())
@@ -70,10 +77,6 @@ class AllAnswers(urllib.request.HTTPErrorProcessor):
         return response
 
     https_response = http_response
-
-
-def authorization(key: str | None) -> dict[str, str]:
-    return {} if key is None else {"authorization": f"Bearer {key}"}
 
 
 def is_loopback(url: str) -> bool:

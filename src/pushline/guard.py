@@ -1,4 +1,4 @@
-"""Runs one command so that nothing of it outlives the one who asked: `python -I -S guard.py COMMAND …`.
+"""Runs one command so that nothing of it outlives the one who asked: `guarded` starts `python -I -S guard.py COMMAND …`.
 
 Standard input is the lifeline: it closes when the asker ends in whatever way, SIGKILL included. Then, and on SIGTERM, the
 command's whole group is asked to end and killed after a moment. Whatever the command leaves running when it ends itself is
@@ -13,12 +13,31 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 GRACE_S = 3.0
+
+
+@contextmanager
+def guarded(command: list[str], **how: Any) -> "Iterator[subprocess.Popen[bytes]]":
+    """A command under a guard, `how` as Popen takes it; behind the block nothing of it runs any more."""
+    guard = [sys.executable, "-I", "-S", __file__, *command]
+    with subprocess.Popen(guard, stdin=subprocess.PIPE, start_new_session=True, **how) as process:
+        try:
+            yield process
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            try:
+                process.wait(3 * GRACE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def prctl(option: int, value: int) -> None:
