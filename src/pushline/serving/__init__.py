@@ -6,5 +6,5 @@
 - `service.py`, `payload.py`, `scorer.py`, `model_folder.py`: the answer, from a request to the model and back
 - `openapi.py`, `pages.py`, `metrics.py`: what is told about it
 - `log.py`, `records.py`, `telemetry.py`: what is kept of requests
-- `healthcheck.py`: for the container
+- `healthcheck.py`: for the container; `client.py`: asking a service
 """
