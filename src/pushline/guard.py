@@ -1,5 +1,6 @@
-"""Runs one command so that nothing of it outlives the one who asked: `guarded` starts `python -I -S guard.py COMMAND …`.
+"""Commands that end with who started them (`guarded`), and those that go on without (`detached`).
 
+`guarded` runs `python -I -S guard.py COMMAND …`, so that nothing of the command outlives the one who asked.
 Standard input is the lifeline: it closes when the asker ends in whatever way, SIGKILL included. Then, and on SIGTERM, the
 command's whole group is asked to end and killed after a moment. Whatever the command leaves running when it ends itself is
 killed too, also what has detached: this process is the reaper of all of it. Uses nothing but the standard library, so that
@@ -38,6 +39,22 @@ def guarded(command: list[str], **how: Any) -> "Iterator[subprocess.Popen[bytes]
                 process.wait(3 * GRACE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+STARTED: "list[subprocess.Popen[bytes]]" = []
+
+
+def detached(command: list[str], output: Any, *, env: Any, cwd: Path | None = None, pass_fds: tuple[int, ...] = ()) -> int:
+    """Start a command that goes on whatever becomes of this process, with nothing of it but `pass_fds`; its number."""
+    collect()
+    where: dict[str, Any] = {"env": env, "cwd": cwd, "pass_fds": pass_fds, "start_new_session": True}
+    STARTED.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **where))
+    return STARTED[-1].pid
+
+
+def collect() -> None:
+    """Let go of those that have ended, so that none stays as a zombie."""
+    STARTED[:] = [process for process in STARTED if process.poll() is None]
 
 
 def prctl(option: int, value: int) -> None:

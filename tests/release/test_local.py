@@ -17,8 +17,8 @@ from pushline.progress import silent
 from pushline.project import Project
 from pushline.registry.replay import expected_of
 from pushline.release.local import LocalTarget
+from pushline.release.process import Process
 from pushline.release.smoke import assertions_on, passed
-from pushline.release.state import Process
 from pushline.release.target import Endpoint
 from pushline.results import Release
 from pushline.serving.client import Client
@@ -297,7 +297,7 @@ def test_a_promotion_that_was_cut_off_behind_its_record_is_completed(
     before = supervisor_of(local)
     with hammer_on(local, live) as hammer:
         with monkeypatch.context() as patched:
-            patched.setattr("pushline.release.process.retire", lambda process: None)  # as if killed before it could
+            patched.setattr("pushline.release.process.Process.retire", lambda process: None)  # as if killed before it could
             deliver(local, release(2))
         found = local.status()
         local.discard(silent)

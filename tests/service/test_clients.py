@@ -11,6 +11,7 @@ import pytest
 
 import web
 from pushline.pipelines.service.document import document as document_of_pipelines
+from pushline.settings import Serving
 from service_made import Service, get
 
 pytestmark = pytest.mark.slow
@@ -44,7 +45,7 @@ def documents(shared_service: Service, tmp_path_factory: pytest.TempPathFactory)
     """The documents of both services in a folder where the tools of others run."""
     folder = tmp_path_factory.mktemp("clients")
     (folder / "service.json").write_bytes(get(shared_service.url + "/openapi.json"))
-    (folder / "pipelines.json").write_bytes(document_of_pipelines())
+    (folder / "pipelines.json").write_bytes(document_of_pipelines(Serving()))
     return folder
 
 

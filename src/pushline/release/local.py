@@ -14,11 +14,12 @@ from pushline.files import read_json, write_json
 from pushline.locks import holder_of
 from pushline.progress import Progress, silent
 from pushline.project import Project
-from pushline.release import journal, process
+from pushline.release import journal
 from pushline.release import keys as keyring
 from pushline.release.folders import ReleaseFolders
-from pushline.release.state import LocalRecord, LocalSlot, LocalState, Process
-from pushline.release.supervisors import Supervisors, answer_of
+from pushline.release.process import Process
+from pushline.release.state import LocalRecord, LocalSlot, LocalState
+from pushline.release.supervisors import Supervisors
 from pushline.release.target import Endpoint, LogEntry, OnLive, Status, nothing_to_start
 from pushline.results import Release
 from pushline.serving.keys import EndpointKeys
@@ -134,7 +135,7 @@ class LocalTarget:
             if state.history:
                 return self._go_back(state, progress)
             if state.live is not None and state.live.process is not None:
-                process.end(state.live.process)
+                state.live.process.end()
             self._remember(msgspec.structs.replace(state, live=None))
             return None
 
@@ -163,7 +164,7 @@ class LocalTarget:
             was = state.candidate is not None or CUT_OFF in notes
             state = self._without_candidate(state)
             if state.live is not None and state.live.process is not None:
-                was = process.end(state.live.process) or was
+                was = state.live.process.end() or was
                 self.record.write(msgspec.structs.replace(state, live=msgspec.structs.replace(state.live, process=None)))
             return was
 
@@ -175,10 +176,12 @@ class LocalTarget:
         notes: list[str] = []
         live = self._endpoint(state.live, notes) if state.live else None
         candidate = state.candidate
-        if candidate is not None and not (candidate.process and process.alive(candidate.process)):
+        if candidate is not None and candidate.running is None:
             notes.append(f"The candidate {candidate.release.id} has ended.")
             candidate = None
-        if not holder_of(self.record.lock) and (state.coming is not None or any(pid for _, pid in self.supervisors.strays(known(state)))):
+        if not holder_of(self.record.lock) and (
+            state.coming is not None or any(stray.pid for stray in self.supervisors.strays(known(state)))
+        ):
             notes.append(LEFT)
         return Status(
             target=self.name,
@@ -201,9 +204,9 @@ class LocalTarget:
         """
         state, notes = self.record.read(), []
         found = msgspec.structs.replace(state, coming=None)
-        if (state.coming is not None and process.end(state.coming, do="retire")) or self.supervisors.sweep(known(found)):
+        if (state.coming is not None and state.coming.end(do="retire")) or self.supervisors.sweep(known(found)):
             notes.append(CUT_OFF)
-        if state.candidate is not None and not (state.candidate.process and process.alive(state.candidate.process)):
+        if state.candidate is not None and state.candidate.running is None:
             notes.append(f"The candidate {state.candidate.release.id} had ended; its record was cleared.")
             found = msgspec.structs.replace(found, candidate=None)
         if found != state:
@@ -214,11 +217,11 @@ class LocalTarget:
         if slot.process is None:
             notes.append(f"The release {slot.release.id} was stopped.")
             return None
-        if not process.alive(slot.process):
+        if slot.running is None:
             notes.append(f"The release {slot.release.id} was live at {slot.url}; its process has ended, as after a restart of the machine.")
             return None
-        answer = answer_of(slot.process)
-        if answer is None:
+        answer = slot.process.ask("status")
+        if not answer:
             notes.append(f"The supervisor of {slot.release.id} (process {slot.process.pid}) runs but does not answer.")
         return Endpoint(release=slot.release, url=slot.url, ready=bool(answer and answer.get("ready")))
 
@@ -226,7 +229,7 @@ class LocalTarget:
         slot = state.candidate
         state = msgspec.structs.replace(state, candidate=None)
         if slot is not None and slot.process is not None:
-            process.end(slot.process)
+            slot.process.end()
         if slot is not None:
             self.folders.discarded(slot.release)
         self._remember(state)
@@ -241,8 +244,7 @@ class LocalTarget:
     ) -> tuple[Endpoint, LocalState]:
         """Serve `release` on the live address, beside the live one until it is ready. A failure leaves that one alone."""
         self.folders.verify(release)
-        before = state.live.process if state.live else None
-        before = before if before is not None and process.alive(before) else None
+        before = state.live.running if state.live else None
         if before is not None and state.live is not None and state.live.url != self.supervisors.url(self.settings.port):
             progress(f"The live release stays at {state.live.url}; `pushline stop` first would move it to port {self.settings.port}.")
         port = self.supervisors.free_port(progress) if before is None else 0
@@ -259,11 +261,11 @@ class LocalTarget:
         try:
             self.record.write(after)
         except BaseException:
-            process.end(started, do="retire")
+            started.end(do="retire")
             raise
         if before is not None:
             progress(f"{release.id} answers at {url}; the release before finishes what it has.")
-            process.retire(before)
+            before.retire()
         self.folders.promoted(release, settings)
         self.folders.prune(self.record.read().releases)
         return Endpoint(release=release, url=url), after

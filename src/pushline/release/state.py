@@ -14,18 +14,11 @@ from pushline.errors import TargetError
 from pushline.files import with_unknown, write_json
 from pushline.locks import locked
 from pushline.progress import Progress
+from pushline.release.process import Process
 from pushline.results import Release
 
 REMEMBERED = 5  # releases before the live one that can be rolled back to
 WAIT_S = 180.0  # a promotion drains for seconds, a slow machine takes its time to load a model
-
-
-class Process(Struct, frozen=True, kw_only=True):
-    """A supervisor that was started, told apart from a later process with the same number."""
-
-    pid: int
-    started: str  # of this boot, as the kernel counts; empty where it can't be asked
-    control: str  # unix socket
 
 
 class LocalSlot(Struct, frozen=True, kw_only=True):
@@ -34,6 +27,10 @@ class LocalSlot(Struct, frozen=True, kw_only=True):
     release: Release
     url: str
     process: Process | None
+
+    @property
+    def running(self) -> Process | None:
+        return self.process if self.process is not None and self.process.alive else None
 
 
 class LocalState(Struct, frozen=True, kw_only=True):

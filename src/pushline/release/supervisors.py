@@ -12,7 +12,7 @@ import msgspec
 from pushline.errors import ModelUnreadable, TargetError
 from pushline.project import Project
 from pushline.release import process
-from pushline.release.state import Process
+from pushline.release.process import Process
 from pushline.results import Release
 from pushline.settings import Serving
 
@@ -60,7 +60,7 @@ class Supervisors:
             spawned(started)
             answer = wait_ready(started, release, log, errors)
         except BaseException:
-            process.end(started, do="retire", drain_s=1.0)
+            started.end(do="retire", drain_s=1.0)
             raise
         return started, self.url(int(answer["port"]))
 
@@ -90,30 +90,22 @@ class Supervisors:
             do="Stop one of them, or set another `port` in [tool.pushline.serving] of pyproject.toml.",
         )
 
-    def strays(self, known: set[str]) -> list[tuple[str, int]]:
-        """Control sockets that are not `known`, and the process that answers there (0 for none): a command was killed before it
+    def strays(self, known: set[str]) -> list[Process]:
+        """What answers on control sockets that are not `known`, without a number where nothing does: a command was killed before it
         could end or record it. One that retires ends by itself, and one that does not answer in time may be about to."""
         found = []
         for control in process.controls(self.project.state):
-            if str(control) in known:
+            answer = process.ask(str(control), "status") if str(control) not in known else {}
+            if answer == {} or (answer and answer.get("stopping")):
                 continue
-            try:
-                answer = process.ask(str(control), {"do": "status"})
-            except process.Silent:
-                continue
-            if not (answer and answer.get("stopping")):
-                pid = answer.get("pid") if answer else None
-                found.append((str(control), pid if isinstance(pid, int) else 0))
+            pid = int(answer["pid"]) if answer else 0
+            found.append(Process(pid=pid, started=process.started(pid) if pid else "", control=str(control)))
         return found
 
     def sweep(self, known: set[str]) -> bool:
         """End the supervisors that nothing remembers. True where one ran."""
-        swept = False
-        for control, pid in self.strays(known):
-            if pid:
-                swept = process.end(Process(pid=pid, started=process.started(pid), control=control), do="retire") or swept
-            process.forget(Path(control))
-        return swept
+        ended = [stray.end(do="retire") for stray in self.strays(known)]
+        return any(ended)
 
 
 def environment_of(settings: Serving) -> dict[str, str]:
@@ -138,20 +130,11 @@ def can_bind(host: str, port: int) -> bool:
     return True
 
 
-def answer_of(supervisor: Process) -> dict[str, Any] | None:
-    """What it says of itself; None where it does not answer."""
-    try:
-        return process.ask(supervisor.control, {"do": "status"})
-    except process.Silent:
-        return None
-
-
 def wait_ready(supervisor: Process, release: Release, log: Path, errors: Path) -> dict[str, Any]:
     """Its answer to `status` as soon as it is ready. Raises as `Supervisors.start` does."""
     until = monotonic() + READY_S
     while True:
-        runs = process.alive(supervisor)
-        answer = answer_of(supervisor)
+        runs, answer = supervisor.alive, supervisor.ask("status")
         if answer and answer.get("ready"):
             return answer
         if not runs or monotonic() > until:

@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from pushline.errors import PushlineError, SettingsError
+from pushline.guard import collect
 from pushline.pipelines.service.document import document
 from pushline.pipelines.service.inputs import Start
 from pushline.pipelines.service.published import PublishedPipelines, Version
-from pushline.pipelines.service.runs import Run, Runs, TooMany, reap
+from pushline.pipelines.service.runs import Run, Runs, TooMany
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.serving.app import JSON, App, Handler
@@ -53,7 +54,7 @@ class PipelinesApp(App):
 
     def tick(self) -> None:
         super().tick()
-        reap()
+        collect()
 
     # What is answered
 

@@ -9,7 +9,6 @@ is reported as lost.
 import os
 import secrets
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -19,11 +18,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from pushline.engine import code_in
 from pushline.errors import SettingsError, TargetError
 from pushline.files import cannot_write, write_json
+from pushline.guard import detached
 from pushline.locks import holder_of, locked
 from pushline.pipelines.service.inputs import FolderRule, checked_inputs
 from pushline.pipelines.service.published import PublishedPipelines, Version, decode
@@ -209,27 +209,8 @@ def launch(folder: Path, files: Path) -> None:
     for name in ("PYTHONSAFEPATH", "PUSHLINE_KEY", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
         variables.pop(name, None)
     with locked(folder / ALIVE, f"run {folder.name}") as alive, (folder / LOG).open("ab") as log:
-        os.set_inheritable(alive, True)
-        # Not waited for: whoever starts runs either ends soon or collects them with `reap`.
-        started = subprocess.Popen(
-            [sys.executable, "-m", "pushline", "--project", str(folder / PROJECT), "pipelines", "work", str(folder), str(alive)],
-            cwd=folder / PROJECT,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=(alive,),
-            start_new_session=True,
-        )
-    CHILDREN.append(started)
-
-
-CHILDREN: list["subprocess.Popen[bytes]"] = []
-
-
-def reap() -> None:
-    """Collect the processes that have ended, so that none stays as a zombie."""
-    CHILDREN[:] = [child for child in CHILDREN if child.poll() is None]
+        command = [sys.executable, "-m", "pushline", "--project", str(folder / PROJECT), "pipelines", "work", str(folder), str(alive)]
+        detached(command, log, env=variables, cwd=folder / PROJECT, pass_fds=(alive,))
 
 
 def seen(folder: Path) -> Run:
@@ -241,20 +222,9 @@ def seen(folder: Path) -> Run:
         if state.state not in ENDED:
             heard_of = datetime.fromtimestamp((folder / LOG).stat().st_mtime, UTC)
             state = msgspec.structs.replace(state, state="lost", ended_at=heard_of, error=lost())
-    return Run(
-        id=request.id,
-        pipeline=request.pipeline,
-        version=request.version,
-        inputs=request.inputs,
-        started_at=request.at,
-        state=state.state,
-        cancelling=(folder / CANCEL).exists() and state.state not in ENDED,
-        step=state.step,
-        ended_at=state.ended_at,
-        outputs=state.outputs,
-        result=state.result,
-        error=state.error,
-    )
+    known = {**structs.asdict(request), **structs.asdict(state), "started_at": request.at}
+    known["cancelling"] = (folder / CANCEL).exists() and state.state not in ENDED
+    return Run(**{name: known[name] for name in Run.__struct_fields__})
 
 
 def lost() -> RunError:
