@@ -1,4 +1,4 @@
-"""The service beside `mlflow models serve`: the same model, the same rows, one worker each on core 0, wrk on core 1.
+"""The service beside `mlflow models serve`, and beside the same scorer in uvicorn and Granian: one worker each on core 0, wrk on core 1.
 
 The model is fixed: OrdinalEncoder and LightGBM with its defaults, saved by mlflow.sklearn on one side and exported as Pushline
 exports on the other; both must give the same probabilities before anything is timed. `make bench` runs it.
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 REPO = Path(__file__).resolve().parent.parent
+PEERS = ("granian==2.8.9", "uvicorn==0.54.0")
 KEY = "bench-primary-key-0123456789"
 WRK = """wrk.method = "POST"
 wrk.headers["content-type"] = "application/json"
@@ -71,6 +72,7 @@ def bench(folder: Path, said: argparse.Namespace) -> list[dict[str, Any]]:
     with contextlib.ExitStack() as stack:
         servers = [("pushline", stack.enter_context(ours(folder, folder / "model")) + "/score", our_body)]
         servers += [("pushline, nothing switched on", stack.enter_context(plain(folder, folder / "model")) + "/score", our_body)]
+        servers += [(name, stack.enter_context(peer) + "/score", our_body) for name, peer in peers(folder, folder / "model").items()]
         servers += [("mlflow models serve", stack.enter_context(mlflow(folder)), mlflow_body)]
         for _, url, body_of in servers:
             check(url, body_of(rows, 20), folder)
@@ -206,6 +208,33 @@ def plain(folder: Path, model: Path) -> contextlib.AbstractContextManager[str]:
     port = free_port()
     command = [sys.executable, __file__, "--plain-server", str(model), str(port)]
     return running(command, f"http://127.0.0.1:{port}/readyz", {"BENCH_KEYS": str(folder / "keys.json")}, folder / "plain.txt")
+
+
+def peers(folder: Path, model: Path) -> dict[str, contextlib.AbstractContextManager[str]]:
+    """The scorer alone behind other servers; they are installed for the bench only."""
+    place = folder / "peers"
+    uv = str(Path(sys.executable).with_name("uv"))
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(place), *PEERS], check=True)
+    env = {"PYTHONPATH": f"{place}:{Path(__file__).parent}", "BENCH_MODEL": str(model)}
+    loop = ["--loop", "uvloop", "--workers", "1"]
+    found = {}
+    for name, server, *options in (
+        (
+            "the scorer in uvicorn, raw ASGI",
+            "uvicorn",
+            "bench_peers:asgi",
+            "--http",
+            "httptools",
+            "--no-access-log",
+            "--log-level",
+            "warning",
+        ),
+        ("the scorer in Granian, RSGI", "granian", "bench_peers:rsgi", "--interface", "rsgi", "--no-ws", "--log-level", "warning"),
+    ):
+        port = free_port()
+        command = [sys.executable, "-m", server, *options, *loop, "--port", str(port)]
+        found[name] = running(command, f"http://127.0.0.1:{port}/readyz", env, folder / f"{server}.txt")
+    return found
 
 
 @contextlib.contextmanager

@@ -63,17 +63,21 @@ def test_the_example_and_the_shape_of_the_answer_are_found_through_references() 
 @pytest.mark.parametrize(
     ("path", "value", "fault"),
     [
-        ("openapi", "2.0", "openapi is '2.0', not 3.x"),
-        ("info title", None, "info lacks a title or a version"),
-        ("paths", {}, "it has no paths"),
-        ("paths /healthz get responses", {}, "get /healthz has no responses"),
-        ("paths /healthz get responses 200", {}, "response 200 of get /healthz has no description"),
-        ("paths /score post requestBody", {}, "the body of post /score has no content"),
+        ("openapi", "2.0", "$.openapi: '2.0' does not match"),
+        ("info title", None, "$.info: 'title' is a required property"),
+        ("paths", {}, "$.paths: {} should be non-empty"),
+        ("paths /healthz get responses", {}, "$.paths['/healthz'].get.responses: {} should be non-empty"),
+        ("paths /healthz get responses 200", {}, "$.paths['/healthz'].get.responses['200']: {} is not valid"),
+        ("paths /score post requestBody", {}, "$.paths['/score'].post.requestBody: {} is not valid"),
         ("paths /healthz get operationId", "score", "operationId score is used twice"),
         ("components securitySchemes", {}, "the security scheme key is not defined"),
         ("components schemas Row", None, "#/components/schemas/Row leads nowhere"),
-        ("components schemas Row type", "whole number", "schema Row is not a JSON Schema"),
-        ("components schemas Request example", {"data": [{"size": -1}]}, "the example of schema Request contradicts its schema"),
+        ("components schemas Row type", "whole number", "components schemas Row is not a JSON Schema"),
+        (
+            "components schemas Request example",
+            {"data": [{"size": -1}]},
+            "the example of components schemas Request contradicts its schema",
+        ),
     ],
 )
 def test_each_fault_is_named(path: str, value: Any, fault: str) -> None:
