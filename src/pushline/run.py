@@ -96,10 +96,8 @@ def tidy(delivery: Delivery, display: Display) -> None:
     reached = [name for name in RELEASING if failure_of(delivery.build, name) or (folder(delivery.build, name) / "result.json").exists()]
     if not reached:
         return
-    from pushline.release.stages import discard
-
     try:
-        if discard(delivery.target(), progress=display.progress):
+        if delivery.target().discard(display.progress):
             display.progress("The candidate was discarded; the live release is untouched.")
     except PushlineError as error:
         display.progress(f"The candidate could not be discarded: {error.what} Run `pushline discard`.")

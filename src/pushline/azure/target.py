@@ -24,7 +24,7 @@ from pushline.errors import SettingsError, TargetError
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.release.folders import check_whole
-from pushline.release.target import Endpoint, LogEntry, OnLive, Status, nothing_to_start
+from pushline.release.target import Endpoint, LogEntry, OnLive, Status, candidate_gone, nothing_before, nothing_to_start
 from pushline.results import Release
 from pushline.serving.client import Client
 from pushline.serving.keys import EndpointKeys, new_key
@@ -182,11 +182,7 @@ class AciTarget:
         state = self._state()
         slot = state.candidate
         if slot is None or (slot.release.id, slot.url) != (candidate.release.id, candidate.url):
-            raise TargetError(
-                f"The candidate {candidate.release.id} is not there any more.",
-                why=f"The candidate is {slot.release.id} at {slot.url}." if slot else "It was promoted or discarded.",
-                do="Deploy it again with `pushline deploy`, then `pushline smoke` and `pushline load-test`.",
-            )
+            raise candidate_gone(candidate, Endpoint(release=slot.release, url=slot.url) if slot else None)
         before = state.live.definition if state.live else None
         same = before is not None and before.hash == slot.definition.hash
         history = state.history if before is None or same else (*state.history, before)
@@ -261,11 +257,7 @@ class AciTarget:
         elif state.history:
             state, live = self._put_live(state, "rollback", state.history[-1], state.history[:-1], progress)
         else:
-            raise TargetError(
-                "There is no previous release to roll back to.",
-                why="No release was promoted before the live one." if state.live else "No release was ever promoted here.",
-                do="`pushline deploy --version N` takes any accepted version back through smoke and load-test.",
-            )
+            raise nothing_before(live=state.live is not None)
         if known is not None:
             known(live.release)
         self.record.write(msgspec.structs.replace(state, planned=None))

@@ -77,9 +77,7 @@ def rollback(context: Context, plan: bool, to: str | None, json: bool) -> None:
 @as_json
 def discard(context: Context, json: bool) -> None:
     """Remove the candidate; the live release is untouched."""
-    from pushline.release.stages import discard as remove
-
-    there = remove(context.delivery.target(), progress=progress)
+    there = context.delivery.target().discard(progress)
     show({"discarded": there}, json, ["The candidate was discarded." if there else "There was no candidate."])
 
 

@@ -3,7 +3,7 @@
 - `target.py`: what every target owes; `stages.py`: the stages on any of them; `history.py`: the versions and what runs of them
 - `smoke.py`, `openapi_faults.py`, `scoring.py`: what a release must answer
 - `load.py`: load and the verdict on it
-- `local.py`, `state.py`, `folders.py`, `keys.py`, `journal.py`: the local target and what it remembers
+- `local.py`, `state.py`, `folders.py`, `journal.py`: the local target and what it remembers
 - `supervisors.py`, `process.py`: its processes
 """
 

@@ -9,20 +9,18 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pushline.errors import TargetError
 from pushline.files import read_json, write_json
 from pushline.locks import holder_of
 from pushline.progress import Progress, silent
 from pushline.project import Project
 from pushline.release import journal
-from pushline.release import keys as keyring
 from pushline.release.folders import ReleaseFolders
 from pushline.release.process import Process
 from pushline.release.state import LocalRecord, LocalSlot, LocalState
 from pushline.release.supervisors import Supervisors
-from pushline.release.target import Endpoint, LogEntry, OnLive, Status, nothing_to_start
+from pushline.release.target import Endpoint, LogEntry, OnLive, Status, candidate_gone, nothing_before, nothing_to_start
 from pushline.results import Release
-from pushline.serving.keys import EndpointKeys
+from pushline.serving.keys import EndpointKeys, read_or_make, rotate
 from pushline.settings import PushlineSettings, Serving
 
 LIVE, CANDIDATE = "live", "candidate"
@@ -48,11 +46,11 @@ class LocalTarget:
 
     def keys(self) -> EndpointKeys:
         with self.record.held(silent):
-            return keyring.read_or_make(self.keys_file)
+            return read_or_make(self.keys_file)
 
     def rotate_keys(self, progress: Progress) -> EndpointKeys:
         with self.record.held(progress):
-            return keyring.rotate(self.keys_file)
+            return rotate(self.keys_file)
 
     def keys_place(self) -> str:
         return str(self.keys_file)
@@ -62,7 +60,7 @@ class LocalTarget:
     def deploy_candidate(self, release: Release, progress: Progress) -> Endpoint:
         with self.record.held(progress):
             state, _ = self._current()
-            keyring.read_or_make(self.keys_file)
+            read_or_make(self.keys_file)
             if state.candidate is not None:
                 progress(f"Discarding the candidate {state.candidate.release.id} that was there.")
                 state = self._without_candidate(state)
@@ -88,12 +86,7 @@ class LocalTarget:
             state, _ = self._current()
             slot = state.candidate
             if slot is None or (slot.release.id, slot.url) != (candidate.release.id, candidate.url):
-                there = f"The candidate is {slot.release.id} at {slot.url}." if slot else "None runs: promoted, discarded or died."
-                raise TargetError(
-                    f"The candidate {candidate.release.id} is not there any more.",
-                    why=there,
-                    do="Deploy it again with `pushline deploy`, then `pushline smoke` and `pushline load-test`.",
-                )
+                raise candidate_gone(candidate, Endpoint(release=slot.release, url=slot.url) if slot else None)
             self.going_back.unlink(missing_ok=True)
             before = state.live.release if state.live else None
             history = state.history if before is None or before.id == slot.release.id else (*state.history, before)
@@ -112,12 +105,8 @@ class LocalTarget:
                 progress(f"A rollback to {live.release.id} was cut off behind its switch; it is completed.")
             else:
                 if not state.history:
-                    raise TargetError(
-                        "There is no previous release to roll back to.",
-                        why="No release was promoted before the live one." if state.live else "No release was ever promoted here.",
-                        do="`pushline deploy --version N` takes any accepted version back through smoke and load-test.",
-                    )
-                keyring.read_or_make(self.keys_file)  # they stay on the machine that made them: another one gets its own
+                    raise nothing_before(live=state.live is not None)
+                read_or_make(self.keys_file)  # they stay on the machine that made them: another one gets its own
                 write_json(self.going_back, {"to": state.history[-1].id})
                 live = self._go_back(state, progress)
             if known is not None:
@@ -154,7 +143,7 @@ class LocalTarget:
             if running is not None and running.ready:
                 progress(f"{running.release.id} answers already.")
                 return running
-            keyring.read_or_make(self.keys_file)
+            read_or_make(self.keys_file)
             settings = self.folders.settings_of(state.live.release, self.settings)
             return self._go_live(state, state.live.release, settings, state.history, progress)[0]
 

@@ -116,36 +116,26 @@ def asked(client: Client, golden: tuple[GoldenRow, ...], key: str) -> Iterator[t
 
 
 def compare(golden: tuple[GoldenRow, ...], content: Any, model: Scoring) -> tuple[float, int] | None:
-    """The largest difference of a probability, and how many classes differ; None where the answer has another shape.
+    """The largest difference of a probability, or of a quantity by its size where that is above 1, and how many classes differ.
 
-    A row that lies closer to the threshold than the tolerance may fall on either side.
+    None where the answer has another shape. A row that lies closer to the threshold than the tolerance may fall on either side.
     """
     try:
         if model.level is not None:
-            return compare_quantities(golden, content)
-        results, probabilities = content["result"], content["probability"]
-        if not len(results) == len(probabilities) == len(golden):
-            return None
+            answers = list(zip(*(content[name] for name in QUANTITY), strict=True))
+        else:
+            answers = [(seen,) if isinstance(seen, float | int) else seen for seen in content["probability"]]
         worst, other = 0.0, 0
-        for row, result, seen in zip(golden, results, probabilities, strict=True):
-            one = isinstance(seen, float | int) and len(row.probabilities) == 2  # the positive class's alone
-            for a, b in zip(row.probabilities[-1:] if one else row.probabilities, [seen] if one else seen, strict=True):
-                worst = larger(worst, abs(a - b) if isinstance(b, float | int) and not isinstance(b, bool) else math.inf)
+        for row, result, seen in zip(golden, content["result"], answers, strict=True):
+            one = isinstance(seen, tuple) and len(row.probabilities) == 2  # the positive class's alone
+            for expected, found in zip(row.probabilities[-1:] if one else row.probabilities, seen, strict=True):
+                is_number = isinstance(found, float | int) and not isinstance(found, bool)
+                worst = larger(worst, abs(expected - found) / max(1.0, abs(expected)) if is_number else math.inf)
             on_the_edge = model.threshold is not None and abs(row.probabilities[-1] - model.threshold) <= WITHIN
-            other += result != row.result and not on_the_edge
+            other += model.level is None and result != row.result and not on_the_edge
     except (KeyError, TypeError, ValueError):
         return None
     return worst, other
-
-
-def compare_quantities(golden: tuple[GoldenRow, ...], content: Any) -> tuple[float, int]:
-    """The largest difference of a value, low or high, by its size where that is above 1."""
-    worst = 0.0
-    for row, *seen in zip(golden, *(content[name] for name in QUANTITY), strict=True):
-        for expected, found in zip(row.probabilities, seen, strict=True):
-            is_number = isinstance(found, float | int) and not isinstance(found, bool)
-            worst = larger(worst, abs(expected - found) / max(1.0, abs(expected)) if is_number else math.inf)
-    return worst, 0
 
 
 def larger(one: float, other: float) -> float:

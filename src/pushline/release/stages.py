@@ -146,11 +146,6 @@ def plan_of_roll_back(target: Target, store: ModelStore) -> RollBackPlan:
     )
 
 
-def discard(target: Target, *, progress: Progress) -> bool:
-    """Remove the candidate, if there is one; the live release is untouched."""
-    return target.discard(progress)
-
-
 def check_evidence(deployed: DeployResult, smoked: SmokeResult, tested: LoadTestResult) -> None:
     """Raises NotAccepted where a proof failed, or is of another release or of an earlier candidate."""
     for proof, name in ((smoked, "smoke"), (tested, "load-test")):

@@ -94,3 +94,19 @@ def nothing_to_start(target: str) -> TargetError:
     return TargetError(
         f"There is no release to start on the target {target}.", why="None was ever promoted there.", do="Deliver one with `pushline run`."
     )
+
+
+def candidate_gone(wanted: Endpoint, there: Endpoint | None) -> TargetError:
+    return TargetError(
+        f"The candidate {wanted.release.id} is not there any more.",
+        why=f"The candidate is {there.release.id} at {there.url}." if there else "None runs: promoted, discarded or died.",
+        do="Deploy it again with `pushline deploy`, then `pushline smoke` and `pushline load-test`.",
+    )
+
+
+def nothing_before(*, live: bool) -> TargetError:
+    return TargetError(
+        "There is no previous release to roll back to.",
+        why="No release was promoted before the live one." if live else "No release was ever promoted here.",
+        do="`pushline deploy --version N` takes any accepted version back through smoke and load-test.",
+    )

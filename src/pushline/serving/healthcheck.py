@@ -3,10 +3,11 @@
 It follows the port of the service: the `--port` that process 1 was started with, else the setting.
 """
 
-import http.client
 import os
 import sys
 from pathlib import Path
+
+from pushline.serving.client import Client
 
 DEFAULT_PORT = 8123
 TIMEOUT_S = 2.0
@@ -27,14 +28,7 @@ def main() -> int:
         arguments = Path("/proc/1/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
     except OSError:
         arguments = []
-    connection = http.client.HTTPConnection("127.0.0.1", port_of(arguments), timeout=TIMEOUT_S)
-    try:
-        connection.request("GET", "/readyz")
-        return 0 if connection.getresponse().status == 200 else 1
-    except (OSError, http.client.HTTPException):
-        return 1
-    finally:
-        connection.close()
+    return 0 if Client(f"http://127.0.0.1:{port_of(arguments)}", timeout_s=TIMEOUT_S).get("/readyz").status == 200 else 1
 
 
 if __name__ == "__main__":

@@ -37,6 +37,25 @@ def make_keys(file: Path) -> EndpointKeys:
     return keys
 
 
+def read_or_make(file: Path) -> EndpointKeys:
+    """The keys in `file`; made at the first call. The caller holds the lock of who owns them.
+
+    Raises SettingsError where the file is not what it must be: a fresh pair would lock out every client without a word.
+    """
+    return read_keys(file) if file.exists() else make_keys(file)
+
+
+def rotate(file: Path) -> EndpointKeys:
+    """Make a fresh primary key; the one before becomes the secondary, and the secondary before ends.
+
+    The file is replaced in one step and a service looks at it before it refuses a key, so a request with the fresh key, or
+    with the primary one from before, is never refused. That one stays valid until the rotation after this.
+    """
+    keys = EndpointKeys(primary=new_key(), secondary=read_or_make(file).primary)
+    write_json(file, keys, mode=0o600)
+    return keys
+
+
 def read_keys(file: Path) -> EndpointKeys:
     """The keys in `file`, or in the variable PUSHLINE_KEYS where that file can't be read. Raises SettingsError, which never quotes them."""
     state = None

@@ -71,14 +71,12 @@ class Metrics:
 
     def total(self) -> list[float]:
         """The counters of all workers."""
-        if self.table is None:
-            return self.cells
-        self.publish()
-        summed: list[float] = self.table.sum(axis=0).tolist()
+        summed: list[float] = self.cells if self.table is None else self.table.sum(axis=0).tolist()
         return summed
 
     def text(self, release: str, version: str) -> bytes:
         """The exposition format of Prometheus."""
+        self.publish()
         cells = self.total()
         lines = [
             "# HELP pushline_release_info The release that answers.",

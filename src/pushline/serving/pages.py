@@ -3,6 +3,7 @@
 import gzip
 from functools import cache
 from hashlib import sha256
+from html import escape
 from importlib.resources import files
 
 import msgspec
@@ -11,37 +12,6 @@ from msgspec import Struct
 HTML = b"text/html; charset=utf-8"
 # Scripts and styles come from this service alone; Swagger UI sets style attributes and draws its icons from data addresses.
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"  # noqa: E501
-
-INDEX = b"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>%b</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="docs/swagger-ui.css">
-</head>
-<body>
-<div id="swagger-ui"></div>
-<script src="docs/swagger-ui-bundle.js"></script>
-<script src="docs/start.js"></script>
-</body>
-</html>
-"""
-START = b"""const dark = matchMedia("(prefers-color-scheme: dark)");
-const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
-dark.addEventListener("change", follow);
-follow();
-window.ui = SwaggerUIBundle({
-  url: "openapi.json",
-  dom_id: "#swagger-ui",
-  deepLinking: true,
-  validatorUrl: null,
-  persistAuthorization: false,
-  tryItOutEnabled: false,
-  presets: [SwaggerUIBundle.presets.apis],
-});
-"""
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -79,13 +49,13 @@ def pages_of(openapi: bytes) -> dict[bytes, Page]:
     title = msgspec.json.decode(openapi)["info"]["title"]
     packed = {"cache-control": "public, max-age=86400", "vary": "accept-encoding"}
     document = page(b"application/json", openapi, {"cache-control": "no-cache"})
-    html = INDEX.replace(b"%b", escaped(title).encode())
+    html = asset("docs.html").replace(b"TITLE", escape(title, quote=False).encode())
     return {
         b"/": Page(type=HTML, etag='"start"', status=302, headers=(("location", "docs"),)),
         b"/openapi.json": document,
         b"/swagger.json": document,
         b"/docs": page(HTML, html, {"cache-control": "no-cache", "content-security-policy": POLICY, "referrer-policy": "no-referrer"}),
-        b"/docs/start.js": page(b"text/javascript; charset=utf-8", START, {"cache-control": "no-cache"}),
+        b"/docs/start.js": page(b"text/javascript; charset=utf-8", asset("start.js"), {"cache-control": "no-cache"}),
         b"/docs/swagger-ui-bundle.js": vendored("swagger-ui-bundle.js.gz", b"text/javascript; charset=utf-8", packed),
         b"/docs/swagger-ui.css": vendored("swagger-ui.css.gz", b"text/css; charset=utf-8", packed),
     }
@@ -113,7 +83,3 @@ def vendored(name: str, kind: bytes, headers: dict[str, str]) -> Page:
 
 def etag_of(content: bytes) -> str:
     return f'"{sha256(content).hexdigest()[:16]}"'
-
-
-def escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

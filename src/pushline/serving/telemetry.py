@@ -151,14 +151,13 @@ def watch_counters(meters: Any, metrics: Metrics) -> None:
     from opentelemetry.metrics import Observation
 
     def requests(_: "CallbackOptions") -> Iterable["Observation"]:
-        cells = metrics.table.sum(axis=0).tolist() if metrics.table is not None else metrics.cells
+        cells = metrics.total()
         for (route, status), cell in metrics.cell_of.items():
             if cells[cell]:
                 yield Observation(int(cells[cell]), {"route": route, "status": status})
 
     def rows(_: "CallbackOptions") -> Iterable["Observation"]:
-        cells = metrics.table.sum(axis=0).tolist() if metrics.table is not None else metrics.cells
-        yield Observation(int(cells[metrics.rows]))
+        yield Observation(int(metrics.total()[metrics.rows]))
 
     meter = meters.get_meter("pushline")
     meter.create_observable_counter("pushline.requests", callbacks=[requests], description="requests answered")

@@ -7,6 +7,7 @@ ignore at the cost of the meaning. An AutoML node is replaced by `components/aut
 import os
 import re
 from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -380,17 +381,13 @@ def _faults(pipeline: Pipeline) -> list[str]:
 
 
 def _in_order(pipeline: Pipeline) -> dict[str, PipelineJob]:
-    """The jobs so that each comes after those it reads from; otherwise as the file has them."""
+    """The jobs so that each comes after those it reads from."""
     waits = {name: {s.job for s in job.inputs.values() if isinstance(s, JobOutput)} for name, job in pipeline.jobs.items()}
-    ordered: dict[str, PipelineJob] = {}
-    while waits:
-        ready = [name for name, before in waits.items() if before <= ordered.keys()]
-        if not ready:
-            raise SettingsError(
-                f"{pipeline.file.name} is not a pipeline that can run.",
-                why=f"The jobs {', '.join(sorted(waits))} wait for each other.",
-                do="Correct the bindings.",
-            )
-        ordered[ready[0]] = pipeline.jobs[ready[0]]
-        del waits[ready[0]]
-    return ordered
+    try:
+        return {name: pipeline.jobs[name] for name in TopologicalSorter(waits).static_order()}
+    except CycleError as error:
+        raise SettingsError(
+            f"{pipeline.file.name} is not a pipeline that can run.",
+            why=f"The jobs {', '.join(sorted(set(error.args[1])))} wait for each other.",
+            do="Correct the bindings.",
+        ) from error

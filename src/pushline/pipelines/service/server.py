@@ -16,7 +16,7 @@ from pushline.pipelines.service.routes import PipelinesApp
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.serving.connection import Connection, tick
-from pushline.serving.keys import KeyRing, make_keys, read_keys
+from pushline.serving.keys import KeyRing, read_or_make
 from pushline.serving.supervisor import bind
 from pushline.settings import PushlineSettings
 
@@ -84,7 +84,5 @@ def record_of(project: Project) -> ServerRecord | None:
 def keys_of(project: Project) -> Path:
     """The file of the keys, made where there is none. Raises SettingsError where it can't be used."""
     file = project.state.resolve() / KEYS
-    if not file.exists():
-        make_keys(file)
-    read_keys(file)
+    read_or_make(file)
     return file
