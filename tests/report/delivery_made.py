@@ -32,6 +32,7 @@ from pushline.results import (
     Trial,
     save,
 )
+from pushline.training.quantity import parts_of
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 RELEASE = Release(id="garden-shop-3-2353ea1", model_name="garden-shop", model_version="3", git_revision="2353ea1", model="/m/3")
@@ -133,6 +134,20 @@ def against_the_rest(name: str, truth: np.ndarray, score: np.ndarray) -> ClassCu
         calibration=tuple(Bin(predicted=float(score[i].mean()), observed=float(truth[i].mean()), rows=int(i.sum())) for i in inside),
         gain=((0.0, 0.0), *points(taken / rows, hits / hits[-1])),
     )
+
+
+def of_a_quantity(*, rows: int = 3000, seed: int = 5) -> Evaluation:
+    """An evaluation of predicted prices, each with its interval; three of a hundred are far off."""
+    random = np.random.default_rng(seed)
+    value = random.gamma(3, 6, rows)
+    labels = value + random.normal(0, 0.1 * value) * np.where(random.random(rows) < 0.03, 8, 1)
+    known = evaluation()
+    groups = tuple(
+        msgspec.structs.replace(one, positives=None, metrics={"mae": 1.9, "bias": -0.1, "coverage": 0.9}) for one in known.groups
+    )
+    parts = parts_of(labels, np.column_stack([value, 0.8 * value, 1.2 * value]), 0.9, rounds=50, seed=seed)
+    importance, search = known.importance, known.search
+    return Evaluation(classes=(), rows=rows, metric="rmse", groups=groups, importance=importance, search=search, **parts)
 
 
 def of_many_classes(number: int, *, rows: int = 4000, seed: int = 11) -> Evaluation:
@@ -333,16 +348,20 @@ def drift(columns: Sequence[str]) -> Drift:
 
 
 def leave_case(root: Path, case: str) -> None:
-    """Leave a delivery of `two`, `six` or `twenty classes`, or of `400 columns`, with its profile and a drift."""
+    """Leave a delivery of `two`, `six` or `twenty classes`, of `400 columns` or of `a quantity`, with its profile and a drift."""
     build = root / "build"
     leave_everything(build)
     number = {"six classes": 6, "twenty classes": 20}.get(case)
-    known = of_many_classes(number) if number else of_many_columns(400) if case == "400 columns" else evaluation()
+    others = {"400 columns": lambda: of_many_columns(400), "a quantity": of_a_quantity}
+    known = of_many_classes(number) if number else others.get(case, evaluation)()
     write_json(build / "train" / "evaluation.json", known)
     columns = [one.column for one in known.importance]
-    write_profile(root / "data_checks" / "profile.json", profile(columns, known.classes))
+    write_profile(root / "data_checks" / "profile.json", profile(columns, known.classes or ("to 10", "10 to 20", "from 20")))
     write_json(build / "drift" / "result.json", drift(columns))
     if number:
         checked = next(one for one in results(build) if isinstance(one, CheckDataResult))
         counts = {one.name: 8 * one.rows for one in known.curves}
         save(build, msgspec.structs.replace(checked, class_counts=counts, rows=sum(counts.values())))
+    if case == "a quantity":
+        trained = next(one for one in results(build) if isinstance(one, TrainResult))
+        save(build, msgspec.structs.replace(trained, metric="rmse", metrics=known.metrics, threshold=None, objective=""))
