@@ -239,12 +239,14 @@ class Delivery:
         return deploy(registered, version, self.store(), self.target(), self.project.git_revision, progress=self.progress)
 
     def smoke(self) -> SmokeResult:
-        from pushline.data.profile.recorded import LIVE
-        from pushline.registry.replay import expected_of, newest_rows
+        from pushline.data.profile.recorded import LIVE, newest_rows
+        from pushline.registry.replay import expected_of
         from pushline.release.stages import smoke
+        from pushline.serving.model_folder import read_contract
 
         deployed = load(self.build, DeployResult)
-        rows = newest_rows(self.project.state / LIVE, ASKED_AGAIN)
+        asked_for = newest_rows(self.project.state / LIVE, read_contract(Path(deployed.release.model)), ASKED_AGAIN).to_pylist()
+        rows = [{name: value for name, value in row.items() if value is not None} for row in asked_for]
         asked = expected_of(Path(deployed.release.model), rows) if rows else ()
         return smoke(deployed, self.target(), asked_before=asked, progress=self.progress)
 

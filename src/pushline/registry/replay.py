@@ -5,7 +5,6 @@ swapped, or that reads one category as another, can pass the one and not the oth
 """
 
 import contextlib
-from collections import deque
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -70,17 +69,10 @@ def replay(
 
 def recent_requests(records: Path, contract: Contract, most: int) -> "pd.DataFrame | None":
     """The newest rows that the live release has answered and kept; None where they are too few."""
-    from pushline.data.profile.recorded import table_of_rows
+    from pushline.data.profile.recorded import newest_rows
 
-    newest = newest_rows(records, most)
-    columns = [column for column in contract.columns if column.role != "label"]
-    return table_of_rows(newest, columns).to_pandas() if len(newest) >= LEAST_ROWS else None
-
-
-def newest_rows(records: Path, most: int) -> list[dict[str, Scalar]]:
-    from pushline.data.profile.recorded import rows_of
-
-    return list(deque((kept.row for kept in rows_of(records)), maxlen=most))
+    newest = newest_rows(records, contract, most)
+    return newest.to_pandas() if len(newest) >= LEAST_ROWS else None
 
 
 def expected_of(folder: Path, rows: list[dict[str, Scalar]]) -> tuple[GoldenRow, ...]:
@@ -88,7 +80,8 @@ def expected_of(folder: Path, rows: list[dict[str, Scalar]]) -> tuple[GoldenRow,
 
     Rows on the edge of a decision are left out; of quantities there are none.
     """
-    from pushline.data.profile.recorded import table_of_rows
+    import pandas as pd
+
     from pushline.serving.payload import Payload
     from pushline.serving.problems import Problem
 
@@ -100,7 +93,7 @@ def expected_of(folder: Path, rows: list[dict[str, Scalar]]) -> tuple[GoldenRow,
             taken.append(row)
     if not taken or not scoring.classes:
         return ()
-    frame = table_of_rows(taken, [column for column in contract.columns if column.role != "label"]).to_pandas()
+    frame = pd.DataFrame(taken, columns=[column.name for column in contract.inputs])
     probabilities = probabilities_of(folder, frame, scoring.classes)
     best = np.sort(probabilities, axis=1)
     binary = scoring.threshold is not None

@@ -1,7 +1,7 @@
-"""A sample of the scored rows, kept for the drift check: off unless the setting serving.record says otherwise.
+"""A sample of the scored rows, kept for what comes after the release: off unless the setting serving.record says otherwise.
 
-One file a day, one JSON line a row: `{"at", "release", "model_version", "request_id", "row"}` and what
-was answered: `result` and `probability`, or of a quantity `result`, `low` and `high`.
+One file a day, one JSON line a row: `{"at", "release", "model_version", "request_id", "position", "row"}` (position: of the row
+in its request) and what was answered: `result` and `probability`, or of a quantity `result`, `low` and `high`.
 Files older than serving.record_days are removed. Only the columns of the contract are kept; no header is, so no key.
 """
 
@@ -46,8 +46,8 @@ class Records:
             said = {"at": at, "release": self.release, "model_version": self.version, "request_id": request_id}
             try:
                 of_request = [
-                    msgspec.json.encode({**said, "row": row, **dict(zip(fields, answer, strict=True))}) + b"\n"
-                    for row, *answer in zip(rows_of(body), *fields.values(), strict=True)
+                    msgspec.json.encode({**said, "position": position, "row": row, **dict(zip(fields, answer, strict=True))}) + b"\n"
+                    for position, (row, *answer) in enumerate(zip(rows_of(body), *fields.values(), strict=True))
                 ]
             except (ValueError, OverflowError, RecursionError):  # a text in a column that is not used need not be one of Unicode
                 self.lost += len(fields["result"])

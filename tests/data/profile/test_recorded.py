@@ -12,7 +12,7 @@ from data.profile.test_profile import CONTRACT
 from pushline.data.contract import Contract, load_contract
 from pushline.data.profile import load_profile
 from pushline.data.profile.drift import Drift
-from pushline.data.profile.recorded import LIVE, rows_of, write_recorded
+from pushline.data.profile.recorded import LIVE, day_tables, newest_rows, write_recorded
 from pushline.data.profile.sample import sample_rows
 from pushline.errors import DataUnavailable
 from pushline.project import Project
@@ -51,7 +51,25 @@ def test_what_the_service_writes_is_read(tmp_path: Path) -> None:
         "a",
     )
     kept.write()
-    assert [(row.model_version, row.row) for row in rows_of(tmp_path)] == [("3", {"size": 1.5, "count": 3}), ("3", {"size": 2, "count": 4})]
+    [day] = day_tables(tmp_path, CONTRACT, tmp_path / "days")
+    table = pd.read_parquet(day)
+    assert table["model_version"].tolist() == ["3", "3"]
+    assert table["position"].tolist() == [0, 1]
+    assert [list(one) for one in table["probability"]] == [[0.1], [0.9]]
+    assert [(row["size"], row["kind"], row["count"]) for row in table["row"]] == [(1.5, None, 3), (2, None, 4)]
+
+
+def test_a_day_is_read_again_only_where_it_grew_and_goes_with_its_log(tmp_path: Path) -> None:
+    place = tmp_path / "days"
+    for day in ("2026-11-24", "2026-11-25"):
+        record(tmp_path, [{"count": 1}], name=f"{day}.jsonl")
+    first, second = day_tables(tmp_path, CONTRACT, place)
+    written = second.stat().st_mtime_ns
+    record(tmp_path, [{"count": 2}], name="2026-11-24.jsonl")
+    grown, same = day_tables(tmp_path, CONTRACT, place)
+    assert (len(pd.read_parquet(grown)), grown == first, same.stat().st_mtime_ns) == (2, False, written)
+    (tmp_path / "2026-11-25.jsonl").unlink()
+    assert day_tables(tmp_path, CONTRACT, place) == [grown] == list(place.iterdir())
 
 
 def test_a_value_of_another_type_is_missing(tmp_path: Path) -> None:
@@ -68,23 +86,17 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     with (tmp_path / "2026-11-24.jsonl").open("a") as stream:
         stream.write('{"at": "2026-11-24T0')
     record(tmp_path, [{"count": 2}], name="2026-11-25.jsonl")
-    assert [kept.row for kept in rows_of(tmp_path)] == [{"count": 1}, {"count": 2}]
+    assert newest_rows(tmp_path, CONTRACT, 10)["count"].to_pylist() == [1, 2]
+    assert newest_rows(tmp_path, CONTRACT, 1)["count"].to_pylist() == [2]
 
 
 def test_age_and_model_version_choose_requests(tmp_path: Path) -> None:
     record(tmp_path, [{"count": 1}], age_days=9)
     record(tmp_path, [{"count": 2}], age_days=1)
     record(tmp_path, [{"count": 3}], version="2")
-    assert [kept.row["count"] for kept in rows_of(tmp_path, days=2)] == [2, 3]
-    assert [kept.row["count"] for kept in rows_of(tmp_path, version="2")] == [3]
-
-
-def test_many_rows_are_written_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pushline.data.profile.recorded.BATCH", 10)
-    for n in range(35):
-        record(tmp_path / "in", [{"count": n}])
-    assert write_recorded(tmp_path / "in", CONTRACT, tmp_path / "t.parquet") == 35
-    assert pd.read_parquet(tmp_path / "t.parquet")["count"].tolist() == list(range(35))
+    for chosen, counts in (({"days": 2}, [2, 3]), ({"version": "2"}, [3])):
+        write_recorded(tmp_path, CONTRACT, tmp_path / "t.parquet", **chosen)
+        assert pd.read_parquet(tmp_path / "t.parquet")["count"].tolist() == counts
 
 
 @pytest.mark.slow

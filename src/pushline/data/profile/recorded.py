@@ -1,108 +1,131 @@
-"""Inputs that the service kept, as a typed table.
+"""The prediction log as a typed table: what the service was asked, and what it answered.
 
-Where the setting serving.record says so, the service writes one JSON line a row beside its log, one file a day:
-`.pushline/logs/live-scored/2026-11-24.jsonl` with `{"at", "model_version", "row", ...}` and nothing of who sent it.
+Where the setting serving.record says so, the service writes one JSON line a row beside its log, one file a day
+(`.pushline/logs/live-scored/2026-11-24.jsonl`, see serving/records.py), and nothing of who sent it. DuckDB reads the lines: one that
+was cut off by a kill, or blanked by `pushline records delete`, is no row; a value that is not of its column's type is missing
+(an older contract may have allowed it). Times are UTC.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-from msgspec import Struct
-
 from pushline.data.contract import Column, Contract
+from pushline.data.files.table import TYPES, connect, literal, name_of
 from pushline.errors import DataUnavailable
+from pushline.files import whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 LIVE = Path("logs") / "live-scored"  # under .pushline/; a candidate's rows are generated ones of its load test
-BATCH = 20_000  # rows held at once
+SAID = {  # what a line holds beside the row
+    "at": "TIMESTAMP",
+    "release": "VARCHAR",
+    "model_version": "VARCHAR",
+    "request_id": "VARCHAR",
+    "position": "BIGINT",  # of the row in its request
+    "result": "VARCHAR",
+    "low": "DOUBLE",
+    "high": "DOUBLE",
+}
+ASKED = 20_000  # rows that say which columns clients send
+JSON_KINDS = {
+    "integer": "('BIGINT', 'UBIGINT')",
+    "number": "('BIGINT', 'UBIGINT', 'DOUBLE')",
+    "string": "('VARCHAR')",
+    "boolean": "('BOOLEAN')",
+}
 
-RecordedValues = dict[str, str | int | float | bool | None]
+
+def days_of(folder: Path) -> list[Path]:
+    """The log's files that hold something, the oldest first."""
+    return [file for file in sorted(folder.glob("*.jsonl")) if file.stat().st_size]
 
 
-class RecordedRow(Struct, frozen=True):
-    """One row that was answered; what else the line holds is not needed here."""
+def rows_in(files: Sequence[Path], contract: Contract) -> str:
+    """SQL for the rows of the log's files: the columns of SAID, `probability` as a list of one or of all classes, and the struct `row`."""
+    said = ", ".join(f"coalesce({name_of(name)}, 0) AS position" if name == "position" else name_of(name) for name in SAID)
+    typed = ", ".join(f"{name_of(column.name)} := {typed_value(column)}" for column in contract.inputs)
+    return (
+        f"SELECT {said}, CASE WHEN json_type(probability) = 'ARRAY' THEN CAST(probability AS DOUBLE[]) "
+        f"ELSE [CAST(probability AS DOUBLE)] END AS probability, struct_pack({typed}) AS row FROM {lines_in(files, contract)}"
+    )
 
-    at: datetime
-    model_version: str
-    row: RecordedValues
+
+def lines_in(files: Sequence[Path], contract: Contract) -> str:
+    """What stands behind FROM to read the log's lines: every value of a row is JSON still."""
+    inputs = ", ".join(f"{name_of(column.name)} JSON" for column in contract.inputs)
+    kinds = {**SAID, "probability": "JSON", "row": f"STRUCT({inputs})"}
+    columns = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in kinds.items())
+    listed = ", ".join(literal(str(file)) for file in files)
+    read = f"read_json([{listed}], format='newline_delimited', ignore_errors=true, columns={{{columns}}})"
+    return f'(SELECT * FROM {read} WHERE "at" IS NOT NULL)'
 
 
-def rows_of(folder: Path, *, days: float | None = None, version: str | None = None) -> Iterator[RecordedRow]:
-    """The kept rows of `folder`; lines that were cut off by a kill are left out.
+def typed_value(column: Column) -> str:
+    value = f'"row".{name_of(column.name)}'
+    plain = f"{value} ->> '$'" if column.is_text else f"TRY_CAST({value} AS {TYPES[column.type]})"
+    return f"CASE WHEN json_type({value}) IN {JSON_KINDS[column.type]} THEN {plain} END"
 
-    `days`: only the newest so many; `version`: only those that this model version answered.
+
+def day_tables(folder: Path, contract: Contract, place: Path) -> list[Path]:
+    """The log's days as Parquet in `place`: a day is read again where its file has grown or the contract has other columns.
+
+    What is no longer in the log is removed there too, so that nothing outlives serving.record_days.
     """
-    since = datetime.now(UTC) - timedelta(days=days) if days is not None else None
-    decoder = msgspec.json.Decoder(RecordedRow)
-    for file in sorted(folder.glob("*.jsonl")):
-        with file.open("rb") as stream:
-            for line in stream:
-                try:
-                    kept = decoder.decode(line)
-                except msgspec.DecodeError:  # cut off, or a line of a log
-                    continue
-                at = kept.at if kept.at.tzinfo else kept.at.replace(tzinfo=UTC)
-                if (since is None or at >= since) and (version is None or kept.model_version == version):
-                    yield kept
+    wanted = {place / f"{file.stem}-{contract.hash}-{file.stat().st_size}.parquet": file for file in days_of(folder)}
+    for old in place.glob("*.parquet"):
+        if old not in wanted:
+            old.unlink()
+    for table, file in wanted.items():
+        if not table.is_file():
+            with whole_file(table, mode=0o600) as half, connect() as connection:
+                connection.execute(f"COPY ({rows_in([file], contract)}) TO {literal(str(half))} (FORMAT parquet, COMPRESSION zstd)")
+    return list(wanted)
 
 
 def write_recorded(folder: Path, contract: Contract, table: Path, *, days: float | None = None, version: str | None = None) -> int:
-    """Write the recorded rows to `table` (Parquet with the contract's types) and return how many there are.
+    """Write the recorded inputs to `table` (Parquet with the contract's types) and return how many rows there are.
 
-    Columns that none of the first BATCH rows holds are left out. Raises DataUnavailable where nothing was recorded.
+    `days`: only the newest so many; `version`: only those that this model version answered. Columns that must have a value and that
+    none of the first ASKED rows holds are left out. Raises DataUnavailable where nothing was recorded.
     """
-    from pyarrow import parquet
-
-    rows = 0
-    writer: parquet.ParquetWriter | None = None
-    columns: list[Column] = []
-    try:
-        for batch in batches(rows_of(folder, days=days, version=version)):
-            if writer is None:
-                columns = [column for column in contract.columns if any(column.name in row for row in batch)]
-                writer = parquet.ParquetWriter(table, schema_of(columns))
-            writer.write_table(table_of_rows(batch, columns))
-            rows += len(batch)
-    finally:
-        if writer is not None:
-            writer.close()
-    if rows == 0:
-        raise DataUnavailable(
-            f"No inputs are kept in {folder}.",
-            why="The service keeps them only where the setting serving.record says so, for serving.record_days.",
-            do="Set `record` in [tool.pushline.serving] of pyproject.toml, or name a file: `pushline drift FILE`.",
-        )
-    return rows
+    since = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days) if days is not None else datetime(1, 1, 1)  # noqa: DTZ001
+    if files := days_of(folder):
+        with connect() as connection:
+            named = [column.name for column in contract.inputs if not column.optional]
+            counts = ", ".join(f'count("row".{name_of(name)})' for name in named)
+            first = connection.execute(f"SELECT 0, {counts} FROM (FROM {lines_in(files, contract)} LIMIT {ASKED})").fetchone() or ()
+            absent = {name for name, count in zip(named, first[1:], strict=True) if not count}
+            kept = ", ".join(f'"row".{name_of(column.name)}' for column in contract.inputs if column.name not in absent)
+            chosen = f'FROM ({rows_in(files, contract)}) WHERE "at" >= $since AND coalesce(model_version = $version, true)'
+            copied = f"COPY (SELECT {kept or 0} {chosen}) TO {literal(str(table))} (FORMAT parquet)"
+            [rows] = connection.execute(copied, {"since": since, "version": version}).fetchone() or (0,)
+            if rows:
+                return int(rows)
+    raise nothing_recorded(folder)
 
 
-def batches(rows: Iterator[RecordedRow]) -> Iterator[list[RecordedValues]]:
-    while batch := [kept.row for kept in islice(rows, BATCH)]:
-        yield batch
+def nothing_recorded(folder: Path) -> DataUnavailable:
+    return DataUnavailable(
+        f"No inputs are kept in {folder}.",
+        why="The service keeps them only where the setting serving.record says so, for serving.record_days.",
+        do="Set `record` in [tool.pushline.serving] of pyproject.toml, or name a file: `pushline drift FILE`.",
+    )
 
 
-def schema_of(columns: list[Column]) -> "pa.Schema":
+def newest_rows(folder: Path, contract: Contract, most: int) -> "pa.Table":
+    """The newest `most` recorded inputs, the oldest of them first."""
     import pyarrow as pa
 
-    kinds = {"integer": pa.int64(), "number": pa.float64(), "string": pa.string(), "boolean": pa.bool_()}
-    return pa.schema([(column.name, kinds[column.type]) for column in columns])
-
-
-def table_of_rows(rows: list[RecordedValues], columns: list[Column]) -> "pa.Table":
-    """Rows as a table; a value that is not of its column's type is missing (an older contract may have allowed it)."""
-    import pyarrow as pa
-
-    kinds: dict[str, tuple[type, ...]] = {"integer": (int,), "number": (int, float), "string": (str,), "boolean": (bool,)}
-    made = {}
-    for column in columns:
-        values = (row.get(column.name) for row in rows)
-        kind = kinds[column.type]
-        made[column.name] = [
-            value if isinstance(value, kind) and (column.type == "boolean" or not isinstance(value, bool)) else None for value in values
-        ]
-    return pa.table(made, schema=schema_of(columns))
+    found: list[pa.Table] = []
+    for file in reversed(days_of(folder)):
+        with connect() as connection:
+            numbered = f"SELECT row_number() OVER () AS line, * FROM ({rows_in([file], contract)}) ORDER BY line DESC LIMIT {most - sum(map(len, found))}"
+            newest = f"SELECT unnest(row) FROM (SELECT * FROM ({numbered}) ORDER BY line)"
+            found.insert(0, connection.sql(newest).to_arrow_table())
+        if sum(map(len, found)) >= most:
+            break
+    return pa.concat_tables(found) if found else pa.table({column.name: [] for column in contract.inputs})
