@@ -33,6 +33,8 @@ ALLOWED = {
     "report": GROUND | {"data", "serving", "registry", "release"},
     "batch": GROUND | {"data", "registry", "serving"},
     "github": GROUND | {"data", "registry"},
+    "outcomes": GROUND | {"data"},
+    "performance": GROUND | {"data", "delivery", "outcomes", "registry", "report", "serving", "training"},
     "upgrade": GROUND | {"adopt", "data", "github", "template"},
 }
 # Packages that take long to import or that the bare install lacks: only inside the function that needs them.

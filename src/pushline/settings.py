@@ -99,8 +99,25 @@ class Serving(Settings, frozen=True, kw_only=True):
     max_in_flight: Annotated[PositiveInt, Meta(description="connections being served before new ones are told 503")] = 512
     timeout: Annotated[Positive, Meta(description="seconds a client may take to send a request")] = 10.0
     access_log: Annotated[Share, Meta(description="share of successful requests that are logged and traced; failures always are")] = 0.01
-    record: Annotated[Share, Meta(description="share of scored requests whose rows are kept for the drift check; 0 keeps none")] = 0.0
+    record: Annotated[
+        Share, Meta(description="share of scored requests whose rows are kept, for drift, replay and performance; 0 keeps none")
+    ] = 0.0
     record_days: Annotated[PositiveInt, Meta(description="days after which kept rows are removed")] = 30
+
+
+class Performance(Settings, frozen=True, kw_only=True):
+    """Whether a release still does what its card promises, by what it answered and by the outcomes that became known."""
+
+    keys: Annotated[
+        tuple[str, ...], Meta(description="columns of the table by which outcomes find their rows; none: request id and position in it")
+    ] = ()
+    window: Annotated[str, Meta(description="what is judged at a time: so many rows, such as 5000, or so long, such as 12h or 7d")] = "7d"
+    rows: Annotated[PositiveInt, Meta(description="rows of a window that are looked at, and again as many of those with an outcome")] = (
+        10_000
+    )
+    tolerance: Annotated[
+        Share, Meta(description="share of the way from a score that knows nothing to the promise that may be lost before it matters")
+    ] = 0.05
 
 
 class Load(Settings, frozen=True, kw_only=True):
@@ -172,6 +189,7 @@ class PushlineSettings(Settings, frozen=True, kw_only=True):
     promotion: Promotion = field(default_factory=Promotion)
     replay: ReplayLimits = field(default_factory=ReplayLimits)
     serving: Serving = field(default_factory=Serving)
+    performance: Performance = field(default_factory=Performance)
     load: Load = field(default_factory=Load)
     pipelines: Pipelines = field(default_factory=Pipelines)
     azure: Azure = field(default_factory=Azure)
@@ -259,3 +277,8 @@ def seconds(text: str) -> float:
             do="Write for example 45s, 10m or 2h.",
         )
     return value
+
+
+def long_seconds(text: str) -> float:
+    """The seconds in a duration that may be of days too, such as `7d`. Raises SettingsError."""
+    return 86_400 * float(text[:-1]) if re.fullmatch(r"[0-9]{1,4}d", text) else seconds(text)

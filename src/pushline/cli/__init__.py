@@ -14,6 +14,7 @@ import click
 from pushline import __version__
 from pushline.cli import (
     adopt,
+    after,
     batch,
     bootstrap,
     data,
@@ -34,7 +35,24 @@ from pushline.cli.sections import Sections
 from pushline.errors import PushlineError
 from pushline.github import actions
 
-MODULES = [adopt, batch, bootstrap, data, datasets, delivery, doctor, judging, operate, pipelines, registry, run, serving, shell, upgrade]
+MODULES = [
+    adopt,
+    after,
+    batch,
+    bootstrap,
+    data,
+    datasets,
+    delivery,
+    doctor,
+    judging,
+    operate,
+    pipelines,
+    registry,
+    run,
+    serving,
+    shell,
+    upgrade,
+]
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 

@@ -123,7 +123,8 @@ def newest_rows(folder: Path, contract: Contract, most: int) -> "pa.Table":
     found: list[pa.Table] = []
     for file in reversed(days_of(folder)):
         with connect() as connection:
-            numbered = f"SELECT row_number() OVER () AS line, * FROM ({rows_in([file], contract)}) ORDER BY line DESC LIMIT {most - sum(map(len, found))}"
+            wanted = most - sum(map(len, found))
+            numbered = f"SELECT row_number() OVER () AS line, * FROM ({rows_in([file], contract)}) ORDER BY line DESC LIMIT {wanted}"
             newest = f"SELECT unnest(row) FROM (SELECT * FROM ({numbered}) ORDER BY line)"
             found.insert(0, connection.sql(newest).to_arrow_table())
         if sum(map(len, found)) >= most:

@@ -1,0 +1,154 @@
+"""What a figure is likely to be on rows whose outcomes are not known yet.
+
+Classes. Of a calibrated probability p the label is of the class with chance p, so the expected figure needs no label (confidence-based
+performance estimation, CBPE; Kivimäki, Białek, Nurminen and Kuberski 2024, arXiv 2407.08649): every row stands once for each class,
+weighted with that class's chance. Chances come from the reference, where labels are known: logit c_j(p) = a_j + b_j logit p_j, fitted there
+(Platt 1999) and divided by their sum. Where the window's rows are distributed otherwise the reference rows are weighted by
+w(x) = p_window(x) / p_reference(x), so that c is calibrated for the window (probabilistic adaptive performance estimation, PAPE; Białek,
+Kivimäki, Kuberski and Perrakis 2024, arXiv 2401.08348).
+
+Quantities. A second model learns each reference row's own loss from the row and its prediction (direct loss estimation, DLE; as
+NannyML names it): the mean of what it expects on the window is the estimate, with the weighted residuals of the reference added, so that
+a second model that learns nothing still gives the reference's own loss.
+
+Assumed: P(label | row) is what it was in the reference. Where it changes (concept shift), every estimate is blind; outcomes alone show it.
+The interval holds what the figure will turn out to be in 95 of 100 such windows: labels drawn from the chances, over resamples of the
+reference.
+"""
+
+import numpy as np
+from msgspec import Struct
+
+from pushline.arrays import Floats
+from pushline.performance.density import DensityRatio, density_ratio
+from pushline.registry.measures import CELLS, EVERY
+from pushline.results import Interval
+
+ROUNDS = 120
+NEAREST = 1e-6  # of a probability to 0 and 1
+LOSSES = {"mae": lambda error, label: np.abs(error), "rmse": lambda error, label: error**2, "r2": lambda error, label: error**2,
+          "mape": lambda error, label: np.abs(error / label)}  # fmt: skip
+
+
+class Rows(Struct, frozen=True, kw_only=True):
+    """Scored rows: encoded, as answered, and where they are known their labels."""
+
+    matrix: Floats  # [rows, columns]
+    answers: Floats  # [rows, classes], of a quantity its value [rows, 1]
+    labels: Floats  # positions of classes, or quantities; of a window -1 and NaN where unknown
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def of(self, mask: Floats) -> "Rows":
+        return Rows(matrix=self.matrix[mask], answers=self.answers[mask], labels=self.labels[mask])
+
+
+class Estimate(Struct, frozen=True, kw_only=True):
+    """A figure that nobody has seen yet."""
+
+    interval: Interval
+    error: float  # standard
+    method: str
+    density: DensityRatio
+
+
+def estimate(metric: str, reference: Rows, window: Rows, seed: int = 7, *, density: DensityRatio | None = None) -> Estimate:
+    """The figure `metric` of the window's answers, whatever labels are known of it."""
+    density = density or density_ratio(reference.matrix, window.matrix, seed)
+    if metric in LOSSES:
+        return estimate_of_quantity(metric, reference, window, density, seed)
+    random, classes = np.random.default_rng(seed), reference.answers.shape[1]
+    chances = calibrated(reference, density.weights, window.answers)
+    value = expected(metric, window.answers, chances[None])[0]
+    at_a_time, drawn = max(1, CELLS // (len(window) * classes)), []
+    for start in range(0, ROUNDS, at_a_time):
+        labels = []
+        for _ in range(min(at_a_time, ROUNDS - start)):
+            again = np.bincount(random.integers(0, len(reference), len(reference)), minlength=len(reference))
+            likely = calibrated(reference, density.weights * again, window.answers).cumsum(axis=1)
+            label = (random.random((len(window), 1)) * likely[:, -1:] > likely[:, :-1]).sum(axis=1)
+            labels.append(np.eye(classes)[label])
+        drawn.append(expected(metric, window.answers, np.asarray(labels)))
+    figures = np.concatenate(drawn)
+    low, high = np.percentile(figures, (2.5, 97.5))
+    interval = Interval(value=float(value), low=float(min(low, value)), high=float(max(high, value)))
+    method = "CBPE, weighted for the window's rows (PAPE)" if density.shifted else "CBPE"
+    return Estimate(interval=interval, error=float(np.std(figures)), method=method, density=density)
+
+
+def expected(metric: str, answers: Floats, chances: Floats) -> Floats:
+    """The figure for each of many sets of chances [sets, rows, classes]: each row stands once for each class."""
+    rows, classes = answers.shape
+    labels = np.repeat(np.arange(classes), rows)
+    weights = chances.transpose(0, 2, 1).reshape(len(chances), classes * rows)
+    return EVERY[metric](labels, np.tile(answers, (classes, 1)))(weights)
+
+
+def calibrated(reference: Rows, weights: Floats, answers: Floats) -> Floats:
+    """The chance of each class of new answers, as the reference has it under these weights."""
+    classes = range(answers.shape[1])
+    if len(classes) == 2:
+        positive = platt(reference.answers[:, 1], reference.labels == 1, weights, answers[:, 1])
+        return np.stack([1 - positive, positive], axis=1)
+    each = [platt(reference.answers[:, one], reference.labels == one, weights, answers[:, one]) for one in classes]
+    chances = np.clip(np.stack(each, axis=1), NEAREST, 1)
+    return np.asarray(chances / chances.sum(axis=1, keepdims=True))
+
+
+def platt(seen: Floats, truth: Floats, weights: Floats, new: Floats) -> Floats:
+    """The chance at new probabilities: weighted logistic regression on the logit, held near the identity by one row's worth of ridge."""
+    x, y = logit(seen), truth.astype(np.float64)
+    a, b = 0.0, 1.0
+    for _ in range(12):
+        p = sigmoid(a + b * x)
+        slope, curve = weights * (y - p), weights * p * (1 - p) + 1e-12
+        gradient = np.array([slope.sum() - a, (slope * x).sum() - (b - 1)])
+        hessian = np.array([[curve.sum() + 1, (curve * x).sum()], [(curve * x).sum(), (curve * x * x).sum() + 1]])
+        step = np.clip(np.linalg.solve(hessian, gradient), -2, 2)
+        a, b = a + step[0], b + step[1]
+        if np.abs(step).max() < 1e-6:
+            break
+    return sigmoid(a + b * logit(new))
+
+
+def logit(probability: Floats) -> Floats:
+    near = np.clip(np.asarray(probability, dtype=np.float64), NEAREST, 1 - NEAREST)
+    return np.asarray(np.log(near / (1 - near)))
+
+
+def sigmoid(value: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(value, -40, 40))))
+
+
+def estimate_of_quantity(metric: str, reference: Rows, window: Rows, density: DensityRatio, seed: int) -> Estimate:
+    """Direct loss estimation, its mean corrected by the weighted residuals of the reference."""
+    import lightgbm
+
+    random = np.random.default_rng(seed)
+    loss = LOSSES[metric](reference.labels - reference.answers[:, 0], reference.labels)
+    seen, new = (np.column_stack([rows.matrix, rows.answers[:, 0]]) for rows in (reference, window))
+    settings = {"objective": "regression", "num_leaves": 8, "learning_rate": 0.05, "min_data_in_leaf": 40, "lambda_l2": 10.0,
+                "verbosity": -1, "seed": seed, "num_threads": 1, "deterministic": True}  # fmt: skip
+    fold, told, likely = random.integers(0, 3, len(seen)), np.zeros(len(seen)), np.zeros(len(new))
+    for one in range(3):
+        data = lightgbm.Dataset(seen[fold != one], loss[fold != one], weight=np.maximum(density.weights[fold != one], 1e-6))
+        model = lightgbm.train(settings, data, num_boost_round=60)
+        told[fold == one] = model.predict(seen[fold == one])
+        likely += model.predict(new) / 3
+    residual, share = loss - told, density.weights / density.weights.sum()
+    mean = max(float(likely.mean() + (share * residual).sum()), 0.0)
+    spread = float((share * residual**2).sum())
+    error = float(np.sqrt(spread / len(window) + (share**2 * residual**2).sum()))
+    low, high = max(mean - 1.96 * error, 0.0), mean + 1.96 * error
+    figures = [figure_of_loss(metric, one, window.answers[:, 0]) for one in (mean, low, high)]
+    interval = Interval(value=figures[0], low=min(figures), high=max(figures))
+    method = "direct loss estimation" + (", weighted for the window's rows" if density.shifted else "")
+    return Estimate(interval=interval, error=(interval.high - interval.low) / 3.92, method=method, density=density)
+
+
+def figure_of_loss(metric: str, mean: float, answers: Floats) -> float:
+    """Of a mean squared error its root, or the share of the labels' variance that is left: labels vary by the error beside the answers."""
+    if metric == "r2":
+        return 1 - mean / max(float(np.var(answers)) + mean, 1e-12)
+    return float(np.sqrt(mean)) if metric == "rmse" else mean

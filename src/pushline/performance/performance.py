@@ -1,0 +1,160 @@
+"""`pushline performance`: what the released model does now, as far as outcomes tell and as far as it can be estimated."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pushline.arrays import Mask
+from pushline.data.contract import Contract
+from pushline.delivery import Delivery
+from pushline.performance.alarm import LAST, Alarm, alarm_of, errors_for
+from pushline.performance.density import density_ratio
+from pushline.performance.estimate import LOSSES, Rows
+from pushline.performance.judge import Promise, WindowFigures, judge, promise_of
+from pushline.performance.reference import reference_of
+from pushline.performance.windows import Window, windows_of
+from pushline.registry.store import version_or_champion
+from pushline.results import Part
+from pushline.serving.model_folder import read_contract, read_scoring
+from pushline.training.judge import DEFAULT_METRIC
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VALUES = 12  # of a sensitive text, the most frequent
+RANGES = 3  # of a sensitive number
+ALWAYS = (
+    "The chance of the label given the row is what it was in training. Where it changed (concept shift) every estimate is blind: "
+    "only outcomes show it."
+)
+CLASSES = "Probabilities are calibrated on the hold-out, weighted for each window where its rows are distributed otherwise (CBPE, PAPE)."
+QUANTITIES = (
+    "A second model expects each row's loss from the row and its prediction, as it learned on the hold-out (direct loss estimation)."
+)
+BIAS = (
+    "Outcomes are those that were added. Where only some decisions get one (a loan that was granted), realised figures are of these alone."
+)
+THIN = "Less than a third of the hold-out speaks for the newest window: its estimate leans on few rows."
+BROKEN = (
+    "In the newest window with outcomes a class came more or less often than was expected, beyond chance: believe outcomes, not estimates."
+)
+
+
+class Series(Part, frozen=True, kw_only=True):
+    """The windows of one group of rows, the oldest first, and its promise."""
+
+    group: str  # empty: all rows
+    promise: Promise
+    windows: tuple[WindowFigures, ...]
+
+
+class PerformanceResult(Part, frozen=True, kw_only=True):
+    """A version since it was released."""
+
+    version: str
+    metric: str
+    window: str
+    series: tuple[Series, ...]  # all rows first
+    alarms: tuple[Alarm, ...]
+    assumptions: tuple[str, ...]
+
+
+def performance(
+    delivery: Delivery, *, version: str | None = None, window: str | None = None, since: datetime | None = None
+) -> PerformanceResult:
+    """Windows of what `version` (by default the champion) answered, against what its card promises.
+
+    Raises DataUnavailable where nothing was logged, RegistryError where there is no such version.
+    """
+    from msgspec import structs
+
+    store, settings = delivery.store(), delivery.settings.performance
+    settings = structs.replace(settings, window=window) if window else settings
+    found = version_or_champion(store, version)
+    folder = store.download(found.version)
+    contract, scoring = read_contract(folder), read_scoring(folder)
+    metric = found.tags.get("metric") or DEFAULT_METRIC[contract.task]
+    frame, reference = reference_of(delivery, found, folder)
+    groups = groups_of(contract, frame)
+    errors = errors_for(1 + len(groups))
+    promise = promise_of(metric, reference, settings.tolerance)
+    windows: list[WindowFigures] = []
+    newest: list[Window] = []
+    delivery.progress(f"Reading what version {found.version} answered.")
+    for one in windows_of(delivery.project, contract, scoring, found.version, settings, since or datetime(1, 1, 1)):  # noqa: DTZ001
+        windows.append(judge(promise, reference, one, np.ones(len(one.sample), dtype=bool), errors))
+        newest = [*newest, one][-LAST:]
+    series = [Series(group="", promise=promise, windows=tuple(windows))]
+    series += group_series(metric, settings.tolerance, frame, reference, newest, groups, errors)
+    alarms = [alarm_of(one.group, metric, one.promise.limit, one.windows) for one in series]
+    return PerformanceResult(
+        version=found.version,
+        metric=metric,
+        window=settings.window,
+        series=tuple(series),
+        alarms=tuple(alarm for alarm in alarms if alarm),
+        assumptions=assumptions_of(metric, windows),
+    )
+
+
+def group_series(
+    metric: str,
+    tolerance: float,
+    frame: "pd.DataFrame",
+    reference: Rows,
+    newest: list[Window],
+    groups: dict[str, Callable[["pd.DataFrame"], Mask]],
+    errors: float,
+) -> list[Series]:
+    """The newest windows of each group, against what was promised for it."""
+    densities = [density_ratio(reference.matrix, one.sample.matrix[one.drawn]) for one in newest]
+    found = []
+    for name, member in groups.items():
+        part, windows = reference.of(member(frame)), []
+        promise = promise_of(metric, part, tolerance)
+        for one, density in zip(newest, densities, strict=True):
+            own = density.of(member(frame))
+            windows.append(judge(promise, part, one, member(one.frame), errors, density=own))
+        found.append(Series(group=name, promise=promise, windows=tuple(windows)))
+    return found
+
+
+def groups_of(contract: Contract, frame: "pd.DataFrame") -> dict[str, Callable[["pd.DataFrame"], Mask]]:
+    """Name and test of each group of the contract's sensitive columns: the values of a text, ranges of a number with equally many rows."""
+    found: dict[str, Callable[[pd.DataFrame], Mask]] = {}
+    for column in contract.features():
+        if not column.sensitive:
+            continue
+        if column.type in ("integer", "number"):
+            edges = np.unique(np.nanquantile(frame[column.name].astype(float), np.linspace(0, 1, RANGES + 1)[1:-1])).tolist()
+            for low, high in zip([-np.inf, *edges], [*edges, np.inf], strict=True):
+                found[range_name(column.name, low, high)] = within(column.name, low, high)
+        else:
+            for value in frame[column.name].value_counts().head(VALUES).index:
+                found[f"{column.name} is {value}"] = equal(column.name, value)
+    return found
+
+
+def range_name(column: str, low: float, high: float) -> str:
+    if np.isinf(low):
+        return f"{column} is under {high:g}"
+    return f"{column} is {low:g} or more" if np.isinf(high) else f"{column} is {low:g} to under {high:g}"
+
+
+def within(column: str, low: float, high: float) -> Callable[["pd.DataFrame"], Mask]:
+    return lambda frame: np.asarray((frame[column].astype(float) >= low) & (frame[column].astype(float) < high), dtype=bool)
+
+
+def equal(column: str, value: object) -> Callable[["pd.DataFrame"], Mask]:
+    return lambda frame: np.asarray((frame[column] == value).fillna(value=False), dtype=bool)
+
+
+def assumptions_of(metric: str, windows: list[WindowFigures]) -> tuple[str, ...]:
+    """What the figures rest on, and what of it can be seen not to hold."""
+    said = [ALWAYS, QUANTITIES if metric in LOSSES else CLASSES, BIAS]
+    checks = [window.calibration for window in windows if window.calibration]
+    overlaps = [window.overlap for window in windows if window.overlap is not None]
+    said += [THIN] if overlaps and overlaps[-1] < 1 / 3 else []
+    return (*said, BROKEN) if checks and not checks[-1].holds else tuple(said)
