@@ -53,9 +53,9 @@ def add(project: Project, run_pushline: Run, tmp_path: Path) -> Callable[..., Ou
 
 def counting(project: Project) -> dict[str, str]:
     """The outcome of each request that counts."""
-    from pushline.data.files.table import connect
+    from pushline.data.files.table import database
 
-    with connect() as connection:
+    with database() as connection:
         found = connection.execute(f"SELECT key, outcome FROM ({newest_outcomes(project)})").fetchall()
     return {key.split(chr(31))[0]: outcome for key, outcome in found}
 

@@ -89,12 +89,14 @@ def performance(context: Context, version: str | None, window: str | None, since
     from pushline.github import actions
     from pushline.outcomes.rows import moment_of
     from pushline.performance.performance import performance as look
-    from pushline.report.performance import performance_lines, performance_summary
+    from pushline.report.performance import performance_summary
+    from pushline.report.terminal import lines_of_markdown
 
     seen = look(context.delivery, version=version, window=window, since=moment_of(since))
-    leave(context.project.build / "performance", seen, performance_summary(seen))
-    actions.summarise(performance_summary(seen))
-    show(seen, json, performance_lines(seen))
+    summary = performance_summary(seen)
+    leave(context.project.build / "performance", seen, summary)
+    actions.summarise(summary)
+    show(seen, json, lines_of_markdown(summary))
     if seen.alarms:
         raise GateClosed(f"Version {seen.version} is below its promise.", why=seen.alarms[0].what, do=seen.alarms[0].do)
 

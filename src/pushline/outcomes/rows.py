@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from pushline.data.contract import Contract
-from pushline.data.files.table import connect, literal, name_of
+from pushline.data.files.table import database, literal, name_of
 from pushline.data.profile.recorded import LIVE, SAID
 from pushline.data.sources.lock import load_lock
 from pushline.errors import DataUnavailable, SettingsError
@@ -61,7 +61,7 @@ def export(project: Project, contract: Contract, keys: tuple[str, ...], out: Pat
         [*said, *(f'"row".{name_of(column.name)}' for column in contract.inputs), f"outcome AS {name_of(contract.label.name)}"]
     )
     chosen = f'SELECT {columns} FROM ({joined(project, contract, keys)}) WHERE "at" >= $since ORDER BY "at"'
-    with whole_file(out) as half, connect() as connection:
+    with whole_file(out) as half, database() as connection:
         connection.execute(f"COPY ({chosen}) TO {literal(str(half))} (FORMAT parquet, COMPRESSION zstd)", {"since": moment_of(since)})
         counts = f"SELECT count(*), count({name_of(contract.label.name)}) FROM read_parquet({literal(str(half))})"
         rows, known = connection.execute(counts).fetchone() or (0, 0)
@@ -80,7 +80,7 @@ def write_training_rows(project: Project, contract: Contract, keys: tuple[str, .
     cells[contract.label.name] = "outcome"
     columns = ", ".join(f"{cells[name]} AS {name_of(name)}" for name in wanted if name in cells)
     known = f'SELECT {columns} FROM ({joined(project, contract, keys)}) WHERE outcome IS NOT NULL AND "at" >= $since ORDER BY "at"'
-    with connect() as connection:
+    with database() as connection:
         connection.execute(f"CREATE TEMP TABLE known AS {known}", {"since": moment_of(since)})
         rows = (connection.execute("SELECT count(*) FROM known").fetchone() or (0,))[0]
         if not rows:
@@ -105,7 +105,7 @@ def delete(project: Project, contract: Contract, keys: tuple[str, ...], request_
 
     A line is blanked where it stands: the service goes on appending behind it, and nothing is moved.
     """
-    with connect() as connection:
+    with database() as connection:
         chosen = f"SELECT {key_of(keys, 'row.')} AS key FROM {logged_rows(project, contract)} WHERE request_id = $id"
         connection.execute(f"CREATE TEMP TABLE gone AS {chosen}", {"id": request_id})
         outcomes = 0

@@ -7,7 +7,7 @@ row the one that became known last counts, and of those known at the same time t
 from pathlib import Path
 
 from pushline.data.contract import Contract
-from pushline.data.files.table import connect, literal
+from pushline.data.files.table import database, literal
 from pushline.data.profile.recorded import LIVE, day_tables
 from pushline.errors import DataUnavailable
 from pushline.files import scratch, sha256_of, whole_file
@@ -71,7 +71,7 @@ def add(project: Project, contract: Contract, keys: tuple[str, ...], file: Path)
         raise DataUnavailable(f"{file} does not exist.", do="Name a CSV or Parquet file of outcomes.")
     place, parts, digest = project.state / FOLDER, parts_of(project), sha256_of(file)[:16]
     known = any(part.stem.endswith(digest) for part in parts)
-    with scratch(place) as folder, connect() as connection:
+    with scratch(place) as folder, database() as connection:
         waiting = read_outcomes(connection, file, contract, keys, folder)
         connection.execute(
             "CREATE TEMP TABLE changes AS WITH told AS (SELECT key, unnest(arg_max(struct_pack(outcome, known_at, after), known_at)) "

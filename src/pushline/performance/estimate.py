@@ -73,7 +73,7 @@ def estimate(metric: str, reference: Rows, window: Rows, seed: int = 7, *, densi
     figures = np.concatenate(drawn)
     low, high = np.percentile(figures, (2.5, 97.5))
     interval = Interval(value=float(value), low=float(min(low, value)), high=float(max(high, value)))
-    method = "CBPE, weighted for the window's rows (PAPE)" if density.shifted else "CBPE"
+    method = "PAPE" if density.shifted else "CBPE"
     return Estimate(interval=interval, error=float(np.std(figures)), method=method, density=density)
 
 
@@ -143,7 +143,7 @@ def estimate_of_quantity(metric: str, reference: Rows, window: Rows, density: De
     low, high = max(mean - 1.96 * error, 0.0), mean + 1.96 * error
     figures = [figure_of_loss(metric, one, window.answers[:, 0]) for one in (mean, low, high)]
     interval = Interval(value=figures[0], low=min(figures), high=max(figures))
-    method = "direct loss estimation" + (", weighted for the window's rows" if density.shifted else "")
+    method = "DLE, weighted" if density.shifted else "DLE"
     return Estimate(interval=interval, error=(interval.high - interval.low) / 3.92, method=method, density=density)
 
 

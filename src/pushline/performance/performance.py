@@ -29,10 +29,8 @@ ALWAYS = (
     "The chance of the label given the row is what it was in training. Where it changed (concept shift) every estimate is blind: "
     "only outcomes show it."
 )
-CLASSES = "Probabilities are calibrated on the hold-out, weighted for each window where its rows are distributed otherwise (CBPE, PAPE)."
-QUANTITIES = (
-    "A second model expects each row's loss from the row and its prediction, as it learned on the hold-out (direct loss estimation)."
-)
+CLASSES = "Probabilities are calibrated on the hold-out, weighted where a window is distributed otherwise (CBPE; weighted: PAPE)."
+QUANTITIES = "A second model expects each row's loss from the row and its prediction, as it learned on the hold-out (DLE)."
 BIAS = (
     "Outcomes are those that were added. Where only some decisions get one (a loan that was granted), realised figures are of these alone."
 )

@@ -10,7 +10,7 @@ from msgspec import Struct
 from pushline.arrays import Floats, Mask
 from pushline.data.contract import Contract
 from pushline.data.contract.encoding import encode_frame
-from pushline.data.files.table import connect, literal
+from pushline.data.files.table import database, literal
 from pushline.errors import SettingsError
 from pushline.outcomes.file import key_of
 from pushline.outcomes.store import logged_rows, newest_outcomes
@@ -44,7 +44,7 @@ def windows_of(
 ) -> Iterator[Window]:
     """The windows of `version`, the oldest first; one that is not over yet is the last. Raises DataUnavailable where nothing was logged."""
     log = logged_rows(project, contract)
-    with connect() as connection:
+    with database() as connection:
         mine = f"SELECT *, hash({key_of(settings.keys, 'row.')}) AS key FROM {log} WHERE model_version = {literal(version)}"
         mine += f" AND \"at\" >= TIMESTAMP '{since:%Y-%m-%d %H:%M:%S}'"
         connection.execute(f"CREATE VIEW mine AS SELECT *, {number_of(connection, mine, settings.window)} AS number FROM ({mine})")

@@ -25,25 +25,6 @@ def outcome_lines(added: "OutcomesResult") -> list[str]:
     return [*lines, f"{counted(added.outcomes, 'outcome')} known by now"]
 
 
-def performance_lines(seen: "PerformanceResult") -> list[str]:
-    """The promise, a line a window, then each group's newest window, alarms, and what it all rests on."""
-    whole, *groups = seen.series
-    promise = whole.promise
-    lines = [
-        f"version {seen.version}: {named(seen.metric)} {between(promise.interval)} promised on {counted(promise.rows, 'row')}, "
-        f"{decimal(promise.limit)} tolerated"
-    ]
-    lines += [f"{span(one)}  {counted(one.rows, 'row'):>14}  {told(one)}" for one in whole.windows]
-    lines += [f"{one.group}: {told(one.windows[-1])}" for one in groups if one.windows and one.windows[-1].verdict != "too few rows"]
-    for alarm in seen.alarms:
-        lines += [f"alarm: {alarm.what}", f"  {alarm.do}"]
-    return [*lines, *(f"assumed: {one}" for one in seen.assumptions)]
-
-
-def span(one: "WindowFigures") -> str:
-    return f"{one.start:%Y-%m-%d %H:%M} to {one.end:%Y-%m-%d %H:%M}"
-
-
 def told(one: "WindowFigures") -> str:
     if one.verdict == "too few rows":
         return one.verdict
@@ -59,8 +40,9 @@ def performance_summary(seen: "PerformanceResult") -> str:
     head = f"**{text(title_of(seen))}**"
     rows = [
         [
-            span(one),
+            f"{one.start:%Y-%m-%d %H:%M}",
             f"{one.rows:,}",
+            f"{one.known:,}",
             between(one.realised) if one.realised else "",
             between(one.estimated) if one.estimated else "",
             text(one.method),
@@ -72,7 +54,7 @@ def performance_summary(seen: "PerformanceResult") -> str:
     parts = [head, f"{text(named(seen.metric))} {between(whole.promise.interval)} is promised, {decimal(whole.promise.limit)} tolerated."]
     parts += [f"- {text(alarm.what)} {text(alarm.do)}" for alarm in seen.alarms]
     parts += [picture(whole)] if sum(one.estimated is not None for one in whole.windows) > 1 else []
-    parts.append(table(["window", "rows", "realised", "estimated", "how", "expected, came", "verdict"], rows, figures=[1]))
+    parts.append(table(["from", "rows", "outcomes", "realised", "estimated", "by", "expected, came", "verdict"], rows, figures=[1, 2]))
     newest = [(one, one.windows[-1]) for one in groups if one.windows and one.windows[-1].verdict != "too few rows"]
     if newest:
         listed = [[code(one.group), between(one.promise.interval), text(told(last))] for one, last in newest]
@@ -82,7 +64,7 @@ def performance_summary(seen: "PerformanceResult") -> str:
 
 def share(one: "WindowFigures") -> str:
     check = one.calibration
-    return f"{percent(check.expected)}, {percent(check.observed)}{'' if check.holds else ' (off)'}" if check else ""
+    return f"{percent(check.expected)}, {percent(check.observed)}{'' if check.holds else ', off'}" if check else ""
 
 
 def title_of(seen: "PerformanceResult") -> str:

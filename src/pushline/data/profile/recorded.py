@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushline.data.contract import Column, Contract
-from pushline.data.files.table import TYPES, connect, literal, name_of
+from pushline.data.files.table import TYPES, database, literal, name_of
 from pushline.errors import DataUnavailable
 from pushline.files import whole_file
 
@@ -81,7 +81,7 @@ def day_tables(folder: Path, contract: Contract, place: Path) -> list[Path]:
             old.unlink()
     for table, file in wanted.items():
         if not table.is_file():
-            with whole_file(table, mode=0o600) as half, connect() as connection:
+            with whole_file(table, mode=0o600) as half, database() as connection:
                 connection.execute(f"COPY ({rows_in([file], contract)}) TO {literal(str(half))} (FORMAT parquet, COMPRESSION zstd)")
     return list(wanted)
 
@@ -94,7 +94,7 @@ def write_recorded(folder: Path, contract: Contract, table: Path, *, days: float
     """
     since = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days) if days is not None else datetime(1, 1, 1)  # noqa: DTZ001
     if files := days_of(folder):
-        with connect() as connection:
+        with database() as connection:
             named = [column.name for column in contract.inputs if not column.optional]
             counts = ", ".join(f'count("row".{name_of(name)})' for name in named)
             first = connection.execute(f"SELECT 0, {counts} FROM (FROM {lines_in(files, contract)} LIMIT {ASKED})").fetchone() or ()
@@ -122,7 +122,7 @@ def newest_rows(folder: Path, contract: Contract, most: int) -> "pa.Table":
 
     found: list[pa.Table] = []
     for file in reversed(days_of(folder)):
-        with connect() as connection:
+        with database() as connection:
             wanted = most - sum(map(len, found))
             numbered = f"SELECT row_number() OVER () AS line, * FROM ({rows_in([file], contract)}) ORDER BY line DESC LIMIT {wanted}"
             newest = f"SELECT unnest(row) FROM (SELECT * FROM ({numbered}) ORDER BY line)"
