@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -20,6 +21,8 @@ STORE = Path(os.environ.get("FAKE_GH", "gh.json"))
 def main() -> int:
     state = json.loads(STORE.read_text(encoding="utf-8"))
     arguments = sys.argv[1:]
+    if arguments[:2] == ["release", "create"]:
+        return create_release(state, arguments[2:])
     if arguments[:1] != ["api"]:
         print(f"unknown command {arguments}", file=sys.stderr)
         return 1
@@ -40,6 +43,21 @@ def main() -> int:
         sys.stdout.buffer.write(answer)
     elif answer is not None:
         print(json.dumps(answer))
+    return 0
+
+
+def create_release(state: dict[str, Any], arguments: list[str]) -> int:
+    """Attach files, kept beside the state, to the release of a tag that is there. Needs a token, as `gh` does."""
+    tag, *files = [argument for argument in arguments if not argument.startswith("--")]
+    if not os.environ.get("GH_TOKEN"):
+        print("gh: To use GitHub CLI in a GitHub Actions workflow, set the GH_TOKEN environment variable.", file=sys.stderr)
+        return 4
+    if tag not in state.get("tags", []):
+        print(f"tag {tag} doesn't exist in the repo {state['repository']}, aborting due to --verify-tag flag", file=sys.stderr)
+        return 1
+    kept = [shutil.copy2(file, STORE.parent) for file in files]
+    state["releases"] = [*state.get("releases", []), {"tag_name": tag, "files": kept}]
+    STORE.write_text(json.dumps(state), encoding="utf-8")
     return 0
 
 

@@ -56,7 +56,7 @@ class Repository:
         (scratch / "origin").mkdir()
         project = copy_project(repo, scratch / "origin")
         for name in tests:
-            (project.root / name).parent.mkdir(exist_ok=True)
+            (project.root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(repo / name, project.root / name)
         as_act_can_run_it(project.root)
         self.data = draw(repo, scratch / "calls.csv", seed=5)

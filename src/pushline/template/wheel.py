@@ -97,7 +97,10 @@ def installed() -> dict[str, bytes]:
 
 
 def main() -> None:
-    wheel, folder = own_wheel(), Path(sys.argv[1])
+    try:
+        wheel, folder = own_wheel(), Path(sys.argv[1])
+    except SettingsError as error:
+        sys.exit(f"error: {error.what}\n{error.why}\n{error.do}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / wheel.name).write_bytes(wheel.content)
     sys.stdout.write(f"{folder / wheel.name}  sha256:{wheel.sha256}\n")
