@@ -93,7 +93,7 @@ class Delivery:
         fetched = None if file else load(self.build, FetchResult)
         return check_data(self.project, self.contract(), file=file, fetched=fetched, progress=self.progress, data_docs=data_docs)
 
-    def train(self, *, budget: str | None = None, attach: bool = False, keep_best: bool = False) -> TrainResult:
+    def train(self, *, budget: str | None = None, attach: bool = False, keep_best: bool = False, anew: bool = False) -> TrainResult:
         from pushline.training.stage import train
 
         checked = load(self.build, CheckDataResult)
@@ -101,10 +101,8 @@ class Delivery:
             raise refusal_of(checked, self.build)
         if checked.table and not Path(checked.table).is_file():
             checked = self.with_table(checked)
-        contract, store = self.contract(), self.store()
-        return train(
-            self.project, self.settings, contract, checked, store, budget=budget, attach=attach, keep_best=keep_best, progress=self.progress
-        )
+        how: dict[str, Any] = {"budget": budget, "attach": attach, "keep_best": keep_best, "anew": anew}
+        return train(self.project, self.settings, self.contract(), checked, self.store(), **how, progress=self.progress)
 
     def with_table(self, checked: CheckDataResult) -> CheckDataResult:
         """`checked` on a machine that has not its table: read from the same bytes, or checked anew where the pinned data moved since."""

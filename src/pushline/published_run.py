@@ -36,7 +36,7 @@ def run_published(work: "Work", settings: PushlineSettings) -> None:
         checked = checked_data(work, delivery, data)
         work.step("train")
         budget = request.inputs.get("budget")
-        trained = execute(delivery, "train", budget=None if budget is None else str(budget))
+        trained = execute(delivery, "train", budget=None if budget is None else str(budget), anew=True)
         work.step("register")
         registered = execute(delivery, "register")
         assert isinstance(trained, TrainResult)

@@ -141,6 +141,8 @@ class TrainResult(Result, frozen=True, kw_only=True):
     fitted_rows: int = 0  # of the training rows, those that each model was really fitted on; 0: nobody said
     rejected: dict[str, int] = field(default_factory=dict)  # rows of the table that could not be used, by reason
     warnings: tuple[str, ...] = ()  # what a person must know before believing the figures
+    training: str = ""  # pipelines.runner.fingerprint.training_fingerprint: what the outcome depends on; empty: of a search cut short
+    taken_from: str = ""  # the model version whose training this is, where nothing that it depends on has changed since
 
 
 class Decision(Part, frozen=True, kw_only=True):

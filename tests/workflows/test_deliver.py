@@ -34,15 +34,15 @@ def first(repository: Repository) -> Run:
 
 @pytest.fixture(scope="module")
 def killed(repository: Repository, first: Run) -> Run:
-    """Version 1 is to be released a second time, by hand and with newer code: another release of the same model. The runner dies."""
+    """A push that changes nothing that training depends on: version 1 is to be released a second time. The runner dies."""
     (repository.github.origin / "README.md").write_text("Newer words.", encoding="utf-8")
     repository.github.commit()
-    return repository.dispatch("deliver.yml", AGAIN, stop_when="Offering")
+    return repository.push(stop_when="Offering")
 
 
 @pytest.fixture(scope="module")
 def again(repository: Repository, killed: Run) -> Run:
-    """The same once more, to its end."""
+    """The same version once more by hand, to its end."""
     run = repository.dispatch("deliver.yml", AGAIN)
     assert run.code == 0, run.explain()
     return run
@@ -176,10 +176,22 @@ def test_a_version_that_was_not_accepted_is_refused_before_anybody_is_asked(repo
     assert any("was not accepted" in message for level, message, _ in run.jobs["evidence"].annotations if level == "error")
 
 
+def test_a_push_that_changes_nothing_that_training_depends_on_trains_nothing_and_says_so(
+    repository: Repository, first: Run, killed: Run
+) -> None:
+    before, trained = (repository.result(run, "stage-train", "train") for run in (first, killed))
+    assert (trained["taken_from"], trained["run_id"], trained["git_revision"]) == ("1", before["run_id"], before["git_revision"])
+    assert "the result of version 1 is taken" in killed.jobs["train"].text
+    assert "not trained again" in killed.jobs["train"].summary.lower()
+    assert "prepare: done" not in killed.jobs["train"].text
+    decided = repository.result(killed, "stage-register", "register")
+    assert (decided["version"], decided["champion"], decided["decision"]["accept"]) == ("1", "1", True)
+
+
 def test_a_release_killed_half_way_is_taken_up_by_a_rerun(repository: Repository, killed: Run, again: Run) -> None:
     assert killed.code != 0
     assert (killed.jobs["release"].step("smoke"), killed.jobs["release"].step("promote")) == ("success", "skipped")
-    assert repository.github.artifacts(killed) == []
+    assert not {"registry", "stage-release"} & set(repository.github.artifacts(killed))
     assert again.jobs["release"].step("promote") == "success"
 
 

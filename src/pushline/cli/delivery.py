@@ -10,15 +10,16 @@ from pushline.cli.stages import stage
 @click.option("--budget", metavar="TIME", help="AutoML's time, such as 45s, 10m or 2h; overrides the pipeline's limits.")
 @click.option("--keep-best", is_flag=True, help="The first Ctrl-C ends the search with the best model so far, the second the run.")
 @click.option("--attach", is_flag=True, help="On aci: follow the run that goes on there, or take what it left; never start one.")
+@click.option("--anew", is_flag=True, help="Train although nothing that training depends on has changed since an earlier version.")
 @click.option("--cancel", is_flag=True, help="On aci: end the run that goes on there.")
 @as_json
-def train(context: Context, budget: str | None, keep_best: bool, attach: bool, cancel: bool, json: bool) -> None:
-    """Run pipelines/train.yml on the checked data."""
+def train(context: Context, budget: str | None, keep_best: bool, attach: bool, anew: bool, cancel: bool, json: bool) -> None:
+    """Run pipelines/train.yml on the checked data; where nothing it depends on has changed, take the earlier result."""
     if cancel:
         ended = context.delivery.cancel_training(budget=budget or None)
         show({"cancelled": ended}, json, ["cancelled" if ended else "no training was going on"])
         return
-    stage(context, "train", json, budget=budget or None, keep_best=keep_best, attach=attach)
+    stage(context, "train", json, budget=budget or None, keep_best=keep_best, attach=attach, anew=anew)
 
 
 @click.command("register")

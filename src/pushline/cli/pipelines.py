@@ -92,7 +92,7 @@ def retrain(context: Context, budget: str | None, json: bool) -> None:
     from pushline.preconditions import check
 
     result = None
-    stages: dict[str, dict[str, Any]] = {"fetch": {}, "check-data": {}, "train": {"budget": budget}, "register": {}}
+    stages: dict[str, dict[str, Any]] = {"fetch": {}, "check-data": {}, "train": {"budget": budget, "anew": True}, "register": {}}
     for stage, options in stages.items():
         check(context.delivery, stage, coming=stages, **options)
     for stage, options in stages.items():

@@ -282,7 +282,8 @@ class MlflowStore:
             source = str(self.client.get_model_version(self.name, version).source)
         folder = self._local(source)
         if folder is None:
-            folder = self._fetched(version, source, wanted)
+            home = self.downloads / f"{self.name}-{version}-{wanted[:12]}"
+            folder = home if home.is_dir() and content_hash(home) == wanted else self._fetched(source, home)
         try:
             seen = content_hash(folder)
         except OSError as error:
@@ -302,17 +303,24 @@ class MlflowStore:
             return moved if moved.exists() else folder
         return folder
 
-    def _fetched(self, version: str, source: str, wanted: str) -> Path:
-        """The files of a remote registry, put below `downloads` once and whole."""
+    def _fetched(self, source: str, home: Path) -> Path:
+        """Files of a remote registry, put into `home` whole."""
         from mlflow.artifacts import download_artifacts
 
-        home = self.downloads / f"{self.name}-{version}-{wanted[:12]}"
-        if home.is_dir() and content_hash(home) == wanted:
-            return home
-        with self._asked("give the model folder"), whole_folder(home) as half, tempfile.TemporaryDirectory(dir=self.downloads) as place:
+        with (
+            self._asked("give what a run has logged"),
+            whole_folder(home) as half,
+            tempfile.TemporaryDirectory(dir=self.downloads) as place,
+        ):
             found = download_artifacts(artifact_uri=source, dst_path=place, tracking_uri=self.uri)
             shutil.copytree(found, half, dirs_exist_ok=True)
         return home
+
+    def logged(self, run_id: str, folder: str) -> Path:
+        with self._asked("give what a run has logged"):
+            source = f"{self.client.get_run(run_id).info.artifact_uri}/{folder}"
+        home = self.downloads / f"{run_id}-{folder}"
+        return self._local(source) or (home if home.is_dir() else self._fetched(source, home))
 
     def _damaged(self, version: str, why: str) -> ModelUnreadable:
         return ModelUnreadable(

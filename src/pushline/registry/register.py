@@ -16,7 +16,7 @@ from pushline.registry.decision import against_champion, against_floor, fault_of
 from pushline.registry.holdout import CannotCompare, probabilities_of, read_holdout
 from pushline.registry.measures import HIGHER_IS_BETTER, figure
 from pushline.registry.parts import FILES, DataParts
-from pushline.registry.store import CROWNED, ModelStore, ModelVersion
+from pushline.registry.store import CROWNED, TRAINED, TRAINING, ModelStore, ModelVersion
 from pushline.results import Decision, RegisterResult, Replay, TrainResult
 from pushline.serving.model_folder import MATRIX, read_contract, read_scoring
 from pushline.settings import Promotion
@@ -87,7 +87,7 @@ def log_again(trained: TrainResult, store: ModelStore) -> str:
         tags={**tags, GENERATED: str(trained.generated_sample).lower(), "first_logged_as": trained.run_id},
         dataset={"name": "data.lock", "version": trained.data_version, "digest": trained.data_version, "source": "data.lock"},
         model=Path(trained.model),
-        artifacts={"evaluation": Path(trained.evaluation), "card": Path(trained.card)},
+        artifacts={"evaluation": Path(trained.evaluation), "card": Path(trained.card), "trained": Path(trained.card).with_name(TRAINED)},
     )
 
 
@@ -227,4 +227,5 @@ def tags_of(trained: TrainResult, decision: Decision) -> dict[str, str]:
         "accepted": str(decision.accept).lower(),
         "reason": decision.reason,
         "warnings": " ".join(trained.warnings),
+        TRAINING: trained.training,
     }

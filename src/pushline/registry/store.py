@@ -10,6 +10,8 @@ from msgspec import Struct
 from pushline.errors import RegistryError
 
 CROWNED = "crowned"  # tag of a version that has been champion
+TRAINING = "training"  # tag of a version: the identity of its training
+TRAINED = "trained.json"  # the result of a training as it is logged beside its model, in an artifact folder `trained`
 
 
 class ModelVersion(Struct, frozen=True, kw_only=True):
@@ -37,6 +39,9 @@ class ModelStore(Protocol):
         artifacts: Mapping[str, Path],  # artifact folder to a file or folder
     ) -> str:
         """Log a finished training run with its model folder; returns the run's id."""
+
+    def logged(self, run_id: str, folder: str) -> Path:
+        """An artifact folder of a training run, on this machine."""
 
     def knows(self, run_id: str) -> bool:
         """Whether the registry holds that training run."""

@@ -146,6 +146,11 @@ def _(result: TrainResult) -> list[str]:
     parts = [
         *warning_notes(result.warnings),
         f"**{text(result.algorithm)}**, {fitted_on(result)}; {trials(result)}.",
+        *(
+            [f"**Not trained again**: nothing it depends on has changed since version {text(result.taken_from)}."]
+            if result.taken_from
+            else []
+        ),
         metrics_table(result, known),
         *([f"Figures are for {text(result.estimates)}."] if result.estimates else []),
     ]

@@ -2,27 +2,34 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pushline.data.contract import Contract
 from pushline.data.contract.split import estimates, split_id
-from pushline.errors import DataError, SettingsError
+from pushline.errors import DataError, ModelUnreadable, RegistryError, SettingsError
 from pushline.evaluation import Evaluation, load_evaluation
-from pushline.files import cannot_write, copy_atomically
+from pushline.files import cannot_write, copy_atomically, read_json, write_json
 from pushline.pipelines.runner.definition import automl_node_in, load_pipeline
+from pushline.pipelines.runner.fingerprint import training_fingerprint
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.registry.measures import OF_QUANTITIES
+from pushline.registry.store import TRAINED, TRAINING
 from pushline.results import VOTE, CheckDataResult, Scalar, TrainResult, folder
 from pushline.serving.model_folder import CARD, read_scoring
 from pushline.settings import PushlineSettings, Training, seconds
-from pushline.stopping import STOP_FILE
+from pushline.stopping import STOP_FILE, asked_to_stop
 from pushline.training.automl.limits import AZURE_METRICS, SearchSettings, algorithms_of, primary_metric
 from pushline.training.best_model import LEADERBOARD, BestModel, fitted_rows, read_best_model
 from pushline.training.conclude import EVALUATION
+from pushline.training.holdout import hold_out_again
 from pushline.training.prepare import HOLDOUT, Counts, read_counts
 from pushline.training.threshold import parse_objective
 
@@ -43,10 +50,12 @@ def train(
     budget: str | None,
     attach: bool = False,
     keep_best: bool = False,
+    anew: bool = False,
     progress: Progress,
 ) -> TrainResult:
     """Run `pipelines/train.yml` on the checked table, keep its outputs in build/train/, and log the run.
 
+    Where the registry has a version of the same training, its result is taken instead, but for `anew`.
     `budget` replaces the time of the settings and the limit of the pipeline's AutoML node; `attach` follows a run on Azure
     and never starts one; with `keep_best` the first interruption on this machine ends the search with the best model so
     far, and the second the run. Raises SettingsError for a budget that is no duration, StepFailed for a step that ended badly.
@@ -56,9 +65,12 @@ def train(
     inputs, overrides = inputs_of(project, settings, checked, budget), overrides_of(budget)
     refuse_wrong_names(project, settings, contract)
     refuse_other_task(str(inputs["metric"]), settings.training, contract)
+    place, identity = folder(project.build, TrainResult.stage), identity_of(project, settings, inputs, overrides)
+    if not (attach or anew) and (known := taken(place, settings, contract, checked, store, identity, progress)) is not None:
+        return known
     with first_interruption_ends_search(project.build / "stop-search", progress) if keep_best else nullcontext():
         ran = run_where_the_target_is(project, settings, inputs, overrides, attach=attach, progress=progress)
-    place = folder(project.build, TrainResult.stage)
+        whole = not asked_to_stop()
     prepared = ran.outputs["prepared"]
     automl = next(step.outputs["best_model"] for step in ran.steps if "best_model" in step.outputs)
     model = kept(ran.outputs["model"], place / "model")
@@ -70,16 +82,8 @@ def train(
     counts = read_counts(prepared)
     revision = read_scoring(model).git_revision  # of the commit that trained it: a later one with the same code takes it as it is
     seen = load_evaluation(evaluation)
-    run_id = store.log_training(
-        parameters=parameters_of(settings, best, counts),
-        metrics=metrics_of(seen, best),
-        tags=tags_of(revision, contract, checked, best),
-        dataset={"name": contract.name, "version": checked.data_version, "digest": checked.data_version, "source": Path(checked.file).name},
-        model=model,
-        artifacts={"evaluation": evaluation, "card": card, "leaderboard": leaderboard},
-    )
-    return TrainResult(
-        run_id=run_id,
+    result = TrainResult(
+        run_id="",
         model=str(model),
         algorithm=best.algorithm,
         metric=best.metric,
@@ -103,7 +107,59 @@ def train(
         fitted_rows=fitted_rows(best),
         rejected=counts.rejected,
         warnings=seen.warnings,
+        training=identity if whole else "",  # the best of a search that was cut short is not what its whole budget would have found
     )
+    write_json(place / TRAINED, result)
+    run_id = store.log_training(
+        parameters=parameters_of(settings, best, counts),
+        metrics=metrics_of(seen, best),
+        tags=tags_of(revision, contract, checked, best),
+        dataset={"name": contract.name, "version": checked.data_version, "digest": checked.data_version, "source": Path(checked.file).name},
+        model=model,
+        artifacts={"evaluation": evaluation, "card": card, "leaderboard": leaderboard, "trained": place / TRAINED},
+    )
+    return msgspec.structs.replace(result, run_id=run_id)
+
+
+def identity_of(project: Project, settings: PushlineSettings, inputs: dict[str, Scalar | Path], overrides: dict[str, float]) -> str:
+    """What the outcome of a training depends on, as one hash."""
+    file = project.pipelines / PIPELINE
+    if settings.target == "aci":
+        from pushline.azure.training import AzureTraining
+
+        return AzureTraining(project, settings, file, inputs).mark
+    return training_fingerprint(project.root, file, inputs, overrides=overrides, python=sys.version_info[:2])
+
+
+def taken(
+    place: Path,
+    settings: PushlineSettings,
+    contract: Contract,
+    checked: CheckDataResult,
+    store: "ModelStore",
+    identity: str,
+    progress: Progress,
+) -> TrainResult | None:
+    """The result of the newest registered version of this very training, put in `place`; None where it can't be had."""
+    version = next((one for one in store.versions() if one.tags.get(TRAINING) == identity), None)
+    if version is None:
+        return None
+    try:
+        known = read_json(store.logged(version.run_id, "trained") / TRAINED, TrainResult)
+        if known is None:
+            return None
+        model = kept(store.download(version.version), place / "model")
+        evaluation = kept(store.logged(version.run_id, "evaluation") / EVALUATION, place / EVALUATION)
+    except (ModelUnreadable, RegistryError) as error:
+        progress(f"version {version.version} is of the same training, and can't be taken: {error.why or error.what}")
+        return None
+    progress(f"nothing that training depends on has changed since {known.git_revision}: the result of version {version.version} is taken")
+    files = {"model": str(model), "evaluation": str(evaluation), "card": str(kept(model / CARD, place / CARD))}
+    result = msgspec.structs.replace(
+        known, **files, holdout=str(place / HOLDOUT), run_id=version.run_id, taken_from=version.version, made_at=datetime.now(UTC)
+    )
+    hold_out_again(result, Path(checked.table), contract, settings.training)
+    return result
 
 
 def run_where_the_target_is(

@@ -1,9 +1,10 @@
-import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from pushline.pipelines.runner.fingerprint import BESIDE_TRAINING, packages_hash, training_fingerprint
+from pushline.pipelines.runner.fingerprint import STARTS, code_reached, packages_hash, training_fingerprint
 from pushline.project import Project
 from working_copy import copy_project
 
@@ -18,9 +19,6 @@ def test_a_package_of_another_version_is_another_hash(tmp_path: Path, monkeypatc
     seen.add(packages_hash())
     assert len(seen) == 3
     assert packages_hash() in seen
-
-
-STEPS = ("prepare", "automl", "evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +38,9 @@ def add_a_line(file: Path) -> None:
     file.write_bytes(content + b"\n# another line\n")
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/index.md", "src/pushline/azure/groups.py", "src/pushline/cli/run.py"])
+@pytest.mark.parametrize(
+    "file", ["README.md", "docs/index.md", "src/pushline/azure/groups.py", "src/pushline/cli/run.py", "src/pushline/serving/app.py"]
+)
 def test_a_commit_that_touches_nothing_of_a_training_keeps_its_identity(copy: Project, file: str) -> None:
     before = identity(copy)
     add_a_line(copy.root / file)
@@ -48,7 +48,14 @@ def test_a_commit_that_touches_nothing_of_a_training_keeps_its_identity(copy: Pr
 
 
 @pytest.mark.parametrize(
-    "file", ["src/pushline/training/automl/search.py", "data_checks/contract.yml", "pipelines/train.yml", "requirements/steps.txt"]
+    "file",
+    [
+        "src/pushline/training/automl/search.py",
+        "src/pushline/serving/model_folder.py",
+        "data_checks/contract.yml",
+        "pipelines/train.yml",
+        "requirements/steps.txt",
+    ],
 )
 def test_code_contract_pipeline_and_packages_are_part_of_the_identity(copy: Project, file: str) -> None:
     before = identity(copy)
@@ -61,31 +68,29 @@ def test_settings_and_data_are_part_of_the_identity(copy: Project, changed: dict
     assert identity(copy, **changed) != identity(copy)
 
 
-def test_what_the_identity_leaves_out_is_imported_by_no_step_of_a_training(repo: Path) -> None:
-    reached: set[str] = set()
-    waiting = [f"pushline.pipelines.steps.{name}" for name in STEPS]
-    while waiting:
-        name = waiting.pop()
-        place = repo / "src" / Path(*name.split("."))
-        file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
-        if name in reached or not name.startswith("pushline") or not file.is_file():
-            continue
-        reached.add(name)
-        waiting += imported(ast.parse(file.read_text(encoding="utf-8")))
-    assert len(reached) > 30
-    assert {name.split(".")[1] for name in reached if "." in name} & BESIDE_TRAINING == set()
+def test_every_module_that_a_training_loads_is_part_of_its_identity_and_most_of_the_service_is_not(repo: Path) -> None:
+    reached = set(code_reached(repo / "src"))
+    starts = ", ".join(f"pushline.{name}" for name in STARTS)
+    code = f"import {starts}, sys; print(*(name for name in sys.modules if name.partition('.')[0] == 'pushline'))"
+    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=repo / "src", capture_output=True, text=True, check=True)
+    assert len(ran.stdout.split()) > 30
+    assert set(ran.stdout.split()) <= reached
+    assert {name for name in reached if name.startswith("pushline.serving.")} == {"pushline.serving.model_folder"}
 
 
-def imported(tree: ast.Module) -> list[str]:
-    """The modules that a file imports anywhere; what it imports for its types alone does not run."""
-    for_types = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
-    left_out = {id(inner) for node in for_types for inner in ast.walk(node)}
-    found: list[str] = []
-    for node in ast.walk(tree):
-        if id(node) in left_out:
-            continue
-        if isinstance(node, ast.Import):
-            found += [each.name for each in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found += [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
-    return found
+def test_what_stands_in_a_function_is_imported_where_the_module_is_and_not_where_only_its_package_is(tmp_path: Path) -> None:
+    files = {
+        "__init__.py": "",
+        "pipelines/__init__.py": "def later():\n    import pushline.service\n",
+        "pipelines/steps/__init__.py": "",
+        "pipelines/steps/automl.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pushline.types\n"
+        "def main():\n    from pushline import search\n",
+        "search.py": "",
+        "service.py": "",
+        "types.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / "pushline" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pushline" / name).write_text(text)
+    steps = {"pushline.pipelines", "pushline.pipelines.steps", "pushline.pipelines.steps.automl"}
+    assert set(code_reached(tmp_path)) == {"pushline", "pushline.search", *steps}

@@ -1,5 +1,6 @@
 """When finished work may be used again: hashes of what went in, of the code, and of what came out."""
 
+import ast
 import hashlib
 import sys
 from collections.abc import Mapping
@@ -10,8 +11,8 @@ import msgspec
 from pushline.engine import code_of
 from pushline.files import content_hash
 
-# Folders of the code that no step of a training imports; a test follows the steps' imports.
-BESIDE_TRAINING = frozenset({"adopt", "azure", "batch", "cli", "doctor", "github", "release", "report", "template", "__pycache__"})
+# What makes the table, and the steps of a training: what they import, its outcome depends on.
+STARTS = ("data.checks.check_data", "pipelines.steps.prepare", "pipelines.steps.automl", "pipelines.steps.evaluate")
 PACKAGES = ("steps.txt", "training.Dockerfile")
 ONLY_TOLD = frozenset({"git_revision"})  # inputs that a training records and that don't change what it finds
 
@@ -40,13 +41,43 @@ def training_fingerprint(root: Path, file: Path, inputs: Mapping[str, object], *
     values = {name: value for name, value in inputs.items() if name not in ONLY_TOLD}
     values["data"] = inputs["data_version"]
     source = code_of(root)
-    parts = [*(each for each in source.iterdir() if each.name != "pushline"), *(source / "pushline").iterdir()]
     return fingerprint(
         {
             "values": {name: content_hash(value) if isinstance(value, Path) else str(value) for name, value in values.items()},
             "pipelines": content_hash(file.parent),
-            "code": {each.name: content_hash(each) for each in parts if each.name not in BESIDE_TRAINING},
+            "code": {each.name: content_hash(each) for each in source.iterdir() if each.name != "pushline"} | code_reached(source),
             "packages": {name: content_hash(root / "requirements" / name) for name in PACKAGES},
             **where,
         }
     )
+
+
+def code_reached(source: Path) -> dict[str, str]:
+    """Hashes of the modules that a training imports, at whichever moment; of packages around them, what their import alone runs."""
+    reached: dict[str, str] = {}
+    seen: set[tuple[str, bool]] = set()
+    waiting = [(f"pushline.{name}", True) for name in STARTS]
+    while waiting:
+        name, called = waiting.pop()
+        place = source.joinpath(*name.split("."))
+        file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        if (name, called) in seen or not name.startswith("pushline") or not file.is_file():
+            continue
+        seen.add((name, called))
+        content = file.read_bytes()
+        reached[name] = hashlib.sha256(content).hexdigest()
+        waiting += [(name.rpartition(".")[0], False), *((each, True) for each in imported(ast.parse(content), called=called))]
+    return reached
+
+
+def imported(tree: ast.AST, *, called: bool = True) -> list[str]:
+    """The modules that a file imports, and names that may be modules; but for `called` without those inside of its functions."""
+    if isinstance(tree, ast.If) and ast.unparse(tree.test) == "TYPE_CHECKING":
+        return []
+    if isinstance(tree, ast.FunctionDef) and not called:
+        return []
+    if isinstance(tree, ast.Import):
+        return [each.name for each in tree.names]
+    if isinstance(tree, ast.ImportFrom) and tree.module:
+        return [tree.module, *(f"{tree.module}.{each.name}" for each in tree.names)]
+    return [name for node in ast.iter_child_nodes(tree) for name in imported(node, called=called)]
