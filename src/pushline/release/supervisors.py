@@ -1,7 +1,6 @@
 """The supervisors of one project: start one for a release, wait until it answers, find those that nothing remembers."""
 
 import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
@@ -14,6 +13,7 @@ from pushline.project import Project
 from pushline.release import process
 from pushline.release.process import Process
 from pushline.results import Release
+from pushline.serving.control import address_of, bind
 from pushline.settings import Serving
 
 READY_S = 60.0  # a large model on a busy machine
@@ -73,8 +73,8 @@ class Supervisors:
 
     def url(self, port: int) -> str:
         host = self.settings.host
-        host = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104 - what to connect to where all addresses are bound
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        # What to connect to where all addresses are bound.
+        return address_of("127.0.0.1" if host in ("0.0.0.0", "") else host, port)  # noqa: S104
 
     def free_port(self, progress: Callable[[str], None]) -> int:
         """The port of the settings, or the next free one, said."""
@@ -120,13 +120,10 @@ def as_text(value: Any) -> str:
 
 
 def can_bind(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the supervisor does: old connections do not count
-        try:
-            trial.bind((host, port))
-        except OSError:
-            return False
+    try:
+        bind(host, port).close()
+    except TargetError:
+        return False
     return True
 
 

@@ -1,5 +1,6 @@
 """What both services are: routes behind keys, answers and refusals in one shape, and what is done at each tick."""
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -8,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import httptools
+from msgspec.structs import replace
 
 from pushline.serving.exchange import Exchange, Route
 from pushline.serving.keys import KeyRing
@@ -45,7 +47,7 @@ class App:
         self.id_start = secrets.token_hex(6).encode()
         self.id_number = 0
         self.routes: dict[bytes, Route] = {}
-        self.patterns: list[tuple[list[str], bytes, bool, Handler, bool]] = []
+        self.patterns: list[tuple[re.Pattern[bytes], Route]] = []
         self.clock = time.monotonic()
 
     def offer(self, handlers: Mapping[str, Handler], openapi: bytes, *, json: tuple[str, ...]) -> None:
@@ -53,10 +55,11 @@ class App:
         pages: dict[str, Handler] = {f"GET {path.decode()}": partial(self.page, page) for path, page in pages_of(openapi).items()}
         for route, handler in [*handlers.items(), *pages.items()]:
             method, path = route.encode().split(b" ")
+            found = Route(method, needs_key(route), handler, route in json, "score" if path == b"/score" else "other")
             if b"{" in path:
-                self.patterns.append((path.decode().split("/"), method, needs_key(route), handler, route in json))
+                self.patterns.append((re.compile(re.sub(rb"\{\w+\}", rb"([^/]*)", path)), found))
             else:
-                self.routes[path] = Route(method, needs_key(route), handler, route in json, "score" if path == b"/score" else "other")
+                self.routes[path] = found
 
     # What a service adds
 
@@ -118,11 +121,10 @@ class App:
 
     def matching(self, path: bytes) -> Route:
         """The route whose pattern the path follows. Raises Problem."""
-        parts = path.decode("latin-1").split("/")
-        for pattern, method, key, handler, json in self.patterns:
-            if len(pattern) == len(parts) and all(one == part or one[:1] == "{" for one, part in zip(pattern, parts, strict=True)):
-                named = [part for one, part in zip(pattern, parts, strict=True) if one[:1] == "{"]
-                return Route(method, key, partial(handler, *named), json)
+        for pattern, route in self.patterns:
+            if named := pattern.fullmatch(path):
+                handler: Handler = route.handler
+                return replace(route, handler=partial(handler, *(part.decode("latin-1") for part in named.groups())))
         raise Problem("not-found", self.addresses)
 
     def no_key(self, headers: Mapping[bytes, bytes]) -> Problem:

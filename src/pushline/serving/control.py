@@ -1,4 +1,7 @@
-"""The control socket: one JSON line in, one out, for `status`, `hand-over`, `retire` and `stop`."""
+"""The sockets of a service: the one it listens on, and its control socket.
+
+On that one JSON line comes in and one goes out, for `status`, `hand-over`, `retire` and `stop`.
+"""
 
 import os
 import socket
@@ -16,6 +19,29 @@ class Question(Struct):
     """What is asked on the control socket."""
 
     do: str
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """The listening socket. Raises TargetError where the address can't be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise TargetError(
+            f"{host}:{port} can't be listened on.",
+            why=f"The system says: {error.strerror or error}.",
+            do="Stop what listens there, or name another port with --port (0: any free one).",
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def address_of(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def taken_over(path: Path) -> socket.socket:

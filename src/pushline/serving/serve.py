@@ -6,11 +6,11 @@ from tempfile import mkdtemp
 
 from msgspec import structs
 
-from pushline.serving.control import taken_over
+from pushline.serving.control import address_of, bind, taken_over
 from pushline.serving.keys import make_keys, read_keys
 from pushline.serving.model_folder import read_scoring
 from pushline.serving.running import Running, named
-from pushline.serving.supervisor import Supervisor, bind
+from pushline.serving.supervisor import Supervisor
 from pushline.settings import Serving
 
 
@@ -53,7 +53,7 @@ def serve(
     running = Running(
         model=model.resolve(), release=release, version=version, keys=keys.resolve(), log=log, settings=settings, records=records
     )
-    supervisor = Supervisor(running, listener, workers=settings.workers, control=control, tied_to=tied_to, progress=progress)
-    shown = f"[{host}]" if ":" in host else host
-    progress(f"Serving release {release}, model version {version}, on http://{shown}:{port} (docs: http://{shown}:{port}/docs).")
+    supervisor = Supervisor(running, listener, control=control, tied_to=tied_to, progress=progress)
+    url = address_of(host, port)
+    progress(f"Serving release {release}, model version {version}, on {url} (docs: {url}/docs).")
     supervisor.run()

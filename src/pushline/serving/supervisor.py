@@ -41,21 +41,20 @@ class Supervisor:
         running: Running,
         listener: socket.socket,
         *,
-        workers: int,
         control: Path | None = None,
         tied_to: int | None = None,
         progress: Callable[[str], None],
     ) -> None:
         self.running = running
         self.listener = listener
-        self.wanted = workers
+        self.wanted = running.settings.workers
         self.control = control
         self.tied_to = tied_to
         self.progress = progress
         self.log = Log(running.log, running.release)
         self.workers: list[Child] = []
         self.deaths = 0  # in a row, soon after the start
-        self.slots = workers + SPARE_SLOTS
+        self.slots = self.wanted + SPARE_SLOTS
         self.shared = mmap(-1, self.slots * SLOT_BYTES)
         # What the workers note of requests goes to one process that sends it on.
         self.notes = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) if telemetry_wanted() else None
@@ -269,25 +268,6 @@ class Supervisor:
     def event(self, level: Level, event: str, **fields: Any) -> None:
         self.log.add(level, event, **fields)
         self.log.write()
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """The listening socket. Raises TargetError where the address can't be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        raise TargetError(
-            f"{host}:{port} can't be listened on.",
-            why=f"The system says: {error.strerror or error}.",
-            do="Stop what listens there, or name another port with --port (0: any free one).",
-        ) from error
-    listener.setblocking(False)
-    return listener
 
 
 def descriptor_of(pid: int) -> int:

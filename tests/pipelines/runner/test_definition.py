@@ -83,7 +83,7 @@ def test_a_limit_that_automl_does_not_know_is_refused_with_those_it_knows(repo: 
 def test_an_automl_node_runs_as_our_own_automl_here(repo: Path) -> None:
     automl = load_pipeline(repo / "pipelines" / "train.yml").jobs["automl"]
     assert automl.automl
-    assert automl.component.name == "automl"
+    assert automl.component.file.stem == "automl"
     assert automl.inputs["training_data"] == JobOutput("prepare", "prepared")
     assert automl.inputs["budget"] == ParentInput("budget")
 
@@ -132,7 +132,7 @@ def test_azure_ml_reads_every_pipeline_as_the_local_runner_does(files: list[Path
                 continue
             component = node["component"]
             assert component["command"].split() == job.component.command.split()
-            assert component["code"] == str(job.component.code)
+            assert component["code"] == str(job.component.folder)
             assert {k: v["type"] for k, v in component["inputs"].items()} == {k: v.type for k, v in job.component.inputs.items()}
             assert set(component["outputs"]) == set(job.component.outputs)
             assert set(node["inputs"]) == set(job.inputs)
@@ -146,7 +146,9 @@ def test_a_component_names_the_flags_that_its_step_takes(name: str, repo: Path) 
     component = load_component(repo / "pipelines" / "components" / f"{name}.yml")
     python, dash_m, module, *rest = component.command.split()
     assert (python, dash_m) == ("python", "-m")
-    shown = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True, cwd=component.code).stdout
+    shown = subprocess.run(
+        [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True, cwd=component.folder
+    ).stdout
     taken = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*)", shown)) - {"--help"}
     assert {word.removeprefix("$[[") for word in rest if word.removeprefix("$[[").startswith("--")} == taken
     bound = set(re.findall(r"(?:inputs|outputs)\.(\w+)", component.command))

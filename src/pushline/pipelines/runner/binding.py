@@ -4,17 +4,21 @@ The command is split first and the values are put in afterwards, each inside the
 sees them: quotes, newlines and `$(…)` in a value stay what they are.
 """
 
+import math
 import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
 
 from pushline.errors import SettingsError
 from pushline.pipelines.runner.definition import BINDING, Component, InputSpec
 from pushline.results import Scalar
 
 OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
-TRUTH = {"true": "true", "1": "true", "false": "false", "0": "false"}
+KINDS = {"integer": int, "number": float, "boolean": bool}
 
 
 def text_of(spec: InputSpec, value: Scalar, name: str) -> str:
@@ -23,13 +27,13 @@ def text_of(spec: InputSpec, value: Scalar, name: str) -> str:
     Raises SettingsError where it is not of the type of `spec`, or outside its bounds.
     """
     try:
-        text = _typed(spec, value)
+        return _typed(spec, value)
     except ValueError as error:
-        raise SettingsError(f"The input {name} is wrong.", why=f"{value!r}: {error}.", do=f"Give {expected_of(spec)}.") from error
-    return text
+        why = f"it is no {spec.type}, or out of bounds" if isinstance(error, msgspec.ValidationError) else error
+        raise SettingsError(f"The input {name} is wrong.", why=f"{value!r}: {why}.", do=f"Give {_expected(spec)}.") from error
 
 
-def expected_of(spec: InputSpec) -> str:
+def _expected(spec: InputSpec) -> str:
     """What a value of `spec` may be, in words."""
     if spec.is_path:
         return "a path"
@@ -42,37 +46,19 @@ def expected_of(spec: InputSpec) -> str:
 
 
 def _typed(spec: InputSpec, value: Scalar) -> str:
+    kind: Any = KINDS.get(spec.type, str)
     if value is None:
         raise ValueError("a value is needed")
-    if spec.type == "boolean":
-        text = TRUTH.get(str(value).strip().lower())
-        if text is None:
-            raise ValueError("it is neither true nor false")
-        return text
-    if spec.type in ("integer", "number"):
-        return _number(spec, value)
-    text = str(value)
-    if "\0" in text:
-        raise ValueError("a NUL can't be passed to a process")
-    if spec.enum is not None and text not in {str(item) for item in spec.enum}:
-        raise ValueError("it is not among the accepted values")
-    return text
-
-
-def _number(spec: InputSpec, value: Scalar) -> str:
-    if isinstance(value, bool):
-        raise ValueError(f"it is no {spec.type}")
-    try:
-        number = int(str(value)) if spec.type == "integer" else float(str(value))
-    except ValueError as error:
-        raise ValueError(f"it is no {spec.type}") from error
-    if not float("-inf") < number < float("inf"):
+    if kind in (int, float) and (spec.min, spec.max) != (None, None):
+        kind = Annotated[kind, msgspec.Meta(ge=spec.min, le=spec.max)]
+    given = str(value) if kind is str else msgspec.convert(value.strip() if isinstance(value, str) else value, kind, strict=False)
+    if isinstance(given, float) and not math.isfinite(given):
         raise ValueError("it is not finite")
-    if (spec.min is not None and number < spec.min) or (spec.max is not None and number > spec.max):
-        raise ValueError("it is out of bounds")
-    if spec.enum is not None and number not in spec.enum:
+    if isinstance(given, str) and "\0" in given:
+        raise ValueError("a NUL can't be passed to a process")
+    if spec.enum is not None and given not in (*spec.enum, *(str(item) for item in spec.enum if kind is str)):
         raise ValueError("it is not among the accepted values")
-    return str(number)
+    return str(given).lower() if kind is bool else str(given)
 
 
 def arguments_of(component: Component, inputs: Mapping[str, str], outputs: Mapping[str, Path]) -> list[str]:

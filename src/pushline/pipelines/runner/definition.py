@@ -61,17 +61,32 @@ class OutputSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     mode: str = ""
 
 
-class Component(Struct, frozen=True, kw_only=True):
-    """A command with typed inputs and outputs."""
+class ComponentFile(Struct, kw_only=True, forbid_unknown_fields=True, rename={"schema": "$schema"}):
+    """A component file as it is written: a command with typed inputs and outputs."""
+
+    type: Literal["command"]
+    command: str
+    schema: str = ""
+    name: str = ""
+    version: str | int = ""
+    display_name: str = ""
+    description: str = ""
+    inputs: dict[str, InputSpec] = field(default_factory=dict)
+    outputs: dict[str, OutputSpec] = field(default_factory=dict)
+    code: str | None = None
+    environment: Any = None
+    environment_variables: dict[str, str] = field(default_factory=dict)
+    resources: Any = None
+    distribution: None = None  # more than one machine has no meaning here
+    is_deterministic: bool = True
+    tags: Any = None
+
+
+class Component(ComponentFile, kw_only=True):
+    """A component and where it lies."""
 
     file: Path
-    name: str
-    description: str
-    command: str
-    code: Path | None
-    inputs: dict[str, InputSpec]
-    outputs: dict[str, OutputSpec]
-    variables: dict[str, str]
+    folder: Path | None  # of its code
 
 
 class ParentInput(Struct, frozen=True):
@@ -124,27 +139,6 @@ class Pipeline(Struct, frozen=True, kw_only=True):
                 if source == ParentInput(name):
                     return job.component.inputs[key]
         return None
-
-
-class _Component(Struct, kw_only=True, forbid_unknown_fields=True, rename={"schema": "$schema"}):
-    """The component file as it is written."""
-
-    type: Literal["command"]
-    command: str
-    schema: str = ""
-    name: str = ""
-    version: str | int = ""
-    display_name: str = ""
-    description: str = ""
-    inputs: dict[str, InputSpec] = field(default_factory=dict)
-    outputs: dict[str, OutputSpec] = field(default_factory=dict)
-    code: str | None = None
-    environment: Any = None
-    environment_variables: dict[str, str] = field(default_factory=dict)
-    resources: Any = None
-    distribution: None = None  # more than one machine has no meaning here
-    is_deterministic: bool = True
-    tags: Any = None
 
 
 class _Node(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -215,17 +209,9 @@ def automl_node_in(file: Path) -> dict[str, Any]:
 
 def load_component(file: Path) -> Component:
     """The command component in `file`. Raises SettingsError."""
-    written = _convert(_read(file), _Component, file)
-    return Component(
-        file=file,
-        name=written.name or file.stem,
-        description=written.description,
-        command=written.command,
-        code=code_folder((file.parent / written.code).resolve()) if written.code else None,
-        inputs=written.inputs,
-        outputs=written.outputs,
-        variables=written.environment_variables,
-    )
+    written = _convert(_read(file), ComponentFile, file)
+    folder = code_folder((file.parent / written.code).resolve()) if written.code else None
+    return Component(**msgspec.structs.asdict(written), file=file, folder=folder)
 
 
 def code_folder(named: Path) -> Path:
@@ -287,7 +273,7 @@ def _job(name: str, node: dict[str, Any], file: Path, inputs: Mapping[str, Any])
         return _automl_job(name, node, file, inputs)
     written = _convert(node, _Node, file, f"jobs.{name}")
     component = load_component((file.parent / written.component).resolve())
-    component = msgspec.structs.replace(component, variables=component.variables | written.environment_variables)
+    component = msgspec.structs.replace(component, environment_variables=component.environment_variables | written.environment_variables)
     outputs = {key: _parent_output(value, file, f"jobs.{name}.outputs.{key}") for key, value in written.outputs.items()}
     return PipelineJob(
         name=name,

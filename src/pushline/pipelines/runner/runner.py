@@ -144,10 +144,10 @@ def run_job(
     mark = fingerprint(
         {
             "command": job.component.command,
-            "variables": job.component.variables,
+            "variables": job.component.environment_variables,
             "values": {name: content_hash(value) if isinstance(value, Path) else value for name, value in values.items()},
             "outputs": sorted(job.component.outputs),
-            "code": content_hash(job.component.code) if job.component.code else "",
+            "code": content_hash(job.component.folder) if job.component.folder else "",
             "pushline": content_hash(Path(pushline.__file__).parent),
             "packages": packages,
         }
@@ -214,11 +214,11 @@ def _run(job: PipelineJob, values: Mapping[str, str | Path], half: Path, log: Pa
         arguments[0] = sys.executable
     work = half / ".work"
     work.mkdir()
-    if job.component.code is not None:
+    if job.component.folder is not None:
         # The code is what lies in the working folder, as on Azure; what the step writes there stays out of the code.
-        for entry in job.component.code.iterdir():
+        for entry in job.component.folder.iterdir():
             (work / entry.name).symlink_to(entry)
-    variables = {**os.environ, "PYTHONUNBUFFERED": "1", **job.component.variables}
+    variables = {**os.environ, "PYTHONUNBUFFERED": "1", **job.component.environment_variables}
     variables.pop("PYTHONSAFEPATH", None)
     code = run_guarded(arguments, work, variables, log, lambda line: progress(f"{job.name}: {line}"))
     shutil.rmtree(work)

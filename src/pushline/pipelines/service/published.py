@@ -237,7 +237,7 @@ def take_files(project: Project, pipeline: Pipeline, files: Path) -> None:
     """
     wanted = [code_of(project.root), *(project.root / name for name in TAKEN)]
     wanted += [pipeline.file, *(job.component.file for job in pipeline.jobs.values())]
-    wanted += [job.component.code for job in pipeline.jobs.values() if job.component.code is not None]
+    wanted += [job.component.folder for job in pipeline.jobs.values() if job.component.folder is not None]
     automl = pipeline.file.parent / "components" / "automl.yml"
     for path in dict.fromkeys([*wanted, *([automl] if automl.is_file() else [])]):
         if not path.is_relative_to(project.root):

@@ -16,8 +16,8 @@ from pushline.pipelines.service.routes import PipelinesApp
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.serving.connection import Connection, tick
+from pushline.serving.control import address_of, bind
 from pushline.serving.keys import KeyRing, read_or_make
-from pushline.serving.supervisor import bind
 from pushline.settings import PushlineSettings
 
 KEYS = "pipelines-keys.json"  # its own: who may score may not start trainings
@@ -43,7 +43,7 @@ def serve(project: Project, settings: PushlineSettings, *, progress: Progress) -
         control = PipelinesApp(project, settings, KeyRing(keys_of(project)), progress)
         listener = bind(settings.pipelines.host, settings.pipelines.port)
         host, port = listener.getsockname()[:2]
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        url = address_of(host, port)
 
         def announce() -> None:
             write_json(state / RECORD, ServerRecord(url=url, pid=os.getpid(), started_at=datetime.now(UTC)))

@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -26,49 +27,34 @@ class Work:
         self.request = decode(folder / REQUEST, RunRequest)
         self.state = RunReport(state="running", pid=os.getpid())
         self.progress = progress
-        self.say(self.state)
+        self.say()
 
-    def say(self, state: RunReport) -> None:
-        self.state = state
-        write_json(self.folder / STATE, state)
+    def say(self, **changes: Any) -> None:
+        self.state = msgspec.structs.replace(self.state, **changes)
+        write_json(self.folder / STATE, self.state)
 
     def step(self, name: str) -> None:
         """What it is doing now."""
         self.progress(f"{datetime.now(UTC):%H:%M:%S} {name}")
-        self.say(msgspec.structs.replace(self.state, step=name))
+        self.say(step=name)
 
     def done(self, outputs: Mapping[str, Path], result: Mapping[str, Scalar]) -> None:
-        self.say(
-            msgspec.structs.replace(
-                self.state,
-                state="succeeded",
-                step="",
-                ended_at=datetime.now(UTC),
-                outputs={name: str(path) for name, path in outputs.items()},
-                result=dict(result),
-            )
-        )
+        places = {name: str(path) for name, path in outputs.items()}
+        self.say(state="succeeded", step="", ended_at=datetime.now(UTC), outputs=places, result=dict(result))
 
     def ended_badly(self, error: BaseException) -> None:
         cancelled = isinstance(error, KeyboardInterrupt) and (self.folder / CANCEL).exists()
-        told = self.error_of(error)
-        self.progress(f"{told.what}\n{told.why}\n{told.do}".rstrip())
-        self.say(
-            msgspec.structs.replace(
-                self.state,
-                state="cancelled" if cancelled else "failed",
-                ended_at=datetime.now(UTC),
-                error=None if cancelled else told,
-            )
-        )
-
-    def error_of(self, error: BaseException) -> RunError:
         if isinstance(error, PushlineError):
-            return RunError(what=error.what, why=error.why, do=error.do)
-        if isinstance(error, KeyboardInterrupt):
-            return RunError(what="The run was told to end.", do="Start it again.")
-        self.progress("".join(traceback.format_exception(error)))
-        return RunError(what=f"The run stopped unexpectedly: {type(error).__name__}.", why=str(error), do="Its log has the traceback.")
+            told = RunError(what=error.what, why=error.why, do=error.do)
+        elif isinstance(error, KeyboardInterrupt):
+            told = RunError(what="The run was told to end.", do="Start it again.")
+        else:
+            self.progress("".join(traceback.format_exception(error)))
+            what = f"The run stopped unexpectedly: {type(error).__name__}."
+            told = RunError(what=what, why=str(error), do="Its log has the traceback.")
+        self.progress(f"{told.what}\n{told.why}\n{told.do}".rstrip())
+        state = "cancelled" if cancelled else "failed"
+        self.say(state=state, ended_at=datetime.now(UTC), error=None if cancelled else told)
 
 
 def work(folder: Path, project: Project, run: "Callable[[Work], None]", progress: Progress) -> bool:
