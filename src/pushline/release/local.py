@@ -6,6 +6,7 @@ The candidate is a supervisor on a free port.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -66,20 +67,13 @@ class LocalTarget:
                 state = self._without_candidate(state)
             copy = self.folders.keep(release, self.settings)
             self.supervisors.files(CANDIDATE)[0].unlink(missing_ok=True)
-
-            def record(url: str, started: Process) -> None:
-                self.record.write(msgspec.structs.replace(state, candidate=LocalSlot(release=copy, url=url, process=started)))
-
             try:
-                started, url = self.supervisors.start(
-                    copy, CANDIDATE, self.settings, spawned=lambda spawned: record("", spawned), tied_to=self.tied_to
-                )
-                record(url, started)
+                slot = self._started(state, copy, CANDIDATE, self.settings, tied_to=self.tied_to)
             except BaseException:
-                self.record.write(state)
                 self.folders.prune(state.releases)
                 raise
-            return Endpoint(release=copy, url=url)
+            self.record.write(msgspec.structs.replace(state, candidate=slot))
+            return Endpoint(release=copy, url=slot.url)
 
     def promote(self, candidate: Endpoint, progress: Progress) -> Endpoint:
         with self.record.held(progress):
@@ -238,26 +232,33 @@ class LocalTarget:
             progress(f"The live release stays at {state.live.url}; `pushline stop` first would move it to port {self.settings.port}.")
         port = self.supervisors.free_port(progress) if before is None else 0
 
+        live = self._started(state, release, LIVE, settings, port=port, take_over=before)
+        after = msgspec.structs.replace(state, live=live, history=history)
+        try:
+            self.record.write(after)
+        except BaseException:
+            if live.process is not None:
+                live.process.end(do="retire")
+            raise
+        if before is not None:
+            progress(f"{release.id} answers at {live.url}; the release before finishes what it has.")
+            before.retire()
+        self.folders.promoted(release, settings)
+        self.folders.prune(self.record.read().releases)
+        return Endpoint(release=release, url=live.url), after
+
+    def _started(self, state: LocalState, release: Release, slot: str, settings: Serving, **how: Any) -> LocalSlot:
+        """A supervisor of the release, once it is ready; until then it is written down as coming, and a failure ends it."""
+
         def record(started: Process) -> None:
             self.record.write(msgspec.structs.replace(state, coming=started))
 
         try:
-            started, url = self.supervisors.start(release, LIVE, settings, spawned=record, port=port, take_over=before)
+            started, url = self.supervisors.start(release, slot, settings, spawned=record, **how)
         except BaseException:
             self.record.write(state)
             raise
-        after = msgspec.structs.replace(state, live=LocalSlot(release=release, url=url, process=started), history=history)
-        try:
-            self.record.write(after)
-        except BaseException:
-            started.end(do="retire")
-            raise
-        if before is not None:
-            progress(f"{release.id} answers at {url}; the release before finishes what it has.")
-            before.retire()
-        self.folders.promoted(release, settings)
-        self.folders.prune(self.record.read().releases)
-        return Endpoint(release=release, url=url), after
+        return LocalSlot(release=release, url=url, process=started)
 
     def _remember(self, state: LocalState) -> None:
         """Write the state, and keep no release it does not name."""

@@ -38,7 +38,7 @@ class LocalState(Struct, frozen=True, kw_only=True):
 
     live: LocalSlot | None = None
     candidate: LocalSlot | None = None
-    coming: Process | None = None  # started to become live; a command that was killed meanwhile leaves it here
+    coming: Process | None = None  # started to become live or a candidate; a command that was killed meanwhile leaves it here
     history: tuple[Release, ...] = ()
 
     @property

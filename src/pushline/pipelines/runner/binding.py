@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
@@ -29,7 +29,7 @@ def text_of(spec: InputSpec, value: Scalar, name: str) -> str:
     try:
         return _typed(spec, value)
     except ValueError as error:
-        why = f"it is no {spec.type}, or out of bounds" if isinstance(error, msgspec.ValidationError) else error
+        why = f"it is no {spec.type}" if isinstance(error, msgspec.ValidationError) else error
         raise SettingsError(f"The input {name} is wrong.", why=f"{value!r}: {why}.", do=f"Give {_expected(spec)}.") from error
 
 
@@ -49,11 +49,10 @@ def _typed(spec: InputSpec, value: Scalar) -> str:
     kind: Any = KINDS.get(spec.type, str)
     if value is None:
         raise ValueError("a value is needed")
-    if kind in (int, float) and (spec.min, spec.max) != (None, None):
-        kind = Annotated[kind, msgspec.Meta(ge=spec.min, le=spec.max)]
-    given = str(value) if kind is str else msgspec.convert(value.strip() if isinstance(value, str) else value, kind, strict=False)
-    if isinstance(given, float) and not math.isfinite(given):
-        raise ValueError("it is not finite")
+    given: Any = str(value) if kind is str else msgspec.convert(value.strip() if isinstance(value, str) else value, kind, strict=False)
+    low, high = -math.inf if spec.min is None else spec.min, math.inf if spec.max is None else spec.max
+    if kind in (int, float) and not (math.isfinite(given) and low <= given <= high):
+        raise ValueError("it is out of bounds")
     if isinstance(given, str) and "\0" in given:
         raise ValueError("a NUL can't be passed to a process")
     if spec.enum is not None and given not in (*spec.enum, *(str(item) for item in spec.enum if kind is str)):
