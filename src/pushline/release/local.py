@@ -16,7 +16,6 @@ from pushline.progress import Progress, silent
 from pushline.project import Project
 from pushline.release import journal
 from pushline.release.folders import ReleaseFolders
-from pushline.release.process import Process
 from pushline.release.state import LocalRecord, LocalSlot, LocalState
 from pushline.release.supervisors import Supervisors
 from pushline.release.target import Endpoint, LogEntry, OnLive, Status, candidate_gone, nothing_before, nothing_to_start
@@ -249,13 +248,12 @@ class LocalTarget:
 
     def _started(self, state: LocalState, release: Release, slot: str, settings: Serving, **how: Any) -> LocalSlot:
         """A supervisor of the release, once it is ready; until then it is written down as coming, and a failure ends it."""
-
-        def record(started: Process) -> None:
-            self.record.write(msgspec.structs.replace(state, coming=started))
-
+        started = self.supervisors.spawn(release, slot, settings, **how)
         try:
-            started, url = self.supervisors.start(release, slot, settings, spawned=record, **how)
+            self.record.write(msgspec.structs.replace(state, coming=started))
+            url = self.supervisors.wait_ready(started, release, slot)
         except BaseException:
+            started.end(do="retire", drain_s=1.0)
             self.record.write(state)
             raise
         return LocalSlot(release=release, url=url, process=started)

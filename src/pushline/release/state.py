@@ -77,9 +77,9 @@ class LocalRecord:
         state = msgspec.structs.replace(state, history=state.history[-REMEMBERED:])
         write_json(self.file, carried(msgspec.to_builtins(state), msgspec.json.decode(before)))
 
-    def held(self, progress: Progress, *, wait_s: float = WAIT_S) -> AbstractContextManager[int]:
+    def held(self, progress: Progress) -> AbstractContextManager[int]:
         """One command at a time changes the target; the next waits, bounded."""
-        return locked(self.lock, wait_s=wait_s, waiting=progress)
+        return locked(self.lock, wait_s=WAIT_S, waiting=progress)
 
     def _content(self) -> bytes:
         try:

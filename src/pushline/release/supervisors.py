@@ -4,11 +4,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
 
 import msgspec
 
-from pushline.errors import ModelUnreadable, TargetError
+from pushline.errors import ModelUnreadable, PushlineError, TargetError
 from pushline.project import Project
 from pushline.release import process
 from pushline.release.process import Process
@@ -34,42 +33,32 @@ class Supervisors:
         folder = self.project.state / "logs"
         return folder / f"{slot}.jsonl", folder / f"{slot}.err"
 
-    def start(
-        self,
-        release: Release,
-        slot: str,
-        settings: Serving,
-        *,
-        spawned: Callable[[Process], None],
-        port: int = 0,
-        take_over: Process | None = None,
-        tied_to: int | None = None,
-    ) -> tuple[Process, str]:
-        """A supervisor that serves `release`, once it is ready, and its address.
-
-        It answers on the listening socket of `take_over`, or on `port`. `spawned` is told of the process before it is waited
-        for, so that a record outlives this command. Whatever goes wrong, the process is ended.
-
-        Raises TargetError, with the last it said, or ModelUnreadable where that was the model.
-        """
+    def spawn(
+        self, release: Release, slot: str, settings: Serving, *, port: int = 0, take_over: Process | None = None, tied_to: int | None = None
+    ) -> Process:
+        """Start a supervisor that serves `release` on the listening socket of `take_over`, or on `port`."""
         control = process.new_control(self.project.state)
         log, errors = self.files(slot)
-        arguments = self.arguments(release, log, control, port, take_over, tied_to)
-        started = process.spawn(arguments, environment_of(settings), control, errors)
-        try:
-            spawned(started)
-            answer = wait_ready(started, release, log, errors)
-        except BaseException:
-            started.end(do="retire", drain_s=1.0)
-            raise
-        return started, self.url(int(answer["port"]))
-
-    def arguments(self, release: Release, log: Path, control: Path, port: int, take_over: Process | None, tied_to: int | None) -> list[str]:
         served = ["--model", release.model, "--release", release.id, "--model-version", release.model_version]
         where = ["--host", self.settings.host, "--port", str(port)] if take_over is None else ["--take-over", take_over.control]
         files = ["--keys", str(self.keys), "--log", str(log), "--control", str(control)]
         tie = [] if tied_to is None else ["--tied-to", str(tied_to)]
-        return ["--project", str(self.project.root), "serve", *served, *where, *files, *tie]
+        arguments = ["--project", str(self.project.root), "serve", *served, *where, *files, *tie]
+        return process.spawn(arguments, environment_of(settings), control, errors)
+
+    def wait_ready(self, started: Process, release: Release, slot: str) -> str:
+        """The address of a supervisor as soon as it is ready.
+
+        Raises TargetError, with the last it said, or ModelUnreadable where that was the model.
+        """
+        until = monotonic() + READY_S
+        while True:
+            runs, answer = started.alive, started.ask("status")
+            if answer and answer.get("ready"):
+                return self.url(int(answer["port"]))
+            if not runs or monotonic() > until:
+                raise not_ready(release, *self.files(slot), runs=runs)
+            sleep(0.02)
 
     def url(self, port: int) -> str:
         host = self.settings.host
@@ -112,11 +101,9 @@ def environment_of(settings: Serving) -> dict[str, str]:
     """This process's environment, its settings of the service replaced by these."""
     others = {name: value for name, value in os.environ.items() if not name.startswith(VARIABLE)}
     said = {name: value for name, value in msgspec.structs.asdict(settings).items() if value is not None}
-    return others | {VARIABLE + name.upper(): value if isinstance(value, str) else as_text(value) for name, value in said.items()}
-
-
-def as_text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return others | {
+        VARIABLE + name.upper(): value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in said.items()
+    }
 
 
 def can_bind(host: str, port: int) -> bool:
@@ -127,31 +114,21 @@ def can_bind(host: str, port: int) -> bool:
     return True
 
 
-def wait_ready(supervisor: Process, release: Release, log: Path, errors: Path) -> dict[str, Any]:
-    """Its answer to `status` as soon as it is ready. Raises as `Supervisors.start` does."""
-    until = monotonic() + READY_S
-    while True:
-        runs, answer = supervisor.alive, supervisor.ask("status")
-        if answer and answer.get("ready"):
-            return answer
-        if not runs or monotonic() > until:
-            said = " | ".join([*last_lines(errors), *last_lines(log)][-4:])
-            kind = ModelUnreadable if "model folder" in said else TargetError
-            raise kind(
-                f"The release {release.id} was not ready within {READY_S:g} s."
-                if runs
-                else f"The release {release.id} ended as it started.",
-                why=f"It said: {said}" if said else "It said nothing.",
-                do=f"{errors} and {log} hold the rest.",
-            )
-        sleep(0.02)
+def not_ready(release: Release, log: Path, errors: Path, *, runs: bool) -> PushlineError:
+    said = " | ".join([*last_lines(errors), *last_lines(log)][-4:])
+    kind = ModelUnreadable if "model folder" in said else TargetError
+    return kind(
+        f"The release {release.id} was not ready within {READY_S:g} s." if runs else f"The release {release.id} ended as it started.",
+        why=f"It said: {said}" if said else "It said nothing.",
+        do=f"{errors} and {log} hold the rest.",
+    )
 
 
-def last_lines(file: Path, count: int = 3) -> list[str]:
+def last_lines(file: Path) -> list[str]:
     try:
         with file.open("rb") as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - 4096))
             lines = stream.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return []
-    return [line.strip() for line in lines if line.strip()][-count:]
+    return [line.strip() for line in lines if line.strip()][-3:]

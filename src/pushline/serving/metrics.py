@@ -4,7 +4,8 @@ A worker counts in plain lists, which costs nanoseconds, and copies them to its 
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from mmap import mmap
 from typing import Any
 
@@ -78,48 +79,38 @@ class Metrics:
         """The exposition format of Prometheus."""
         self.publish()
         cells = self.total()
-        lines = [
-            "# HELP pushline_release_info The release that answers.",
-            "# TYPE pushline_release_info gauge",
-            f'pushline_release_info{{release="{escaped(release)}",model_version="{escaped(version)}"}} 1',
-        ]
-        lines += family("pushline_requests_total", "Requests answered.", "counter")
-        for (route, status), cell in self.cell_of.items():
-            if cells[cell]:
-                lines.append(f'pushline_requests_total{{route="{route}",status="{status}"}} {number(cells[cell])}')
-        lines += family("pushline_problems_total", "Requests refused, by kind.", "counter")
-        for kind, cell in self.kind_of.items():
-            if cells[cell]:
-                lines.append(f'pushline_problems_total{{kind="{kind}"}} {number(cells[cell])}')
-        lines += family("pushline_rows_total", "Rows scored.", "counter")
-        lines.append(f"pushline_rows_total {number(cells[self.rows])}")
-        lines += family("pushline_log_lines_lost_total", "Log lines that were not written: too many, or the disk too slow.", "counter")
-        lines.append(f"pushline_log_lines_lost_total {number(cells[self.log_lost])}")
-        lines += self.histogram("pushline_score_seconds", "Time from a request's head to its answer.", SECONDS, cells[self.time :])
-        lines.append(f"pushline_score_seconds_sum {cells[self.time_sum]:.6f}")
+        info = {f'release="{escaped(release)}",model_version="{escaped(version)}"': 1.0}
+        requests = {f'route="{route}",status="{status}"': cells[cell] for (route, status), cell in self.cell_of.items() if cells[cell]}
+        problems = {f'kind="{kind}"': cells[cell] for kind, cell in self.kind_of.items() if cells[cell]}
+        answers = {f'class="{escaped(name)}"': cells[cell] for name, cell in self.answer_of.items()}
         bounds = [round((i + 1) / SCORE_BINS, 4) for i in range(SCORE_BINS - 1)]
+        lost = "Log lines that were not written: too many, or the disk too slow."
+        lines = [
+            *family("pushline_release_info", "The release that answers.", "gauge", info),
+            *family("pushline_requests_total", "Requests answered.", "counter", requests),
+            *family("pushline_problems_total", "Requests refused, by kind.", "counter", problems),
+            *family("pushline_rows_total", "Rows scored.", "counter", {"": cells[self.rows]}),
+            *family("pushline_log_lines_lost_total", lost, "counter", {"": cells[self.log_lost]}),
+            *histogram("pushline_score_seconds", "Time from a request's head to its answer.", SECONDS, cells[self.time :]),
+            f"pushline_score_seconds_sum {cells[self.time_sum]:.6f}",
+        ]
         if self.binary:
-            lines += self.histogram("pushline_probability", "Probability of the positive class.", bounds, cells[self.score :])
-        answers = [(name, cells[cell]) for name, cell in self.answer_of.items()]
-        lines += family("pushline_answers_total", "Rows by the class answered.", "counter") if answers else []
-        lines += [f'pushline_answers_total{{class="{escaped(name)}"}} {number(count)}' for name, count in answers]
+            lines += histogram("pushline_probability", "Probability of the positive class.", bounds, cells[self.score :])
+        if answers:
+            lines += family("pushline_answers_total", "Rows by the class answered.", "counter", answers)
         return ("\n".join(lines) + "\n").encode()
 
-    def histogram(self, name: str, text: str, bounds: Sequence[float], cells: Sequence[float]) -> list[str]:
-        lines, below = family(name, text, "histogram"), 0.0
-        for bound, count in zip(bounds, cells, strict=False):
-            below += count
-            lines.append(f'{name}_bucket{{le="{bound:g}"}} {number(below)}')
-        below += cells[len(bounds)]
-        return [*lines, f'{name}_bucket{{le="+Inf"}} {number(below)}', f"{name}_count {number(below)}"]
+
+def histogram(name: str, text: str, bounds: Sequence[float], cells: Sequence[float]) -> list[str]:
+    below = list(accumulate(cells[: len(bounds) + 1]))
+    buckets = {f'le="{bound}"': count for bound, count in zip([*(f"{bound:g}" for bound in bounds), "+Inf"], below, strict=True)}
+    return [*family(name, text, "histogram", buckets, of="_bucket"), f"{name}_count {int(below[-1])}"]
 
 
-def family(name: str, text: str, kind: str) -> list[str]:
-    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
-
-
-def number(value: float) -> str:
-    return str(int(value))
+def family(name: str, text: str, kind: str, samples: Mapping[str, float], of: str = "") -> list[str]:
+    """A metric and its samples by their labels."""
+    lines = [f"{name}{of}{{{labels}}} {int(value)}" if labels else f"{name}{of} {int(value)}" for labels, value in samples.items()]
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *lines]
 
 
 def escaped(label: str) -> str:
