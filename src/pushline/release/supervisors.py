@@ -100,10 +100,8 @@ class Supervisors:
 def environment_of(settings: Serving) -> dict[str, str]:
     """This process's environment, its settings of the service replaced by these."""
     others = {name: value for name, value in os.environ.items() if not name.startswith(VARIABLE)}
-    said = {name: value for name, value in msgspec.structs.asdict(settings).items() if value is not None}
-    return others | {
-        VARIABLE + name.upper(): value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in said.items()
-    }
+    said = {VARIABLE + name.upper(): value for name, value in msgspec.structs.asdict(settings).items() if value is not None}
+    return others | {name: value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in said.items()}
 
 
 def can_bind(host: str, port: int) -> bool:
