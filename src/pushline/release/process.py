@@ -44,7 +44,22 @@ class Process(Struct, frozen=True, kw_only=True):
         return started(self.pid) == self.started
 
     def ask(self, do: str, *, timeout_s: float | None = None) -> dict[str, Any] | None:
-        return ask(self.control, do, timeout_s=timeout_s)
+        """What it answers on its control socket: None where nobody is there, nothing where it says nothing in time."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(ANSWER_S if timeout_s is None else timeout_s)
+            try:
+                connection.connect(self.control)
+                connection.sendall(msgspec.json.encode({"do": do}) + b"\n")
+                with connection.makefile("rb") as lines:
+                    received = lines.readline()
+            except TimeoutError:
+                return {}
+            except OSError:  # no such socket, or nobody listens on it any more
+                return None
+        try:
+            return msgspec.json.decode(received, type=dict[str, Any])
+        except msgspec.DecodeError:
+            return None
 
     def end(self, *, do: Literal["stop", "retire"] = "stop", drain_s: float | None = None) -> bool:
         """Let it drain and end; by force where it does not. True where it ran.
@@ -147,22 +162,3 @@ def started(pid: int) -> str:
     except OSError:
         return ""
     return "" if fields[0] in "ZX" else f"{boot}:{fields[19]}"
-
-
-def ask(control: str, do: str, *, timeout_s: float | None = None) -> dict[str, Any] | None:
-    """What the supervisor behind a control socket answers: None where nobody is there, nothing where it says nothing in time."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(ANSWER_S if timeout_s is None else timeout_s)
-        try:
-            connection.connect(control)
-            connection.sendall(msgspec.json.encode({"do": do}) + b"\n")
-            with connection.makefile("rb") as lines:
-                received = lines.readline()
-        except TimeoutError:
-            return {}
-        except OSError:  # no such socket, or nobody listens on it any more
-            return None
-    try:
-        return msgspec.json.decode(received, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return None

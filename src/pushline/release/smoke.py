@@ -30,8 +30,7 @@ def assertions_on(url: str, release: Release, keys: EndpointKeys, asked_before: 
         lambda: status("it is ready", client.get("/readyz"), 200),
         lambda: golden_rows(client, golden, model, keys.primary),
         lambda: status("the secondary key is accepted", client.score([one], keys.secondary), 200),
-        lambda: status("a request without a key is refused", client.score([one], None), 401),
-        lambda: status("a request with a wrong key is refused", client.score([one], secrets.token_urlsafe(32)), 401),
+        *turned_away(client, one),
         lambda: refusal("a row with an unknown column is refused", client.score([broken_name(one)], keys.primary)),
         lambda: refusal("a row with a wrong type is refused", client.score([broken_type(one, contract.inputs[0].name)], keys.primary)),
         lambda: header("it says its model version", client.score([one], keys.primary), "x-model-version", release.model_version),
@@ -46,12 +45,14 @@ def assertions_on(url: str, release: Release, keys: EndpointKeys, asked_before: 
 def assertions_without_keys(url: str) -> tuple[Assertion, ...]:
     """What can be asked of any release by somebody who has no key: that it is up, and that it turns them away."""
     client = Client(url)
-    checks: list[Callable[[], Assertion]] = [
-        lambda: status("it is ready", client.get("/readyz"), 200),
-        lambda: status("a request without a key is refused", client.score([{}], None), 401),
-        lambda: status("a request with a wrong key is refused", client.score([{}], secrets.token_urlsafe(32)), 401),
+    return (status("it is ready", client.get("/readyz"), 200), *(check() for check in turned_away(client, {})))
+
+
+def turned_away(client: Client, row: dict[str, Any]) -> list[Callable[[], Assertion]]:
+    return [
+        lambda: status("a request without a key is refused", client.score([row], None), 401),
+        lambda: status("a request with a wrong key is refused", client.score([row], secrets.token_urlsafe(32)), 401),
     ]
-    return tuple(check() for check in checks)
 
 
 def passed(assertions: tuple[Assertion, ...]) -> bool:

@@ -84,11 +84,13 @@ class Supervisors:
         could end or record it. One that retires ends by itself, and one that does not answer in time may be about to."""
         found = []
         for control in process.controls(self.project.state):
-            answer = process.ask(str(control), "status") if str(control) not in known else {}
-            if answer == {} or (answer and answer.get("stopping")):
-                continue
-            pid = int(answer["pid"]) if answer else 0
-            found.append(Process(pid=pid, started=process.started(pid) if pid else "", control=str(control)))
+            stray = Process(pid=0, started="", control=str(control))
+            answer = stray.ask("status") if stray.control not in known else {}
+            if answer:
+                pid = int(answer["pid"])
+                stray = Process(pid=pid, started=process.started(pid), control=stray.control)
+            if answer != {} and not (answer and answer.get("stopping")):
+                found.append(stray)
         return found
 
     def sweep(self, known: set[str]) -> bool:

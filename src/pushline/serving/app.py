@@ -15,7 +15,7 @@ from pushline.serving.exchange import Exchange, Route
 from pushline.serving.keys import KeyRing
 from pushline.serving.pages import Page, pages_of
 from pushline.serving.places import ConnectionSlots
-from pushline.serving.problems import EXAMPLES, Problem
+from pushline.serving.problems import Problem
 from pushline.serving.protocol import too_large
 from pushline.serving.rights import needs_key
 from pushline.settings import Serving
@@ -117,7 +117,7 @@ class App:
                 "unsupported-media-type", "Send the body as it is, without a content-encoding.", headers=[("accept-encoding", "identity")]
             )
         if b"expect" in headers and not exchange.old and headers[b"expect"].lower() != b"100-continue":
-            raise Problem("unmet-expectation", EXAMPLES["unmet-expectation"])
+            raise Problem("unmet-expectation")
 
     def matching(self, path: bytes) -> Route:
         """The route whose pattern the path follows. Raises Problem."""
@@ -130,8 +130,8 @@ class App:
     def no_key(self, headers: Mapping[bytes, bytes]) -> Problem:
         challenge = f'Bearer realm="{self.realm}"'
         if b"authorization" not in headers:
-            return Problem("no-key", EXAMPLES["no-key"], headers=[("www-authenticate", challenge)])
-        return Problem("wrong-key", EXAMPLES["wrong-key"], headers=[("www-authenticate", challenge + ', error="invalid_token"')])
+            return Problem("no-key", headers=[("www-authenticate", challenge)])
+        return Problem("wrong-key", headers=[("www-authenticate", challenge + ', error="invalid_token"')])
 
     # Answers
 
@@ -190,7 +190,7 @@ def check_type(value: bytes) -> None:
     """Raise Problem where a content type is not JSON in UTF-8."""
     kind, *parameters = (part.strip().lower() for part in value.split(b";"))
     if kind != JSON:
-        raise Problem("unsupported-media-type", EXAMPLES["unsupported-media-type"], headers=[("accept-post", "application/json")])
+        raise Problem("unsupported-media-type", headers=[("accept-post", "application/json")])
     charset = next((part.partition(b"=")[2].strip(b' "') for part in parameters if part.startswith(b"charset=")), b"utf-8")
     if charset not in (b"utf-8", b"utf8"):
         raise Problem("unsupported-media-type", "Send JSON in UTF-8.")

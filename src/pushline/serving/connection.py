@@ -50,7 +50,7 @@ class Connection(asyncio.Protocol):
         self.transport = transport
         transport.set_write_buffer_limits(high=WRITE_BUFFER)
         if not self.app.places.enter(self, self.since):
-            self.fail(Problem("overloaded", "All connections are in use.", headers=[("retry-after", "1")]))
+            self.fail(Problem("overloaded", headers=[("retry-after", "1")]))
 
     def connection_lost(self, error: Exception | None) -> None:
         self.state = "closed"

@@ -33,7 +33,7 @@ PIPELINE_TITLES: dict[str, tuple[int, str]] = {
     "retired": (409, "The version can't be started"),
 }
 
-# What a refusal that needs no model says, for the API document; `limits` are the settings of the service.
+# What a refusal that needs no model says where nothing else is said; `limits` are the settings of the service.
 EXAMPLES = {
     "bad-request": "The header host is missing.",
     "no-key": "Send a key in the header Authorization: Bearer KEY.",
@@ -62,12 +62,13 @@ class Problem(Exception):
     def __init__(
         self,
         kind: str,
-        detail: str,
+        detail: str = "",
         *,
         errors: Sequence[RowError] = (),
         headers: Sequence[tuple[str, str]] = (),
         close: bool = False,
     ) -> None:
+        detail = detail or EXAMPLES[kind]
         super().__init__(detail)
         self.kind = kind
         self.status, self.title = (TITLES | PIPELINE_TITLES)[kind]

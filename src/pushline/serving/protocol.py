@@ -118,11 +118,11 @@ class Protocol(Generic[R]):
         """Hold a request that goes on arriving to its limits, and tell of it once its head is there. Raises Problem."""
         if not request.headed:
             if len(request.url) > ADDRESS_BYTES:
-                raise too_long()
+                raise Problem("address-too-long")
             if request.wire > HEAD_BYTES:
-                raise too_large_head()
+                raise Problem("headers-too-large")
         elif request.wire > (FRAMING + 1) * request.size + 3 * HEAD_BYTES:
-            raise too_large_head()
+            raise Problem("headers-too-large")
         elif not request.announced:
             request.announced = True
             self.found.append(request)
@@ -175,7 +175,7 @@ class Protocol(Generic[R]):
         if self.big or request.headed:
             request.head_size += len(name) + len(value) + 4
             if request.head_size > HEAD_BYTES:
-                raise too_large_head()
+                raise Problem("headers-too-large")
         if request.headed:  # a trailer
             return
         name = name.lower()
@@ -200,11 +200,11 @@ class Protocol(Generic[R]):
             request.old = parser.get_http_version() == "1.0"
             request.upgrade = parser.should_upgrade()
         if len(request.url) > ADDRESS_BYTES:
-            raise too_long()
+            raise Problem("address-too-long")
         if request.doubled:
             raise Problem("bad-request", f"The header {request.doubled.decode()} appears twice.")
         if b"host" not in headers and not request.old:
-            raise Problem("bad-request", "The header host is missing.")
+            raise Problem("bad-request")
 
     def on_chunk_header(self) -> None:
         request = self.request
@@ -238,14 +238,6 @@ class Protocol(Generic[R]):
         self.found.append(request)
         if len(self.found) > PIPELINED:
             raise Problem("overloaded", f"Only {PIPELINED} requests may be sent before their answers are read.")
-
-
-def too_long() -> Problem:
-    return Problem("address-too-long", f"An address may have {ADDRESS_BYTES} bytes.")
-
-
-def too_large_head() -> Problem:
-    return Problem("headers-too-large", f"The header section may have {HEAD_BYTES} bytes.")
 
 
 def too_large(most: int) -> Problem:
