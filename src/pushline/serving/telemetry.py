@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 NOTES_A_DATAGRAM = 40
 NOTES_A_TICK = 400
-SPANS_EVERY_MS = 2_000
-COUNTERS_EVERY_MS = 30_000
+SPANS_EVERY_MS = "2000"
+COUNTERS_EVERY_MS = "30000"
 END_S = 3.0
 
 
@@ -71,6 +71,8 @@ def export(running: Running, place: Place) -> int:
     """The life of the telemetry process: until its supervisor says so or is gone."""
     # The exporter would report its own health to its maker.
     os.environ["APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL"] = "true"
+    os.environ.setdefault("OTEL_BSP_SCHEDULE_DELAY", SPANS_EVERY_MS)
+    os.environ.setdefault("OTEL_METRIC_EXPORT_INTERVAL", COUNTERS_EVERY_MS)
     from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter, AzureMonitorTraceExporter
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
@@ -83,10 +85,8 @@ def export(running: Running, place: Place) -> int:
     resource = Resource.create({**said, "service.instance.id": f"{socket.gethostname()}-{os.getpid()}"})
     tracers = TracerProvider(resource=resource)
     set_tracer_provider(tracers)  # where the exporter looks for the resource
-    every = int(os.environ.get("OTEL_BSP_SCHEDULE_DELAY") or SPANS_EVERY_MS)
-    tracers.add_span_processor(BatchSpanProcessor(AzureMonitorTraceExporter(disable_offline_storage=True), schedule_delay_millis=every))
-    every = int(os.environ.get("OTEL_METRIC_EXPORT_INTERVAL") or COUNTERS_EVERY_MS)
-    reader = PeriodicExportingMetricReader(AzureMonitorMetricExporter(disable_offline_storage=True), export_interval_millis=every)
+    tracers.add_span_processor(BatchSpanProcessor(AzureMonitorTraceExporter(disable_offline_storage=True)))
+    reader = PeriodicExportingMetricReader(AzureMonitorMetricExporter(disable_offline_storage=True))
     meters = MeterProvider(resource=resource, metric_readers=[reader])
     scoring = read_scoring(running.model)
     binary = scoring.threshold is not None and len(scoring.classes) == 2

@@ -313,31 +313,32 @@ def _automl_field(value: Any, file: Path, place: str) -> InputSource:
     return _source(value, file, place)
 
 
+def _bound(value: Any) -> list[str]:
+    """The parts of what a value binds to; none where it is no binding as a whole."""
+    match = BINDING.fullmatch(str(value))
+    return match.group(1).split(".") if match else []
+
+
 def _parent_output(value: Any, file: Path, place: str) -> str | None:
     """The pipeline's output that a job's output is; None for one that stays inside."""
     said = value.get("path") if isinstance(value, dict) else value
+    match _bound(said):
+        case ["parent", "outputs", name]:
+            return name
     if said is None:
         return None
-    match = BINDING.fullmatch(str(said))
-    parts = match.group(1).split(".") if match else []
-    if len(parts) == 3 and parts[:2] == ["parent", "outputs"]:
-        return parts[2]
     raise SettingsError(f"{file.name}: {place} can't run here.", why=f"{said!r} is no output of the pipeline.", do="Correct it.")
 
 
 def _source(value: Any, file: Path, place: str) -> InputSource:
     if isinstance(value, dict):
-        said = value.get("path")
-        if isinstance(said, str) and BINDING.fullmatch(said):
-            return _source(said, file, place)
-        return _pipeline_input(place, value, file)
+        return _source(value["path"], file, place) if _bound(value.get("path")) else _pipeline_input(place, value, file)
+    match _bound(value):
+        case ["parent", "inputs", name]:
+            return ParentInput(name)
+        case ["parent", "jobs", job, "outputs", name]:
+            return JobOutput(job, name)
     if isinstance(value, str) and "${{" in value:
-        match = BINDING.fullmatch(value)
-        parts = match.group(1).split(".") if match else []
-        if len(parts) == 3 and parts[:2] == ["parent", "inputs"]:
-            return ParentInput(parts[2])
-        if len(parts) == 5 and parts[:2] == ["parent", "jobs"] and parts[3] == "outputs":
-            return JobOutput(parts[2], parts[4])
         raise SettingsError(
             f"{file.name}: {place} can't run here.",
             why=f"{value!r} binds to nothing.",

@@ -271,8 +271,8 @@ def inputs_of(pipeline: Pipeline, project: Project, defaults: Mapping[str, Scala
                 described = f"{description}; by default the checked data that data.lock pins" if checked else description
                 made.append(PublishedInput(name=name, type=value.type, description=described, required=not checked and not model))
         elif spec is not None:
-            given = PublishedInput(name=name, type=spec.type, description=description, default=defaults.get(name, value))
-            made.append(msgspec.structs.replace(given, min=spec.min, max=spec.max, enum=spec.enum))
+            said = {field: getattr(spec, field) for field in ("type", "description", "min", "max", "enum")}
+            made.append(PublishedInput(name=name, default=defaults.get(name, value), **said))
     return tuple(made)
 
 
