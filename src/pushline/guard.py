@@ -57,6 +57,17 @@ def collect() -> None:
     STARTED[:] = [process for process in STARTED if process.poll() is None]
 
 
+def last_lines(file: Path, count: int) -> list[str]:
+    """What a command said last in a file; nothing where that can't be read."""
+    try:
+        with file.open("rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - 4096))
+            lines = stream.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    return [line.rstrip() for line in lines if line.strip()][-count:]
+
+
 def prctl(option: int, value: int) -> None:
     """Ask the kernel; where it does not know the option, the lifeline alone has to do."""
     libc = ctypes.CDLL(None, use_errno=True)

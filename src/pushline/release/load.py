@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from pushline.errors import TargetError
 from pushline.files import cannot_write, write_atomically
-from pushline.guard import guarded
+from pushline.guard import guarded, last_lines
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import Breach, Release, Slice
@@ -163,11 +163,7 @@ def generate(command: list[str], environment: dict[str, str], said: Path, *, wit
 
 
 def no_load(said: Path, why: str) -> TargetError:
-    try:
-        lines = [line for line in said.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    except OSError:
-        lines = []
-    last = f" Its last line: {lines[-1].strip()}" if lines else ""
+    last = "".join(f" Its last line: {line.strip()}" for line in last_lines(said, 1))
     return TargetError("load-test stopped: Locust could not put its load on the release.", why=why + last, do=f"{said} holds what it said.")
 
 

@@ -8,6 +8,7 @@ from time import monotonic, sleep
 import msgspec
 
 from pushline.errors import ModelUnreadable, PushlineError, TargetError
+from pushline.guard import last_lines
 from pushline.project import Project
 from pushline.release import process
 from pushline.release.process import Process
@@ -115,20 +116,10 @@ def can_bind(host: str, port: int) -> bool:
 
 
 def not_ready(release: Release, log: Path, errors: Path, *, runs: bool) -> PushlineError:
-    said = " | ".join([*last_lines(errors), *last_lines(log)][-4:])
+    said = " | ".join([*last_lines(errors, 3), *last_lines(log, 3)][-4:])
     kind = ModelUnreadable if "model folder" in said else TargetError
     return kind(
         f"The release {release.id} was not ready within {READY_S:g} s." if runs else f"The release {release.id} ended as it started.",
         why=f"It said: {said}" if said else "It said nothing.",
         do=f"{errors} and {log} hold the rest.",
     )
-
-
-def last_lines(file: Path) -> list[str]:
-    try:
-        with file.open("rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - 4096))
-            lines = stream.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return []
-    return [line.strip() for line in lines if line.strip()][-3:]

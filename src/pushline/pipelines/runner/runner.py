@@ -21,7 +21,7 @@ from msgspec import Struct
 import pushline
 from pushline.errors import SettingsError, StepFailed
 from pushline.files import content_hash, tidy, whole_folder, write_json
-from pushline.guard import guarded
+from pushline.guard import guarded, last_lines
 from pushline.locks import locked
 from pushline.pipelines.runner.binding import arguments_of, text_of
 from pushline.pipelines.runner.definition import DataInput, JobOutput, ParentInput, Pipeline, PipelineJob, load_pipeline
@@ -246,7 +246,6 @@ def run_guarded(arguments: list[str], folder: Path, variables: Mapping[str, str]
 
 def failure_of(job: PipelineJob, code: int, log: Path) -> StepFailed:
     """The error of a step that ended badly, with its last lines."""
-    lines = [line.rstrip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     how = f"signal {code - 128}" if code > 128 else f"exit code {code}"
-    shown = "\n".join(f"  {line}" for line in lines[-LAST_LINES:]) or "  (it wrote nothing)"
+    shown = "\n".join(f"  {line}" for line in last_lines(log, LAST_LINES)) or "  (it wrote nothing)"
     return StepFailed(f"The step {job.name} failed with {how}.", why=f"Its last lines:\n{shown}", do=f"The whole log is in {log}.")
