@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import httptools
@@ -22,10 +23,7 @@ from pushline.settings import Serving
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
-REASONS = {200: b"OK", 202: b"Accepted", 302: b"Found", 304: b"Not Modified", 400: b"Bad Request", 401: b"Unauthorized",
-           404: b"Not Found", 405: b"Method Not Allowed", 408: b"Request Timeout", 409: b"Conflict", 413: b"Content Too Large",
-           414: b"URI Too Long", 415: b"Unsupported Media Type", 417: b"Expectation Failed", 422: b"Unprocessable Content",
-           431: b"Request Header Fields Too Large", 500: b"Internal Server Error", 503: b"Service Unavailable"}  # fmt: skip
+PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 Handler = Callable[..., None]  # of an exchange, and of the parts of its address that have names
 
@@ -155,7 +153,7 @@ class App:
         if not any(name == "cache-control" for name, _ in headers):
             lines.append("cache-control: no-store\r\n")
         head = b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\n%b%bx-content-type-options: nosniff\r\nx-request-id: %b\r\n" % (
-            status, REASONS[status], kind, self.common, "".join(lines).encode("latin-1"), exchange.request_id())  # fmt: skip
+            status, PHRASES[status], kind, self.common, "".join(lines).encode("latin-1"), exchange.request_id())  # fmt: skip
         if status != 304:
             head += b"content-length: %d\r\n" % len(content)
         exchange.send(head, content)
