@@ -85,9 +85,7 @@ def summarize(seen: LoadMeasurement, *, rate: float, seconds: float) -> LoadResu
         requests=len(counted),
         failures=errors.total(),
         errors=dict(errors.most_common()),
-        p50_ms=percentile(times, 0.50),
-        p95_ms=percentile(times, 0.95),
-        p99_ms=percentile(times, 0.99),
+        **percentiles(times),
         max_ms=percentile(times, 1.0),
         timeline=tuple(slices(counted, math.ceil(seconds))),
     )
@@ -95,19 +93,14 @@ def summarize(seen: LoadMeasurement, *, rate: float, seconds: float) -> LoadResu
 
 def slices(counted: Sequence[tuple[float, float, str]], seconds: int) -> Iterator[Slice]:
     """One slice for each second, also for those in which nothing was asked."""
-    by_second: dict[int, list[tuple[float, str]]] = {second: [] for second in range(seconds)}
-    for start, ms, failure in counted:
-        by_second[int(start)].append((ms, failure))
-    for second, inside in by_second.items():
+    for second in range(seconds):
+        inside = [(ms, failure) for start, ms, failure in counted if second <= start < second + 1]
         times = sorted(ms for ms, failure in inside if not failure)
-        yield Slice(
-            second=second,
-            requests=len(inside),
-            failures=len(inside) - len(times),
-            p50_ms=percentile(times, 0.50),
-            p95_ms=percentile(times, 0.95),
-            p99_ms=percentile(times, 0.99),
-        )
+        yield Slice(second=second, requests=len(inside), failures=len(inside) - len(times), **percentiles(times))
+
+
+def percentiles(times: Sequence[float]) -> dict[str, float]:
+    return {f"p{share}_ms": percentile(times, share / 100) for share in (50, 95, 99)}
 
 
 def percentile(times: Sequence[float], share: float) -> float:

@@ -46,16 +46,16 @@ def become(life: Life, running: Running, place: Place, stderr: int) -> NoReturn:
     """The life of a process, from the fork to its end."""
     code = 4
     try:
+        signal.set_wakeup_fd(-1)  # before anything else: a signal of this process would reach the supervisor
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
         os.dup2(stderr, 2)
         kept = {0, 1, 2, place.listener.fileno(), place.lifeline.fileno(), *(end.fileno() for end in place.notes or ())}
         for descriptor in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
             if descriptor not in kept:
                 with contextlib.suppress(OSError):  # the listing's own
                     os.close(descriptor)
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
         code = life(running, place)
     except BaseException as error:  # noqa: BLE001 - whatever it was, the supervisor and the log hear of it
         import traceback
