@@ -172,6 +172,19 @@ def test_the_time_after_is_held_out_and_the_folds_know_the_order(tmp_path):
     assert np.array_equal(order["moment"].to_numpy(), known)
 
 
+def test_rows_between_the_sides_are_rejects_with_the_reason(tmp_path):
+    frame = visits(1200)
+    frame["customer"] = [f"c{day}" for day in pd.to_datetime(frame["day"]).dt.dayofyear // 3 + np.arange(1200) % 2]
+    write(frame, tmp_path)
+    contract = parse_contract({**VISITS, "split": {"group": "customer", "time": "day", "embargo": 2}})
+    prepared = prepare(tmp_path, contract, holdout=0.2, held_back=0.1)
+    counts = prepared.counts
+    assert set(counts.rejected) == {"customer: came before, and this row is of the held-out time", "day: within the embargo"}
+    assert counts.rows == counts.train + counts.held_back + counts.holdout + sum(counts.rejected.values())
+    assert len(prepared.belongs) == counts.train
+    assert not set(frame["customer"][frame["day"] < counts.held_from]) & set(prepared.holdout["customer"])
+
+
 def test_a_side_without_a_class_is_an_error_that_says_what_to_do(tmp_path):
     frame = odd_table(200, 1)
     write(frame[frame["outcome"] == "bad"], tmp_path)

@@ -9,7 +9,7 @@ import numpy as np
 
 from pushline.arrays import Floats
 from pushline.data.contract import Contract
-from pushline.data.contract.split import moments, split_of
+from pushline.data.contract.split import held_since, split_of
 from pushline.errors import ModelUnreadable
 from pushline.progress import Progress
 from pushline.registry.decision import against_champion, against_floor, fault_of, undecided, with_best, with_parts
@@ -179,8 +179,7 @@ class Meeting:
         """The rows that a version of the same split held out too, as a mask."""
         split = self.contract.split
         if split is not None and split.time is not None:
-            values, since = moments(self.frame[split.time]), version.tags[HELD_FROM]
-            return np.asarray(values >= (float(since) if values.dtype == np.float64 else since), dtype=bool)
+            return held_since(self.frame, split, version.tags[HELD_FROM])
         share = float(version.tags[HELD_OUT])
         everything = np.ones(len(self.labels), dtype=bool)
         return everything if share >= self.trained.held_out else split_of(self.frame, self.contract, share)

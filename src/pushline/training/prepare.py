@@ -13,7 +13,7 @@ from msgspec import Struct
 from pushline.data.contract import Column, Contract
 from pushline.data.contract.encoding import encode_frame, encoding_of
 from pushline.data.contract.labels import class_codes, is_usable, targets_of
-from pushline.data.contract.split import moments, split_of
+from pushline.data.contract.split import arrivals, gaps_of, split_of
 from pushline.errors import DataError
 from pushline.files import cannot_write, write_atomically, write_json
 from pushline.training.twins import Twins, twins_of
@@ -78,10 +78,13 @@ def prepare(table: Path, contract: Contract, *, holdout: float = 0.1, held_back:
 
     frame = pd.read_parquet(table_file(table), columns=[column.name for column in contract.columns])
     reasons = reasons_of(frame, contract)
-    kept = frame[reasons == ""]
-    aside = split_of(kept, contract, holdout)
+    usable = frame[reasons == ""]
+    aside, wider = (split_of(usable, contract, share) for share in (holdout, holdout + (1 - holdout) * held_back))
+    for gap, reason in gaps_of(usable, contract.split, wider | aside):
+        reasons[usable.index[gap]] = reason
+    left = (reasons[usable.index] == "").to_numpy()
+    kept, aside, back = usable[left], aside[left], (wider & ~aside)[left]
     features = [column.name for column in contract.features(use_known_after=use_known_after)]
-    back = split_of(kept, contract, holdout + (1 - holdout) * held_back) & ~aside
     learned = kept[[*features, contract.label.name]]
     train = learned[~aside & ~back].reset_index(drop=True)
     unseen = kept[aside].reset_index(drop=True)
@@ -122,8 +125,8 @@ def reasons_of(frame: "pd.DataFrame", contract: Contract) -> "pd.Series[Any]":
     if contract.is_regression:
         for bad, reason in faults_of(labels, contract.label):
             reject(bad, f"{contract.label.name}: {reason}")
-    split = contract.split and (contract.split.group or contract.split.time)
-    for column in dict.fromkeys((*contract.features(use_known_after=True), *([contract.by_name[split]] if split else []))):
+    by = contract.split.columns if contract.split else ()
+    for column in dict.fromkeys((*contract.features(use_known_after=True), *(contract.by_name[name] for name in by))):
         for bad, reason in faults_of(frame[column.name], column):
             reject(bad, f"{column.name}: {reason}")
     return reasons
@@ -134,7 +137,7 @@ def belonging(frame: "pd.DataFrame", contract: Contract) -> Any:
     if contract.split is None:
         return None
     if contract.split.time is not None:
-        return np.unique(moments(frame[contract.split.time]), return_inverse=True)[1]
+        return np.unique(arrivals(frame, contract.split), return_inverse=True)[1]
     return np.unique(frame[contract.split.group].astype(str).to_numpy(dtype=object), return_inverse=True)[1]
 
 
@@ -181,7 +184,7 @@ def refuse_missing_class(counts: Counts) -> None:
                 raise DataError(
                     f"The {side} hold no row{f' of the class {name!r}' if name else ''}.",
                     why=f"The table has {counts.rows} rows, of which {counts.train} are for training and {counts.holdout} are held out.",
-                    do="Bring more rows, or raise `holdout` in [tool.pushline.training].",
+                    do="Bring more rows, raise `holdout` in [tool.pushline.training], or take something out of the contract's `split`.",
                 )
 
 

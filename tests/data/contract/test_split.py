@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushline.data.contract import Contract, load_contract, parse_contract
-from pushline.data.contract.split import estimates, holdout_sql, newest, split_id, split_of
+from pushline.data.contract.split import estimates, gaps_of, held_since, holdout_sql, newest, split_id, split_of
 from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows
 from pushline.errors import ContractError, DataError
@@ -140,7 +140,7 @@ def test_the_real_table_is_split_as_it_has_always_been(real_data: Path, contract
     assert int(split_of(pd.read_csv(real_data), contract, 0.1).sum()) == 3340
 
 
-def split_by(**split: str) -> Contract:
+def split_by(**split: object) -> Contract:
     """A contract with a customer and a day, neither of which the model sees."""
     columns = [
         {"name": "customer", "type": "integer", "role": "identifier"},
@@ -176,6 +176,38 @@ def test_the_newest_rows_are_held_out_and_those_of_one_moment_stay_together() ->
     assert split_of(frame, contract, 1).all()
 
 
+def newcomers(rows: int = 1000) -> pd.DataFrame:
+    """Purchases of customers who come one after the other and stay for up to ten days."""
+    frame = purchases(rows)
+    day = frame["customer"] + np.random.default_rng(2).integers(0, 10, rows)
+    return frame.assign(day=(pd.Timestamp("2026-01-01") + pd.to_timedelta(day, unit="D")).dt.strftime("%Y-%m-%d"))
+
+
+def test_with_group_and_time_the_groups_that_came_last_are_held_out_and_nothing_of_their_time_is_learned() -> None:
+    contract, frame = split_by(group="customer", time="day"), newcomers()
+    held = split_of(frame, contract, 0.2)
+    assert abs(held.mean() - 0.2) < 0.03
+    assert frame.assign(held=held).groupby("customer")["held"].nunique().eq(1).all()
+    ((gap, reason),) = gaps_of(frame, contract.split, held)
+    learned, edge = frame[~held & ~gap], frame["day"][held].min()
+    assert learned["day"].max() < edge <= frame["day"][gap].min()
+    assert reason == "customer: came before, and this row is of the held-out time"
+    assert 0 < gap.mean() < 0.1
+    assert (held_since(frame, contract.split, edge) == held).all()
+
+
+@pytest.mark.parametrize("how", ["dates", "dates with a time", "numbers"])
+def test_nothing_is_learned_within_the_embargo(how: str) -> None:
+    contract, frame = split_by(time="day", embargo=5), purchases()
+    days = frame["day"] + ("T08:30" if how == "dates with a time" else "")
+    frame["day"] = (pd.to_datetime(days) - pd.Timestamp("2026-01-01")).dt.days if how == "numbers" else days
+    held = split_of(frame, contract, 0.2)
+    ((gap, reason),) = gaps_of(frame, contract.split, held)
+    assert (gap.any(), reason) == (True, "day: within the embargo")
+    day = pd.to_datetime(frame["day"], unit="D") if how == "numbers" else pd.to_datetime(frame["day"])
+    assert day[held].min() - day[~held & ~gap].max() == pd.Timedelta(days=5)
+
+
 def test_a_moment_may_be_a_number() -> None:
     contract = split_by(time="customer")
     frame = purchases()
@@ -194,13 +226,14 @@ def test_text_that_is_no_date_has_no_order() -> None:
 @pytest.mark.parametrize(
     ("split", "fault"),
     [
-        ({}, "either `group` or `time`"),
-        ({"group": "customer", "time": "day"}, "either `group` or `time`"),
+        ({}, "split names `group`, `time` or both"),
+        ({"group": "customer", "time": "customer"}, "one column as `group` and as `time`"),
+        ({"group": "customer", "embargo": 3}, "embargo goes with `time`"),
         ({"group": "nobody"}, "which is no column"),
         ({"time": "label"}, "which is the label"),
     ],
 )
-def test_a_split_that_can_decide_nothing_is_refused(split: dict[str, str], fault: str) -> None:
+def test_a_split_that_can_decide_nothing_is_refused(split: dict[str, object], fault: str) -> None:
     with pytest.raises(ContractError) as told:
         split_by(**split)
     assert fault in told.value.why
@@ -208,7 +241,8 @@ def test_a_split_that_can_decide_nothing_is_refused(split: dict[str, str], fault
 
 def test_models_of_one_split_have_its_name() -> None:
     names = {split_id(contract) for contract in (CONTRACT, split_by(time="day"), split_by(group="customer"), split_by(group="x"))}
-    assert len(names) == 4
+    names |= {split_id(split_by(group="customer", time="day")), split_id(split_by(group="day", time="customer"))}
+    assert len(names) == 6
     assert {estimates(CONTRACT), estimates(split_by(time="day"))} == {
         "rows like these, drawn as these were",
         "the time after what training has seen, by day",

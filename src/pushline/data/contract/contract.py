@@ -35,6 +35,15 @@ class Split(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     time: Annotated[
         str | None, Meta(description="column of numbers or ISO dates: the newest rows are held out, so figures are for the time after")
     ] = None
+    embargo: Annotated[
+        float,
+        Meta(ge=0, description="with `time`: nothing is learned from rows so shortly before the held-out ones; days, or the column's unit"),
+    ] = 0.0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns it goes by, the group first."""
+        return tuple(name for name in (self.group, self.time) if name is not None)
 
 
 class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
@@ -213,17 +222,20 @@ def split_faults(contract: Contract) -> list[str]:
     split = contract.split
     if split is None:
         return []
-    if (split.group is None) == (split.time is None):
-        return ["split names either `group` or `time`"]
-    name = split.group or split.time or ""
-    column = contract.by_name.get(name)
-    if column is None:
-        return [f"split names {name}, which is no column"]
-    if column.role == "label":
-        return [f"split names {name}, which is the label"]
-    if column.optional:
-        return [f"split names {name}, which may be empty"]
-    return ["split.time names a boolean"] if split.time and column.type == "boolean" else []
+    faults = [] if split.columns else ["split names `group`, `time` or both"]
+    faults += ["split.embargo goes with `time`"] if split.embargo and split.time is None else []
+    faults += ["split names one column as `group` and as `time`"] if split.group is not None and split.group == split.time else []
+    for name in split.columns:
+        column = contract.by_name.get(name)
+        if column is None:
+            faults.append(f"split names {name}, which is no column")
+        elif column.role == "label":
+            faults.append(f"split names {name}, which is the label")
+        elif column.optional:
+            faults.append(f"split names {name}, which may be empty")
+        elif name == split.time and column.type == "boolean":
+            faults.append("split.time names a boolean")
+    return faults
 
 
 def derived_faults(contract: Contract, names: list[str]) -> list[str]:

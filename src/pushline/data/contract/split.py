@@ -3,7 +3,8 @@
 A row's side follows from a hash of its features, as float32 where they are numbers. So it never changes sides when data is
 added or the order changes, rows that are equal to the model stay together whatever their identifiers say, and a label that
 is corrected later does not move its row. A larger share keeps the rows of a smaller one. With `split.group` the hash is of
-that column alone. With `split.time` the newest share is held out: this side moves forward as data grows.
+that column alone. With `split.time` the newest share is held out: this side moves forward as data grows. With both, groups
+are in the order in which they first come, and the newest of them are held out.
 """
 
 import hashlib
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pushline.data.contract.column import Column
-from pushline.data.contract.contract import Contract
+from pushline.data.contract.contract import Contract, Split
 from pushline.data.files.table import name_of
 from pushline.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 BITS = 32
 ISO = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?$"
 
@@ -33,9 +35,10 @@ def columns_of(contract: Contract) -> tuple[Column, ...]:
 
 def split_id(contract: Contract) -> str:
     """Names how sides are decided: models of one id hold out the same rows, those of two may have learned from each other's."""
-    if contract.split is not None:
-        by, name = ("group", contract.split.group) if contract.split.group else ("time", contract.split.time)
-        return f"{by}-{hashlib.sha256(f'{name}'.encode()).hexdigest()[:12]}"
+    if (split := contract.split) is not None:
+        by = "-".join(kind for kind, name in (("group", split.group), ("time", split.time)) if name is not None)
+        names = "\n".join(split.columns)
+        return f"{by}-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
     said = "\n".join(f"{column.name}: {column.type}" for column in columns_of(contract))
     return f"features-{hashlib.sha256(said.encode()).hexdigest()[:12]}"
 
@@ -67,11 +70,13 @@ def field_sql(name: str, kind: str) -> str:
 
 def estimates(contract: Contract) -> str:
     """What figures on the hold-out are figures for."""
-    if contract.split is None:
+    split = contract.split
+    if split is None:
         return "rows like these, drawn as these were"
-    if contract.split.group is not None:
-        return f"values of {contract.split.group} that no training has seen"
-    return f"the time after what training has seen, by {contract.split.time}"
+    after = f"the time after what training has seen, by {split.time}"
+    if split.group is None:
+        return after
+    return f"values of {split.group} that no training has seen" + (f", in {after}" if split.time is not None else "")
 
 
 def moments(values: "pd.Series[Any]") -> np.ndarray[Any, Any]:
@@ -90,7 +95,7 @@ def moments(values: "pd.Series[Any]") -> np.ndarray[Any, Any]:
     return np.asarray(values.astype(str), dtype=object)
 
 
-def newest(values: np.ndarray[Any, Any], share: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def newest(values: np.ndarray[Any, Any], share: float) -> Mask:
     """The newest rows, about `share` of all; rows of one moment stay together."""
     rows = round(share * len(values))
     if not rows:
@@ -101,12 +106,47 @@ def newest(values: np.ndarray[Any, Any], share: float) -> np.ndarray[Any, np.dty
     return narrow if closer else wide
 
 
-def split_of(frame: "pd.DataFrame", contract: Contract, share: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def arrivals(frame: "pd.DataFrame", split: Split) -> np.ndarray[Any, Any]:
+    """The moment by which each row is held out: its own, or with groups that of its group's first row."""
+    import pandas as pd
+
+    values = moments(frame[split.time])
+    if split.group is None:
+        return values
+    return pd.Series(values).groupby(frame[split.group].astype(str).to_numpy()).transform("min").to_numpy()
+
+
+def held_since(frame: "pd.DataFrame", split: Split, since: str) -> Mask:
+    """The rows that a hold-out which begins at the moment `since` would hold, as a mask."""
+    values = arrivals(frame, split)
+    return np.asarray(values >= (float(since) if values.dtype == np.float64 else since), dtype=bool)
+
+
+def gaps_of(frame: "pd.DataFrame", split: Split | None, held: Mask) -> list[tuple[Mask, str]]:
+    """Rows that are neither learned from nor judged, so that nothing of the held-out time or groups is known: masks with reasons."""
+    import pandas as pd
+
+    if split is None or split.time is None or not held.any():
+        return []
+    values = moments(frame[split.time])
+    edge, gaps = values[held].min(), []
+    if split.group is not None:
+        gaps.append((~held & np.asarray(values >= edge, dtype=bool), f"{split.group}: came before, and this row is of the held-out time"))
+    if split.embargo and values.dtype == np.float64:
+        near = (values < edge) & (values > edge - split.embargo)
+    else:
+        dates = pd.to_datetime(values, format="ISO8601", utc=True, errors="coerce")
+        begin = pd.to_datetime(edge, format="ISO8601", utc=True)
+        near = np.asarray((dates < begin) & (dates > begin - pd.Timedelta(days=split.embargo)))
+    return [*gaps, (~held & near, f"{split.time}: within the embargo")] if split.embargo else gaps
+
+
+def split_of(frame: "pd.DataFrame", contract: Contract, share: float) -> Mask:
     """The rows of `frame` that are held out, as a mask: one bool a row, in its order."""
     import duckdb
 
     if contract.split is not None and contract.split.time is not None:
-        return newest(moments(frame[contract.split.time]), share)
+        return newest(arrivals(frame, contract.split), share)
 
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.register("data", frame)
