@@ -44,6 +44,9 @@ bench-automl: setup  ## AutoML beside FLAML, AutoGluon and LightGBM on ten hold-
 bench-tables: setup  ## AutoML beside its peers on 63 tables that ship inside packages; a day, goes on where it was
 	$(BIN)/python scripts/bench_tables.py
 
+bench-estimates: setup  ## whether the hold-out tells the loss in use, on worlds whose truth is known
+	$(BIN)/python scripts/bench_estimates.py
+
 bench-batch: setup  ## score-batch beside pandas and mlflow.pyfunc on the same fit
 	$(BIN)/python scripts/bench_batch.py
 
@@ -56,4 +59,4 @@ plan:  ## in GitHub Actions: what a pull request has to run
 verdict:  ## in GitHub Actions: whether a pull request may merge
 	@$(PYTHON) scripts/verdict.py
 
-.PHONY: bench bench-automl bench-batch bench-checks bench-tables check-engine docs mutation pictures plan release site test-crash test-fast upgrades verdict wheel
+.PHONY: bench bench-automl bench-batch bench-checks bench-estimates bench-tables check-engine docs mutation pictures plan release site test-crash test-fast upgrades verdict wheel

@@ -13,7 +13,7 @@ import yaml
 from adopt.tables import Table, orders, sixty_rows
 from command import Ran, run_cli
 from data.file_server import file_server
-from pushline.adopt import applied
+from pushline.adopt import journal
 from pushline.adopt.draft import AdoptRequest
 from pushline.adopt.plan import carry_out, plan_adoption
 from pushline.data.contract import load_contract
@@ -91,7 +91,7 @@ def test_every_kind_of_column_has_its_place_in_the_contract(adopted: Project) ->
     roles = {name: (column.type, column.role) for name, column in columns.items()}
     assert roles == {
         "order_id": ("integer", "identifier"),
-        "placed": ("string", "ignored"),
+        "placed": ("datetime", "feature"),
         "amount": ("number", "feature"),
         "visits": ("integer", "feature"),
         "kind": ("string", "feature"),
@@ -251,14 +251,14 @@ def test_an_adoption_that_people_changed_since_is_not_taken_back(project: Projec
 
 
 def test_a_look_at_an_interrupted_adoption_says_so(project: Project, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    put, done = applied.put, iter([True])
+    put, done = journal.put, iter([True])
 
     def cut_off(place: Path, content: bytes | None, mode: int) -> None:
         if not next(done, False):
             raise KeyboardInterrupt
         put(place, content, mode)
 
-    monkeypatch.setattr(applied, "put", cut_off)
+    monkeypatch.setattr(journal, "put", cut_off)
     with scratch(project.state / "adopt-scratch") as place:
         plan = plan_adoption(project, AdoptRequest(file=table.file, label=table.label), in_git=False, scratch=place)
         with pytest.raises(KeyboardInterrupt):

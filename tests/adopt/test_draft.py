@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 
@@ -40,9 +41,11 @@ def drafted(folder: Path, values: list[object], decimal: str | None = None) -> C
         (["00123", "00456"], "string", "feature"),
         (["same"], "string", "ignored"),
         ([None], "string", "ignored"),
-        (["2024-05-01", "2024-06-01 10:00"], "string", "ignored"),
-        (["01.05.2024", "24.12.2024"], "string", "ignored"),
-        (["12:30", "09:15"], "string", "ignored"),
+        (["2024-05-01", "2024-06-01 10:00"], "datetime", "feature"),
+        (["01.05.2024", "24.12.2024"], "date", "feature"),
+        (["01.05.2024", "2024-12-24"], "string", "ignored"),
+        (["01/05/2024", "02/12/2024"], "string", "ignored"),
+        (["12:30", "09:15"], "string", "feature"),
         ([f"a text of some length, number {n}, that says many things" for n in range(ROWS)], "string", "ignored"),
         ([f"value {n}" for n in range(45)], "string", "ignored"),
         ([f"k-{n}" for n in range(ROWS)], "string", "identifier"),
@@ -54,6 +57,36 @@ def test_a_column_is_read_as_what_its_cells_look_like(values: list[object], kind
     column = drafted(tmp_path, values).column
     assert (column.type, column.role) == (kind, role)
     assert (role == "feature") != bool(column.reason)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "first"),
+    [
+        (["2024-05-01", "2024-12-24"], "date", "2024-05-01"),
+        (["2024-05-01T10:00:00Z", "NA"], "datetime", "2024-05-01T10:00:00Z"),
+        (["01.05.2024", "24.12.2024", "?"], "date", "2024-05-01"),
+        (["1.5.2024", "24.12.2024"], "date", "2024-05-01"),
+        (["05/01/2024", "12/24/2024"], "date", "2024-05-01"),
+        (["01/05/24", "24/12/24"], "date", "2024-05-01"),
+        (["01-May-2024", "24-Dec-2024"], "date", "2024-05-01"),
+        (["May 1, 2024", "December 24, 2024"], "date", "2024-05-01"),
+        (["2024/05/01 10:00:30", "2024/06/01 10:00:30"], "datetime", "2024-05-01T10:00:30"),
+        (["05/01/2024 02:30 PM", "12/24/2024 11:00 AM"], "datetime", "2024-05-01T14:30:00"),
+        (["2024-05", "2024-06"], "date", "2024-05-01"),
+    ],
+)
+def test_dates_of_one_form_become_iso_and_are_told(values: list[str], kind: str, first: str, tmp_path: Path) -> None:
+    made = drafted(tmp_path, [*values, *values])
+    assert made.column.type == kind
+    with duckdb.connect() as connection:
+        sql = (made.rewrite or "{cell}").replace("{cell}", "v")
+        assert connection.execute(f"SELECT {sql} FROM (SELECT ? AS v)", [values[0]]).fetchone() == (first,)
+    assert bool(made.rewrite) == bool(made.rewritten)
+
+
+def test_days_and_months_that_can_not_be_told_apart_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    column = drafted(tmp_path, ["01/05/2024", "02/12/2024"]).column
+    assert "days and months can't be told apart. Write them as 2026-11-27" in column.reason
 
 
 def test_whole_numbers_that_differ_are_no_identifier_unless_dense_or_called_so(tmp_path: Path) -> None:

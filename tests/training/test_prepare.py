@@ -188,7 +188,7 @@ def test_rows_between_the_sides_are_rejects_with_the_reason(tmp_path):
 def test_a_side_without_a_class_is_an_error_that_says_what_to_do(tmp_path):
     frame = odd_table(200, 1)
     write(frame[frame["outcome"] == "bad"], tmp_path)
-    with pytest.raises(DataError, match="hold no row of the class 'good'") as raised:
+    with pytest.raises(DataError, match="no row of the class 'good'") as raised:
         prepare(tmp_path, odd_contract())
     assert "Bring more rows" in raised.value.do
 

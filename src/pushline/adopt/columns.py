@@ -2,12 +2,16 @@
 
 import math
 import re
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
+from pushline.adopt.dates import DateStyle
 from pushline.adopt.facts import Facts
 from pushline.adopt.text_table import TextTable, not_adopted
 from pushline.data.contract import Column
+from pushline.data.contract.dates import DatePart
 from pushline.data.files.table import literal
 
 ENOUGH = 30  # rows from which "different in every row" means something
@@ -18,6 +22,13 @@ FEW = 10  # values that are listed with fewer rows each
 LONG = 80  # characters of a value that is no category
 PAD = 0.1  # of the range, on both sides
 ID_NAME = re.compile(r"(?i)(^|[^a-z])(id|uuid|guid|key|index|row|no|nr|number|identifier)$")
+ENTITY = re.compile(
+    r"(?i)(^|[^a-z])(id|uuid|guid|key|identifier|customer|client|patient|user|member|account|person|subject|household|employee|student"
+    r"|machine|device|sensor|vehicle|session|player|driver|seller|vendor)([ _-]?(id|no|nr|number|code|key))?$"
+)
+GROUP_CAMEL = re.compile(r"[a-z](ID|Id|Key)$")
+FEWEST_GROUPS = 20  # different values of an identifier whose rows belong together
+ROWS_A_GROUP = 1.2  # of them, on average
 ID_CAMEL = re.compile(r"[a-z](ID|Id|Key|No|Nr)$")
 
 
@@ -28,6 +39,7 @@ class ColumnDraft(Struct, frozen=True, kw_only=True):
     rewrite: str = ""  # SQL of the cell as it is to be written; empty: as it is
     rewritten: str = ""  # the same in words
     told: str = ""  # how its numbers were read where that could be done otherwise
+    is_group: bool = False  # an identifier that repeats: its rows belong together
 
 
 def draft(facts: Facts, source: TextTable) -> ColumnDraft:
@@ -41,9 +53,30 @@ def draft(facts: Facts, source: TextTable) -> ColumnDraft:
     if facts.numbers == facts.said and not facts.leading_zeros:
         return number(facts, source)
     if facts.dates >= 0.95 * facts.said:
-        reason = "Dates: a model can't learn from them as they are; add what matters (month, days since) as a column of its own"
-        return aside(facts, reason, role="ignored")
+        return dates(facts)
     return text(facts)
+
+
+def dates(facts: Facts) -> ColumnDraft:
+    """A column of dates; left out where not all cells are dates of one form, or days and months can't be told apart."""
+    style = facts.written
+    if style is None or style.other:
+        odd = f"{facts.said - facts.dates:,} of {facts.said:,} cells are none, or they are written in several ways"
+        why = odd if style is None else f"{style.format} and {style.other} both fit every cell, so days and months can't be told apart"
+        return aside(facts, f"Dates: {why}. Write them as 2026-11-27", role="ignored")
+    shown = facts.odd[0] if facts.odd else ""
+    parts: tuple[DatePart, ...] = ("year", "month", "weekday") if style.kind == "date" else ("year", "month", "weekday", "hour")
+    column = Column(
+        name=facts.name, type=style.kind, missing_at_most=tolerated(facts, without_nothing=True), parts=parts, example=example_of(style)
+    )
+    if not style.rewrite:
+        return ColumnDraft(column=column, **emptied(facts, style.kind))
+    told = f"dates of `{facts.name}` such as {shown} as {(style.kind == 'date' and '2026-11-27') or '2026-11-27T08:30:00'}"
+    return ColumnDraft(column=column, rewrite=style.rewrite, rewritten=f"{told} ({style.format})")
+
+
+def example_of(style: DateStyle) -> str:
+    return style.last[:10] if style.kind == "date" else style.last
 
 
 def number(facts: Facts, source: TextTable, *, identifier: bool = True) -> ColumnDraft:
@@ -58,6 +91,8 @@ def number(facts: Facts, source: TextTable, *, identifier: bool = True) -> Colum
     if identifier and whole and identifies(facts):
         span = f"{facts.low:.0f} to {facts.high:.0f}"
         return aside(facts, f"A different whole number in every row ({span}): an identifier or a count of the rows", role="identifier")
+    if identifier and whole and groups(facts, facts.distinct_numbers):
+        return group(facts)
     low, high = padded(facts, whole=whole)
     example: int | float = int(facts.middle or 0) if whole else float(facts.middle or 0)
     column = Column(
@@ -78,6 +113,19 @@ def identifies(facts: Facts) -> bool:
         return False
     dense = (facts.high or 0) - (facts.low or 0) + 1 <= 1.05 * facts.said
     return dense or is_id_name(facts.name)
+
+
+def groups(facts: Facts, distinct: int) -> bool:
+    """Whether a column is an identifier that repeats, by its name and its values."""
+    return FEWEST_GROUPS <= distinct <= facts.filled / ROWS_A_GROUP and bool(ENTITY.search(facts.name) or GROUP_CAMEL.search(facts.name))
+
+
+def group(facts: Facts) -> ColumnDraft:
+    reason = f"An identifier that repeats, {facts.distinct:,} values in {facts.filled:,} rows: its rows belong together"
+    made = aside(facts, reason, role="identifier")
+    complete = facts.filled == facts.rows
+    column = msgspec.structs.replace(made.column, missing_at_most=0.0 if complete else 1.0)
+    return ColumnDraft(column=column, is_group=complete)
 
 
 def is_id_name(name: str) -> bool:
@@ -101,6 +149,8 @@ def padded(facts: Facts, *, whole: bool) -> tuple[float, float]:
 def text(facts: Facts) -> ColumnDraft:
     """A text: listed values, an identifier, free text, or too many values to list."""
     share = facts.distinct / facts.filled
+    if groups(facts, facts.distinct):
+        return group(facts)
     if facts.longest > LONG or (facts.words >= 4 and share > 0.3):
         return aside(facts, "Free text: a model can't learn from it as it is", role="ignored")
     if facts.filled >= ENOUGH and (share >= DIFFERENT or (share >= 0.9 and is_id_name(facts.name))):
@@ -133,7 +183,7 @@ def in_order(value: str) -> tuple[bool, float, str]:
         return True, 0.0, value
 
 
-def aside(facts: Facts, reason: str, *, role: str) -> ColumnDraft:
+def aside(facts: Facts, reason: str, role: str) -> ColumnDraft:
     """A column that is accepted and not used, with the reason."""
     whole = role == "identifier" and facts.integers == facts.filled and not facts.leading_zeros and not facts.rewrite
     column = Column(
@@ -157,7 +207,7 @@ def two_ways(facts: Facts) -> str:
     return f"{writing.shown} of `{facts.name}` was read as {meant} (--decimal {other} reads it the other way)"
 
 
-def emptied(facts: Facts, kind: str) -> dict[str, str]:
+def emptied(facts: Facts, kind: str) -> dict[str, Any]:
     """How words for "nothing", commas and signs are rewritten, as fields of ColumnDraft; none where there are none."""
     cell, said = "{cell}", []
     if kind == "number" and facts.rewrite:

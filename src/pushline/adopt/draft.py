@@ -12,11 +12,11 @@ from msgspec import Struct
 from pushline.adopt.columns import ColumnDraft, draft
 from pushline.adopt.facts import facts_of
 from pushline.adopt.label import Label, label_of
+from pushline.adopt.split import SplitProposal, holdout_of, propose
 from pushline.adopt.text_table import TextTable, not_adopted
 from pushline.data.checks.check_data import check_data
 from pushline.data.checks.label_checks import deciding, matrix_of
-from pushline.data.contract import Contract, parse_contract
-from pushline.data.contract.split import holdout_sql
+from pushline.data.contract import Column, Contract, Split, parse_contract
 from pushline.data.files.reading import read_file
 from pushline.data.files.table import database, literal, name_of
 from pushline.data.files.version import table_of
@@ -28,9 +28,6 @@ from pushline.files import sha256_of
 from pushline.project import Project
 from pushline.results import Finding
 
-SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
-HELD_OUT = 10  # rows of each class in the hold-out, where the table has enough
-QUANTITIES_HELD_OUT = 100  # rows in the hold-out, where the label is a quantity
 LEAST = 10  # rows of each class in the whole table
 
 
@@ -47,21 +44,12 @@ class Draft(Struct, frozen=True, kw_only=True):
     profile: Profile
     holdout: float
     held_out: int  # rows
+    why_held_out: str  # more than the usual share; empty where it is not
     repeated: float  # share of rows that repeat an earlier one
+    split: str  # how the hold-out is chosen, and what else was tried, with figures; empty where nothing else came into question
     rewritten: tuple[str, ...]  # what differs between the given file and `table`
     told: tuple[str, ...]  # how cells were read that could be read otherwise
     findings: tuple[str, ...]  # of check-data, by the drafted contract
-
-    @property
-    def why_held_out(self) -> str:
-        """Why more than the usual share is held out; empty where it is not."""
-        counts = self.label.counts
-        if self.holdout <= SHARES[0]:
-            return ""
-        if not counts:
-            return f"so many because about {QUANTITIES_HELD_OUT} rows are needed to judge by"
-        rarest = min(counts, key=lambda name: counts[name])
-        return f"so many because {rarest!r} has {counts[rarest]:,} rows in all, and about {HELD_OUT} of them are needed to judge by"
 
 
 class Apart(Project):
@@ -108,13 +96,21 @@ def draft_of(
     refuse_nothing_to_learn(columns, source)
     table, rewritten = written(source, columns, scratch)
     repeated = repeated_of(source)
-    drafted = contract_of(source, columns, labelled, request.name or slug(request.file.stem))
+    drafted = contract_of(source, columns, labelled, request.name or slug(source.file.stem))
+    drafted = with_proposal(drafted, base.split) if base else drafted
     contract = merge(drafted) if merge else drafted
     typed, findings = typed_of(project, contract, table, scratch) if merge else freshly_typed(contract, table, scratch)
     seen = table_of(table, contract.delimiter)
     if request.url:
         probe(request.url, seen.sha256, bool(rewritten), scratch)
-    share, held_out = holdout_of(typed, contract, source, scratch)
+    proposal = SplitProposal(split=contract.split)
+    if not merge:
+        numbered = [each.column for each in columns if (each.column.role, each.column.type) == ("identifier", "integer")]
+        groups = [each.column.name for each in columns if each.is_group]
+        counts = [each.name for each in numbered if each.name not in groups and facts[each.name].filled == source.rows]
+        proposal = propose(typed, contract, groups, counts)
+        drafted = contract = with_proposal(contract, proposal.split)
+    held = holdout_of(typed, contract, labelled.counts, source.file.name, scratch)
     return Draft(
         drafted=drafted,
         contract=contract,
@@ -130,13 +126,27 @@ def draft_of(
             sources=(FileSource(url=request.url, sha256=seen.sha256),),
         ),
         profile=profile_of(typed, contract, seen.version),
-        holdout=share,
-        held_out=held_out,
+        holdout=held.share,
+        held_out=held.rows,
+        why_held_out=held.why,
         repeated=repeated,
+        split=proposal.said(contract),
         rewritten=rewritten,
         told=tuple(each.told for each in columns if each.told),
         findings=findings,
     )
+
+
+def with_proposal(contract: Contract, split: Split | None) -> Contract:
+    """The contract with the split, whose columns need a value then; of its time no year is learned, for that never comes again."""
+
+    def of(column: Column) -> Column:
+        if split is None or column.name not in split.columns or column.role == "label":
+            return column
+        parts = column.parts and tuple(part for part in column.parts if part != "year" or column.name != split.time)
+        return msgspec.structs.replace(column, parts=parts, missing_at_most=0.0)
+
+    return msgspec.structs.replace(contract, split=split, columns=tuple(map(of, contract.columns)))
 
 
 def decided(columns: list[ColumnDraft], request: AdoptRequest, base: Contract | None, source: TextTable) -> list[ColumnDraft]:
@@ -272,31 +282,6 @@ def of(typed: Path) -> str:
 def query(connection: Any, sql: str) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
     return found
-
-
-def holdout_of(typed: Path, contract: Contract, source: TextTable, scratch: Path) -> tuple[float, int]:
-    """The smallest share that holds out enough rows of each class, and how many rows that are. Raises SettingsError."""
-    best: tuple[int, float, int] = (0, 0.0, 0)
-    wanted = QUANTITIES_HELD_OUT if contract.is_regression else HELD_OUT
-    name = name_of(contract.label.name)
-    with database(scratch) as connection:
-        for share in SHARES:
-            held = f"count(*) FILTER ({holdout_sql(contract, share)})"
-            by = "" if contract.is_regression else f"GROUP BY {name}"
-            found = query(connection, f"SELECT {held}, count(*) FROM {of(typed)} WHERE {name} IS NOT NULL {by}")
-            counts = [(int(out), int(rows) - int(out)) for out, rows in found]
-            fewest = min(min(out, wanted) if left >= 5 else 0 for out, left in counts)
-            if fewest > best[0]:
-                best = (fewest, share, sum(out for out, _ in counts))
-            if fewest >= wanted:
-                break
-    if best[0] < 2:
-        raise SettingsError(
-            f"{source.file.name} can't be adopted.",
-            why="Whichever share of its rows is held out, the hold-out or the training rows lack a class.",
-            do="Nothing was changed. Bring more rows of the rarest class.",
-        )
-    return best[1], best[2]
 
 
 def suspects_of(typed: Path, scratch: Path, contract: Contract) -> dict[str, tuple[str, ...]]:

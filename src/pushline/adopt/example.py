@@ -32,7 +32,7 @@ def example_rows(rows: Any, columns: tuple[Column, ...]) -> list[dict[str, Any]]
         for column in columns:
             value = row[column.name]
             empty = value is None or value != value or str(value) == "<NA>"
-            kinds: dict[str, Any] = {"integer": int, "number": float, "boolean": bool, "string": str}
-            values[column.name] = None if empty else kinds[column.type](value)
+            kinds: dict[str, Any] = {"integer": int, "number": float, "boolean": bool}
+            values[column.name] = None if empty else kinds.get(column.type, str)(value)
         made.append(values)
     return made

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from pushline.adopt.dates import DateStyle, date_styles, is_date_sql
 from pushline.adopt.numbers import Style, Writing, number_sql, style_of, style_of_table, writing_sql
 from pushline.adopt.text_table import TextTable
 from pushline.data.files.cells import WHOLE
@@ -15,14 +16,10 @@ if TYPE_CHECKING:
 
 CELLS_AT_ONCE = 2_000_000  # columns are counted together as long as they have no more: a query costs more than a small column
 UNWRITTEN = Writing(sure_comma=0, sure_point=0, either_comma=0, either_point=0, signs=(), shown="")
+DATES = 6  # the place of that count in what `count_kinds` gives
 MOST_VALUES = 200  # distinct values that are looked at one by one
 # What programs write for "nothing". In a column of numbers such a cell is empty; in a column of text it is a value.
 NOTHING = ("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "?", "-", "--", ".", "missing", "unknown", "undefined", "#null!")
-DATES = (
-    "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d %b %Y", "%b %d, %Y", "%d-%b-%Y", "%Y-%m",
-    "%d.%m.%Y %H:%M",    "%d.%m.%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%Y/%m/%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ",
-    "%H:%M", "%H:%M:%S",
-)  # fmt: skip
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -50,6 +47,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     distinct_numbers: int
     values: tuple[tuple[str, int], ...] = ()  # the commonest first, where there are few
     nothing_words: tuple[str, ...] = ()
+    written: DateStyle | None = None  # how its dates are written, where every cell is one
     odd: tuple[str, ...] = ()  # examples of cells that are neither numbers nor nothing
 
     @property
@@ -76,6 +74,7 @@ def facts_of(source: TextTable, scratch: Path, decimal: str | None = None) -> tu
         table = style_of_table(writings)
         styles = [style_of(writing, table, decimal) for writing in writings]
         counted: dict[int, tuple[Any, ...]] = {}
+        dated: dict[int, DateStyle] = {}
         rewrites: dict[int, str] = {}
         for batch in batches:
             alike: dict[tuple[Style, str], list[int]] = {}  # columns whose numbers are read in one way
@@ -85,10 +84,19 @@ def facts_of(source: TextTable, scratch: Path, decimal: str | None = None) -> tu
             for (style, sign), numbers in alike.items():
                 changed = read_numbers(connection, numbers, style, sign)
                 rewrites |= dict.fromkeys(changed, number_sql("{cell}", style, sign))
-                counted |= count_kinds(connection, changed)
+                kinds = count_kinds(connection, changed)
+                counted |= kinds
+                dated |= date_styles(connection, [number for number, of in kinds.items() if of[DATES] and of[DATES] == of[0] - of[2]])
     return tuple(
         of_column(
-            name, source.rows, writings[number], styles[number], rewrites.get(number, ""), counted.get(number), said=decimal is not None
+            name,
+            source.rows,
+            writings[number],
+            styles[number],
+            rewrites.get(number, ""),
+            counted.get(number),
+            dated.get(number),
+            said=decimal is not None,
         )
         for number, name in enumerate(source.names)
     )
@@ -134,8 +142,7 @@ def read_numbers(connection: "duckdb.DuckDBPyConnection", numbers: list[int], st
 
 def count_kinds(connection: "duckdb.DuckDBPyConnection", rewritten: list[int]) -> dict[int, tuple[Any, ...]]:
     """What the cells of the table `judged` are, by column."""
-    formats = ", ".join(map(literal, DATES))
-    date = f"x IS NULL AND coalesce(TRY_CAST(v AS TIMESTAMP), try_strptime(trim(v), [{formats}])) IS NOT NULL"
+    date = f"x IS NULL AND {is_date_sql('v')}"
     whole = f"regexp_full_match(v, '{WHOLE}') AND TRY_CAST(v AS BIGINT) IS NOT NULL"
     if rewritten:
         listed = ", ".join(map(str, rewritten))
@@ -160,7 +167,15 @@ def count_kinds(connection: "duckdb.DuckDBPyConnection", rewritten: list[int]) -
 
 
 def of_column(
-    name: str, rows: int, writing: Writing, style: Style | None, rewrite: str, counted: tuple[Any, ...] | None, *, said: bool
+    name: str,
+    rows: int,
+    writing: Writing,
+    style: Style | None,
+    rewrite: str,
+    counted: tuple[Any, ...] | None,
+    written: DateStyle | None,
+    *,
+    said: bool,
 ) -> Facts:
     kinds = counted or (*(0,) * 9, 0.0, None, None, None, 0, None, None, None)  # all its cells are empty
     filled, distinct, nothings, integers, numbers, booleans, dates, zeros, longest, words, low, high, middle, different, *listed = kinds
@@ -189,4 +204,5 @@ def of_column(
         values=tuple((str(value), int(count)) for value, count in common),
         nothing_words=tuple(map(str, words_for_nothing)),
         odd=tuple(map(str, odd)),
+        written=written,
     )

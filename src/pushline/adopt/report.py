@@ -5,6 +5,7 @@ from shlex import quote
 
 from pushline.adopt.plan import Plan, difference
 from pushline.data.contract import Column
+from pushline.data.contract.split import estimates
 from pushline.report.figures import visible
 from pushline.results import Part, Scalar
 
@@ -24,6 +25,7 @@ class Adoption(Part, frozen=True, kw_only=True):
     deciding: dict[str, str]  # columns that give the label away, with the evidence
     suspects: dict[str, tuple[str, ...]]  # evidence by column
     repeated: float  # share of rows that repeat an earlier one
+    split: str
     told: tuple[str, ...]
     rewritten: tuple[str, ...]
     settings: dict[str, Scalar]
@@ -47,6 +49,7 @@ def adoption_of(plan: Plan, *, applied: bool) -> Adoption:
         deciding=plan.draft.deciding,
         suspects=plan.draft.suspects,
         repeated=plan.draft.repeated,
+        split=plan.draft.split,
         told=plan.draft.told,
         rewritten=plan.draft.rewritten,
         settings=plan.record.settings,
@@ -72,6 +75,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines += [f"WRONG?      {said}" for said in doubts(plan)]
     lines += [f"reads       {said}" for said in (*draft.told, *draft.rewritten)]
     lines += [f"keeps       {said}" for said in plan.kept]
+    lines += [f"splits      {draft.split}. Figures are for {estimates(contract)}"] if draft.split else []
     lines += [f"holds out   {held_out(plan)}", f"data        {where(plan)}"]
     lines.append("in git      data_checks/profile.json: rounded counts of ten rows or more, by class, of every column that is used; no row")
     return [visible(line, 500) for line in lines]

@@ -5,8 +5,10 @@ import io
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
+from pushline.adopt.archive import unpacked
 from pushline.data.contract import RESERVED
 from pushline.data.files import scan as scans
 from pushline.data.files.header import DELIMITERS, fields_of
@@ -35,7 +37,7 @@ class TextTable(Struct, frozen=True, kw_only=True):
 
 
 def read_text_table(file: Path, scratch: Path) -> TextTable:
-    """Read `file` (CSV with any usual delimiter, or Parquet) into `scratch`.
+    """Read `file` (CSV with any usual delimiter, or Parquet; or a gzip or ZIP file with one of them) into `scratch`.
 
     Raises DataUnavailable where it can't be opened, DataCorrupt where it is no table, SettingsError for names that can't be columns.
     """
@@ -47,10 +49,13 @@ def read_text_table(file: Path, scratch: Path) -> TextTable:
         do = f"Name one file, such as {file / inside[0]}." if inside else "Name a CSV or Parquet file."
         raise not_adopted(file, f"It is a folder, and adopt reads one file. {held}{' and others' * (len(inside) > 5)}.", do)
     head = scans.first_bytes(file)
-    fault = scans.kind_of(head, file.name)
+    table = unpacked(file, head, scratch)
+    head = head if table == file else scans.first_bytes(table)
+    fault = scans.kind_of(head, table.name)
     if fault is not None:
         raise not_adopted(file, fault.message)
-    return read_parquet_cells(file, scratch) if file.suffix == PARQUET else read_csv_cells(file, head, scratch)
+    source = read_parquet_cells(table, scratch) if table.suffix == PARQUET else read_csv_cells(table, head, scratch)
+    return source if table == file else msgspec.structs.replace(source, changed=(f"{table.name} out of {file.name}", *source.changed))
 
 
 def not_adopted(

@@ -17,7 +17,7 @@ TRUE, FALSE = ["true", "True", "TRUE", "t", "1", "yes"], ["false", "False", "FAL
 def arrow_type(column: Column) -> Any:
     import pyarrow as pa
 
-    if column.type == "string":
+    if column.is_text:
         return pa.dictionary(pa.int32(), pa.string())
     return {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}[column.type]
 
@@ -27,7 +27,7 @@ def cast_cells(cells: Any, column: Column, kind: Any) -> tuple[Any, Any]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if column.type == "string":
+    if column.is_text:
         return pc.is_valid(cells), cells.dictionary_encode()
     if column.type == "boolean":
         true, false = (pc.is_in(cells, value_set=pa.array(words)) for words in (TRUE, FALSE))
@@ -48,6 +48,8 @@ def fit_cells(cells: Any, column: Column, kind: Any) -> tuple[Mask, Any]:
 
     everything = np.ones(len(cells), dtype=bool)
     kinds = pa.types
+    if column.is_date and (kinds.is_date(cells.type) or kinds.is_timestamp(cells.type)):
+        cells = cells.cast(pa.string())
     if kinds.is_string(cells.type) or kinds.is_large_string(cells.type) or kinds.is_string_view(cells.type):
         readable = valid_text(cells)
         fits, typed = cast_cells(pc.if_else(pa.array(readable), cells.cast(pa.string()), None), column, kind)
@@ -56,7 +58,7 @@ def fit_cells(cells: Any, column: Column, kind: Any) -> tuple[Mask, Any]:
         return everything, cells
     is_number = kinds.is_integer(cells.type) or kinds.is_floating(cells.type) or kinds.is_decimal(cells.type)
     if not is_number or column.type not in ("integer", "number"):
-        return np.asarray(cells.is_null()), pa.nulls(len(cells), pa.string() if column.type == "string" else kind)
+        return np.asarray(cells.is_null()), pa.nulls(len(cells), pa.string() if column.is_text else kind)
     numbers = cells.cast(pa.float64(), safe=False)  # exact is what float32 is at the end
     if column.type == "number":
         return everything, numbers

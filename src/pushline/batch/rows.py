@@ -11,6 +11,7 @@ from pushline.batch.row_ends import FEED, NOT_UTF8, RETURN, Positions, fault_of_
 from pushline.batch.source import BatchInput, Piece
 from pushline.data.checks.findings import shown
 from pushline.data.contract import Column, Contract
+from pushline.data.contract.dates import DATE_EXAMPLES, hours_or_none
 from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
 from pushline.serving.payload import bounds_of
 
@@ -195,7 +196,10 @@ class Reader:
         for column, into in zip(self.columns, columns, strict=True):
             cells = table[column.name].combine_chunks()
             codes = self.tables[column.name]
-            found = encode_numbers(cells, column, into) if codes is None else encode_words(cells, codes, into)
+            if column.is_date:
+                found = encode_dates(cells, column, into)
+            else:
+                found = encode_numbers(cells, column, into) if codes is None else encode_words(cells, codes, into)
             masks = [found, np.asarray(cells.is_null()) if cells.null_count and not column.optional else None, wrong.get(column.name)]
             for mask in masks:
                 for row in np.flatnonzero(mask) if mask is not None else ():
@@ -204,10 +208,12 @@ class Reader:
 
     def fault(self, column: Column, value: Any, wrong: dict[str, Mask], row: int) -> str:
         if column.name in wrong and wrong[column.name][row]:
-            kind = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}[column.type]
+            kind = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}.get(column.type, "text")
             return f"{column.name} is not {kind}"
         if value is None:
             return f"{column.name} is missing"
+        if column.is_date:
+            return f"{column.name} is {shown([value])}; a {column.type} such as {DATE_EXAMPLES[column.type]} is expected"
         if column.is_text:
             return f"{column.name} is {shown([value])}, which is not allowed"
         low, high = bounds_of(column)
@@ -232,14 +238,23 @@ def encode_numbers(cells: Any, column: Column, into: Floats) -> Mask | None:
     return outside
 
 
-def encode_words(cells: Any, codes: Any, into: Floats) -> Mask | None:
+def encode_dates(cells: Any, column: Column, into: Floats) -> Mask | None:
+    """Put the hours since 1970 into a column of the matrix; true where a text is no date, None where all are."""
+    import pyarrow as pa
+
+    cells = cells if pa.types.is_dictionary(cells.type) else cells.dictionary_encode()
+    codes = {text: hours for text in cells.dictionary.to_pylist() if (hours := hours_or_none(text, column.type)) is not None}
+    return encode_words(cells, codes or {"": np.nan}, into, missing=np.nan)
+
+
+def encode_words(cells: Any, codes: Any, into: Floats, missing: float = MISSING_CATEGORY) -> Mask | None:
     """Put the codes into a column of the matrix; true where a value is not allowed, None where all are."""
     import pyarrow as pa
 
     if not pa.types.is_dictionary(cells.type):
         cells = cells.dictionary_encode()
     words = cells.dictionary.to_pylist()
-    table = np.array([codes.get(word, MISSING_CATEGORY) for word in words] + [MISSING_CATEGORY], dtype=np.float32)
+    table = np.array([codes.get(word, missing) for word in words] + [missing], dtype=np.float32)
     indices = np.asarray(cells.indices.fill_null(len(words)) if cells.null_count else cells.indices)
     np.take(table, indices, out=into, mode="clip")
     strange = np.array([bool(codes) and word not in codes for word in words] + [False])

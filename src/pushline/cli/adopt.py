@@ -69,9 +69,9 @@ def adopt(
 ) -> None:
     """Turn this repository to another table: draft its contract, settings and pipelines from FILE.
 
-    FILE is CSV (any usual delimiter) or Parquet. A clone of the engine's repository becomes a small one with the engine as a
-    pinned wheel. Nothing is written before the plan was shown. Run again when the table has changed, it proposes a difference
-    of the contract and leaves what people wrote. No row of the table goes into git unless --in-git says so.
+    FILE is CSV (any usual delimiter) or Parquet, also in gzip or ZIP. A clone of the engine's repository becomes a small one with
+    the engine as a pinned wheel. Nothing is written before the plan was shown. Run again when the table has changed, it proposes
+    a difference of the contract and leaves what people wrote. No row of the table goes into git unless --in-git says so.
     """
     from pushline.adopt.draft import AdoptRequest
     from pushline.adopt.journal import take_back_last

@@ -186,6 +186,8 @@ def groups_by(column: Column, values: "pd.Series") -> list[tuple[str, Mask]]:
         for low, high in pairwise([*edges[:-1], np.nextafter(edges[-1], np.inf)] if len(edges) > 1 else []):
             groups.append((f"{column.name} is {low:g} to {high:g}", (numbers >= low) & (numbers < high)))
         return groups
+    if column.is_date:
+        return groups
     texts = values.astype("string")
     common = texts.value_counts().head(30).index
     return [*groups, *((f"{column.name} is {value}", (texts == value).fillna(value=False).to_numpy(dtype=bool)) for value in common)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pushline.data.contract import Column
+from pushline.data.contract.dates import DATE_EXAMPLES, PATTERNS
 from pushline.serving.problems import ERRORS_AT_MOST, EXAMPLES, Problem
 from pushline.settings import Serving
 
@@ -211,7 +212,10 @@ def unused_schema(column: Column) -> dict[str, Any]:
 def schema_of(column: Column) -> dict[str, Any]:
     """The JSON Schema of a feature's value."""
     described = column.description + (f" ({column.unit})" if column.unit else "")
-    schema: dict[str, Any] = {"type": [column.type, "null"] if column.optional else column.type}
+    kind = "string" if column.is_text else column.type
+    schema: dict[str, Any] = {"type": [kind, "null"] if column.optional else kind}
+    if column.is_date:  # its own pattern, for a date-time of RFC 3339 has to have seconds and an offset
+        schema |= {"format": "date"} if column.type == "date" else {"pattern": f"^{PATTERNS[column.type]}$"}
     if described:
         schema["description"] = described
     if column.allowed is not None:
@@ -231,6 +235,8 @@ def example_of(column: Column) -> Any:
         return column.allowed[0]
     if column.type == "boolean":
         return True
+    if column.is_date:
+        return DATE_EXAMPLES[column.type]
     if column.is_text:
         return "text"
     middle = [bound for bound in (column.minimum, column.maximum) if bound is not None]

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from pushline.data.contract import Column, Contract
+from pushline.data.contract.dates import DATE_EXAMPLES, hours_of, hours_or_none
 from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
 from pushline.serving.problems import ERRORS_AT_MOST, Problem, RowError, quoted
 
@@ -53,9 +54,11 @@ class Payload:
         spare = range(len(self.names), len(self.names) + len(self.unused))
         self.members_a_row = len(self.names) - len(optional)
         self.may_be_absent = tuple(f"c{position}" for position in (*optional, *spare))
-        self.missing = [(i, math.nan if self.columns[i].type in ("integer", "number") else MISSING_CATEGORY) for i in optional]
-        self.open = [i for i, column in enumerate(self.columns) if column.is_text and not column.allowed]
-        self.plain = not self.missing and not self.open  # a decoded row is the matrix's row as it is
+        words = [column.type in ("string", "boolean") for column in self.columns]
+        self.missing = [(i, MISSING_CATEGORY if words[i] else math.nan) for i in optional]
+        self.open = [i for i, column in enumerate(self.columns) if column.type == "string" and not column.allowed]
+        self.dates = [(i, column.type) for i, column in enumerate(self.columns) if column.is_date]
+        self.plain = not self.missing and not self.open and not self.dates  # a decoded row is the matrix's row as it is
 
     def decoder(self) -> Callable[[bytes], Any]:
         """The decoder of `request_type`; one that always fails where a column's name can't be a struct's field, so that all is careful."""
@@ -94,6 +97,10 @@ class Payload:
             for row in rows:
                 if getattr(row, field) is not UNSET:
                     colons += 1
+        for position, kind in self.dates:
+            texts = (getattr(row, f"c{position}") for row in rows)
+            if any(isinstance(text, str) and hours_or_none(text, kind) is None for text in texts):
+                return None
         if body.count(b":") != colons or not 0 < count <= self.max_rows:
             return None
         return rows
@@ -101,6 +108,9 @@ class Payload:
     def settled(self, values: tuple[Any, ...]) -> list[float]:
         """The values of a decoded row, with those that are missing or of an open set as the encoding writes them."""
         settled = list(values[: len(self.columns)])
+        for position, kind in self.dates:
+            if isinstance(settled[position], str):
+                settled[position] = hours_of(settled[position], kind)
         for position, value in self.missing:
             if settled[position] is None or settled[position] is UNSET:
                 settled[position] = value
@@ -189,6 +199,8 @@ def fault_of_word(column: Column, value: Any) -> str:
         return "" if isinstance(value, bool) else f"is {kind_of(value)}; true or false is expected"
     if not isinstance(value, str):
         return f"is {kind_of(value)}; a string is expected"
+    if column.is_date and hours_or_none(value, column.type) is None:
+        return f"is {quoted(value)}; a {column.type} such as {DATE_EXAMPLES[column.type]} is expected"
     if column.allowed is not None and value not in column.allowed:
         return f"is {quoted(value)}; allowed are {', '.join(column.allowed)}"
     return ""

@@ -165,8 +165,8 @@ def save_mlflow(portable: Any, folder: Path, contract: Contract, encoding: Encod
 def column_type(contract: Contract, name: str) -> str:
     """MLflow's type of a raw column."""
     column = contract.by_name[name]
-    if column.is_text:
+    if column.type == "string":
         return "string"
-    if column.type == "number" or column.optional:
+    if column.type == "number" or column.is_date or column.optional:
         return "double"
     return "long" if column.type == "integer" else "boolean"

@@ -6,9 +6,11 @@ import numpy as np
 
 from pushline.arrays import Matrix
 from pushline.data.contract import Contract
+from pushline.data.contract.dates import PARTS
 from pushline.data.contract.derived import Term, columns_of, parse_expression
 from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
 from pushline.serving.model_folder import MATRIX_INPUT
+from pushline.training.date_parts import DateNodes
 from pushline.training.nodes import Nodes, model_of
 
 FEATURES = "features"  # the matrix with the derived features behind its columns
@@ -23,13 +25,17 @@ class Feature:
 
 
 def features_of(contract: Contract, encoding: Encoding) -> tuple[Feature, ...]:
-    """The contract's derived features that need no column outside the encoding (such as one known only after the event)."""
+    """The derived features that need no column outside the encoding (such as one known only after the event), and the parts of dates."""
     columns = {name: contract.by_name[name] for name in encoding.names}
     every = {column.name: column for column in contract.features(use_known_after=True)}
     found = []
     for derived in contract.derived:
         if columns_of(parse_expression(derived.expression, every)) <= columns.keys():
             found.append(Feature(derived.name, parse_expression(derived.expression, columns)))
+    for column in columns.values():
+        known = Term(operator="column", kind="date", text=column.name)
+        parts = (Term(operator=part, kind="number", arguments=(known,)) for part in column.learned_parts)
+        found += [Feature(f"{column.name}: {part.operator}", part) for part in parts]
     return tuple(found)
 
 
@@ -38,7 +44,14 @@ def with_features(nodes: Nodes, features: Sequence[Feature], encoding: Encoding)
     if not features:
         return MATRIX_INPUT
     writer = Writer(nodes, encoding)
-    return nodes.add("Concat", [MATRIX_INPUT, *(writer.feature(feature.term) for feature in features)], output=FEATURES, axis=1)
+    columns = without_dates(nodes, encoding)
+    return nodes.add("Concat", [columns, *(writer.feature(feature.term) for feature in features)], output=FEATURES, axis=1)
+
+
+def without_dates(nodes: Nodes, encoding: Encoding) -> str:
+    """The matrix with 0 in the place of each date: a model learns from the parts, for no date comes again."""
+    dates = [column.is_date for column in encoding.columns]
+    return nodes.add("Where", [nodes.constant([dates], bool), nodes.constant([[0.0]]), MATRIX_INPUT]) if any(dates) else MATRIX_INPUT
 
 
 def compute(matrix: Matrix, features: Sequence[Feature], encoding: Encoding) -> Matrix:
@@ -70,6 +83,7 @@ class Writer:
         self.nodes = nodes
         self.place = {name: place for place, name in enumerate(encoding.names)}
         self.columns: dict[str, str] = {}
+        self.dates: dict[str, DateNodes] = {}
 
     def feature(self, term: Term) -> str:
         """The feature as a number; one that is not finite is missing."""
@@ -86,6 +100,8 @@ class Writer:
             return self.nodes.add("Equal", [column, self.nodes.constant([[1.0]])]) if term.kind == "truth" else column
         if term.operator == "missing":
             return self.missing(term.arguments[0])
+        if term.operator in PARTS:
+            return self.date(term.arguments[0].text).part(term.operator)
         given = [self.write(argument) for argument in term.arguments]
         if term.operator == "Cast":
             return self.nodes.add("Cast", given, to=1)
@@ -100,8 +116,13 @@ class Writer:
             self.columns[name] = self.nodes.add("Gather", [MATRIX_INPUT, self.nodes.constant([self.place[name]], np.int64)], axis=1)
         return self.columns[name]
 
+    def date(self, name: str) -> DateNodes:
+        if name not in self.dates:
+            self.dates[name] = DateNodes(self.nodes, self.column(name))
+        return self.dates[name]
+
     def missing(self, term: Term) -> str:
         column = self.column(term.text)
-        if term.kind == "number":
+        if term.kind in ("number", "date"):
             return self.nodes.add("IsNaN", [column])
         return self.nodes.add("Equal", [column, self.nodes.constant([[MISSING_CATEGORY]])])

@@ -47,7 +47,8 @@ def find_model(
     folds = None if belongs is None else folds_for(belongs, labels, settings, contract)
     features = features_of(contract, encoding)
     matrix = compute(raw, features, encoding)
-    kinds = (*(column.kind for column in encoding.columns), *("number" for _ in features))
+    matrix[:, : raw.shape[1]] = raw  # what the graph is given: it leaves the dates out itself
+    kinds = (*("date" if column.is_date else column.kind for column in encoding.columns), *("number" for _ in features))
     found = search(
         matrix,
         labels,

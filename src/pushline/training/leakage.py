@@ -107,6 +107,8 @@ def cross_fitted(codes: Codes, cells: int, truth: Floats) -> Floats:
 def identifies(column: Column, values: Floats) -> list[Suspect]:
     """A whole number or a text that is different in almost every row."""
     known = values[~np.isnan(values)]
+    if column.is_date:
+        return []
     if column.is_text and not column.allowed:
         return [Suspect(column=column.name, reason="the contract lists no values for this text, so the model can use none of it")]
     if column.type != "integer" or len(known) < PURE_ROWS:
@@ -122,6 +124,8 @@ def tells_time(
     name: str, values: Floats, column: Column, place: int, matrix: Floats, timed: list[int], encoding: Encoding
 ) -> list[Suspect]:
     """A column that says when its row was made: marked so, given by one that is, or in the order of the file."""
+    if column.is_date:
+        return []
     if column.encodes_time:
         joint = len(np.unique(matrix[:, timed], axis=0))
         return [

@@ -18,7 +18,7 @@ def portable_graph(matrix: Any, contract: Contract, encoding: Encoding, classes:
 
     Inputs are named exactly as the columns. Outputs: `label`, and the probability of each class under its own name, with
     underscores behind it where a column has that name; of a quantity `result`, `low` and `high`. All are of shape [rows],
-    which is what MLflow feeds and can put into a table.
+    which is what MLflow feeds and can put into a table. A date comes as its hours since 1970.
     """
     from onnx import TensorProto, helper
     from onnx.compose import add_prefix
@@ -87,8 +87,8 @@ def output_names(encoding: Encoding, classes: Sequence[str]) -> tuple[str, ...]:
 def input_type(contract: Contract, name: str) -> str:
     """The ONNX type of a raw column: a number that may be missing has no integer or boolean form."""
     column = contract.by_name[name]
-    if column.is_text:
+    if column.type == "string":
         return "STRING"
-    if column.type == "number" or column.optional:
+    if column.type == "number" or column.is_date or column.optional:
         return "FLOAT"
     return "INT64" if column.type == "integer" else "BOOL"

@@ -177,12 +177,12 @@ def class_counts(frame: "pd.DataFrame", contract: Contract) -> dict[str, int]:
 
 def refuse_missing_class(counts: Counts) -> None:
     """Raises DataError where a side has no row of a class, or of a quantity no row at all."""
-    sides = (("training rows", counts.train_classes, counts.train), ("hold-out", counts.holdout_classes, counts.holdout))
+    sides = (("training rows hold", counts.train_classes, counts.train), ("hold-out holds", counts.holdout_classes, counts.holdout))
     for side, classes, of in sides:
         for name, rows in (classes or {"": of}).items():
             if rows == 0:
                 raise DataError(
-                    f"The {side} hold no row{f' of the class {name!r}' if name else ''}.",
+                    f"The {side} no row{f' of the class {name!r}' if name else ''}.",
                     why=f"The table has {counts.rows} rows, of which {counts.train} are for training and {counts.holdout} are held out.",
                     do="Bring more rows, raise `holdout` in [tool.pushline.training], or take something out of the contract's `split`.",
                 )

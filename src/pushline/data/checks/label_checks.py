@@ -14,6 +14,7 @@ import numpy as np
 from pushline.arrays import Floats, Ints
 from pushline.data.checks.findings import share
 from pushline.data.contract import Column, Contract
+from pushline.data.contract.dates import hours_sql
 from pushline.data.contract.labels import Targets
 from pushline.data.files.reading import one
 from pushline.data.files.table import database, literal, name_of
@@ -117,7 +118,7 @@ def deciding_findings(table: Path, scratch: Path, contract: Contract) -> list[Fi
 
 def deciding(table: Path, scratch: Path, contract: Contract) -> dict[str, str]:
     """The features that copy or decide the label, each with the evidence in a sentence."""
-    columns = [column for column in contract.features() if not column.decides_label and (not column.is_text or column.allowed)]
+    columns = [column for column in contract.features() if not column.decides_label and (column.type != "string" or column.allowed)]
     matrix, codes = matrix_of(table, scratch, contract, columns)
     found = {}
     for column, values in zip(columns, np.where(np.isnan(matrix), -np.inf, matrix).T, strict=True):
@@ -162,6 +163,8 @@ def matrix_of(table: Path, scratch: Path, contract: Contract, columns: Sequence[
 
 def encoded(column: Column) -> str:
     """A column's value in SQL as data/encoding.py has it: the position of a text, 0 and 1 of a boolean, -1 for none of them."""
+    if column.is_date:
+        return hours_sql(name_of(column.name))
     if column.is_text:
         return f"coalesce(list_position([{', '.join(map(literal, column.allowed or ()))}]::VARCHAR[], {name_of(column.name)}), 0) - 1"
     return f"coalesce(CAST({name_of(column.name)} AS INTEGER), -1)" if column.type == "boolean" else f"CAST({value_of(column)} AS DOUBLE)"

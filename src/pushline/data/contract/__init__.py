@@ -1,6 +1,7 @@
 """`data_checks/contract.yml`: what each column is, said once.
 
 - `column.py`, `contract.py`: the file as types, with its schema for editors in `schema.py`
+- `dates.py`: dates as text and as numbers
 - `derived.py`: derived features, small expressions over the columns of a row
 - `labels.py`, `encoding.py`: a row as a class number and as the matrix a model takes
 - `split.py`: which rows are held out

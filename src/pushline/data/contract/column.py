@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from pushline.data.contract.dates import DatePart
 from pushline.results import Severity
 from pushline.settings import Share
 
@@ -12,7 +13,7 @@ class Column(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """One column of the table."""
 
     name: Annotated[str, Meta(min_length=1, description="as in the file's header")]
-    type: Annotated[Literal["integer", "number", "string", "boolean"], Meta(description="of every value")]
+    type: Annotated[Literal["integer", "number", "string", "boolean", "date", "datetime"], Meta(description="of every value")]
     description: Annotated[str, Meta(description="what the value means, for people and for the API document")] = ""
     unit: Annotated[str, Meta(description="unit of the value")] = ""
     role: Annotated[
@@ -31,6 +32,9 @@ class Column(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     unknown_at_most: Annotated[Share, Meta(description="tolerated share of `unknown`; more is a warning")] = 1.0
     missing_at_most: Annotated[Share, Meta(description="tolerated share of empty values; 0: a value is required")] = 0.0
     encodes_time: Annotated[bool, Meta(description="the value identifies when the row was made; drift leaves it out")] = False
+    parts: Annotated[
+        tuple[DatePart, ...] | None, Meta(description="of a date, what the model learns from; by default month, weekday, hour")
+    ] = None
     sensitive: Annotated[bool, Meta(description="figures are also reported per group of this column")] = False
     belongs_with: Annotated[str | None, Meta(description="columns of one such name keep their joint histogram in the profile")] = None
     severity: Annotated[Severity, Meta(description="of findings about values outside `allowed` or the bounds")] = "critical"
@@ -38,7 +42,18 @@ class Column(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 
     @property
     def is_text(self) -> bool:
-        return self.type == "string"
+        """Whether files, tables and requests hold its values as text: dates are ISO text."""
+        return self.type == "string" or self.is_date
+
+    @property
+    def is_date(self) -> bool:
+        return self.type in ("date", "datetime")
+
+    @property
+    def learned_parts(self) -> tuple[DatePart, ...]:
+        """The parts of a date that the model learns from."""
+        usual: tuple[DatePart, ...] = ("month", "weekday", "hour") if self.type == "datetime" else ("month", "weekday")
+        return () if not self.is_date else usual if self.parts is None else self.parts
 
     @property
     def optional(self) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pushline.data.contract.column import Column
+from pushline.data.contract.dates import hours_or_none
 from pushline.data.contract.derived import ExpressionError, parse_expression
 from pushline.errors import ContractError
 from pushline.settings import Share
@@ -190,6 +191,8 @@ def faults_of_column(column: Column) -> list[str]:
         faults.append("bounds are finite; leave one out where there is none")
     if low is not None and high is not None and low > high:
         faults.append(f"minimum {low:g} is above maximum {high:g}")
+    if column.parts is not None and (not column.is_date or not column.parts or ("hour" in column.parts and column.type == "date")):
+        faults.append("`parts` goes with the types date and datetime, names one at least, and the hour goes with datetime")
     if column.example is not None and not fits(column.example, column):
         faults.append(f"example {column.example!r} is not a value of this column")
     return [f"{column.name}: {fault}" for fault in faults]
@@ -207,6 +210,8 @@ def is_written_as(value: str, kind: str) -> bool:
 
 def fits(value: str | int | float | bool, column: Column) -> bool:
     """Whether a value is of the column's type, allowed, and within its bounds."""
+    if column.is_date:
+        return hours_or_none(value, column.type) is not None
     kinds = {"integer": (int,), "number": (int, float), "string": (str,), "boolean": (bool,)}
     if not isinstance(value, kinds[column.type]) or (isinstance(value, bool) and column.type != "boolean"):
         return False

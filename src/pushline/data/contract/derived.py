@@ -10,7 +10,8 @@
 
 An expression has numbers, texts in quotes, columns by their names (`column("a name")` where it is not a plain word, dots
 are), `+ - * /`, comparisons, `in (...)`, `and or not`, and the functions log1p, sqrt, abs, min, max, missing and where(test,
-then, otherwise). A comparison with a missing number is false; a number that is not finite becomes missing. Training writes
+then, otherwise). Of a date there are year, month, day, weekday, hour and days (since 1970), so that `days(paid) - days(placed)` is
+a number of days. A comparison with a missing number is false; a number that is not finite becomes missing. Training writes
 them into the model's own graph, so that the service computes what training saw.
 """
 
@@ -21,8 +22,9 @@ from typing import Literal
 from msgspec import Struct
 
 from pushline.data.contract.column import Column
+from pushline.data.contract.dates import PARTS
 
-ValueKind = Literal["number", "truth", "category", "text"]
+ValueKind = Literal["number", "truth", "category", "text", "date"]
 BINARY: Mapping[type[ast.AST], str] = {ast.Add: "Add", ast.Sub: "Sub", ast.Mult: "Mul", ast.Div: "Div"}
 COMPARISONS: Mapping[type[ast.AST], str] = {
     ast.Lt: "Less",
@@ -32,7 +34,7 @@ COMPARISONS: Mapping[type[ast.AST], str] = {
     ast.Eq: "Equal",
     ast.NotEq: "NotEqual",
 }
-FUNCTIONS: Mapping[str, int] = {"log1p": 1, "sqrt": 1, "abs": 1, "min": 2, "max": 2, "missing": 1, "where": 3}
+FUNCTIONS: Mapping[str, int] = {"log1p": 1, "sqrt": 1, "abs": 1, "min": 2, "max": 2, "missing": 1, "where": 3} | dict.fromkeys(PARTS, 1)
 
 
 class ExpressionError(ValueError):
@@ -42,7 +44,7 @@ class ExpressionError(ValueError):
 class Term(Struct, frozen=True, kw_only=True):
     """One operation of an expression with the terms it works on.
 
-    `operator` is the name of an ONNX operator or one of `number`, `text`, `column`, `log1p`, `missing`, `NotEqual`.
+    `operator` is the name of an ONNX operator, a part of a date or one of `number`, `text`, `column`, `log1p`, `missing`, `NotEqual`.
     """
 
     operator: str
@@ -110,7 +112,7 @@ def _column(name: str, columns: Mapping[str, Column]) -> Term:
     column = columns.get(name)
     if column is None:
         raise ExpressionError(f"{name} is not a column that the model may use")
-    kind: ValueKind = "category" if column.is_text else "truth" if column.type == "boolean" else "number"
+    kind: ValueKind = "date" if column.is_date else "category" if column.is_text else "truth" if column.type == "boolean" else "number"
     return Term(operator="column", kind=kind, text=name)
 
 
@@ -178,6 +180,11 @@ def _call(name: str, given: list[ast.expr], columns: Mapping[str, Column]) -> Te
         if term.operator != "column":
             raise ExpressionError("missing() asks about a column")
         return Term(operator="missing", kind="truth", arguments=(term,))
+    if name in PARTS:
+        term = _term(given[0], columns)
+        if term.kind != "date":
+            raise ExpressionError(f"{name}() asks about a date")
+        return Term(operator=name, kind="number", arguments=(term,))
     if name == "where":
         test, rest = _truth(given[0], columns), tuple(_number(one, columns) for one in given[1:])
         return Term(operator="Where", kind="number", arguments=(test, *rest))

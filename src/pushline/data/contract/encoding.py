@@ -1,7 +1,7 @@
 """Raw columns as the numeric matrix every model is trained on and scores: one piece of code for both.
 
 A number is itself as float32; a missing one is NaN. A string is the position of its value in the contract's `allowed`
-list; a missing value, or one not in the list, is -1. A boolean is 0 or 1, missing -1.
+list; a missing value, or one not in the list, is -1. A boolean is 0 or 1, missing -1. A date is its hours since 1970, missing NaN.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 from msgspec import Struct
 
 from pushline.data.contract.column import Column
+from pushline.data.contract.dates import hours_by_text, hours_or_none
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +23,12 @@ class EncodedColumn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """One column of the matrix."""
 
     name: str
-    kind: Literal["number", "category", "boolean"]
+    kind: Literal["number", "category", "boolean", "date", "datetime"]
     categories: tuple[str, ...] = ()
+
+    @property
+    def is_date(self) -> bool:
+        return self.kind in ("date", "datetime")
 
 
 class Encoding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
@@ -37,10 +42,10 @@ class Encoding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, di
 
     @property
     def tables(self) -> tuple[Mapping[Any, float] | None, ...]:
-        """For each column its codes by value; None for a number."""
+        """For each column its codes by value; None for a number or a date."""
         tables: list[Mapping[Any, float] | None] = []
         for column in self.columns:
-            if column.kind == "number":
+            if column.kind in ("number", "date", "datetime"):
                 tables.append(None)
             elif column.kind == "boolean":
                 tables.append({False: 0.0, True: 1.0})
@@ -55,10 +60,10 @@ def encoding_of(columns: Sequence[Column]) -> Encoding:
     for column in columns:
         if column.type == "string":
             encoded.append(EncodedColumn(name=column.name, kind="category", categories=column.allowed or ()))
-        elif column.type == "boolean":
-            encoded.append(EncodedColumn(name=column.name, kind="boolean"))
-        else:
+        elif column.type == "integer":
             encoded.append(EncodedColumn(name=column.name, kind="number"))
+        else:
+            encoded.append(EncodedColumn(name=column.name, kind=column.type))
     return Encoding(columns=tuple(encoded))
 
 
@@ -67,7 +72,9 @@ def encode_frame(encoding: Encoding, frame: "pd.DataFrame") -> np.ndarray[Any, n
     matrix = np.empty((len(frame), len(encoding.columns)), dtype=np.float32)
     for position, (column, table) in enumerate(zip(encoding.columns, encoding.tables, strict=True)):
         values = frame[column.name]
-        if table is None:
+        if column.is_date:
+            matrix[:, position] = values.map(hours_by_text(values, column.kind)).to_numpy(dtype=np.float32, na_value=np.nan)
+        elif table is None:
             matrix[:, position] = values.to_numpy(dtype=np.float32, na_value=np.nan)
         else:
             matrix[:, position] = values.map(table).to_numpy(dtype=np.float32, na_value=MISSING_CATEGORY)
@@ -79,7 +86,10 @@ def encode_rows(encoding: Encoding, rows: Sequence[Mapping[str, Any]]) -> np.nda
     matrix = np.empty((len(rows), len(encoding.columns)), dtype=np.float32)
     for position, (column, table) in enumerate(zip(encoding.columns, encoding.tables, strict=True)):
         name = column.name
-        if table is None:
+        if column.is_date:
+            hours = (hours_or_none(row.get(name), column.kind) for row in rows)
+            matrix[:, position] = [np.nan if value is None else value for value in hours]
+        elif table is None:
             values = [row.get(name) for row in rows]
             matrix[:, position] = [np.nan if value is None else value for value in values]
         else:

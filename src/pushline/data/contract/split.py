@@ -113,7 +113,7 @@ def arrivals(frame: "pd.DataFrame", split: Split) -> np.ndarray[Any, Any]:
     values = moments(frame[split.time])
     if split.group is None:
         return values
-    return pd.Series(values).groupby(frame[split.group].astype(str).to_numpy()).transform("min").to_numpy()
+    return np.asarray(pd.Series(values).groupby(frame[split.group].astype(str).to_numpy()).transform("min"))
 
 
 def held_since(frame: "pd.DataFrame", split: Split, since: str) -> Mask:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pushline.data.checks.findings import MOST_LINES
 from pushline.data.contract import Column
+from pushline.data.contract.dates import date_sql
 from pushline.data.files.table import TYPES, literal
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def typed(column: Column, cell: str, otherwise: str) -> str:
 
 def fits(column: Column, cell: str) -> str:
     """SQL that is true where a cell that is not empty is of the column's type."""
+    if column.is_date:
+        return date_sql(cell, column.type)
     value = f"TRY_CAST({cell} AS {TYPES[column.type]})"
     if column.type == "integer":
         # DuckDB rounds 1.5 and reads 1_000; the comparison is the fast way for the usual spelling.

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from pushline.data.checks.findings import shown
 from pushline.data.contract import Contract
+from pushline.data.contract.dates import DATE_EXAMPLES
 from pushline.data.files import header as headers
 from pushline.data.files import scan as scans
 from pushline.data.files.cells import bad_cells, reason_for, typed
@@ -174,6 +175,7 @@ def wrong_type(name: str, kind: str, bad: int, rows: int, values: Sequence[str],
 
 
 ARTICLES = {"integer": "an integer", "number": "a finite number", "boolean": "a boolean"}
+ARTICLES |= {kind: f"a {kind} such as {example}" for kind, example in DATE_EXAMPLES.items()}
 
 
 def read_parquet(reading: Reading, contract: Contract, scratch: Path, part: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MEMORY, LARGER = "256MB", "400MB"  # while reading a file, and for questions about a whole table
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 KEPT_BYTES = 20_000_000  # a file up to this size is read once, not at each question
-TYPES = {"integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
+TYPES = {"integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN", "date": "VARCHAR", "datetime": "VARCHAR"}
 
 
 def name_of(column: str) -> str:

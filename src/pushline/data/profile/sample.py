@@ -9,6 +9,7 @@ import numpy as np
 
 from pushline.arrays import Floats, Ints
 from pushline.data.contract import Column, Contract
+from pushline.data.contract.dates import DATE_EXAMPLES
 from pushline.data.files.table import literal
 from pushline.data.profile.column import ColumnProfile
 from pushline.data.profile.profile import Profile
@@ -110,6 +111,8 @@ def values(column: Column, known: ColumnProfile, places: Ints, random: np.random
 
     if known.kind == "free":
         numbers = np.arange(1, len(places) + 1)
+        if column.is_date:
+            return dates(column, random.integers(0, 365 * 96, len(places)))
         return numbers if not column.is_text else np.array([f"{column.name}-{number}" for number in numbers], dtype=object)
     missing = places < 0
     if known.kind == "category":
@@ -123,6 +126,15 @@ def values(column: Column, known: ColumnProfile, places: Ints, random: np.random
         integers = pd.Series(drawn.astype(np.int64))
         return integers.astype("Int64").mask(missing) if missing.any() else integers
     return np.where(missing, np.nan, drawn)
+
+
+def dates(column: Column, quarters: Ints) -> Any:
+    """Dates of the year before the column's example, of which the profile holds nothing."""
+    import pandas as pd
+
+    last = pd.Timestamp(str(column.example or DATE_EXAMPLES[column.type])).tz_localize(None)
+    made = pd.Series(last - pd.to_timedelta(quarters * 15, unit="min"))
+    return made.dt.strftime("%Y-%m-%d" if column.type == "date" else "%Y-%m-%dT%H:%M").to_numpy(dtype=object)
 
 
 def within(known: ColumnProfile, places: Ints, drawn: Floats, *, whole: bool) -> Floats:

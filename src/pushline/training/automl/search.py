@@ -83,9 +83,9 @@ def search(
 ) -> SearchResult:
     """Find and fit the best model of `labels` (positions of classes, or a quantity) from `matrix` (float32 [rows, columns]).
 
-    `kinds`: number, category or boolean for each column. The last `len(features)` columns are derived; the graph computes
-    them from the others, which `encoding` names. `stop` is asked now and then: once it says yes, the best so far is the
-    result. Raises StepFailed where not one trial ended well.
+    `kinds`: number, category, boolean or date for each column; a date is not learned from, only its parts are. The last
+    `len(features)` columns are derived; the graph computes them from the others, which `encoding` names. `stop` is asked now
+    and then: once it says yes, the best so far is the result. Raises StepFailed where not one trial ended well.
     """
     with tempfile.TemporaryDirectory(prefix="pushline-automl-") as folder:
         return Search(Path(folder), matrix, labels, kinds, classes, settings, progress, features, encoding, stop, folds).run()
@@ -116,7 +116,10 @@ class Search:
         self.curve: list[tuple[float, float]] = []
         self.shown = 0
         self.stopped = TIME_WAS_OVER
-        for name, values in (("matrix", matrix), ("labels", labels), ("folds", self.folds)):
+        dates = np.array([kind == "date" for kind in kinds])
+        self.kinds = tuple("number" if kind == "date" else kind for kind in kinds)
+        learned = np.where(dates, np.float32(0), matrix) if dates.any() else matrix
+        for name, values in (("matrix", learned), ("labels", labels), ("folds", self.folds)):
             np.save(folder / f"{name}.npy", values)
 
     def run(self) -> SearchResult:
