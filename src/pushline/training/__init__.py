@@ -1,7 +1,7 @@
 """Training: clean, features, AutoML, ensemble, evaluate, export, model card.
 
 - `stage.py`, `best_model.py`: the stage, on whatever target
-- `prepare.py`, `features.py`, `leakage.py`, `twins.py`, `holdout.py`: from the table to the rows a model learns from
+- `prepare.py`, `features.py`, `date_parts.py`, `leakage.py`, `twins.py`, `holdout.py`: from the table to the rows a model learns from
 - `find.py`, `automl/`: the search
 - `nodes.py`, `graph.py`, `trees.py`: fitted models as one ONNX graph
 - `conclude.py`, `threshold.py`, `evaluate.py`, `metrics.py`, `warning.py`: figures, threshold and doubts of the model that was found

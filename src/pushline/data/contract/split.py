@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pushline.arrays import Mask
 from pushline.data.contract.column import Column
 from pushline.data.contract.contract import Contract, Split
 from pushline.data.files.table import name_of
@@ -20,7 +21,6 @@ from pushline.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
 BITS = 32
 ISO = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?$"
 
