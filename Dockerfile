@@ -16,7 +16,8 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash /app
 FROM ${BASE} AS names
 ARG RELEASE=unreleased
 ARG MODEL_VERSION=unreleased
-RUN printf '{"release": {"id": "%s", "model_version": "%s"}}\n' "${RELEASE}" "${MODEL_VERSION}" > /release.json
+ARG MANIFEST=
+RUN printf '{"release": {"id": "%s", "model_version": "%s", "manifest": "%s"}}\n' "${RELEASE}" "${MODEL_VERSION}" "${MANIFEST}" > /release.json
 
 FROM ${BASE}
 ENV PATH=/opt/pushline/bin:$PATH \
@@ -30,6 +31,7 @@ COPY --from=install /opt/pushline /opt/pushline
 COPY --from=install /app /app
 ARG MODEL=model
 COPY ${MODEL} /model
+COPY signers /signers
 COPY --from=names /release.json /release.json
 ARG RELEASE=unreleased
 ARG MODEL_VERSION=unreleased

@@ -10,6 +10,7 @@ from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows
 from pushline.project import Project
 from pushline.results import Release
+from signed import signed
 
 
 def make_model(project: Project, folder: Path, seed: int, *, generated_sample: bool = False) -> Path:
@@ -39,7 +40,7 @@ def make_model(project: Project, folder: Path, seed: int, *, generated_sample: b
             origin=Origin(data_version="0" * 16, git_revision="unknown", generated_sample=generated_sample),
             card="# Model card\n",
         )
-    return folder
+    return signed(folder)
 
 
 def release_of(model: Path, number: int) -> Release:

@@ -11,6 +11,7 @@ from pathlib import Path
 from pushline.data.sources.fetch import TABLES
 from pushline.data.sources.lock import load_lock
 from pushline.project import Project
+from signed import trust
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -59,6 +60,7 @@ def first_copy(repo: Path, *, with_tests: bool) -> Path:
             continue
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(repo / name, to / name)
+    trust(to / "signers")
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"], ["gc", "-q"]):
         git(*arguments, cwd=to)
     return to

@@ -234,7 +234,7 @@ class Delivery:
         from pushline.release.stages import deploy
 
         registered = None if version else load(self.build, RegisterResult)
-        return deploy(registered, version, self.store(), self.target(), self.project.git_revision, progress=self.progress)
+        return deploy(registered, version, self.store(), self.target(), self.project, progress=self.progress)
 
     def smoke(self) -> SmokeResult:
         from pushline.data.profile.recorded import LIVE, newest_rows

@@ -4,6 +4,7 @@
     ├── GateClosed        1   a check or a gate said no; nothing was changed
     │   ├── CriticalFindings      check-data found something that stops training
     │   ├── NotAccepted           the model version was not accepted for release
+    │   ├── NotTrusted            a model folder is not what somebody trusted has signed
     │   ├── SmokeFailed           a release did not answer as it must
     │   ├── SloBreached           a release did not withstand its load
     │   └── DriftFound            rows do not look like the data the model was trained on
@@ -51,6 +52,10 @@ class CriticalFindings(GateClosed):
 
 class NotAccepted(GateClosed):
     """The model version was not accepted for release."""
+
+
+class NotTrusted(GateClosed):
+    """A model folder is not what somebody trusted has signed."""
 
 
 class SmokeFailed(GateClosed):

@@ -55,6 +55,11 @@ class Project:
         return self.root / "data_checks" / "profile.json"
 
     @property
+    def signers(self) -> Path:
+        """Who may sign a model: see `signing/signers.py`."""
+        return self.root / "signers"
+
+    @property
     def data_lock(self) -> Path:
         return self.root / "data.lock"
 

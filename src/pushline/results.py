@@ -143,6 +143,7 @@ class TrainResult(Result, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()  # what a person must know before believing the figures
     training: str = ""  # pipelines.runner.fingerprint.training_fingerprint: what the outcome depends on; empty: of a search cut short
     taken_from: str = ""  # the model version whose training this is, where nothing that it depends on has changed since
+    manifest: str = ""  # the digest of the model folder, as it was signed
 
 
 class Decision(Part, frozen=True, kw_only=True):
@@ -188,6 +189,7 @@ class RegisterResult(Result, frozen=True, kw_only=True):
     generated_sample: bool = False
     warnings: tuple[str, ...] = ()  # of the training: what a person must know before saying yes
     replay: Replay | None = None  # None: there was no champion, or it can't be asked the same rows
+    manifest: str = ""  # the digest of the model folder that was signed
 
 
 class Release(Part, frozen=True, kw_only=True, forbid_unknown_fields=False):
@@ -198,6 +200,7 @@ class Release(Part, frozen=True, kw_only=True, forbid_unknown_fields=False):
     model_version: str
     git_revision: str
     model: FilePath  # the model folder this release serves
+    manifest: str = ""  # the digest that was signed and approved; empty for one that was released before models were signed
 
 
 class DeployResult(Result, frozen=True, kw_only=True):

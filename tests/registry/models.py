@@ -14,6 +14,7 @@ from pushline.results import Interval, TrainResult
 from pushline.training.export import Origin, write_model_folder
 from pushline.training.graph import Calibration, matrix_graph
 from pushline.training.trees import trees_of
+from signed import signed
 
 CONTRACT = parse_contract(
     {
@@ -61,7 +62,7 @@ def make_model(folder: Path, train: pd.DataFrame, *, contract: Contract = CONTRA
             origin=Origin(data_version="d1", git_revision="abc", generated_sample=generated),
             card="# A model of shops\n",
         )
-    return folder
+    return signed(folder)
 
 
 def trained(model: Path, holdout: Path, run_id: str, *, metric: str = "average_precision", generated: bool = False) -> TrainResult:

@@ -24,6 +24,7 @@ from pushline.results import Release
 from pushline.serving.client import Client
 from pushline.serving.model_folder import MATRIX, read_golden
 from pushline.settings import load_settings
+from signed import signed
 
 from .conftest import ReleaseOf, body_of, deliver, processes_of
 from .hammer import Hammer
@@ -428,6 +429,7 @@ def test_a_model_that_does_not_answer_its_golden_rows_never_becomes_ready(local:
     wrong = shutil.copytree(release(2).model, tmp_path / "wrong")
     golden = [msgspec.structs.replace(row, probabilities=row.probabilities[::-1]) for row in read_golden(wrong)]
     (wrong / "golden.json").write_bytes(msgspec.json.encode(golden))
+    signed(wrong)
     with pytest.raises(ModelUnreadable) as told:
         local.deploy_candidate(msgspec.structs.replace(release(2), model=str(wrong)), silent)
     assert "golden row" in told.value.why

@@ -132,14 +132,14 @@ class Cloud(LocalTarget):
 
 
 def test_a_version_of_generated_rows_is_released_on_this_machine_only(project: Project, local: LocalTarget, registry: ModelStore) -> None:
-    assert deploy(None, GENERATED, registry, local, "test", progress=silent).target == "local"
+    assert deploy(None, GENERATED, registry, local, project, progress=silent).target == "local"
     with pytest.raises(NotAccepted, match="may not be released to aci"):
-        deploy(None, GENERATED, registry, Cloud(project, load_settings(project.root, {})), "test", progress=silent)
+        deploy(None, GENERATED, registry, Cloud(project, load_settings(project.root, {})), project, progress=silent)
 
 
-def test_a_version_that_does_not_exist_is_told_with_those_that_do(local: LocalTarget, registry: ModelStore) -> None:
+def test_a_version_that_does_not_exist_is_told_with_those_that_do(project: Project, local: LocalTarget, registry: ModelStore) -> None:
     with pytest.raises(RegistryError) as told:
-        deploy(None, "99", registry, local, "test", progress=silent)
+        deploy(None, "99", registry, local, project, progress=silent)
     assert "It has versions 4, 3, 2, 1." in told.value.why
 
 

@@ -21,6 +21,7 @@ from pushline.serving.keys import EndpointKeys, make_keys, new_key
 from pushline.serving.model_folder import GoldenRow
 from release.hammer import Hammer
 from service_made import Service, received_of, service_of, wait_ready
+from signed import signed
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def test_a_model_that_answers_its_golden_rows_otherwise_never_becomes_ready(
     content = json.loads((folder / "golden.json").read_text())
     content[0]["probabilities"] = [0.0, 1.0]
     (folder / "golden.json").write_text(json.dumps(content))
-    with service_of(folder, tmp_path / "s", wait=False) as service:
+    with service_of(signed(folder), tmp_path / "s", wait=False) as service:
         assert service.process.wait(30) == 4
         assert "golden row" in (service.folder / "said").read_text()
 

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from command import QUICK
+from pushline.files import write_json
+from pushline.signing.signers import GITHUB, GithubSigner
+from sigstore_made import trusted_root
 from small_table import draw, pin
 from workflows.github import GitHub, Run
 from working_copy import copy_project
@@ -61,6 +64,8 @@ class Repository:
         as_act_can_run_it(project.root)
         self.data = draw(repo, scratch / "calls.csv", seed=5)
         pin(project, self.data)
+        write_json(project.signers / GITHUB, GithubSigner(repository="example/bank"))
+        (project.signers / "trusted_root.jsonl").write_text(f"{json.dumps(trusted_root())}\n", encoding="utf-8")
         self.github = GitHub(project.root, scratch)
         self.github.commit("A small table")
         self.env = {**SMALL, "PUSHLINE_DATA": str(self.data)}

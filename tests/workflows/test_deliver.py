@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pushline.signing import SIGNATURE
+from pushline.signing.bundle import read_bundle
+from pushline.signing.verification import read_statement
 from small_table import ROWS
 from workflows.github import Run
 from workflows.repository import Repository
@@ -102,11 +105,23 @@ def test_every_job_writes_its_summary(first: Run) -> None:
 
 def test_a_public_repository_attests_the_model_and_what_it_needs(repository: Repository, first: Run) -> None:
     place = repository.github.scratch / "attestations"
-    provenance = json.loads((place / f"{first.id}-provenance.json").read_text(encoding="utf-8"))
     sbom = json.loads((place / f"{first.id}-sbom.json").read_text(encoding="utf-8"))
     model = repository.github.store / first.id / "stage-train" / "train" / "model"
-    assert sorted(provenance["subjects"]) == sorted(file.name for file in model.glob("*.onnx")) == ["matrix.onnx", "model.onnx"]
+    attested = read_bundle((place / f"{first.id}-model.jsonl").read_bytes())
+    statement = read_statement(attested.dsse_envelope.payload)
+    whole = sorted(file.relative_to(model).as_posix() for file in model.rglob("*") if file.is_file() and file.name != SIGNATURE)
+    assert [resource.name for resource in statement.predicate.resources] == whole
+    assert sbom["digest"] == statement.digest
     assert sbom["components"] > 20
+
+
+def test_what_is_released_is_what_the_workflow_signed(repository: Repository, first: Run) -> None:
+    """The attestation is kept with the version, and the release was deployed because it holds."""
+    model = repository.github.store / first.id / "stage-train" / "train" / "model"
+    kept = read_bundle((model / SIGNATURE).read_bytes())
+    assert kept.verification_material.certificate is not None
+    released = repository.result(first, "stage-release", "deploy")["release"]
+    assert released["manifest"] == read_statement(kept.dsse_envelope.payload).digest
 
 
 def test_a_rollback_with_nothing_to_go_back_to_is_refused_before_anybody_is_asked(repository: Repository, first: Run) -> None:

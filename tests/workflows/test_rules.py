@@ -331,7 +331,8 @@ def after(job: str, *, first: str) -> str:
 # Under which condition a step runs that has one. Whoever loosens a gate changes this table too, and a person reads both.
 CONDITIONS = {
     ("deliver.yml", "check-data", "Keep"): "${{ !cancelled() }}",
-    ("deliver.yml", "train", "Attest where the model comes from"): PUBLIC,
+    ("deliver.yml", "train", "Attest the model"): PUBLIC,
+    ("deliver.yml", "train", "sign"): "steps.attest.outcome == 'success'",
     ("deliver.yml", "train", "Attest what the model needs to run"): PUBLIC,
     ("deliver.yml", "release", "Decide again if the champion changed"): "inputs.version == ''",
     ("deliver.yml", "release", "deploy"): "steps.decide.outputs.accepted != 'false'",

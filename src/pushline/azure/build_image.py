@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from pushline.azure.image import context_of, engine_here
+from pushline.azure.image import arguments_of, context_of, engine_here
 from pushline.errors import PushlineError
 from pushline.files import write_atomically
 from pushline.project import Project
@@ -36,8 +36,7 @@ def main() -> int:
         click.echo(f"error: {error}")
         return error.exit_code
     write_atomically(project.build / "image" / CADDY.name, CADDY.read_bytes())
-    named = {"RELEASE": release.id, "MODEL_VERSION": release.model_version, "REVISION": release.git_revision}
-    options = [part for name, value in named.items() for part in ("--build-arg", f"{name}={value}")]
+    options = [part for name, value in arguments_of(release).items() for part in ("--build-arg", f"{name}={value}")]
     options += ["--format", "docker"] if engine == "podman" else []  # podman's own format drops the health check
     with tempfile.TemporaryDirectory(prefix="pushline-image-") as folder:
         with tarfile.open(fileobj=BytesIO(context_of(project, release)), mode="r:gz") as packed:

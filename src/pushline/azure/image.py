@@ -18,7 +18,7 @@ from pushline.project import Project
 from pushline.results import Release
 
 REPOSITORY = "pushline-scoring"
-CONTEXT = ("Dockerfile", ".dockerignore", "requirements/serve.txt")
+CONTEXT = ("Dockerfile", ".dockerignore", "requirements/serve.txt", "signers")
 LEFT_OUT = {"__pycache__", ".DS_Store"}
 LOGIN = "00000000-0000-0000-0000-000000000000"  # what the registry wants as the name behind a token
 ENGINES = ("docker", "podman")
@@ -62,7 +62,8 @@ def context_of(project: Project, release: Release) -> bytes:
 
 def arguments_of(release: Release) -> dict[str, str]:
     """What the Dockerfile is told: the names that the image carries."""
-    return {"MODEL": "model", "RELEASE": release.id, "MODEL_VERSION": release.model_version, "REVISION": release.git_revision}
+    names = {"RELEASE": release.id, "MODEL_VERSION": release.model_version, "REVISION": release.git_revision}
+    return {"MODEL": "model", **names, "MANIFEST": release.manifest}
 
 
 def files_in(place: Path) -> list[Path]:

@@ -19,7 +19,7 @@ def github(context: Context, reviewers: tuple[str, ...], make: bool, json: bool)
     """Environments, rules, variables and rights of the repository on GitHub."""
     from pushline.azure.bootstrap import recall
     from pushline.github import bootstrap as settings
-    from pushline.github.owners import name_owners
+    from pushline.github.owners import name_owners, name_workflows
 
     azure = recall(context.project.state)
     left = (azure.variables(), azure.environment_variables()) if azure else ()
@@ -27,8 +27,9 @@ def github(context: Context, reviewers: tuple[str, ...], make: bool, json: bool)
     state = settings.read(wanted)
     changes = settings.plan(state, wanted)
     show(changes, json, settings.lines(state, changes))
-    if line := name_owners(context.project.root, reviewers, write=make):
-        progress(line)
+    for line in (name_owners(context.project.root, reviewers, write=make), name_workflows(context.project, state, write=make)):
+        if line:
+            progress(line)
     if make and changes:
         for line in settings.apply(changes, state, progress):
             progress(f"left alone: {line}")

@@ -51,6 +51,16 @@ class Context:
             return load_settings(None)
         return load_settings(root)
 
+    @property
+    def signers(self) -> Path | None:
+        """Where the repository says who may sign; None where there is no project, as in a container."""
+        from pushline.errors import SettingsError
+
+        try:
+            return self.project.signers
+        except SettingsError:
+            return None
+
     @contextmanager
     def alone(self, what: str = "command") -> Iterator[None]:
         """What writes results or files of the repository does so alone; the second command is refused, and told who is at work."""

@@ -1,6 +1,7 @@
 """Commands about the model registry."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -61,6 +62,25 @@ def pack(context: Context, released: bool) -> None:
         click.echo(f"Nothing to pack: the registry lives in {place}.")
         return
     click.echo(f"packed, sha256 {travel.pack(context.project, released=released).sha256}")
+
+
+@registry.command("sign")
+@click.argument("version", required=False)
+@click.option("--bundle", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="What actions/attest signed of this training.")
+@click.pass_obj
+@alone
+def sign(context: Context, version: str | None, bundle: Path | None) -> None:
+    """Sign a version that was registered before models were signed, or keep the attestation of a workflow."""
+    from pushline.registry.signature import keep_attestation, sign_version
+    from pushline.results import TrainResult, load
+
+    store = context.delivery.store()
+    if bundle is not None:
+        click.echo(keep_attestation(context.project, store, load(context.project.build, TrainResult), bundle))
+    elif version is not None:
+        click.echo(f"version {version} is signed, manifest {sign_version(context.project, store, version)[:12]}")
+    else:
+        raise click.UsageError("Name a VERSION, or give a --bundle.")
 
 
 COMMANDS = [registry]

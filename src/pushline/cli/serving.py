@@ -16,6 +16,7 @@ file = click.Path(path_type=Path, dir_okay=False, readable=False)  # what can't 
 @click.option("--host", help="Address to listen on; by default the setting serving.host.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on, 0 for any free one; by default the setting serving.port.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that answer; by default the setting serving.workers.")
+@click.option("--signers", type=folder, help="Who may have signed the model; by default signers/ of the repository, or beside the model.")
 @click.option("--keys", type=file, metavar="FILE", help="The two keys; by default .pushline/keys.json, made if absent.")
 @click.option("--release", metavar="ID", help="Name of the release, sent with every answer.")
 @click.option("--model-version", metavar="N", help="Version of the model, sent with every answer.")
@@ -33,6 +34,7 @@ def serve(
     port: int | None,
     workers: int | None,
     keys: Path | None,
+    signers: Path | None,
     release: str | None,
     model_version: str | None,
     **where: Any,
@@ -53,6 +55,7 @@ def serve(
     answer(
         model,
         settings,
+        signers=signers or context.signers or model.resolve().parent / "signers",
         keys=keys or context.project.state / "keys.json",
         make_missing_keys=keys is None,
         release=release,

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pushline.results import RegisterResult, Result
+from pushline.results import RegisterResult, Result, TrainResult
 
 
 def inside() -> bool:
@@ -33,6 +33,8 @@ def leave(result: Result | None, summary: Path) -> None:
     if isinstance(result, RegisterResult):
         output("accepted", str(result.decision.accept).lower())
         output("version", result.version)
+    if isinstance(result, TrainResult):
+        output("manifest", f"sha256:{result.manifest}")
 
 
 def escaped(message: str) -> str:

@@ -23,7 +23,9 @@ import msgspec
 from pushline.errors import ModelUnreadable, RegistryError
 from pushline.files import content_hash, whole_folder
 from pushline.locks import locked
-from pushline.registry.store import CROWNED, ModelVersion
+from pushline.registry.store import CROWNED, MANIFEST, ModelVersion
+from pushline.signing.manifest import SIGNATURE
+from pushline.signing.verification import manifest_of
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 FORMER = "former"  # where roles are tags: not every backend takes an empty one
@@ -274,6 +276,15 @@ class MlflowStore:
         with self._asked("tag the version"):
             for key, value in tags.items():
                 self.client.set_model_version_tag(self.name, version, key, value)
+
+    def add_signature(self, run_id: str, model: Path) -> None:
+        digest = content_hash(model)
+        with self._asked("take the signature"):
+            self.client.log_artifact(run_id, str(model / SIGNATURE), MODEL_FOLDER)
+            self.client.set_tag(run_id, CONTENT, digest)
+        for version in self.versions():
+            if version.run_id == run_id:
+                self.tag(version.version, {CONTENT: digest, MANIFEST: manifest_of(model)})
 
     def download(self, version: str) -> Path:
         """The model folder of `version`. Raises ModelUnreadable where it is not what was logged."""

@@ -16,10 +16,11 @@ from pushline.registry.decision import against_champion, against_floor, fault_of
 from pushline.registry.holdout import CannotCompare, probabilities_of, read_holdout
 from pushline.registry.measures import HIGHER_IS_BETTER, figure
 from pushline.registry.parts import FILES, DataParts
-from pushline.registry.store import CROWNED, TRAINED, TRAINING, ModelStore, ModelVersion
+from pushline.registry.store import CROWNED, MANIFEST, TRAINED, TRAINING, ModelStore, ModelVersion
 from pushline.results import Decision, RegisterResult, Replay, TrainResult
 from pushline.serving.model_folder import MATRIX, read_contract, read_scoring
 from pushline.settings import Promotion
+from pushline.signing.verification import manifest_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,8 @@ def register(
         decision = msgspec.structs.replace(decision, accept=False, reason=outdated)
     files = {FILES: parts.tag} if parts else {}
     run_id = trained.run_id if store.knows(trained.run_id) else log_again(trained, store)
-    version = store.register(run_id, {**tags_of(trained, decision), **files})
+    manifest = manifest_of(Path(trained.model))
+    version = store.register(run_id, {**tags_of(trained, decision), **files, MANIFEST: manifest})
     return RegisterResult(
         model_name=version.name,
         version=version.version,
@@ -75,6 +77,7 @@ def register(
         generated_sample=trained.generated_sample,
         warnings=trained.warnings,
         replay=replayed,
+        manifest=manifest,
     )
 
 

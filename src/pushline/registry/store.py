@@ -12,6 +12,7 @@ from pushline.errors import RegistryError
 CROWNED = "crowned"  # tag of a version that has been champion
 TRAINING = "training"  # tag of a version: the identity of its training
 TRAINED = "trained.json"  # the result of a training as it is logged beside its model, in an artifact folder `trained`
+MANIFEST = "manifest"  # tag of a version: the digest of its model folder that was signed
 
 
 class ModelVersion(Struct, frozen=True, kw_only=True):
@@ -56,6 +57,9 @@ class ModelStore(Protocol):
 
     def versions(self) -> tuple[ModelVersion, ...]:
         """All versions, newest first."""
+
+    def add_signature(self, run_id: str, model: Path) -> None:
+        """Put the signature in `model` into the model that `run_id` logged, and into the versions made of it."""
 
     def tag(self, version: str, tags: Mapping[str, str]) -> None:
         """Add tags to a version."""

@@ -14,10 +14,11 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from pushline.errors import RegistryError
+from pushline.errors import NotTrusted, RegistryError
 from pushline.files import BEFORE, HALF, cannot_write, move, read_json, scratch, sha256_of, whole_file, whole_folder, write_json
 from pushline.locks import locked
 from pushline.project import Project
+from pushline.signing import SIGNATURE, trusted
 
 ARCHIVE, NOTE, ORIGIN = "registry.tar.gz", "registry.json", "registry-origin.json"
 DATABASE = "mlflow.db"
@@ -148,6 +149,7 @@ def unpack(project: Project, folder: Path, *, origin: str) -> ArchiveNote:
         with target_alone(project), scratch(state / "registry") as half:
             with tarfile.open(folder / ARCHIVE) as archive:
                 archive.extractall(half, filter="data")
+            refuse_untrusted(project, half, folder)
             relocate(half, note.root, str(project.root))
             here = serves_here(state)
             for name in FOLDERS:
@@ -167,6 +169,19 @@ def unpack(project: Project, folder: Path, *, origin: str) -> ArchiveNote:
         raise cannot_write(state, error) from error
     write_json(state / ORIGIN, {"run": origin, "release": note.release})
     return note
+
+
+def refuse_untrusted(project: Project, unpacked: Path, folder: Path) -> None:
+    """Raises RegistryError where a model that is signed is not signed by somebody this repository trusts, or was changed since.
+
+    One without a signature comes from before models were signed: deploy refuses it.
+    """
+    for signature in sorted((unpacked / FOLDERS[0]).rglob(SIGNATURE)):
+        try:
+            trusted(signature.parent, project)
+        except NotTrusted as error:
+            place = signature.parent.relative_to(unpacked)
+            raise damaged(folder, f"its model {place} is not to be trusted: {error.why.rstrip('.')}") from error
 
 
 def serves_here(state: Path) -> bool:

@@ -1,41 +1,82 @@
 """The stages from an accepted model version to a live release, on any target."""
 
+from pathlib import Path
+
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from pushline.errors import NotAccepted, SmokeFailed, TargetError
+from pushline.errors import ModelUnreadable, NotAccepted, NotTrusted, SmokeFailed, TargetError
 from pushline.progress import Progress
 from pushline.project import Project
-from pushline.registry.store import ModelStore
+from pushline.registry.store import MANIFEST, ModelStore
 from pushline.release.load import breaches, put_load
 from pushline.release.smoke import assertions_on, passed
 from pushline.release.target import Endpoint, Target
 from pushline.results import Assertion, DeployResult, LoadTestResult, PromoteResult, RegisterResult, Release, SmokeResult
 from pushline.serving.model_folder import GoldenRow, read_scoring
 from pushline.settings import Load
+from pushline.signing import Signers, trusted, verify
+from pushline.signing.manifest import Statement
 
 AGAIN = "`pushline deploy --version N` takes any accepted version back through smoke and load-test."
 
 
 def deploy(
-    registered: RegisterResult | None, version: str | None, store: ModelStore, target: Target, git_revision: str, *, progress: Progress
+    registered: RegisterResult | None, version: str | None, store: ModelStore, target: Target, project: Project, *, progress: Progress
 ) -> DeployResult:
     """Start the accepted model version (or `version`, accepted before) as a candidate beside the live release.
 
-    Raises NotAccepted where the registry's decision is a no, or a model of generated rows would go to a cloud.
+    Raises NotAccepted where the registry's decision is a no, or a model of generated rows would go to a cloud, and NotTrusted
+    where the model is not the one that was signed and approved under this number.
     """
     number, name = accepted(registered, version, store)
-    folder = store.download(number)
+    folder, git_revision = store.download(number), project.git_revision
+    manifest = signed(folder, number, store, project, approved=registered.manifest if registered else "").digest
     if target.name != "local" and read_scoring(folder).generated_sample:
         raise NotAccepted(
             f"deploy stopped: version {number} may not be released to {target.name}.",
             why="It was trained on a generated sample, not on data.",
             do="Deliver with the real data (see `pushline fetch`), or on the local target.",
         )
-    release = Release(id=f"v{number}-{git_revision}", model_name=name, model_version=number, git_revision=git_revision, model=str(folder))
+    named = {"id": f"v{number}-{git_revision}", "model_name": name, "model_version": number, "git_revision": git_revision}
+    release = Release(**named, model=str(folder), manifest=manifest)
     progress(f"Starting {release.id} as the candidate on {target.name}.")
     candidate = target.deploy_candidate(release, progress)
     return DeployResult(target=target.name, url=candidate.url, release=candidate.release)
+
+
+def signed(folder: Path, number: str, store: ModelStore, project: Project, *, approved: str) -> Statement:
+    """The manifest of version `number`. Raises NotTrusted where it is not that of what was approved, or of an older model.
+
+    `approved` is the digest in the result of register; the registry's own record of it has to agree.
+    """
+    statement = trusted(folder, project)
+    for digest, where in ((approved, "register decided on"), (store.version(number).tags.get(MANIFEST, ""), "the registry recorded")):
+        if digest and digest != statement.digest:
+            raise another(number, f"Its manifest is {statement.digest[:12]}, {where} {digest[:12]}.")
+    if int(number) <= statement.origin.after:
+        raise another(number, f"It was trained when the registry already held version {statement.origin.after}.")
+    champion = store.champion() if approved else None
+    held = newest_before(store, champion.version, project) if champion and champion.version != number else 0
+    if held > statement.origin.after:
+        raise another(number, f"It was trained before version {held}, and the champion after it: it is an older model.")
+    return statement
+
+
+def newest_before(store: ModelStore, version: str, project: Project) -> int:
+    """The number that the registry had come to when `version` was trained; 0 where it is not signed."""
+    try:
+        return verify(store.download(version), Signers(project.signers), any_key=True).origin.after
+    except (NotTrusted, ModelUnreadable):
+        return 0
+
+
+def another(number: str, why: str) -> NotTrusted:
+    return NotTrusted(
+        f"deploy stopped: version {number} is signed, but not as what was approved.",
+        why=why,
+        do="Somebody has exchanged models in the registry: train and register again. The live release is untouched.",
+    )
 
 
 def accepted(registered: RegisterResult | None, version: str | None, store: ModelStore) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from pushline.errors import SettingsError
 from pushline.files import read_json
 from pushline.settings import Serving
+from pushline.signing import Signers, verify
 
 RECORD = "release.json"  # beside the model folder of a release: {"release": {"id": …, "model_version": …}, …}
 UNRELEASED = "unreleased"
@@ -27,6 +28,13 @@ class Running(Struct, frozen=True, kw_only=True):
     log: Path | None
     settings: Serving
     records: Path | None = None  # where a sample of the scored rows is kept
+    signers: Path | None = None  # who may have signed the model; None for a release from before models were signed
+    manifest: str = ""  # the digest that was approved, where the folder is one of a release
+
+    def verify(self) -> None:
+        """Raises NotTrusted where the model is not what was signed and approved; a worker that is started again asks again."""
+        if self.signers is not None:
+            verify(self.model, Signers(self.signers), digest=self.manifest)
 
     @property
     def drain_s(self) -> float:
@@ -50,6 +58,7 @@ class ReleaseNames(Struct, frozen=True, kw_only=True):
 
     id: str
     model_version: str
+    manifest: str | None = None  # the digest of the model folder that was approved; none where nothing was signed then
 
 
 class ReleaseRecord(Struct, frozen=True, kw_only=True):
@@ -61,13 +70,18 @@ def telemetry_wanted() -> bool:
     return bool(os.environ.get("APPLICATIONINSIGHTS_CONNECTION_STRING"))
 
 
+def record_of(model: Path) -> ReleaseNames | None:
+    """What the record beside the folder says of its release; None where it is none."""
+    found = read_json(model.resolve().parent / RECORD, ReleaseRecord)
+    return found.release if found else None
+
+
 def named(model: Path, release: str | None, version: str | None) -> tuple[str, str]:
     """The release and the model version to answer with: as said, else as the record beside the folder says.
 
     Raises SettingsError where a header could not carry them.
     """
-    found = read_json(model.resolve().parent / RECORD, ReleaseRecord)
-    record = found.release if found else ReleaseNames(id=UNRELEASED, model_version=UNRELEASED)
+    record = record_of(model) or ReleaseNames(id=UNRELEASED, model_version=UNRELEASED)
     names = release or record.id, version or (record.model_version if release in (None, record.id) else UNRELEASED)
     for name in names:
         if not (name.isascii() and name.isprintable()):

@@ -36,10 +36,11 @@ class Service(App):
     ) -> None:
         """Load and warm the model; read the keys.
 
-        Raises ModelUnreadable or SettingsError, and then the worker never becomes ready.
+        Raises NotTrusted, ModelUnreadable or SettingsError, and then the worker never becomes ready.
         """
         super().__init__(running.settings, KeyRing(running.keys))
         self.running = running
+        running.verify()
         self.scorer = Scorer(running.model, max_rows=running.settings.max_rows)
         self.metrics = Metrics(self.scorer.classes, binary=self.scorer.binary, shared=shared, slot=slot, slots=slots)
         self.log = Log(running.log, running.release)

@@ -13,7 +13,7 @@ import msgspec
 
 from pushline.data.contract import Contract
 from pushline.data.contract.split import estimates, split_id
-from pushline.errors import DataError, ModelUnreadable, RegistryError, SettingsError
+from pushline.errors import DataError, ModelUnreadable, NotTrusted, RegistryError, SettingsError
 from pushline.evaluation import Evaluation, load_evaluation
 from pushline.files import cannot_write, copy_atomically, read_json, write_json
 from pushline.pipelines.runner.definition import automl_node_in, load_pipeline
@@ -25,6 +25,8 @@ from pushline.registry.store import TRAINED, TRAINING
 from pushline.results import VOTE, CheckDataResult, Scalar, TrainResult, folder
 from pushline.serving.model_folder import CARD, read_scoring
 from pushline.settings import PushlineSettings, Training, seconds
+from pushline.signing import trusted
+from pushline.signing.sign import own_key, sign_model
 from pushline.stopping import STOP_FILE, asked_to_stop
 from pushline.training.automl.limits import AZURE_METRICS, SearchSettings, algorithms_of, primary_metric
 from pushline.training.best_model import LEADERBOARD, BestModel, fitted_rows, read_best_model
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from pushline.registry.store import ModelStore
 
 PIPELINE = "train.yml"
+PREDICATE = "predicate.json"  # what a workflow attests of the model
 
 
 def train(
@@ -62,11 +65,11 @@ def train(
     """
     if not checked.table:
         raise DataError("There is no table to train on.", why="check-data could not read the file.", do="Run `pushline check-data` again.")
-    inputs, overrides = inputs_of(project, settings, checked, budget), overrides_of(budget)
+    inputs, overrides, key = inputs_of(project, settings, checked, budget), overrides_of(budget), own_key(project)
     refuse_wrong_names(project, settings, contract)
     refuse_other_task(str(inputs["metric"]), settings.training, contract)
     place, identity = folder(project.build, TrainResult.stage), identity_of(project, settings, inputs, overrides)
-    if not (attach or anew) and (known := taken(place, settings, contract, checked, store, identity, progress)) is not None:
+    if not (attach or anew) and (known := taken(project, place, settings, contract, checked, store, identity, progress)) is not None:
         return known
     with first_interruption_ends_search(project.build / "stop-search", progress) if keep_best else nullcontext():
         ran = run_where_the_target_is(project, settings, inputs, overrides, attach=attach, progress=progress)
@@ -81,6 +84,8 @@ def train(
     best, *_ = read_best_model(automl)
     counts = read_counts(prepared)
     revision = read_scoring(model).git_revision  # of the commit that trained it: a later one with the same code takes it as it is
+    signed = sign_model(model, project, key, name=settings.model_name, git_revision=revision, after=newest_of(store))
+    write_json(place / PREDICATE, signed.predicate)
     seen = load_evaluation(evaluation)
     result = TrainResult(
         run_id="",
@@ -108,6 +113,7 @@ def train(
         rejected=counts.rejected,
         warnings=seen.warnings,
         training=identity if whole else "",  # the best of a search that was cut short is not what its whole budget would have found
+        manifest=signed.digest,
     )
     write_json(place / TRAINED, result)
     run_id = store.log_training(
@@ -132,6 +138,7 @@ def identity_of(project: Project, settings: PushlineSettings, inputs: dict[str, 
 
 
 def taken(
+    project: Project,
     place: Path,
     settings: PushlineSettings,
     contract: Contract,
@@ -149,8 +156,9 @@ def taken(
         if known is None:
             return None
         model = kept(store.download(version.version), place / "model")
+        write_json(place / PREDICATE, trusted(model, project).predicate)
         evaluation = kept(store.logged(version.run_id, "evaluation") / EVALUATION, place / EVALUATION)
-    except (ModelUnreadable, RegistryError) as error:
+    except (ModelUnreadable, NotTrusted, RegistryError) as error:
         progress(f"version {version.version} is of the same training, and can't be taken: {error.why or error.what}")
         return None
     progress(f"nothing that training depends on has changed since {known.git_revision}: the result of version {version.version} is taken")
@@ -299,6 +307,11 @@ def first_interruption_ends_search(file: Path, progress: Progress) -> Iterator[N
         signal.signal(signal.SIGINT, before)
         os.environ.pop(STOP_FILE, None)
         file.unlink(missing_ok=True)
+
+
+def newest_of(store: "ModelStore") -> int:
+    """The highest number of a version in the registry."""
+    return max((int(version.version) for version in store.versions()), default=0)
 
 
 def kept(source: Path, to: Path) -> Path:
