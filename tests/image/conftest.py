@@ -23,6 +23,7 @@ from models_made import make_model, release_of
 from pushline.azure.image import context_of
 from pushline.project import Project
 from pushline.results import Release
+from signed import trust
 
 NEEDED = ("podman", "runc", "mmdebstrap")
 BASE = "localhost/pushline-base:trixie"
@@ -114,6 +115,7 @@ def context(repo: Path, release: Release, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("context")
     with tarfile.open(fileobj=BytesIO(context_of(Project(repo), release)), mode="r:gz") as packed:
         packed.extractall(folder, filter="data")
+    trust(folder / "signers")
     return folder
 
 

@@ -46,7 +46,7 @@ def test_compose_runs_the_service_without_rights(repo: Path) -> None:
 def test_nothing_but_the_needed_gets_into_the_context(repo: Path) -> None:
     rules = [line for line in (repo / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     assert rules[0] == "*"
-    assert {rule for rule in rules if rule.startswith("!")} == {"!requirements/serve.txt", "!src", "!model", "!build/image"}
+    assert {rule for rule in rules if rule.startswith("!")} == {"!requirements/serve.txt", "!src", "!model", "!signers", "!build/image"}
 
 
 @pytest.mark.parametrize(
