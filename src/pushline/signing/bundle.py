@@ -16,7 +16,7 @@ BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 IN_TOTO = "application/vnd.in-toto+json"
 
 
-class Refused(Exception):
+class Untrusted(Exception):
     """A signature does not hold; says why."""
 
 
@@ -64,13 +64,13 @@ class Bundle(Camel, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def read_bundle(content: bytes) -> Bundle:
-    """Raises Refused where that is none."""
+    """Raises Untrusted where that is none."""
     try:
         bundle = msgspec.json.decode(content, type=Bundle)
     except msgspec.DecodeError as error:
-        raise Refused(f"its signature can't be read: {error}") from error
+        raise Untrusted(f"its signature can't be read: {error}") from error
     if bundle.media_type != BUNDLE or bundle.dsse_envelope.payload_type != IN_TOTO:
-        raise Refused(f"its signature is of another kind ({bundle.media_type}, {bundle.dsse_envelope.payload_type})")
+        raise Untrusted(f"its signature is of another kind ({bundle.media_type}, {bundle.dsse_envelope.payload_type})")
     return bundle
 
 
@@ -86,7 +86,7 @@ def sign(payload: bytes, key: "EllipticCurvePrivateKey") -> bytes:
 
 
 def verify_signature(envelope: Envelope, key: "EllipticCurvePublicKey") -> None:
-    """Raises Refused where the envelope is not signed with the private half of `key`."""
+    """Raises Untrusted where the envelope is not signed with the private half of `key`."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
     from cryptography.hazmat.primitives.hashes import SHA256, SHA384
@@ -94,7 +94,7 @@ def verify_signature(envelope: Envelope, key: "EllipticCurvePublicKey") -> None:
     try:
         key.verify(envelope.signatures[0].sig, envelope.signed, ECDSA(SHA384() if key.key_size == 384 else SHA256()))
     except InvalidSignature as error:
-        raise Refused("its signature is not over this manifest") from error
+        raise Untrusted("its signature is not over this manifest") from error
 
 
 def pem_of(key: "EllipticCurvePublicKey") -> str:

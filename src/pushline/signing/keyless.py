@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushline.signing.bundle import Bundle, Refused, verify_signature
+from pushline.signing.bundle import Bundle, Untrusted, verify_signature
 from pushline.signing.signers import GithubSigner, Signers
 
 if TYPE_CHECKING:
@@ -26,30 +26,30 @@ ISSUED_BY, REPOSITORY, REF, WORKFLOW = "8", "12", "14", "18"
 
 
 def verify_certificate(bundle: Bundle, signers: Signers) -> None:
-    """Raises Refused where no workflow that `signers` names has signed the bundle."""
+    """Raises Untrusted where no workflow that `signers` names has signed the bundle."""
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.x509 import load_der_x509_certificate
 
     wanted, roots = signers.github, trusted_roots(signers)
     if wanted is None or not roots:
-        raise Refused(f"a workflow signed it, and {signers.folder} names none (`pushline bootstrap github` writes that)")
+        raise Untrusted(f"a workflow signed it, and {signers.folder} names none (`pushline bootstrap github` writes that)")
     try:
         certificate = load_der_x509_certificate(bundle.verification_material.certificate.raw_bytes)  # type: ignore[union-attr]
         key = certificate.public_key()
         # 1. Somebody who is believed says when it was signed: a certificate that was stolen later is of no use.
         times = [*logged(bundle, certificate, roots), *stamped(bundle, roots)]
         if not times:
-            raise Refused("nobody who is trusted says when it was signed")
+            raise Untrusted("nobody who is trusted says when it was signed")
         # 2. An authority that is believed gave the certificate, and it was valid at that time.
         for time in times:
             refuse_unknown_authority(certificate, roots, time)
         # 3. It was given to a workflow of this repository on its branch: others get certificates there too.
         refuse_other_identity(certificate, wanted)
     except (ValueError, KeyError, TypeError, msgspec.DecodeError) as error:
-        raise Refused(f"its certificate or what proves its time can't be read: {error}") from error
+        raise Untrusted(f"its certificate or what proves its time can't be read: {error}") from error
     # 4. Who holds the certificate signed this manifest.
     if not isinstance(key, EllipticCurvePublicKey):
-        raise Refused("its certificate is for no key on an elliptic curve")
+        raise Untrusted("its certificate is for no key on an elliptic curve")
     verify_signature(bundle.dsse_envelope, key)
 
 
@@ -80,7 +80,7 @@ def logged(bundle: Bundle, certificate: "Certificate", roots: list[dict[str, Any
         spec = msgspec.json.decode(base64.b64decode(entry["canonicalizedBody"]))["spec"]
         held = {"payload": spec["payloadHash"]["value"], **{name: spec["signatures"][0][name] for name in ("signature", "verifier")}}
         if held != ours:
-            raise Refused("the log's entry is of another signature")
+            raise Untrusted("the log's entry is of another signature")
         time = int(entry["integratedTime"])
         log_id = base64.b64decode(entry["logId"]["keyId"]).hex()
         said = {"body": entry["canonicalizedBody"], "integratedTime": time, "logID": log_id, "logIndex": int(entry["logIndex"])}
@@ -90,7 +90,7 @@ def logged(bundle: Bundle, certificate: "Certificate", roots: list[dict[str, Any
                 key.verify(base64.b64decode(promise["signedEntryTimestamp"]), msgspec.json.encode(said), ECDSA(SHA256()))
                 yield datetime.fromtimestamp(time, UTC)
         except InvalidSignature as error:
-            raise Refused("the log did not promise to hold this signature") from error
+            raise Untrusted("the log did not promise to hold this signature") from error
 
 
 def stamped(bundle: Bundle, roots: list[dict[str, Any]]) -> Iterator[datetime]:
@@ -138,7 +138,7 @@ def refuse_unknown_authority(certificate: "Certificate", roots: list[dict[str, A
 
     given_for = certificate.extensions.get_extension_for_class(ExtendedKeyUsage).value
     if ExtendedKeyUsageOID.CODE_SIGNING not in given_for:
-        raise Refused("its certificate is not for signing code")
+        raise Untrusted("its certificate is not for signing code")
     said = {"ca_policy": ExtensionPolicy.webpki_defaults_ca(), "ee_policy": ExtensionPolicy.webpki_defaults_ee()}
     policies = {name: policy.may_be_present(ExtendedKeyUsage, Criticality.NON_CRITICAL, None) for name, policy in said.items()}
     for authority, chain in authorities(roots, "certificateAuthorities"):
@@ -150,22 +150,22 @@ def refuse_unknown_authority(certificate: "Certificate", roots: list[dict[str, A
         except VerificationError:
             continue
         return
-    raise Refused(f"no authority that is trusted gave its certificate, or it was not valid on {time:%Y-%m-%d %H:%M}")
+    raise Untrusted(f"no authority that is trusted gave its certificate, or it was not valid on {time:%Y-%m-%d %H:%M}")
 
 
 def refuse_other_identity(certificate: "Certificate", wanted: GithubSigner) -> None:
     said = {one.oid.dotted_string.removeprefix(FULCIO): one.value.public_bytes() for one in certificate.extensions}
     seen = {name: utf8(said[name]) for name in (ISSUED_BY, REPOSITORY, REF, WORKFLOW) if name in said}
     if seen.get(ISSUED_BY) != ISSUER:
-        raise Refused(f"its certificate was not given to a job of GitHub Actions ({seen.get(ISSUED_BY)})")
+        raise Untrusted(f"its certificate was not given to a job of GitHub Actions ({seen.get(ISSUED_BY)})")
     home = f"https://github.com/{wanted.repository}"
     if seen.get(REPOSITORY) != home:
-        raise Refused(f"it was trained in the repository {seen.get(REPOSITORY)}, not in {home}")
+        raise Untrusted(f"it was trained in the repository {seen.get(REPOSITORY)}, not in {home}")
     if seen.get(REF) != f"refs/heads/{wanted.branch}":
-        raise Refused(f"it was trained on {seen.get(REF)}, not on the branch {wanted.branch}")
+        raise Untrusted(f"it was trained on {seen.get(REF)}, not on the branch {wanted.branch}")
     workflow = seen.get(WORKFLOW, "")
     if workflow not in {f"{home}/.github/workflows/{name}@refs/heads/{wanted.branch}" for name in wanted.workflows}:
-        raise Refused(f"it was signed by another workflow ({workflow.removeprefix(home)}), not by {' or '.join(wanted.workflows)}")
+        raise Untrusted(f"it was signed by another workflow ({workflow.removeprefix(home)}), not by {' or '.join(wanted.workflows)}")
 
 
 def utf8(der: bytes) -> str:

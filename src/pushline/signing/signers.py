@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from pushline.errors import SettingsError
 from pushline.files import write_atomically
-from pushline.signing.bundle import Refused, fingerprint
+from pushline.signing.bundle import Untrusted, fingerprint
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -55,10 +55,10 @@ class Signers:
             raise SettingsError(f"{file} can't be understood.", why=f"{error}.", do=f"Correct it: {GithubSigner.__doc__}") from error
 
     def key(self, hint: str) -> "EllipticCurvePublicKey":
-        """Raises Refused where no such key is trusted."""
+        """Raises Untrusted where no such key is trusted."""
         if hint not in self.keys:
             known = ", ".join(sorted(name[:12] for name in self.keys)) or "none"
-            raise Refused(f"it is signed with the key {hint[:12] or '(unnamed)'}, and {self.folder} trusts {known}")
+            raise Untrusted(f"it is signed with the key {hint[:12] or '(unnamed)'}, and {self.folder} trusts {known}")
         return public_key(self.keys[hint])
 
     def add(self, pem: str) -> Path:
@@ -76,7 +76,7 @@ def public_key(pem: str) -> "EllipticCurvePublicKey":
     try:
         key = load_pem_public_key(pem.encode())
     except ValueError as error:
-        raise Refused(f"the key it names can't be read: {error}") from error
+        raise Untrusted(f"the key it names can't be read: {error}") from error
     if not isinstance(key, EllipticCurvePublicKey):
-        raise Refused("the key it names is none on an elliptic curve")
+        raise Untrusted("the key it names is none on an elliptic curve")
     return key

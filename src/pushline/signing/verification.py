@@ -7,7 +7,7 @@ import msgspec
 
 from pushline.errors import NotTrusted
 from pushline.project import Project
-from pushline.signing.bundle import Bundle, Refused, fingerprint, read_bundle, verify_signature
+from pushline.signing.bundle import Bundle, Untrusted, fingerprint, read_bundle, verify_signature
 from pushline.signing.manifest import PREDICATE, SIGNATURE, STATEMENT, Statement, digest_of, digests_of
 from pushline.signing.sign import branch_of, repository_of
 from pushline.signing.signers import Signers, public_key
@@ -32,7 +32,7 @@ def verify(
         try:
             bundle = read_bundle((folder / SIGNATURE).read_bytes())
         except OSError as error:
-            raise Refused(f"it has no signature ({SIGNATURE}: {error.strerror})") from error
+            raise Untrusted(f"it has no signature ({SIGNATURE}: {error.strerror})") from error
         # 2. Somebody who is trusted: a key of theirs is another one, and so is the identity of their workflow.
         # 3. It is this manifest that was signed: not a word of it can be changed.
         statement = signed_by(bundle, signers, any_key=any_key)
@@ -40,7 +40,7 @@ def verify(
         refuse_other(statement, digest=digest, repository=repository, branch=branch)
         # 5. Every file is the one in the manifest, none is missing, and none was added.
         refuse_changes(statement, folder)
-    except Refused as refused:
+    except Untrusted as refused:
         raise NotTrusted(
             f"The model folder {folder} is not taken.",
             why=f"{str(refused)[0].upper()}{str(refused)[1:]}.",
@@ -69,12 +69,12 @@ def manifest_of(folder: Path) -> str:
     """The digest that a folder says was signed; empty where it has no signature. Nothing is verified."""
     try:
         return read_statement(read_bundle((folder / SIGNATURE).read_bytes()).dsse_envelope.payload).digest
-    except (OSError, Refused):
+    except (OSError, Untrusted):
         return ""
 
 
 def signed_by(bundle: Bundle, signers: Signers, *, any_key: bool = False) -> Statement:
-    """What the bundle says, where who signed it is trusted. Raises Refused."""
+    """What the bundle says, where who signed it is trusted. Raises Untrusted."""
     envelope, material = bundle.dsse_envelope, bundle.verification_material
     if material.certificate is not None:
         from pushline.signing.keyless import verify_certificate
@@ -94,20 +94,20 @@ def read_statement(payload: bytes) -> Statement:
         statement = msgspec.json.decode(payload, type=Statement)
         whole = digest_of(statement.predicate.resources) == statement.digest
     except (msgspec.DecodeError, ValueError) as error:
-        raise Refused(f"its manifest can't be read: {error}") from error
+        raise Untrusted(f"its manifest can't be read: {error}") from error
     if (statement.type_, statement.predicate_type) != (STATEMENT, PREDICATE) or not whole:
-        raise Refused(f"its manifest is of another kind or not whole ({statement.predicate_type})")
+        raise Untrusted(f"its manifest is of another kind or not whole ({statement.predicate_type})")
     return statement
 
 
 def refuse_other(statement: Statement, *, digest: str, repository: str | None, branch: str | None) -> None:
     origin = statement.origin
     if repository and origin.repository not in ("", repository):
-        raise Refused(f"it was trained in the repository {origin.repository}, not in {repository}")
+        raise Untrusted(f"it was trained in the repository {origin.repository}, not in {repository}")
     if branch is not None and origin.branch != branch:
-        raise Refused(f"it was trained on {on(origin.branch)}, and this is {on(branch)}")
+        raise Untrusted(f"it was trained on {on(origin.branch)}, and this is {on(branch)}")
     if digest and statement.digest != digest:
-        raise Refused(f"it is signed, but it is another version: its digest is {statement.digest[:12]}, approved was {digest[:12]}")
+        raise Untrusted(f"it is signed, but it is another version: its digest is {statement.digest[:12]}, approved was {digest[:12]}")
 
 
 def on(branch: str) -> str:
@@ -119,11 +119,11 @@ def refuse_changes(statement: Statement, folder: Path) -> None:
     try:
         found = digests_of(folder)
     except OSError as error:
-        raise Refused(f"its {error.filename} can't be read: {error.strerror}") from error
+        raise Untrusted(f"its {error.filename} can't be read: {error.strerror}") from error
     for name in sorted({*signed, *found}):
         if name not in found:
-            raise Refused(f"its {name} is missing")
+            raise Untrusted(f"its {name} is missing")
         if name not in signed:
-            raise Refused(f"its {name} was added after it was signed")
+            raise Untrusted(f"its {name} was added after it was signed")
         if signed[name] != found[name]:
-            raise Refused(f"its {name} is not the file that was signed")
+            raise Untrusted(f"its {name} is not the file that was signed")
