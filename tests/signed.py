@@ -6,7 +6,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, derive_private_key
 
 from pushline.signing.bundle import pem_of, sign
-from pushline.signing.manifest import SIGNATURE, Origin, statement_of
+from pushline.signing.manifest import SIGNATURE, Provenance, statement_of
 
 KEY, STRANGER = derive_private_key(7, SECP256R1()), derive_private_key(8, SECP256R1())
 
@@ -20,7 +20,7 @@ def trust(folder: Path, key: EllipticCurvePrivateKey = KEY) -> Path:
 
 def signed(model: Path, key: EllipticCurvePrivateKey = KEY, *, repository: str = "", branch: str = "main", after: int = 0) -> Path:
     """The model folder with a signature over what it holds now, and beside it who is trusted."""
-    origin = Origin(repository=repository, branch=branch, git_revision="unknown", after=after, key=pem_of(key.public_key()))
+    origin = Provenance(repository=repository, branch=branch, git_revision="unknown", after=after, key=pem_of(key.public_key()))
     (model / SIGNATURE).write_bytes(sign(msgspec.json.encode(statement_of(model, model.name, origin)), key))
     trust(model.parent / "signers")
     return model

@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from pushline.errors import NotTrusted
 from pushline.files import write_json
 from pushline.signing import SIGNATURE, Signers, verify
-from pushline.signing.manifest import Origin, statement_of
+from pushline.signing.manifest import Provenance, statement_of
 from pushline.signing.signers import GITHUB, GithubSigner
 from sigstore_made import LOG, ROGUE, WHEN, TimestampAuthority, attestation, trusted_root
 
@@ -40,7 +40,7 @@ def model(tmp_path: Path) -> Path:
 
 def attested(model: Path, **how: Any) -> Path:
     """The folder with what the workflow attested of it."""
-    origin = Origin(repository="example/bank", branch="main", git_revision="abc", after=0)
+    origin = Provenance(repository="example/bank", branch="main", git_revision="abc", after=0)
     payload = msgspec.json.encode(statement_of(model, "model", origin))
     (model / SIGNATURE).write_text(json.dumps(attestation(payload, **how)))
     return model

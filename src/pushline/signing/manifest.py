@@ -18,7 +18,7 @@ PREDICATE = "https://model_signing/signature/v1.0"
 IRREGULAR = "no regular file"  # in place of a digest: equal to none
 
 
-class Origin(Struct, frozen=True, kw_only=True):
+class Provenance(Struct, frozen=True, kw_only=True):
     """Where a model was trained."""
 
     repository: str  # owner/name; empty where no remote says
@@ -28,7 +28,7 @@ class Origin(Struct, frozen=True, kw_only=True):
     key: str = ""  # the public half of the key that signed it there, as PEM
 
 
-class Resource(Struct, frozen=True, kw_only=True):
+class SignedFile(Struct, frozen=True, kw_only=True):
     """A file of the folder."""
 
     name: str
@@ -46,9 +46,9 @@ class Serialization(Struct, frozen=True, kw_only=True):
 
 
 class Predicate(Struct, frozen=True, kw_only=True):
-    resources: tuple[Resource, ...]
+    resources: tuple[SignedFile, ...]
     serialization: Serialization = Serialization()
-    origin: Origin
+    origin: Provenance
 
 
 class Subject(Struct, frozen=True, kw_only=True):
@@ -73,18 +73,18 @@ class Statement(Struct, frozen=True, kw_only=True, rename="camel"):
         return self.subject[0].digest.get("sha256", "")
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> Provenance:
         return self.predicate.origin
 
 
-def statement_of(folder: Path, name: str, origin: Origin) -> Statement:
+def statement_of(folder: Path, name: str, origin: Provenance) -> Statement:
     """The manifest of `folder` as it is now."""
-    resources = tuple(Resource(name=file, digest=digest) for file, digest in sorted(digests_of(folder).items()))
+    resources = tuple(SignedFile(name=file, digest=digest) for file, digest in sorted(digests_of(folder).items()))
     subject = Subject(name=name, digest={"sha256": digest_of(resources)})
     return Statement(subject=(subject,), predicate=Predicate(resources=resources, origin=origin))
 
 
-def digest_of(resources: tuple[Resource, ...]) -> str:
+def digest_of(resources: tuple[SignedFile, ...]) -> str:
     return hashlib.sha256(b"".join(bytes.fromhex(resource.digest) for resource in resources)).hexdigest()
 
 

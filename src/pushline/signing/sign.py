@@ -12,7 +12,7 @@ from pushline.errors import SettingsError
 from pushline.files import write_atomically
 from pushline.project import Project
 from pushline.signing.bundle import fingerprint, pem_of, sign
-from pushline.signing.manifest import SIGNATURE, Origin, Statement, statement_of
+from pushline.signing.manifest import SIGNATURE, Provenance, Statement, statement_of
 from pushline.signing.signers import Signers
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ OWN = "signing.pem"  # below .pushline/
 
 def sign_model(folder: Path, project: Project, key: "EllipticCurvePrivateKey", *, name: str, git_revision: str, after: int) -> Statement:
     """Sign a model folder as it is; `after` is the highest number of a version that the registry holds."""
-    origin = Origin(
+    origin = Provenance(
         repository=repository_of(project.root),
         branch=branch_of(project.root),
         git_revision=git_revision,
