@@ -5,6 +5,7 @@
 - `holdout.py`, `parts.py`, `measures.py`: two models on the same rows, and figures of many resamples at once
 - `replay.py`: what would have changed, asked of kept requests
 - `travel.py`: a local registry on its way to the next machine
+- `signature.py`: signatures that come after a model was logged
 """
 
 import os
