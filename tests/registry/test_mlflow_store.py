@@ -104,7 +104,7 @@ def test_a_folder_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     store = MlflowStore("sqlite:////nowhere/mlflow.db", "shops", artifacts=tmp_path / "state" / "artifacts", downloads=tmp_path)
     with pytest.raises(Exception, match="can't be written"):
-        store.versions()
+        store.open()
 
 
 def test_a_damaged_registry_is_told_without_a_traceback(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_the_variable_of_mlflow_names_another_registry(project: Project, monkeyp
 def test_two_processes_may_open_a_new_registry_at_once_and_say_nothing(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from pushline.registry.mlflow_store import MlflowStore; p = Path(sys.argv[1]);"
-        "print(MlflowStore(f'sqlite:///{p}/mlflow.db', 'shops', artifacts=p / 'a', downloads=p).versions())"
+        "store = MlflowStore(f'sqlite:///{p}/mlflow.db', 'shops', artifacts=p / 'a', downloads=p); store.open(); print(store.versions())"
     )
     started = [
         subprocess.Popen(

@@ -70,6 +70,9 @@ class MlflowStore:
     def client(self) -> Any:
         return self.opened()
 
+    def open(self) -> None:
+        assert self.client
+
     def opened(self) -> Any:
         """A client of the registry that answers. MLflow's own global address stays what it is."""
         with quietly():
@@ -228,6 +231,8 @@ class MlflowStore:
         )
 
     def versions(self) -> tuple[ModelVersion, ...]:
+        if self.artifacts is not None and not Path(self.uri.removeprefix("sqlite:///")).exists():
+            return ()  # a registry that is not there yet holds none, and is not made to say so
         with self._asked("list its versions"):
             found = self._search()
             roles = self._roles(found)

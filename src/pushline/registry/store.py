@@ -29,6 +29,9 @@ class ModelVersion(Struct, frozen=True, kw_only=True):
 class ModelStore(Protocol):
     """A model registry. Local: MLflow on SQLite with aliases; on Azure the workspace's MLflow with tags."""
 
+    def open(self) -> None:
+        """Do now what the first question to it would do first: its packages are imported, a new one gets its tables."""
+
     def log_training(
         self,
         *,

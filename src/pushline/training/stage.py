@@ -3,8 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +73,7 @@ def train(
     if not (attach or anew) and (known := taken(project, place, settings, contract, checked, store, identity, progress)) is not None:
         return known
     with first_interruption_ends_search(project.build / "stop-search", progress) if keep_best else nullcontext():
-        ran = run_where_the_target_is(project, settings, inputs, overrides, attach=attach, progress=progress)
+        ran = run_where_the_target_is(project, settings, inputs, overrides, store, attach=attach, progress=progress)
         whole = not asked_to_stop()
     prepared = ran.outputs["prepared"]
     automl = next(step.outputs["best_model"] for step in ran.steps if "best_model" in step.outputs)
@@ -175,6 +176,7 @@ def run_where_the_target_is(
     settings: PushlineSettings,
     inputs: dict[str, Scalar | Path],
     overrides: dict[str, float],
+    store: "ModelStore",
     *,
     attach: bool,
     progress: Progress,
@@ -187,7 +189,22 @@ def run_where_the_target_is(
         return AzureTraining(project, settings, file, inputs).run(out, progress, attach=attach)
     from pushline.pipelines.runner.runner import run_pipeline
 
-    return run_pipeline(file, inputs, out, progress=progress, overrides=overrides)
+    with meanwhile(store.open):
+        return run_pipeline(file, inputs, out, progress=progress, overrides=overrides)
+
+
+@contextmanager
+def meanwhile(work: Callable[[], object]) -> Iterator[None]:
+    """Do `work` while this process waits for others. Whoever needs it then, finds it done, or gets to know why it can't be."""
+
+    def quietly() -> None:
+        with suppress(Exception):
+            work()
+
+    thread = threading.Thread(target=quietly, daemon=True)
+    thread.start()
+    yield
+    thread.join()
 
 
 def cancel(project: Project, settings: PushlineSettings, checked: CheckDataResult, *, budget: str | None, progress: Progress) -> bool:
