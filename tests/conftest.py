@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-# Three tests share two cores: threads of a library that wait for each other by turning round and round took ten times what they
+# Five tests share two cores: threads of a library that wait for each other by turning round and round took ten times what they
 # compute. It is read when a library is loaded, here and in every command that a test runs.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -173,6 +173,10 @@ LONGEST = (
     "repository/",
     "data/",
 )
+# A repository's own tests are what test_small.py runs in one; its delivery is here what `delivered` is.
+collect_ignore = ["repository/test_delivery.py"]
+# Files that share a delivery.
+TOGETHER = ("doctor/test_doctor.py", "test_observing.py")
 # Files whose tests share nothing that is expensive to make: each test, or each parameter of a fixture, is a unit of its own.
 SPLIT = ("adopt/test_delivery.py", "adopt/test_page.py", "crash/", "data/checks/test_validate.py", "upgrade/test_matrix.py")
 
@@ -199,5 +203,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         values = item.callspec.id if name(item).startswith(SPLIT) and hasattr(item, "callspec") else ""
         alone = item.name if name(item).startswith(SPLIT) and not values else ""
-        item.add_marker(pytest.mark.xdist_group(f"{name(item)} {values or alone}".strip()))
+        shared = "delivered" if name(item) in TOGETHER else name(item)
+        item.add_marker(pytest.mark.xdist_group(f"{shared} {values or alone}".strip()))
     items.sort(key=place)

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import msgspec
@@ -11,7 +10,7 @@ import pytest
 import yaml
 
 from adopt.tables import Make, Table, decimal_commas, not_ascii, odd_names, orders, sixty_rows, three_classes, two_hundred_columns
-from command import Ran, clean_environment, run_cli
+from command import Ran, run_cli
 from pushline.data.contract.contract import load_contract
 from pushline.project import Project
 from pushline.template.answers import load_record
@@ -86,25 +85,6 @@ def test_a_repository_with_its_engine_from_an_index_is_pinned_by_the_same_hash(p
     assert record is not None
     assert not (tmp_path / "own" / "vendor").exists()
     assert f"--hash=sha256:{record.engine.sha256}" in (tmp_path / "own" / "requirements" / "dev.txt").read_text()
-
-
-@pytest.mark.timeout(600)
-def test_its_own_tests_pass_with_no_other_engine_than_its_wheel(project: Project, tmp_path: Path) -> None:
-    own = tmp_path / "own"
-    assert new(project, own, sixty_rows(tmp_path), "--in-git").code == 0
-    git("clone", "-q", str(own), str(tmp_path / "clone"), cwd=tmp_path)
-    with zipfile.ZipFile(next((tmp_path / "clone" / "vendor").glob("*.whl"))) as wheel:
-        wheel.extractall(tmp_path / "installed")
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=tmp_path / "clone",
-        env=clean_environment({"PYTHONPATH": str(tmp_path / "installed")}),
-        capture_output=True,
-        text=True,
-        timeout=580,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stdout[-4000:]
 
 
 # A repository from before the engine was a package.

@@ -66,6 +66,7 @@ def asked(service: Scorer, rows: list[dict[str, str]]) -> tuple[list[float], lis
     return shown, service.results(shown)
 
 
+@pytest.mark.slow
 def test_every_row_gets_the_answer_of_the_service(table: Path, tmp_path: Path, model_folder: Path, service: Scorer) -> None:
     ended = score(table, tmp_path / "out.csv", model_folder)
     scored = rows_of(tmp_path / "out.csv")

@@ -151,7 +151,7 @@ def test_a_release_is_on_record_however_its_run_ended(runs: Runs, elsewhere: Pro
     assert word_in(elsewhere) == "live"
 
 
-@pytest.mark.parametrize("conclusion", ["failure", "cancelled", None])
+@pytest.mark.parametrize("conclusion", ["failure", *(pytest.param(other, marks=pytest.mark.slow) for other in ("cancelled", None))])
 def test_a_challenger_of_a_run_that_did_not_end_well_is_not_taken(conclusion: str | None, runs: Runs, elsewhere: Project) -> None:
     runs.ended(10, packed(runs, "released", number=10))
     runs.command("restore", number=11)
@@ -168,7 +168,7 @@ def test_a_rejected_challenger_that_continues_the_last_release_is_taken_up(runs:
     assert word_in(elsewhere) == "rejected"
 
 
-@pytest.mark.parametrize("workflow", ["deliver.yml", "rollback.yml"])
+@pytest.mark.parametrize("workflow", ["deliver.yml", pytest.param("rollback.yml", marks=pytest.mark.slow)])
 def test_a_challenger_made_beside_a_release_or_rollback_hides_it_not(workflow: str, runs: Runs, elsewhere: Project) -> None:
     """Two deliveries begin from run 10; one ends without a release after the other has released, and its registry is the newer one."""
     runs.ended(10, packed(runs, "before", number=10))
@@ -181,7 +181,7 @@ def test_a_challenger_made_beside_a_release_or_rollback_hides_it_not(workflow: s
     assert word_in(elsewhere) == "released meanwhile"
 
 
-@pytest.mark.parametrize("gone", ["expired", "deleted"])
+@pytest.mark.parametrize("gone", ["expired", pytest.param("deleted", marks=pytest.mark.slow)])
 def test_a_registry_that_is_gone_is_not_taken_for_a_first_one(gone: str, runs: Runs, elsewhere: Project) -> None:
     runs.ended(10, packed(runs, "ten", number=10), **{gone: True})
     ran = runs.command("restore", project=elsewhere)

@@ -230,7 +230,7 @@ def test_a_holdout_that_decides_nothing_is_refused(
     assert store.versions() == ()
 
 
-@pytest.mark.parametrize("metric", ["roc_auc", "accuracy", "log_loss"])
+@pytest.mark.parametrize("metric", ["roc_auc", *(pytest.param(other, marks=pytest.mark.slow) for other in ("accuracy", "log_loss"))])
 def test_every_metric_of_the_settings_decides_the_same_way(metric: str, store: MlflowStore, models: dict[str, Path], holdout: Path) -> None:
     def told(name: str) -> RegisterResult:
         run = log(store, models[name])

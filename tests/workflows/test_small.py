@@ -40,7 +40,7 @@ def test_a_pull_request_and_a_delivery_of_a_small_repository_pass(project: Proje
     checked = repository.github.run("checks.yml", "pull_request", payload=payload, variables=budget, env=repository.env)
     assert checked.code == 0, checked.explain()
     assert checked.ran == ["checks"]
-    assert " passed" in checked.jobs["checks"].text
+    assert " passed" in checked.jobs["checks"].text  # its own tests, with no other engine than its wheel
     repository.github.git("checkout", "-q", "main")
     repository.github.git("merge", "-q", "change")
     delivered = repository.push()
