@@ -47,6 +47,9 @@ bench-tables: setup  ## AutoML beside its peers on 63 tables that ship inside pa
 bench-estimates: setup  ## whether the hold-out tells the loss in use, on worlds whose truth is known
 	$(BIN)/python scripts/bench_estimates.py
 
+bench-performance: setup  ## estimates of quality beside what turned out, and how often alarms are false
+	$(BIN)/python scripts/bench_performance.py
+
 bench-batch: setup  ## score-batch beside pandas and mlflow.pyfunc on the same fit
 	$(BIN)/python scripts/bench_batch.py
 
@@ -59,4 +62,4 @@ plan:  ## in GitHub Actions: what a pull request has to run
 verdict:  ## in GitHub Actions: whether a pull request may merge
 	@$(PYTHON) scripts/verdict.py
 
-.PHONY: bench bench-automl bench-batch bench-checks bench-estimates bench-tables check-engine docs mutation pictures plan release site test-crash test-fast upgrades verdict wheel
+.PHONY: bench bench-automl bench-batch bench-checks bench-performance bench-estimates bench-tables check-engine docs mutation pictures plan release site test-crash test-fast upgrades verdict wheel

@@ -123,7 +123,7 @@ def test_a_source_that_is_gone_is_told(repository: Repository) -> None:
     assert "No source of rows.csv answers" in ran.err
 
 
-def test_one_issue_is_opened_updated_left_where_nothing_was_seen_and_closed_where_all_is_well(
+def test_a_cause_has_one_issue_opened_updated_left_where_nothing_was_seen_and_closed_where_all_is_well(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pushline.github.issue import keep
@@ -131,10 +131,11 @@ def test_one_issue_is_opened_updated_left_where_nothing_was_seen_and_closed_wher
     for name, value in repository.env.items():
         monkeypatch.setenv(name, value)
     bad, well, unseen = {"wrong": True, "well": False}, {"wrong": False, "well": True}, {"wrong": False, "well": False}
-    said = [keep("Bad", "a", **bad), keep("Worse", "b", **bad), keep("Not seen", "-", **unseen), keep("Well", "c", **well)]
-    assert [*said, keep("Well", "d", **well)] == ["opened", "updated", "left", "closed", "none"]
-    (issue,) = repository.state["issues"]
-    assert (issue["title"], issue["state"]) == ("Worse", "closed")
+    told = [("Bad", "a", bad), ("Worse", "b", bad), ("Not seen", "-", unseen), ("Well", "c", well), ("Well", "d", well)]
+    assert keep("log", "Ended", "e", **bad) == "opened"  # another cause has an issue of its own
+    said = [keep("release", title, body, **seen) for title, body, seen in told]
+    assert said == ["opened", "updated", "left", "closed", "none"]
+    assert [(issue["title"], issue["state"]) for issue in repository.state["issues"]] == [("Ended", "open"), ("Worse", "closed")]
     assert [comment["body"] for comment in repository.state["comments"]] == ["c"]
 
 

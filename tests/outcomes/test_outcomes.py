@@ -160,3 +160,30 @@ def test_a_kill_before_the_name_is_given_leaves_what_was_there(
     assert {file: file.read_bytes() for file in (project.state / "outcomes").iterdir()} == before
     monkeypatch.undo()
     assert store.add(project, CONTRACT, (), tmp_path / "more.csv").new == 1
+
+
+def test_rows_with_outcomes_become_training_data_by_the_way_of_new_data_and_their_bias_is_named(
+    project: Project, run_pushline: Run, tmp_path: Path, add: Callable[..., OutcomesResult]
+) -> None:
+    from pushline.data.files.version import table_of
+    from pushline.data.profile import profile_of, write_profile
+    from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, load_lock, write_lock
+
+    rows = asked(project, 400)
+    (tmp_path / "data").mkdir()
+    shops(1500, 9).to_csv(tmp_path / "data" / "shops.csv", index=False)
+    table = table_of(tmp_path / "data" / "shops.csv")
+    pinned = PinnedFile(
+        name="shops.csv", version=table.version, rows=1500, columns=table.columns, sources=(FileSource(sha256=table.sha256),)
+    )
+    write_lock(project.data_lock, DataLock(files=(pinned,)))
+    shops(1500, 9).to_parquet(tmp_path / "typed.parquet")
+    write_profile(project.profile, profile_of(tmp_path / "typed.parquet", CONTRACT, data_version=table.version))
+    add([{"request_id": row["request_id"], "outcome": row["outcome"]} for row in rows.head(300).to_dict("records")])
+    project.rules.write_text("RULES = []\n")
+    ran = run_pushline(project, "data", "add", "--from-outcomes", env={"PUSHLINE_DATA": str(tmp_path / "data")})
+    assert ran.code == 0, ran.err
+    assert "300 of 400 logged rows whose outcome is known" in ran.out
+    first, second = load_lock(project.data_lock).files
+    assert (first.name, second.rows, second.name.startswith("outcomes-")) == ("shops.csv", 300, True)
+    assert run_pushline(project, "data", "add").code == 2

@@ -113,26 +113,35 @@ def data() -> None:
 
 
 @data.command("add")
-@click.argument("source", metavar="FILE|ADDRESS")
+@click.argument("source", metavar="FILE|ADDRESS", required=False)
+@click.option("--from-outcomes", is_flag=True, help="In the place of FILE, the logged rows whose outcome is known by now.")
+@click.option("--since", metavar="TIME", help="With --from-outcomes: only rows of the last 30d, or from a day on, such as 2026-11-24.")
 @click.option("--name", default="", help="What to call it in data.lock; by default the file's own name.")
 @click.option("--url", default="", help="The https address where others find these very bytes.")
 @as_json
 @alone
-def add(context: Context, source: str, name: str, url: str, json: bool) -> None:
+def add(context: Context, source: str | None, from_outcomes: bool, since: str | None, name: str, url: str, json: bool) -> None:
     """Check new data, compare it with what is pinned, and add it to data.lock."""
     from pushline.data.sources.add import add as add_data
     from pushline.github import actions
     from pushline.report.datasets import added_summary
     from pushline.report.terminal import lines_of_markdown
 
-    project = context.project
+    project, bias = context.project, ""
+    if (source is None) != from_outcomes or (since and not from_outcomes):
+        raise click.UsageError("Name a FILE or an ADDRESS, or --from-outcomes, which alone goes with --since.")
+    if source is None:
+        from pushline.cli.after import known
+        from pushline.outcomes.rows import training_rows
+
+        source, bias = training_rows(project, *known(context), project.build / "data-add", since)
 
     def found(added: Any) -> None:
-        leave(project.build / "data-add", added, added_summary(added))
+        leave(project.build / "data-add", added, added_summary(added) + bias)
 
     added = add_data(project, contract_of(context), source, name=name, url=url, local=local_data(), progress=progress, leave=found)
-    actions.summarise(added_summary(added))
-    show(added, json, lines_of_markdown(added_summary(added)))
+    actions.summarise(added_summary(added) + bias)
+    show(added, json, lines_of_markdown(added_summary(added) + bias))
 
 
 @data.command("list")

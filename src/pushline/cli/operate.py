@@ -171,24 +171,26 @@ def line_of(entry: "LogEntry") -> str:
 
 
 @click.command("watch")
-@click.option("--issue", is_flag=True, help="Keep one issue on GitHub that is open while something is wrong.")
+@click.option("--issue", is_flag=True, help="Keep one issue on GitHub for each cause, open while it lasts.")
 @as_json
 def watch(context: Context, issue: bool, json: bool) -> None:
-    """Ask the live release what it must answer, and hold recorded inputs against the profile."""
+    """Ask the live release what it must answer, and hold what it logged against the profile and the card's promise."""
     from pushline.errors import GateClosed
     from pushline.github import actions
     from pushline.github.issue import keep
     from pushline.report.terminal import lines_of_markdown
-    from pushline.report.watching import watched_summary, watched_title
+    from pushline.report.watching import watched_summary, watched_titles
     from pushline.watch import watch as look
 
     seen = look(context.delivery)
-    actions.summarise(watched_summary(seen))
-    show(seen, json, lines_of_markdown(watched_summary(seen)))
-    if issue:
-        progress(f"issue: {keep(watched_title(seen), watched_summary(seen), wrong=seen.wrong, well=seen.seen_well)}")
+    summary, titles = watched_summary(seen), watched_titles(seen)
+    actions.summarise(summary)
+    show(seen, json, lines_of_markdown(summary))
+    for cause, title in titles.items() if issue else ():
+        done = keep(cause, title, summary, wrong=cause in seen.wrong, well=cause in seen.well)
+        progress(f"issue about the {cause}: {done}")
     if seen.wrong:
-        raise GateClosed(f"{watched_title(seen)}.", do="`pushline logs --errors` and `pushline drift --logs` say more.")
+        raise GateClosed(f"{'; '.join(titles[cause] for cause in seen.wrong)}.", do="`pushline logs --errors` and docs/after.md say more.")
 
 
 COMMANDS = [watch, status, releases, logs, rollback, discard, start, stop, keys]

@@ -17,6 +17,11 @@ from pushline.project import Project
 from pushline.results import Part
 from pushline.settings import long_seconds
 
+BIAS = (
+    "\n> [!WARNING]\n> These are the {rows} of {logged} logged rows whose outcome is known. Where a decision makes the outcome (only a "
+    "loan that was granted can default), a model that learns from them knows nothing of the others: keep a share of decisions at random.\n"
+)
+
 
 class ExportResult(Part, frozen=True, kw_only=True):
     """Rows of the prediction log in a file."""
@@ -68,8 +73,8 @@ def export(project: Project, contract: Contract, keys: tuple[str, ...], out: Pat
     return ExportResult(file=str(out), rows=rows, with_outcome=known)
 
 
-def write_training_rows(project: Project, contract: Contract, keys: tuple[str, ...], out: Path, since: str | None = None) -> ExportResult:
-    """Write the logged rows whose outcome is known as a file with the columns of the pinned data.
+def training_rows(project: Project, contract: Contract, keys: tuple[str, ...], folder: Path, since: str | None = None) -> tuple[str, str]:
+    """Write the logged rows whose outcome is known as a file with the columns of the pinned data; the file, and its bias as Markdown.
 
     Raises DataUnavailable where there is none, or where the pinned data has a column that neither requests nor outcomes hold.
     """
@@ -95,9 +100,11 @@ def write_training_rows(project: Project, contract: Contract, keys: tuple[str, .
                 why="The pinned data has it; it is known only after the event, so no request holds it.",
                 do=f"Add the outcomes again with the column{'s' * (len(lacking) > 1)} {', '.join(lacking)} and a later known_at.",
             )
+        logged = (connection.execute(f"SELECT count(*) FROM {logged_rows(project, contract)}").fetchone() or (0,))[0]
+        out = folder / f"outcomes-{datetime.now(UTC):%Y-%m-%d-%H%M%S}.csv"
         with whole_file(out) as half:
             connection.execute(f"COPY known TO {literal(str(half))} (FORMAT csv, HEADER, DELIMITER {literal(contract.delimiter)})")
-    return ExportResult(file=str(out), rows=rows, with_outcome=rows)
+    return str(out), BIAS.format(rows=f"{rows:,}", logged=f"{logged:,}")
 
 
 def delete(project: Project, contract: Contract, keys: tuple[str, ...], request_id: str) -> DeleteResult:

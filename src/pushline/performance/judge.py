@@ -60,15 +60,13 @@ class WindowFigures(Part, frozen=True, kw_only=True):
 
 def promise_of(metric: str, reference: Rows, tolerance: float) -> Promise:
     """`tolerance` is the share of the way from a score that knows nothing to the promise that may be lost before it matters."""
-    value = figure(metric, reference.labels, reference.answers)
-    seen = resampled(metric, reference.labels, [reference.answers], rounds=ROUNDS, seed=7)[0]
+    interval, error = realised(metric, reference)
     nothing = random_figure(metric, reference.labels, reference.answers.shape[1])
-    low, high = np.percentile(seen, (2.5, 97.5))
     return Promise(
         metric=metric,
-        interval=Interval(value=value, low=float(low), high=float(high)),
-        error=float(np.std(seen)),
-        limit=value + tolerance * (nothing - value),
+        interval=interval,
+        error=error,
+        limit=interval.value + tolerance * (nothing - interval.value),
         rows=len(reference),
     )
 
@@ -88,12 +86,7 @@ def judge(
     guess = estimate(promise.metric, reference, rows, density=density)
     seen, error, check = None, 0.0, None
     if enough(known, labelled=True):
-        drawn = resampled(promise.metric, known.labels, [known.answers], rounds=ROUNDS, seed=7)[0]
-        low, high = np.percentile(drawn, (2.5, 97.5))
-        seen, error = (
-            Interval(value=figure(promise.metric, known.labels, known.answers), low=float(low), high=float(high)),
-            float(np.std(drawn)),
-        )
+        seen, error = realised(promise.metric, known)
         check = check_of(reference, guess, known)
     missed = promise.shortfall(seen.value, error) if seen else promise.shortfall(guess.interval.value, guess.error)
     return structs.replace(
@@ -106,6 +99,13 @@ def judge(
         verdict="below" if missed > errors else "kept",
         evidence="outcomes" if seen else "estimate",
     )
+
+
+def realised(metric: str, known: Rows) -> tuple[Interval, float]:
+    """The figure of rows whose labels are known, and its standard error."""
+    drawn = resampled(metric, known.labels, [known.answers], rounds=ROUNDS, seed=7)[0]
+    low, high = np.percentile(drawn, (2.5, 97.5))
+    return Interval(value=figure(metric, known.labels, known.answers), low=float(low), high=float(high)), float(np.std(drawn))
 
 
 def is_known(rows: Rows) -> Mask:

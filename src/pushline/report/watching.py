@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 from pushline.report.figures import counted
 from pushline.report.markdown import code, table, text
+from pushline.report.performance import performance_summary, title_of
 
 if TYPE_CHECKING:
-    from pushline.watch import WatchResult
+    from pushline.watch import Cause, WatchResult
 
 
 WITHOUT_KEYS = "Asked only what needs no key: this identity may not read them. Golden rows are scored by `pushline smoke` at each release."
@@ -19,22 +20,39 @@ NO_SERVICE = (
 NOT_LOOKED_AT = "Inputs were not looked at: they are recorded where the service runs. `pushline drift --logs` looks at them there."
 
 
+LOG = {
+    "kept": "The prediction log is written.",
+    "ended": "The service answers, and nothing of it is written to the prediction log: look at the disk, then `pushline start`.",
+    "unreadable": "The prediction log can't be read: whoever watches needs the right to read .pushline/logs/live-scored.",
+    "off": "Whether the prediction log is written was not tried: the setting serving.record keeps none of the requests, or too few.",
+    "not looked at": "",
+}
+
+
+def watched_titles(watched: "WatchResult") -> "dict[Cause, str]":
+    """What is wrong for each cause, or what it is about."""
+    gone = f"A version was released, and nothing answers on {watched.target}"
+    moved = f"Inputs have drifted in {counted(len(watched.drifted), 'column')}"
+    return {
+        "release": gone if watched.health == "gone" else f"{watched.release} does not answer as it must",
+        "log": "The prediction log can't be read" if watched.log == "unreadable" else "The prediction log has ended",
+        "inputs": moved,
+        "performance": title_of(watched.performance) if watched.performance else "Performance",
+    }
+
+
 def watched_title(watched: "WatchResult") -> str:
-    said = [
-        *([f"{watched.release} does not answer as it must"] if watched.health == "wrong" else []),
-        *([f"A version was released, and nothing answers on {watched.target}"] if watched.health == "gone" else []),
-        *([f"inputs have drifted in {counted(len(watched.drifted), 'column')}"] if watched.drift == "drift" else []),
-    ]
     quiet = {
         "well": "The live release is well",
         "nothing released": "Nothing was released yet",
         "ended with its job": "No live service here",
     }
-    return "; ".join(said) or quiet[watched.health]
+    titles = watched_titles(watched)
+    return "; ".join(titles[cause] for cause in watched.wrong) or quiet[watched.health]
 
 
 def watched_summary(watched: "WatchResult") -> str:
-    """Markdown for the issue and the job summary."""
+    """Markdown for the issues and the job summary."""
     parts = [f"**{text(watched_title(watched))}**"]
     if watched.release:
         parts.append(f"{code(watched.release)} on {watched.target} at {text(watched.url or '')}: {watched.health}.")
@@ -49,6 +67,7 @@ def watched_summary(watched: "WatchResult") -> str:
     failed = [a for a in watched.assertions if not a.passed]
     if failed:
         parts.append(table(["assertion", "expected", "seen"], [[text(a.name), text(a.expected), text(a.seen)] for a in failed], figures=[]))
+    parts += [LOG[watched.log]] if LOG[watched.log] else []
     inputs = f"Inputs: {watched.drift}, {counted(watched.recorded_rows, 'recorded row')}."
     parts.append(NOT_LOOKED_AT if watched.drift == "not looked at" else inputs)
     if watched.drifted:
@@ -58,4 +77,6 @@ def watched_summary(watched: "WatchResult") -> str:
             + ". Drift promotes nothing: measure the model on new labelled rows "
             "with `pushline evaluate`, or add them with `pushline data add`; that proposes a challenger."
         )
-    return "## watch\n\n" + "\n\n".join(parts) + "\n"
+    parts += [f"Performance can't be told: {text(watched.untold)}"] if watched.untold else []
+    said = performance_summary(watched.performance) if watched.performance else ""
+    return "## watch\n\n" + "\n\n".join(parts) + "\n" + said

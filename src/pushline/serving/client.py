@@ -2,6 +2,7 @@
 
 import http.client
 import ipaddress
+import secrets
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -39,8 +40,10 @@ class Answer(Struct, frozen=True, kw_only=True):
 class Client:
     """Asks one service. Proxies of the environment are used, except for this machine."""
 
-    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S, marked: str = "") -> None:
+        """`marked`: how the ids of its scoring requests begin."""
         self.url = url
+        self.marked = marked
         self.timeout_s = timeout_s
         proxies = {} if is_loopback(url) else urllib.request.getproxies()
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), AllAnswers())
@@ -56,7 +59,8 @@ class Client:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         if content is None:
             return self.send(method, path, headers)
-        return self.send(method, path, {"content-type": "application/json", **headers}, msgspec.json.encode(content))
+        marks = {"x-request-id": self.marked + secrets.token_hex(8)} if self.marked else {}
+        return self.send(method, path, {"content-type": "application/json", **marks, **headers}, msgspec.json.encode(content))
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         request = urllib.request.Request(self.url + path, data=body, headers=dict(headers), method=method)  # noqa: S310 - http(s) of a service

@@ -30,6 +30,7 @@ SAID = {  # what a line holds beside the row
     "low": "DOUBLE",
     "high": "DOUBLE",
 }
+SMOKE = "pushline-smoke-"  # how the ids of the requests begin that Pushline itself makes: no client's rows
 ASKED = 20_000  # rows that say which columns clients send
 JSON_KINDS = {
     "integer": "('BIGINT', 'UBIGINT')",
@@ -61,7 +62,7 @@ def lines_in(files: Sequence[Path], contract: Contract) -> str:
     columns = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in kinds.items())
     listed = ", ".join(literal(str(file)) for file in files)
     read = f"read_json([{listed}], format='newline_delimited', ignore_errors=true, columns={{{columns}}})"
-    return f'(SELECT * FROM {read} WHERE "at" IS NOT NULL)'
+    return f"(SELECT * FROM {read} WHERE \"at\" IS NOT NULL AND NOT starts_with(coalesce(request_id, ''), '{SMOKE}'))"
 
 
 def typed_value(column: Column) -> str:
