@@ -131,10 +131,9 @@ def add(context: Context, source: str | None, from_outcomes: bool, since: str | 
     if (source is None) != from_outcomes or (since and not from_outcomes):
         raise click.UsageError("Name a FILE or an ADDRESS, or --from-outcomes, which alone goes with --since.")
     if source is None:
-        from pushline.cli.after import known
         from pushline.outcomes.rows import training_rows
 
-        source, bias = training_rows(project, *known(context), project.build / "data-add", since)
+        source, bias = training_rows(project, contract_of(context), context.settings.performance.keys, project.build / "data-add", since)
 
     def found(added: Any) -> None:
         leave(project.build / "data-add", added, added_summary(added) + bias)

@@ -11,7 +11,7 @@ from pushline.data.profile.recorded import LIVE, SAID
 from pushline.data.sources.lock import load_lock
 from pushline.errors import DataUnavailable, SettingsError
 from pushline.files import whole_file
-from pushline.outcomes.file import key_of
+from pushline.outcomes.file import key_columns, key_of
 from pushline.outcomes.store import DAYS, logged_rows, newest_outcomes, parts_of
 from pushline.project import Project
 from pushline.results import Part
@@ -78,6 +78,7 @@ def training_rows(project: Project, contract: Contract, keys: tuple[str, ...], f
 
     Raises DataUnavailable where there is none, or where the pinned data has a column that neither requests nor outcomes hold.
     """
+    key_columns(contract, keys)
     wanted = load_lock(project.data_lock).files[0].columns
     after = [column for column in contract.inputs if column.known == "after"]
     cells = {column.name: f'"row".{name_of(column.name)}' for column in contract.inputs}

@@ -9,10 +9,10 @@ import pytest
 
 from command import Ran
 from data.profile.test_profile import CONTRACT
-from pushline.data.contract import Contract, load_contract
+from pushline.data.contract import Column, Contract, load_contract
 from pushline.data.profile import load_profile
 from pushline.data.profile.drift import Drift
-from pushline.data.profile.recorded import LIVE, day_tables, newest_rows, write_recorded
+from pushline.data.profile.recorded import LIVE, SMOKE, day_tables, newest_rows, write_recorded
 from pushline.data.profile.sample import sample_rows
 from pushline.errors import DataUnavailable
 from pushline.project import Project
@@ -79,6 +79,14 @@ def test_a_value_of_another_type_is_missing(tmp_path: Path) -> None:
     assert table["count"].isna().all()
     assert table["flag"].tolist() == [None, True]
     assert table["kind"].tolist() == [None, "a"]
+
+
+def test_dates_are_texts_and_what_pushline_itself_asked_is_no_row(tmp_path: Path) -> None:
+    columns = (Column(name="on", type="date"), Column(name="at", type="datetime"), Column(name="y", type="boolean", role="label"))
+    record(tmp_path, [{"on": "2026-11-24", "at": "2026-11-24T10:00"}])
+    line = (tmp_path / "2026-11-24.jsonl").read_text()
+    (tmp_path / "2026-11-24.jsonl").write_text(line + line.replace('"request_id": "a"', f'"request_id": "{SMOKE}1"'))
+    assert newest_rows(tmp_path, Contract(name="c", columns=columns), 9).to_pylist() == [{"on": "2026-11-24", "at": "2026-11-24T10:00"}]
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:

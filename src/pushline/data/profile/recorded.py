@@ -32,11 +32,11 @@ SAID = {  # what a line holds beside the row
 }
 SMOKE = "pushline-smoke-"  # how the ids of the requests begin that Pushline itself makes: no client's rows
 ASKED = 20_000  # rows that say which columns clients send
-JSON_KINDS = {
-    "integer": "('BIGINT', 'UBIGINT')",
-    "number": "('BIGINT', 'UBIGINT', 'DOUBLE')",
-    "string": "('VARCHAR')",
-    "boolean": "('BOOLEAN')",
+JSON_KINDS = {  # of JSON values that are of a column's type
+    "BIGINT": "('BIGINT', 'UBIGINT')",
+    "DOUBLE": "('BIGINT', 'UBIGINT', 'DOUBLE')",
+    "VARCHAR": "('VARCHAR')",
+    "BOOLEAN": "('BOOLEAN')",
 }
 
 
@@ -66,9 +66,9 @@ def lines_in(files: Sequence[Path], contract: Contract) -> str:
 
 
 def typed_value(column: Column) -> str:
-    value = f'"row".{name_of(column.name)}'
-    plain = f"{value} ->> '$'" if column.is_text else f"TRY_CAST({value} AS {TYPES[column.type]})"
-    return f"CASE WHEN json_type({value}) IN {JSON_KINDS[column.type]} THEN {plain} END"
+    value, kind = f'"row".{name_of(column.name)}', TYPES[column.type]
+    plain = f"{value} ->> '$'" if kind == "VARCHAR" else f"TRY_CAST({value} AS {kind})"
+    return f"CASE WHEN json_type({value}) IN {JSON_KINDS[kind]} THEN {plain} END"
 
 
 def day_tables(folder: Path, contract: Contract, place: Path) -> list[Path]:
