@@ -2,7 +2,7 @@
 
 import time
 from random import random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -14,13 +14,9 @@ from pushline.serving.metrics import Metrics
 from pushline.serving.openapi import document_of
 from pushline.serving.problems import Problem
 from pushline.serving.records import Records
-from pushline.serving.running import Running
+from pushline.serving.running import Place, Running
 from pushline.serving.scorer import Scorer
 from pushline.serving.telemetry import Sender, TelemetryNote
-
-if TYPE_CHECKING:
-    from mmap import mmap
-    from socket import socket
 
 TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -31,9 +27,7 @@ class Service(App):
     realm = "scoring"
     addresses = "The addresses are /score, /docs, /openapi.json, /healthz, /readyz and /metrics."
 
-    def __init__(
-        self, running: Running, *, shared: "mmap | None" = None, slot: int = 0, slots: int = 1, notes: "socket | None" = None
-    ) -> None:
+    def __init__(self, running: Running, place: Place) -> None:
         """Load and warm the model; read the keys.
 
         Raises NotTrusted, ModelUnreadable or SettingsError, and then the worker never becomes ready.
@@ -42,9 +36,9 @@ class Service(App):
         self.running = running
         running.verify()
         self.scorer = Scorer(running.model, max_rows=running.settings.max_rows)
-        self.metrics = Metrics(self.scorer.classes, binary=self.scorer.binary, shared=shared, slot=slot, slots=slots)
+        self.metrics = Metrics(self.scorer.classes, binary=self.scorer.binary, shared=place.shared, slot=place.slot, slots=place.slots)
         self.log = Log(running.log, running.release)
-        self.telemetry = Sender(notes) if notes is not None else None
+        self.telemetry = Sender(place.notes[1]) if place.notes is not None else None
         self.record = running.settings.record if running.records is not None else 0.0
         if running.records is not None and self.record:
             self.records = Records(running.records, running.release, running.version, days=running.settings.record_days)

@@ -20,7 +20,7 @@ def work(running: Running, place: Place) -> int:
     import uvloop
 
     try:
-        service = Service(running, shared=place.shared, slot=place.slot, slots=place.slots, notes=place.notes[1] if place.notes else None)
+        service = Service(running, place)
     except PushlineError as error:
         place.lifeline.sendall(f"failed: {' '.join(str(error).split())}\n".encode())
         return error.exit_code

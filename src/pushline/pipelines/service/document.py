@@ -58,11 +58,13 @@ def paths(api: ApiDocument) -> dict[str, Any]:
     first = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
     begin = {"name": "from", "in": "query", "description": "byte to begin at", "schema": first}
 
-    def operation(operation_id: str, tag: str, summary: str, schema: Any, *parameters: Any, status: int = 200, **more: Any) -> Any:
-        kinds = ["malformed-json", "body-too-large", "invalid-inputs", *more.pop("kinds", ()), *(["not-found"] if parameters else [])]
+    def operation(
+        called: str, tag: str, summary: str, schema: Any, *parameters: Any, status: int = 200, kinds: tuple[str, ...] = (), **more: Any
+    ) -> Any:
+        refusals = ("malformed-json", "body-too-large", "invalid-inputs", *kinds, *(("not-found",) if parameters else ()))
         said, content = "Done." if status == 200 else "Accepted.", {JSON: {"schema": schema}}
-        more |= {"description": DESCRIPTIONS[operation_id], "parameters": list(parameters)}
-        return api.operation(operation_id, tag, summary, said, content, *kinds, status=status, **more)
+        more |= {"description": DESCRIPTIONS[called], "parameters": list(parameters)}
+        return api.operation(called, tag, summary, said, content, *refusals, status=status, **more)
 
     start = operation(
         *("startRun", "pipelines", "Start a run", reference("Run"), name),
