@@ -36,7 +36,7 @@ ALLOWED = {
     "github": GROUND | {"data", "registry"},
     "outcomes": GROUND | {"data"},
     "performance": GROUND | {"data", "delivery", "outcomes", "registry", "report", "serving", "training"},
-    "upgrade": GROUND | {"adopt", "data", "github", "template"},
+    "upgrade": GROUND | {"adopt", "data", "github", "report", "template"},
 }
 # Packages that take long to import or that the bare install lacks: only inside the function that needs them.
 HEAVY = {

@@ -110,7 +110,7 @@ def test_what_the_owner_deleted_stays_deleted(mine: Owned, upgrade: Callable[...
     ran = upgrade("--to", newer(tmp_path, changes))
     gone = ("load/profile.py", "load/steps.py", "notebooks/picture.png", "README.md")
     assert [path for path in gone if (mine.project.root / path).exists()] == []
-    assert "notebooks/picture.png stays so" in ran.out
+    assert "notebooks/picture.png stays deleted" in ran.out
 
 
 def test_a_conflict_is_left_as_git_leaves_one_and_everything_else_is_done(mine: Owned, upgrade: Callable[..., Ran], tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_several_versions_are_one_step_and_say_what_a_person_must_do(mine: Owned
     mine.replace("README.md", "The end.", "Ask Ann.")
     ran = upgrade("--to", newer(tmp_path, {"README.md": FILES["README.md"].replace("a table", "tables")}, "0.3.0"))
     assert "The report loads faster." in ran.out
-    assert "By hand, for 0.3.0:\n  Give the service a second key." in ran.out
+    assert "By hand, for 0.3.0\nGive the service a second key." in ran.out
     assert "The first." not in ran.out
     assert "From tables to a service" in mine.read("README.md")
     assert "Ask Ann." in mine.read("README.md")

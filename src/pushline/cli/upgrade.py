@@ -15,12 +15,13 @@ from pushline.errors import GateClosed
 @click.pass_obj
 @alone
 def upgrade(context: Context, to: str | None, check: bool, allow_downgrade: bool, if_any: bool, propose: bool) -> None:
-    """Bring this repository to another version of Pushline, and leave what its owner changed.
+    """Bring this repository to a newer version of Pushline.
 
-    Each file is merged three ways: what the old version made of the recorded answers, what stands here, what the new version
-    makes of them. Locks are renewed. A conflict is left as git leaves one, and named.
+    What its owner changed stays: each file is merged three ways: what the old version made of the recorded answers, what stands
+    here, what the new version makes of them. Locks are renewed. A conflict is left as git leaves one, and named.
     """
     from pushline.github import actions
+    from pushline.report.terminal import lines_of_markdown
     from pushline.upgrade import upgrading
     from pushline.upgrade.proposal import propose_upgrade
     from pushline.upgrade.source import NoneKnown
@@ -40,7 +41,7 @@ def upgrade(context: Context, to: str | None, check: bool, allow_downgrade: bool
     if result is None:
         click.echo("There is nothing to upgrade.")
         return
-    click.echo("\n".join(result.lines))
+    click.echo("\n".join(lines_of_markdown(result.summary)))
     if check:
         raise GateClosed(f"upgrade would change {len(result.files)} files.", do="Leave --check out to do it. Nothing was changed.")
     actions.summarise(result.summary)

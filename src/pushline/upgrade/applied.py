@@ -34,7 +34,6 @@ class Upgraded(Struct, frozen=True, kw_only=True):
     after: str
     files: tuple[Step, ...]
     summary: str  # what changed in the users' words, as Markdown
-    lines: tuple[str, ...]  # the same for a terminal
 
     @property
     def conflicts(self) -> list[str]:
@@ -45,8 +44,8 @@ def folder_of(project: Project) -> Path:
     return project.state / STAGED
 
 
-def upgraded(plan: Plan, lines: list[str], summary: str) -> Upgraded:
-    return Upgraded(before=plan.before, after=plan.after, files=tuple(map(step_of, plan.files)), summary=summary, lines=tuple(lines))
+def upgraded(plan: Plan, summary: str) -> Upgraded:
+    return Upgraded(before=plan.before, after=plan.after, files=tuple(map(step_of, plan.files)), summary=summary)
 
 
 def step_of(file: File) -> Step:

@@ -1,38 +1,22 @@
-"""What an upgrade changes: for a terminal, and as the body of a pull request."""
+"""What an upgrade changes, as Markdown: the body of a pull request, and what a terminal shows."""
 
 from pushline.upgrade.engine import Notes
 from pushline.upgrade.plan import Plan
-from pushline.wording import counted
 
 QUIET = ("requirements/", "vendor/")
 
 
-def lines_of(plan: Plan) -> list[str]:
-    """What changes in the files, what changed for users, and last what a person must do."""
-    lines = [f"Pushline {plan.before} → {plan.after}: {counted(len(plan.files), 'file')}", ""]
-    lines += [f"  {word:<9} {path}" for path, word in words_of(plan)]
-    lines += [f"  {'deleted':<9} {path} stays so: the new version changed it" for path in plan.stay_deleted]
-    lines += [
-        f"  {'yours':<9} {', '.join(names)} in {path}: pinned as you had them; `make lock` resolves them anew"
-        for path, names in plan.packages.items()
-    ]
-    for notes in plan.notes:
-        lines += ["", notes.version, *(f"  {line}" for line in notes.text.splitlines() if line.strip())]
-    for notes in by_hand(plan):
-        lines += ["", f"By hand, for {notes.version}:", *(f"  {line}" for line in notes.by_hand.splitlines() if line.strip())]
-    return lines
-
-
 def summary_of(plan: Plan) -> str:
-    """The same as Markdown."""
+    """First what a person must do, then what changed for users, and what changes in the files."""
     lines = [f"# Pushline {plan.before} → {plan.after}", ""]
     for notes in by_hand(plan):
         lines += [f"**By hand, for {notes.version}**", "", notes.by_hand, ""]
     for notes in plan.notes:
         lines += [f"## {notes.version}", "", notes.text or "Nothing that users see.", ""]
     lines += ["## Files", "", *(f"- {word} `{path}`" for path, word in words_of(plan))]
-    lines += [f"- `{path}` stays deleted" for path in plan.stay_deleted]
-    lines += [f"- `{path}` keeps {', '.join(names)}" for path, names in plan.packages.items()]
+    lines += [f"- `{path}` stays deleted: the new version changed it" for path in plan.stay_deleted]
+    pinned = "pinned as you had them; `make lock` resolves them anew"
+    lines += [f"- `{path}` keeps {', '.join(names)}, {pinned}" for path, names in plan.packages.items()]
     return "\n".join(lines) + "\n"
 
 

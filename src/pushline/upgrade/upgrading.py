@@ -6,7 +6,7 @@ from pushline.project import Project
 from pushline.upgrade.applied import Upgraded, finish, stage, unresolved, upgraded
 from pushline.upgrade.engine import number
 from pushline.upgrade.plan import plan_upgrade, refuse_dirty, refuse_downgrade
-from pushline.upgrade.report import lines_of, summary_of
+from pushline.upgrade.report import summary_of
 from pushline.upgrade.source import pin_of, present, wanted
 from pushline.upgrade.trees import workspace
 
@@ -29,7 +29,7 @@ def upgrade(project: Project, *, to: str | None, check: bool, allow_downgrade: b
         old = present(project.root, pin, folder)
         refuse_downgrade(old, new, allowed=allow_downgrade)
         plan = plan_upgrade(project, pin, old, new)
-        result = upgraded(plan, lines_of(plan), summary_of(plan))
+        result = upgraded(plan, summary_of(plan))
         if check:
             return result
         stage(project, plan, result)
