@@ -62,6 +62,3 @@ class WorkspaceStore(MlflowStore):
             mlflow.set_tracking_uri(before)
             if before is None:
                 os.environ.pop(ADDRESS, None)
-
-    def link(self, run_id: str) -> str:
-        return f"https://ml.azure.com/experiments?wsid={self.cloud.facts.id} (run {run_id})"

@@ -7,52 +7,21 @@ import io
 import os
 import signal
 import sys
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from pushline import __version__
-from pushline.cli import (
-    adopt,
-    after,
-    batch,
-    bootstrap,
-    data,
-    datasets,
-    delivery,
-    doctor,
-    judging,
-    operate,
-    pipelines,
-    registry,
-    run,
-    serving,
-    shell,
-    upgrade,
-)
 from pushline.cli.context import Context
 from pushline.cli.sections import Sections
 from pushline.errors import PushlineError
 from pushline.github import actions
 
-MODULES = [
-    adopt,
-    after,
-    batch,
-    bootstrap,
-    data,
-    datasets,
-    delivery,
-    doctor,
-    judging,
-    operate,
-    pipelines,
-    registry,
-    run,
-    serving,
-    shell,
-    upgrade,
-]
+MODULES = (
+    "adopt", "after", "batch", "bootstrap", "data", "datasets", "delivery", "doctor", "judging", "operate", "pipelines", "registry",
+    "run", "serving", "shell", "upgrade",
+)  # fmt: skip
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -67,7 +36,7 @@ def pushline(context: click.Context, project: str | None, debug: bool) -> None:
 
 
 for module in MODULES:
-    for command in module.COMMANDS:
+    for command in import_module(f"pushline.cli.{module}").COMMANDS:
         pushline.add_command(command)
 
 

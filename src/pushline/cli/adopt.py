@@ -67,11 +67,12 @@ def adopt(
     json: bool,
     **about: Any,
 ) -> None:
-    """Turn this repository to another table: draft its contract, settings and pipelines from FILE.
+    """Turn this repository to a table of your own.
 
-    FILE is CSV (any usual delimiter) or Parquet, also in gzip or ZIP. A clone of the engine's repository becomes a small one with
-    the engine as a pinned wheel. Nothing is written before the plan was shown. Run again when the table has changed, it proposes
-    a difference of the contract and leaves what people wrote. No row of the table goes into git unless --in-git says so.
+    Its contract, settings and pipelines are drafted from FILE, which is CSV (any usual delimiter) or Parquet, also in gzip or
+    ZIP. A clone of the engine's repository becomes a small one with the engine as a pinned wheel. Nothing is written before the
+    plan was shown. Run again when the table has changed, it proposes a difference of the contract and leaves what people wrote.
+    No row of the table goes into git unless --in-git says so.
     """
     from pushline.adopt.draft import AdoptRequest
     from pushline.adopt.journal import take_back_last
@@ -100,7 +101,10 @@ def adopt(
 def new(
     context: Context, /, folder: Path, table: Path | None, label: str | None, in_git: bool, engine: "EngineSource", **about: Any
 ) -> None:
-    """Make a small repository in FOLDER: contract, rules, pipelines, workflows and tests, with this Pushline as its pinned engine."""
+    """Make a small repository, for your own table or the example.
+
+    FOLDER gets contract, rules, pipelines, workflows and tests, with this Pushline as its pinned engine.
+    """
     from pushline.adopt.draft import AdoptRequest
     from pushline.adopt.new import first_commit, new_repository
     from pushline.adopt.report import plan_lines

@@ -26,7 +26,7 @@ def known(context: Context) -> "tuple[Contract, tuple[str, ...]]":
 
 @click.group("outcomes", cls=Listing)
 def outcomes() -> None:
-    """What became of the rows that were scored."""
+    """Add what became of the rows that were scored."""
 
 
 @outcomes.command("add")
@@ -47,7 +47,10 @@ def add(context: Context, file: Path, json: bool) -> None:
 
 @click.group("records", cls=Listing)
 def records() -> None:
-    """The prediction log: the rows that the service was asked, where serving.record keeps them."""
+    """Export the prediction log, or delete a request from it.
+
+    It holds the rows that the service was asked, where serving.record keeps them.
+    """
 
 
 @records.command("export")
@@ -80,9 +83,9 @@ def delete(context: Context, request_id: str, json: bool) -> None:
 @since
 @as_json
 def performance(context: Context, version: str | None, window: str | None, since: str | None, json: bool) -> None:
-    """Hold what the model does now against the promise of its card; exit 1 where it is below, again and beyond chance.
+    """Does it still do what its card promises?
 
-    Where outcomes are known the metric is realised, elsewhere it is estimated, with the assumptions beside it.
+    What the model does now is held against the card; exit 1 where it is below, again and beyond chance. Where outcomes are known the metric is realised, elsewhere it is estimated, with the assumptions beside it.
     """
     from pushline.cli.datasets import leave
     from pushline.errors import GateClosed

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 def score_batch(
     context: Context, source: str, out: Path, version: str | None, strict: bool, workers: int | None, cluster: bool, json: bool
 ) -> None:
-    """Score the rows of INPUT, a CSV or Parquet file or an address that fsspec knows.
+    """Score a CSV or Parquet file of any size.
 
-    The same command again resumes, as long as the input is the same: a file by its content, an address by its beginning and by the
-    size, time and ETag that its server tells.
+    INPUT is a path or an address that fsspec knows. The same command again resumes, as long as the input is the same: a file by
+    its content, an address by its beginning and by the size, time and ETag that its server tells.
     """
     from pushline.batch import job
     from pushline.batch.drift import drift_of_sample

@@ -8,7 +8,7 @@ from pushline.cli.sections import Listing
 
 @click.group("bootstrap", cls=Listing)
 def bootstrap() -> None:
-    """Set up what lies outside the repository: GitHub's settings, Azure's resources."""
+    """Set up GitHub or Azure for this repository."""
 
 
 @bootstrap.command("github")

@@ -29,9 +29,9 @@ def fetch(context: Context, sample_if_offline: bool, sample: bool, untrusted: bo
 @click.option("--annotations", is_flag=True, help="Also print the findings as annotations for GitHub, where a pull request shows them.")
 @click.option("--data-docs", is_flag=True, help="Also write Great Expectations' own pages to build/check-data/data-docs/.")
 def check_data(context: Context, file: Path | None, json: bool, markdown: bool, annotations: bool, data_docs: bool) -> None:
-    """Check the data (or FILE, CSV or Parquet) against the contract and the rules.
+    """Hold the data, or a file, to the contract and the rules.
 
-    What is found in FILE lies below build/other/: the delivery's own result stays as it is.
+    FILE is CSV or Parquet. What is found in FILE lies below build/other/: the delivery's own result stays as it is.
     """
     if json and markdown:
         raise click.UsageError("--json and --markdown both ask for standard output: name one of them.")

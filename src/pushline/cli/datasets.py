@@ -27,7 +27,10 @@ def contract_of(context: Context) -> "Contract":
 @as_json
 @alone
 def profile(context: Context, file: Path | None, json: bool) -> None:
-    """Make data_checks/profile.json from the checked table (or FILE): aggregates only, no rows."""
+    """Make data_checks/profile.json from the checked table.
+
+    Or from FILE: aggregates only, no rows.
+    """
     from pushline.data.profile import renew_profile
 
     made = renew_profile(context.project, contract_of(context), file)
@@ -69,9 +72,10 @@ def sample(context: Context, rows: int, seed: int, out: Path | None, json: bool)
 @click.option("--version", metavar="N", help="With --logs: only what this model version answered.")
 @as_json
 def drift(context: Context, file: Path | None, logs: bool, days: float | None, version: str | None, json: bool) -> None:
-    """Hold FILE or recorded inputs against the profile; exit 1 where they have drifted.
+    """Do rows still look like those that were learned from?
 
-    Drift promotes nothing: it says that the model may be out of date. Only labelled rows can tell.
+    FILE or recorded inputs are held against the profile; exit 1 where they have drifted. Drift promotes nothing: it says that the
+    model may be out of date. Only labelled rows can tell.
     """
     from pushline.data.profile.watch import drift_of_file, drift_of_recorded, refuse
     from pushline.github import actions
@@ -109,7 +113,10 @@ def local_data() -> Path | None:
 
 @click.group("data", cls=Listing)
 def data() -> None:
-    """What data the repository trains on: data.lock. Going back is a git revert."""
+    """Add, refresh, list and compare the pinned data.
+
+    data.lock says what the repository trains on. Going back is a git revert.
+    """
 
 
 @data.command("add")

@@ -26,7 +26,7 @@ def train(context: Context, budget: str | None, keep_best: bool, attach: bool, a
 @click.option("--again", is_flag=True, help="Only where the champion has changed since the decision.")
 @as_json
 def register(context: Context, again: bool, json: bool) -> None:
-    """Register the model and decide whether it may replace the champion."""
+    """Register the model; may it replace the champion?"""
     from pushline.github import actions
 
     if again and (decided := context.delivery.still_decided()):
@@ -40,7 +40,7 @@ def register(context: Context, again: bool, json: bool) -> None:
 @click.option("--version", metavar="N", help="A model version instead of the one this run registered.")
 @as_json
 def deploy(context: Context, version: str | None, json: bool) -> None:
-    """Start the accepted model version as a candidate beside the live release."""
+    """Start the accepted version beside the live release."""
     stage(context, "deploy", json, version=version or None)
 
 
@@ -61,7 +61,10 @@ def load_test(context: Context, json: bool) -> None:
 @click.command("promote")
 @as_json
 def promote(context: Context, json: bool) -> None:
-    """Make the candidate the live release; put the previous one back if it does not answer there."""
+    """Make the candidate the live release.
+
+    The previous one is put back if it does not answer there.
+    """
     stage(context, "promote", json)
 
 

@@ -9,7 +9,10 @@ from pushline.wording import counted
 @click.command("doctor")
 @as_json
 def doctor(context: Context, json: bool) -> None:
-    """Say line by line what works and what to do; exit 1 where the target lacks something."""
+    """Say what works on this machine, and what to do about the rest.
+
+    Exit 1 where the target lacks something.
+    """
     from pushline.doctor import Here, Line, line_for_a_person
     from pushline.doctor.examination import examine
     from pushline.errors import GateClosed

@@ -12,7 +12,10 @@ from pushline.cli.context import Context, as_json, progress, show
 @click.option("--version", metavar="N", help="A model version; by default the champion.")
 @as_json
 def evaluate(context: Context, file: Path, version: str | None, json: bool) -> None:
-    """Measure a model version on any labelled file, CSV or Parquet."""
+    """Measure a model version on any labelled file.
+
+    FILE is CSV or Parquet.
+    """
     from pushline.cli.datasets import local_data
     from pushline.registry import open_store
     from pushline.training.judge import judge, lines_of
@@ -25,7 +28,10 @@ def evaluate(context: Context, file: Path, version: str | None, json: bool) -> N
 @click.option("--version", metavar="N", help="A model version; by default the newest one.")
 @as_json
 def replay(context: Context, version: str | None, json: bool) -> None:
-    """Show what a model version would answer otherwise than the champion, on the rows of recent requests."""
+    """Show what a version would answer otherwise than the champion.
+
+    Both are asked the rows of recent requests.
+    """
     from pushline.report.summary import replay_lines
 
     seen = context.delivery.replay(version)

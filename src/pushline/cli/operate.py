@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.option("--url", is_flag=True, help="Print the live address alone, for a shell: URL=$(pushline status --url).")
 @as_json
 def status(context: Context, url: bool, json: bool) -> None:
-    """Show which release is live, which is the candidate, and what a rollback would bring back."""
+    """Show what is live, the candidate, and what would come back."""
     if url:
         from pushline.release.scoring import live_of
 
@@ -85,7 +85,10 @@ def discard(context: Context, json: bool) -> None:
 @as_json
 @alone
 def start(context: Context, json: bool) -> None:
-    """Let the release that was live answer again: after `stop`, after a restart of the machine, on aci with changed settings."""
+    """Let the release that was live answer again.
+
+    After `stop`, after a restart of the machine, on aci with changed settings.
+    """
     live = context.delivery.target().start(progress)
     show(live, json, [f"live: {line_of_endpoint(live)}"])
 
@@ -93,7 +96,7 @@ def start(context: Context, json: bool) -> None:
 @click.command("releases")
 @as_json
 def releases(context: Context, json: bool) -> None:
-    """List the model versions: what each scored, what was decided, and which of them is live."""
+    """List the model versions, what was decided, which one is live."""
     from pushline.release.history import history_of, table_of
 
     found = history_of(context.delivery.store(), context.delivery.target())
@@ -110,7 +113,7 @@ def stop(context: Context, json: bool) -> None:
 
 @click.group("keys", cls=Listing)
 def keys() -> None:
-    """The two keys that clients send."""
+    """Show or change the keys that clients send."""
 
 
 @keys.command("show")
@@ -174,7 +177,10 @@ def line_of(entry: "LogEntry") -> str:
 @click.option("--issue", is_flag=True, help="Keep one issue on GitHub for each cause, open while it lasts.")
 @as_json
 def watch(context: Context, issue: bool, json: bool) -> None:
-    """Ask the live release what it must answer, and hold what it logged against the profile and the card's promise."""
+    """Does it answer as it must, and have its inputs drifted?
+
+    The live release is asked, and what it logged is held against the profile and the card's promise.
+    """
     from pushline.errors import GateClosed
     from pushline.github import actions
     from pushline.github.issue import keep

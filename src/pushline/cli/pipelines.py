@@ -29,7 +29,10 @@ def runs_of(context: Context) -> "Runs":
 @as_json
 @alone
 def publish(context: Context, pipeline: str, json: bool) -> None:
-    """Make an immutable, numbered version of pipelines/PIPELINE.yml that others can start."""
+    """Make a numbered version of a pipeline that others can start.
+
+    It holds pipelines/PIPELINE.yml and never changes.
+    """
     from pushline.errors import SettingsError
     from pushline.github.actions import inside
     from pushline.pipelines import open_publisher
@@ -57,7 +60,7 @@ def publish(context: Context, pipeline: str, json: bool) -> None:
 def consume(
     context: Context, pipeline: str, settings: tuple[str, ...], version: int | None, url: str | None, detach: bool, json: bool
 ) -> None:
-    """Start a run of a published pipeline over REST and follow it to its end."""
+    """Start a run of a published pipeline and follow it."""
     from pushline.pipelines import open_consumer
     from pushline.pipelines.service.client import verdict
 
@@ -87,7 +90,10 @@ def pair(text: str) -> tuple[str, str]:
 @as_json
 @alone
 def retrain(context: Context, budget: str | None, json: bool) -> None:
-    """Train on all pinned data and decide: champion and challenger meet on old and new hold-out rows apart. Releases nothing."""
+    """Train on all pinned data and decide; release nothing.
+
+    Champion and challenger meet on old and new hold-out rows apart.
+    """
     from pushline.execution import execute
     from pushline.preconditions import check
 
@@ -106,7 +112,10 @@ def retrain(context: Context, budget: str | None, json: bool) -> None:
 @click.option("--cron", metavar="CRON", help='When, in UTC, such as "17 5 * * 1"; without it the schedule is shown.')
 @as_json
 def schedule(context: Context, pipeline: str, cron: str | None, json: bool) -> None:
-    """Set when a pipeline runs by itself: the cron line of its workflow."""
+    """Set when a pipeline runs by itself.
+
+    That is the cron line of its workflow.
+    """
     from pushline.pipelines import open_schedules
 
     found = open_schedules(context.project, context.settings).schedule(pipeline, cron)
@@ -116,7 +125,7 @@ def schedule(context: Context, pipeline: str, cron: str | None, json: bool) -> N
 
 @click.group("pipelines", cls=Listing)
 def pipelines() -> None:
-    """Published pipelines and their runs."""
+    """List, describe, retire and serve published pipelines."""
 
 
 @pipelines.command("list")

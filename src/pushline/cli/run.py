@@ -91,7 +91,7 @@ def report(context: Context) -> None:
 def evidence(
     context: Context, version: str | None, run_number: str | None, first: str | None, approval: str | None, markdown: bool, json: bool
 ) -> None:
-    """Show what a person needs to see before approving the release."""
+    """Show what a person needs before approving the release."""
     from pushline.github import actions
     from pushline.github import approval as approvals
     from pushline.report.evidence import evidence_summary, gather

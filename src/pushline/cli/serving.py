@@ -39,7 +39,7 @@ def serve(
     model_version: str | None,
     **where: Any,
 ) -> None:
-    """Answer scoring requests, in the foreground, until told to stop."""
+    """Answer scoring requests, in the foreground."""
     from msgspec import structs
 
     from pushline.registry.store import version_or_champion
@@ -70,7 +70,10 @@ def serve(
 @click.option("--curl", is_flag=True, help="Only print the command of curl that asks for the first row.")
 @as_json
 def score(context: Context, file: Path, curl: bool, json: bool) -> None:
-    """Score the rows of FILE with the live release: JSON ({"data": [rows]}), CSV or Parquet."""
+    """Score the rows of a JSON, CSV or Parquet file.
+
+    The live release is asked; JSON is {"data": [rows]}.
+    """
     from pushline.release.scoring import curl_of, score_file, table_of
 
     delivery = context.delivery

@@ -9,7 +9,10 @@ from pushline.cli.context import Context, as_json, show
 @click.argument("what", type=click.Choice(["report", "docs"]), default="report")
 @as_json
 def open_page(context: Context, what: str, json: bool) -> None:
-    """Open the report of the last run, or the page of the live API, in the browser; print where it is."""
+    """Open the report, or the live API's page, in the browser.
+
+    It also prints where that is.
+    """
     if what == "docs":
         from pushline.release.scoring import live_of
 
@@ -34,7 +37,10 @@ def report_of(context: Context) -> object:
 @click.command("docs")
 @click.argument("page", required=False)
 def docs(page: str | None) -> None:
-    """Print a page of the documentation as Markdown; without PAGE say which there are."""
+    """Print a page of the documentation.
+
+    It is Markdown; without PAGE the command says which pages there are.
+    """
     from pushline.errors import SettingsError
     from pushline.template.source import pages
 
@@ -51,7 +57,9 @@ def docs(page: str | None) -> None:
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print what lets SHELL complete commands: eval "$(pushline completion bash)", or pushline completion fish | source."""
+    """Print what a shell needs to complete commands with Tab.
+
+    eval "$(pushline completion bash)", or pushline completion fish | source."""
     from click.shell_completion import get_completion_class
 
     command = click.get_current_context().find_root().command

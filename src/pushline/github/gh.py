@@ -32,11 +32,9 @@ def run(*arguments: str, text: str | None = None) -> str:
     return _run(arguments, text.encode() if text is not None else None).decode()
 
 
-def api(path: str, *, method: str = "GET", body: Any = None, paginate: bool = False) -> Any:
+def api(path: str, *, method: str = "GET", body: Any = None) -> Any:
     """The parsed answer of one call of GitHub's REST interface; None where it answers nothing."""
     arguments = ["api", "--method", method, path]
-    if paginate:
-        arguments += ["--paginate", "--slurp"]
     if body is not None:
         arguments += ["--input", "-"]
     answer = _run(arguments, msgspec.json.encode(body) if body is not None else None)

@@ -249,16 +249,12 @@ class MlflowStore:
         )
 
     def _search(self) -> list[Any]:
-        return [v for page in self._pages() for v in page if v.name == self.name]
-
-    def _pages(self) -> Iterator[Any]:
-        token: str | None = None
-        while True:
-            page = self.client.search_model_versions(f"name='{self.name}'", page_token=token)
-            yield page
-            token = page.token
-            if not token:
-                return
+        found: list[Any] = []
+        page: Any = None
+        while page is None or page.token:
+            page = self.client.search_model_versions(f"name='{self.name}'", page_token=page and page.token)
+            found += [version for version in page if version.name == self.name]
+        return found
 
     def _roles(self, found: list[Any]) -> dict[str, str]:
         """The role of each version that has one; champion goes before challenger."""
@@ -344,11 +340,6 @@ class MlflowStore:
             why=f"{why}.",
             do="Train and register it again, or use another version.",
         )
-
-    def link(self, run_id: str) -> str:
-        if self.artifacts is not None:
-            return f"mlflow ui --backend-store-uri {self.uri}, run {run_id}"
-        return f"{where(self.uri)}, run {run_id}"
 
 
 def where(uri: str) -> str:

@@ -73,9 +73,6 @@ class ModelStore(Protocol):
     def download(self, version: str) -> Path:
         """The model folder of `version` on this machine, unchanged since it was logged."""
 
-    def link(self, run_id: str) -> str:
-        """Where a person looks at the run."""
-
 
 def version_or_champion(store: ModelStore, version: str | None) -> ModelVersion:
     """The model version of that number, by default the champion. Raises RegistryError where there is none."""
