@@ -13,8 +13,9 @@ REVISION = ".revision"  # in a published snapshot: the commit it was taken from
 class Project:
     """One checkout: the folder that holds `pyproject.toml` with `[tool.pushline]`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, build: Path | None = None) -> None:
         self.root = root.resolve()
+        self.build = build or self.root / "build"  # what the stages of the newest run left: one folder each
 
     @classmethod
     def find(cls, start: Path | None = None) -> "Project":
@@ -32,10 +33,9 @@ class Project:
             do="Change to the repository's folder, or name one with `pushline --project FOLDER`.",
         )
 
-    @property
-    def build(self) -> Path:
-        """What the stages of the newest run left: one folder each."""
-        return self.root / "build"
+    def beside(self, build: Path) -> "Project":
+        """The same project with a build folder of its own, so that a look at other data leaves the stages' results alone."""
+        return Project(self.root, build)
 
     @property
     def state(self) -> Path:

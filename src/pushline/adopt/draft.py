@@ -52,18 +52,6 @@ class Draft(Struct, frozen=True, kw_only=True):
     findings: tuple[str, ...]  # of check-data, by the drafted contract
 
 
-class Apart(Project):
-    """The project with a build folder of its own."""
-
-    def __init__(self, project: Project, folder: Path) -> None:
-        super().__init__(project.root)
-        self._folder = folder
-
-    @property
-    def build(self) -> Path:
-        return self._folder / "build"
-
-
 class AdoptRequest(Struct, frozen=True, kw_only=True):
     """What was asked for."""
 
@@ -183,7 +171,7 @@ def freshly_typed(contract: Contract, table: Path, scratch: Path) -> tuple[Path,
 
 def typed_of(project: Project, contract: Contract, table: Path, scratch: Path) -> tuple[Path, tuple[str, ...]]:
     """The typed table by a contract that people have a part in, and what check-data says of it."""
-    checked = check_data(Apart(project, scratch), contract, file=table, fetched=None, progress=lambda line: None)
+    checked = check_data(project.beside(scratch / "build"), contract, file=table, fetched=None, progress=lambda line: None)
     if not checked.table:
         raise not_adopted(table, checked.findings[0].message)
     return Path(checked.table), tuple(said(finding) for finding in checked.findings if finding.id != "decides-label")

@@ -21,11 +21,10 @@ from pushline.adopt.text_table import TextTable, read_text_table
 from pushline.data.contract import Contract, load_contract
 from pushline.data.profile import write_profile
 from pushline.data.profile.sample import sample_rows
-from pushline.data.sources.add import keep
 from pushline.data.sources.fetch import TABLES, place_of
 from pushline.data.sources.lock import DataLock, load_lock, lock_text
 from pushline.errors import ContractError, GateClosed, PushlineError, SettingsError
-from pushline.files import sha256_of
+from pushline.files import copy_atomically, sha256_of
 from pushline.project import Project
 from pushline.template.answers import PLACE, Answers, Engine, EngineSource, Record, RecordedDraft, load_record, record_bytes
 from pushline.template.manifest import ENGINE, TABLE
@@ -305,5 +304,5 @@ def refuse_other_table(project: Project, plan: Plan) -> None:
 
 def carry_out(project: Project, plan: Plan) -> None:
     """Keep the table where fetch finds it, then write and remove the files."""
-    keep(plan.draft.table, place_of(project.state / "cache", plan.draft.pinned.name, plan.draft.pinned.sources[0].sha256))
+    copy_atomically(plan.draft.table, place_of(project.state / "cache", plan.draft.pinned.name, plan.draft.pinned.sources[0].sha256))
     apply(project, plan.changes)

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -21,13 +20,8 @@ from pushline.data.contract import Contract
 from pushline.errors import CriticalFindings, DataCorrupt, SettingsError
 from pushline.files import content_hash
 from pushline.progress import Progress
-from pushline.registry.store import version_or_champion
 from pushline.results import Part
 from pushline.serving.scorer import Scorer
-
-if TYPE_CHECKING:
-    from pushline.registry.store import ModelStore
-
 
 AHEAD = 2  # pieces for each core that are read before they are needed
 NOTE_S = 1.0  # how much work a kill costs at most
@@ -84,17 +78,6 @@ def identity_of(rows: BatchInput, model: Path, options: Options) -> str:
     """What makes a job the same one: all that its output depends on, and not how many cores it uses."""
     cut = f"{sources.PIECE_BYTES} {sources.PIECE_ROWS}"
     return hashlib.sha256(f"{rows.identity} {content_hash(model)} {options.delimiter} {options.strict} {cut}".encode()).hexdigest()
-
-
-def number_of(store: "ModelStore", version: str | None) -> str:
-    """The number of a model version that is there, by default the champion. Raises RegistryError where there is none."""
-    return version_or_champion(store, version).version
-
-
-def model_of(store: "ModelStore", version: str | None) -> tuple[str, Path]:
-    """The number and the folder of a model version, by default the champion. Raises RegistryError where there is none."""
-    number = number_of(store, version)
-    return number, store.download(number)
 
 
 class BatchJob:

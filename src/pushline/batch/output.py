@@ -167,24 +167,19 @@ class GrowingFile:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        try:
+        with writing(file):
             self.stream = file.open("ab")
-        except OSError as error:
-            raise cannot_write(file, error) from error
 
     def add(self, content: Any) -> int:
         """Append and return how many bytes that were."""
-        try:
-            return self.stream.write(content)
-        except OSError as error:
-            raise cannot_write(self.file, error) from error
+        with writing(self.file):
+            self.stream.write(content)
+        return len(content)
 
     def flush(self) -> None:
-        try:
+        with writing(self.file):
             self.stream.flush()
             os.fsync(self.stream.fileno())
-        except OSError as error:
-            raise cannot_write(self.file, error) from error
 
     def close(self) -> None:
         with writing(self.file):

@@ -9,6 +9,7 @@ import csv
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise
@@ -142,13 +143,10 @@ def append_csv(file: Path, stream: Any, delimiter: str, *, with_header: bool) ->
 def account_of(parts: list[BatchResult], uri: str, out: Path, seconds: float) -> BatchResult:
     """What all parts did, as one job says it."""
     scored, rejected = sum(one.scored for one in parts), sum(one.rejected for one in parts)
-    reasons: dict[str, int] = {}
-    results: dict[str, int] = {}
+    reasons, results = Counter[str](), Counter[str]()
     for one in parts:
-        for name, count in one.reasons.items():
-            reasons[name] = reasons.get(name, 0) + count
-        for name, count in one.results.items():
-            results[name] = results.get(name, 0) + count
+        reasons.update(one.reasons)
+        results.update(one.results)
     return BatchResult(
         input=uri,
         out=str(out),
@@ -157,8 +155,8 @@ def account_of(parts: list[BatchResult], uri: str, out: Path, seconds: float) ->
         scored=scored,
         rejected=rejected,
         rejects=str(rejects_of(out)) if rejected else None,
-        reasons=dict(sorted(reasons.items(), key=lambda each: -each[1])[:10]),
-        results=results,
+        reasons=dict(reasons.most_common(10)),
+        results=dict(results),
         histogram=tuple(sum(counts) for counts in zip(*(one.histogram for one in parts), strict=True)),
         seconds=round(seconds, 3),
         rows_per_second=round((scored + rejected) / max(seconds, 1e-9), 1),

@@ -35,14 +35,16 @@ def score_batch(
     """
     from pushline.batch import job
     from pushline.batch.drift import drift_of_sample
+    from pushline.registry.store import version_or_champion
 
     contract = context.delivery.contract()
     options = job.Options(delimiter=contract.delimiter, strict=strict, workers=workers)
     if cluster:
         ended = on_cluster(context, source, out, version or None, options)
     else:
-        number, model = job.model_of(context.delivery.store(), version or None)
-        ended = job.score_batch(source, out, model, number, options=options, progress=progress)
+        store = context.delivery.store()
+        number = version_or_champion(store, version or None).version
+        ended = job.score_batch(source, out, store.download(number), number, options=options, progress=progress)
     drift = drift_of_sample(context.project, ended)
     lines = lines_of(ended)
     if drift is not None:
@@ -62,9 +64,9 @@ def on_cluster(context: Context, source: str, out: Path, version: str | None, op
             do='Leave --cluster out, or set target = "aci" (PUSHLINE_TARGET=aci).',
         )
     from pushline.azure.batch import AzureBatch
-    from pushline.batch.job import number_of
+    from pushline.registry.store import version_or_champion
 
-    number = number_of(context.delivery.store(), version)
+    number = version_or_champion(context.delivery.store(), version).version
     return AzureBatch(context.project, context.settings).score(source, out, number, options=options, progress=progress)
 
 

@@ -53,10 +53,9 @@ def check_data(context: Context, file: Path | None, json: bool, markdown: bool, 
 
 def beside(context: Context) -> "Delivery":
     """Where a look at another file leaves what it found: below build/other/, which no stage reads."""
-    from pushline.data.sources.add import Aside
     from pushline.delivery import Delivery
 
-    return Delivery(Aside(context.project, context.project.build / "other"), context.settings, progress)
+    return Delivery(context.project.beside(context.project.build / "other"), context.settings, progress)
 
 
 COMMANDS = [fetch, check_data]

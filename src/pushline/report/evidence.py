@@ -8,10 +8,10 @@ from pushline.errors import PushlineError
 from pushline.project import Project
 from pushline.report import figures, markdown
 from pushline.report.cautions import Caution, cautions_of
-from pushline.report.figures import NOTHING, counted, named, visible
+from pushline.report.figures import NOTHING, named
 from pushline.report.markdown import code, fold, table, text
 from pushline.report.states import StageOutcome, StageState, outcomes, states_of
-from pushline.report.summary import SAMPLE_NOTE, cautions_box, evaluation_of, findings_table, fitted_on, metrics_table, replay_notes
+from pushline.report.summary import SAMPLE_NOTE, body_of, cautions_box
 from pushline.results import CheckDataResult, Part, RegisterResult, TrainResult, load
 from pushline.settings import PushlineSettings
 
@@ -145,19 +145,19 @@ def evidence_summary(gathered: EvidenceBundle) -> str:
         markdown.flow([(state.name, state.state, state.words) for state in gathered.states]),
         "## What will change",
         changes(known),
-        "## Challenger and champion",
-        comparison(gathered.registered, gathered.trained),
-        "## Figures on the hold-out",
-        quality(gathered.trained),
-        "## Data",
-        findings(gathered.checked),
     ]
+    for heading, result, otherwise in (
+        ("Challenger and champion", gathered.registered, "No comparison of this version was made in this run."),
+        ("Model", gathered.trained, "This version was not trained in this run; its figures are in the registry."),
+        ("Data", gathered.checked, "The data of this version was not checked in this run."),
+    ):
+        parts += [f"## {heading}", *(body_of(result) if result else [otherwise])]
     card = model_card(gathered.trained)
     return "\n\n".join([*parts, *([card] if card else [])]) + "\n"
 
 
-def sides(known: Evidence) -> list[tuple[str, str, str]]:
-    """What it is of, live now, proposed."""
+def changes(known: Evidence) -> str:
+    """Live now beside proposed, line by line."""
     lines = [
         ("model version", "version"),
         ("release", "release"),
@@ -167,47 +167,15 @@ def sides(known: Evidence) -> list[tuple[str, str, str]]:
         ("algorithm", "algorithm"),
         (f"{named(known.metric)} when registered" if known.metric else "figure when registered", "score"),
     ]
-    found = []
+    rows = []
     for words, key in lines:
-        before, after = getattr(known.now, key) if known.now else "", getattr(known.proposed, key)
-        found.append((words, visible(before), "made by deploy" if key == "release" else visible(after)))
-    return found
-
-
-def changes(known: Evidence) -> str:
-    """Live now beside proposed, line by line."""
-    rows = [[words, *(value if value == "made by deploy" else code(value) if value else NOTHING for value in both)]
-            for words, *both in sides(known)]  # fmt: skip
+        before, after = getattr(known.now, key, ""), getattr(known.proposed, key)
+        proposed = "made by deploy" if key == "release" else code(after) if after else NOTHING
+        rows.append([words, code(before) if before else NOTHING, proposed])
     lead = f"On the target {code(known.target)}."
     if known.now is None:
         lead = f"Nothing is live on the target {code(known.target)} that is known here: this is the first release."
     return f"{lead}\n\n{table(['', 'live now', 'proposed'], rows)}"
-
-
-def comparison(registered: RegisterResult | None, trained: TrainResult | None) -> str:
-    if registered is None:
-        return "No comparison of this version was made in this run."
-    against = f"Against version {text(registered.champion)}." if registered.champion else "There is no champion to compare with."
-    rows = [[text(name), text(value)] for name, value in figures.evidence_rows(registered, trained)]
-    return "\n\n".join([against, table(["evidence", ""], rows, figures=[1]), *replay_notes(registered.replay)])
-
-
-def quality(trained: TrainResult | None) -> str:
-    if trained is None:
-        return "This version was not trained in this run; its figures are in the registry."
-    known = evaluation_of(trained)
-    lines = [f"**{text(trained.algorithm)}**, {fitted_on(trained)}.", metrics_table(trained, known)]
-    lines += [f"Figures are for {text(trained.estimates)}."] if trained.estimates else []
-    if trained.threshold is not None:
-        lines.append(f"Threshold **{figures.decimal(trained.threshold, 3)}**, chosen out of fold for {text(trained.objective)}.")
-    return "\n\n".join(lines)
-
-
-def findings(checked: CheckDataResult | None) -> str:
-    if checked is None:
-        return "The data of this version was not checked in this run."
-    counts = f"{checked.critical} critical, {counted(checked.warning, 'warning')}, {checked.info} info in {counted(checked.rows, 'row')}."
-    return f"{counts}\n\n{findings_table(checked.findings)}" if checked.findings else f"No findings in {counted(checked.rows, 'row')}."
 
 
 def model_card(trained: TrainResult | None) -> str:

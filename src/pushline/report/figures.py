@@ -115,9 +115,9 @@ def fact(key: str, value: Scalar) -> str:
     return named(visible(value)) if key == "metric" else scalar(value)
 
 
-def evidence_rows(registered: RegisterResult, trained: object = None) -> list[tuple[str, str]]:
+def evidence_rows(registered: RegisterResult) -> list[tuple[str, str]]:
     """What a decision rests on; an interval that training gave already is not given a second time, from other resamples."""
-    twice = ("challenger_low", "challenger_high") if trained is not None else ()
+    twice = ("challenger_low", "challenger_high")
     return [(named(key), fact(key, value)) for key, value in registered.decision.evidence.items() if key not in twice]
 
 

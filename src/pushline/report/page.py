@@ -96,7 +96,7 @@ def gathered(project: Project) -> dict[str, Any]:
         "largest": columns.lines_of(profile) if profile else [],
         "spreads": columns.spreads_of(profile, known) if profile else [],
         "drift": drift_of(project.build),
-        "proof": figures.evidence_rows(registered, trained) if isinstance(registered, RegisterResult) else [],
+        "proof": figures.evidence_rows(registered) if isinstance(registered, RegisterResult) else [],
         "replayed": replay_lines(registered.replay) if isinstance(registered, RegisterResult) and registered.replay else [],
         "gain": gain_of(registered) if isinstance(registered, RegisterResult) else None,
         "slo": slo_rows(results["load_test"]) if isinstance(results["load_test"], LoadTestResult) else [],

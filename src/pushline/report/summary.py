@@ -49,7 +49,8 @@ REPLAYED_GROUPS = 3  # that moved most
 
 def summary_of(result: Result) -> str:
     """The Markdown of `build/<stage>/summary.md`."""
-    parts = [f"## {type(result).stage}", *([SAMPLE_NOTE] if getattr(result, "generated_sample", False) else []), *body_of(result)]
+    notes = [SAMPLE_NOTE] if getattr(result, "generated_sample", False) else []
+    parts = [f"## {type(result).stage}", *notes, *warning_notes(getattr(result, "warnings", ())), *body_of(result)]
     foot = f"<sub>{duration(result.elapsed_s)}, {figures.moment(result.made_at)}, Pushline {text(result.pushline)}</sub>"
     return "\n\n".join([*parts, foot]) + "\n"
 
@@ -144,7 +145,6 @@ def balance(counts: dict[str, int]) -> str:
 def _(result: TrainResult) -> list[str]:
     known = evaluation_of(result)
     parts = [
-        *warning_notes(result.warnings),
         f"**{text(result.algorithm)}**, {fitted_on(result)}; {trials(result)}.",
         *(
             [f"**Not trained again**: nothing it depends on has changed since version {text(result.taken_from)}."]
@@ -235,9 +235,9 @@ def _(result: RegisterResult) -> list[str]:
     verdict = "Accepted for release" if result.decision.accept else "Not accepted: the champion stays"
     what = f"{text(result.model_name)} version **{text(result.version)}**"
     against = f"against the champion, version **{text(result.champion)}**" if result.champion else "as the first version"
-    rows = [[text(named(key)), text(figures.fact(key, value))] for key, value in result.decision.evidence.items()]
+    rows = [[text(name), text(value)] for name, value in figures.evidence_rows(result)]
     lead = f"**{verdict}.** {what} {against}: {text(result.decision.reason, 600)}"
-    return [lead, *warning_notes(result.warnings), table(["evidence", ""], rows, figures=[1]), *replay_notes(result.replay)]
+    return [lead, table(["evidence", ""], rows, figures=[1]), *replay_notes(result.replay)]
 
 
 def replay_lines(seen: Replay) -> list[str]:

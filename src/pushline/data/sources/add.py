@@ -49,18 +49,6 @@ class AddResult(Part, frozen=True, kw_only=True):
     drift: Drift
 
 
-class Aside(Project):
-    """The same project with a build folder of its own, so that a look at new data leaves the stages' results alone."""
-
-    def __init__(self, project: Project, build: Path) -> None:
-        super().__init__(project.root)
-        self._build = build
-
-    @property
-    def build(self) -> Path:
-        return self._build
-
-
 def add(
     project: Project,
     contract: Contract,
@@ -95,7 +83,7 @@ def add(
             sources=(FileSource(url=address, sha256=seen.sha256),),
         )
         refuse_twice(lock, pinned)
-        checked = check_data(Aside(project, folder), contract, file=file, fetched=None, progress=progress)
+        checked = check_data(project.beside(folder), contract, file=file, fetched=None, progress=progress)
         refuse_broken(checked, file)
         places = DataLocations(project.state / "cache", local, contract.delimiter, progress, own=project.root / TABLES)
         reading = read_file(file, contract, folder, folder / "new.parquet")
@@ -103,7 +91,7 @@ def add(
         overlaps = tuple(overlap for overlap in compared if overlap)
         refuse_nothing_new(overlaps, pinned)
         drift = drift_of(Path(checked.table), contract, load_profile(project.profile), pinned.name)
-        keep(file, place_of(project.state / "cache", pinned.name, seen.sha256))
+        copy_atomically(file, place_of(project.state / "cache", pinned.name, seen.sha256))
     after = DataLock(files=(*lock.files, pinned))
     added = AddResult(
         file=pinned,
@@ -219,8 +207,3 @@ def refuse_nothing_new(overlaps: tuple[Overlap, ...], pinned: PinnedFile) -> Non
                 why=f"All its {pinned.rows:,} rows are in {overlap.file} already.",
                 do="Nothing was changed. Add other data.",
             )
-
-
-def keep(file: Path, place: Path) -> None:
-    """Copy the file into the cache, so that the next fetch finds it."""
-    copy_atomically(file, place)

@@ -10,12 +10,12 @@ from pushline.data.contract import Contract
 from pushline.data.files.version import table_of
 from pushline.data.profile import load_profile
 from pushline.data.profile.drift import Drift, drift_of
-from pushline.data.sources.add import Aside, keep, of_a_part, refuse_broken
+from pushline.data.sources.add import of_a_part, refuse_broken
 from pushline.data.sources.download import TRUSTED, receive_all
 from pushline.data.sources.fetch import place_of
 from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, load_lock, renew_lock
 from pushline.errors import DataUnavailable, GateClosed
-from pushline.files import scratch, sha256_of
+from pushline.files import copy_atomically, scratch, sha256_of
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.results import Finding, Part
@@ -69,7 +69,7 @@ def refresh(
                 files.append(pinned)
                 continue
             progress(f"{pinned.name}: {url} holds version {seen.version} with {seen.rows:,} rows now")
-            checked = check_data(Aside(project, folder), contract, file=file, fetched=None, progress=progress)
+            checked = check_data(project.beside(folder), contract, file=file, fetched=None, progress=progress)
             refuse_broken(checked, file)
             moved = msgspec.structs.replace(
                 pinned, version=seen.version, rows=seen.rows, columns=seen.columns, sources=(FileSource(url=url, sha256=seen.sha256),)
@@ -87,7 +87,7 @@ def refresh(
                     drift=drift_of(Path(checked.table), contract, load_profile(project.profile), pinned.name),
                 )
             )
-            keep(file, place_of(project.state / "cache", pinned.name, seen.sha256))
+            copy_atomically(file, place_of(project.state / "cache", pinned.name, seen.sha256))
     after = msgspec.structs.replace(lock, files=tuple(files))
     refuse_other_columns(after, renewed)
     unchanged = tuple(pinned.name for pinned, new in zip(lock.files, files, strict=True) if pinned is new)
