@@ -14,7 +14,10 @@ from pushline.cli.stages import stage
 @click.option("--cancel", is_flag=True, help="On aci: end the run that goes on there.")
 @as_json
 def train(context: Context, budget: str | None, keep_best: bool, attach: bool, anew: bool, cancel: bool, json: bool) -> None:
-    """Run pipelines/train.yml on the checked data; where nothing it depends on has changed, take the earlier result."""
+    """Run pipelines/train.yml on the checked data.
+
+    Where nothing it depends on has changed, the earlier result is taken.
+    """
     if cancel:
         ended = context.delivery.cancel_training(budget=budget or None)
         show({"cancelled": ended}, json, ["cancelled" if ended else "no training was going on"])
