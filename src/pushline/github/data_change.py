@@ -1,10 +1,8 @@
 """New data as a pull request: merging it is the decision to retrain."""
 
-import msgspec
-
 from pushline.data.sources.refresh import FOLDER, RefreshResult
 from pushline.errors import SettingsError
-from pushline.github.pull_request import PullRequest, propose
+from pushline.github.pull_request import PullRequest, left_in, propose
 from pushline.project import Project
 
 
@@ -13,12 +11,7 @@ def propose_data(project: Project) -> PullRequest:
 
     Raises SettingsError where it left nothing, TargetError with what git or GitHub said.
     """
-    place = project.build / FOLDER
-    try:
-        seen = msgspec.json.decode((place / "result.json").read_bytes(), type=RefreshResult)
-        body = (place / "summary.md").read_text(encoding="utf-8")
-    except (OSError, msgspec.DecodeError) as error:
-        raise SettingsError("There is nothing to propose.", why=f"{error}.", do="Run `pushline data refresh` first.") from error
+    seen, body = left_in(project.build / FOLDER, RefreshResult, "pushline data refresh")
     if not seen.changed:
         raise SettingsError("There is nothing to propose.", why="The sources hold what is pinned.", do="Nothing is to be done.")
     names = ", ".join(renewed.name for renewed in seen.renewed)

@@ -3,12 +3,15 @@
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
 from msgspec import Struct
 
-from pushline.errors import TargetError
+from pushline.errors import SettingsError, TargetError
 from pushline.github import gh
 
+T = TypeVar("T")
 AUTHOR = ("github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com")
 
 
@@ -51,6 +54,14 @@ def propose(root: Path, files: Sequence[Path], *, branch: str, title: str, body:
     base = gh.api(f"repos/{repository}")["default_branch"]
     made = gh.api(f"repos/{repository}/pulls", method="POST", body={"title": title, "body": body, "head": branch, "base": base})
     return PullRequest(branch=branch, url=made["html_url"], created=True, number=made["number"])
+
+
+def left_in(place: Path, kind: type[T], command: str) -> tuple[T, str]:
+    """What a command left to be proposed, and its summary. Raises SettingsError where it left nothing."""
+    try:
+        return msgspec.json.decode((place / "result.json").read_bytes(), type=kind), (place / "summary.md").read_text(encoding="utf-8")
+    except (OSError, msgspec.DecodeError) as error:
+        raise SettingsError("There is nothing to propose.", why=f"{error}.", do=f"Run `{command}` first.") from error
 
 
 def open_of(branch: str) -> PullRequest | None:

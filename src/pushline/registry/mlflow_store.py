@@ -211,13 +211,7 @@ class MlflowStore:
                 self.client.set_model_version_tag(self.name, other.version, "role", FORMER)
 
     def champion(self) -> ModelVersion | None:
-        return self._holder(CHAMPION)
-
-    def challenger(self) -> ModelVersion | None:
-        return self._holder(CHALLENGER)
-
-    def _holder(self, role: str) -> ModelVersion | None:
-        return next((version for version in self.versions() if version.role == role), None)
+        return next((version for version in self.versions() if version.role == CHAMPION), None)
 
     def version(self, version: str) -> ModelVersion:
         known = self.versions()

@@ -54,7 +54,6 @@ class ModelStore(Protocol):
         """Make a model version of the model that `run_id` logged; it becomes the challenger."""
 
     def champion(self) -> ModelVersion | None: ...
-    def challenger(self) -> ModelVersion | None: ...
     def version(self, version: str) -> ModelVersion:
         """Raises RegistryError, listing the versions there are, where there is none of that number."""
 

@@ -16,7 +16,7 @@ from pushline.report import charts, classes, columns, figures, quantities, sourc
 from pushline.report.card import read_card
 from pushline.report.cautions import Caution, cautions_of, evaluation_of
 from pushline.report.states import StageState, states_of
-from pushline.report.summary import fitted_on, promises, replay_lines, trials
+from pushline.report.summary import fitted_on, replay_lines, slo_rows, trials
 from pushline.report.svg import strip, stripe
 from pushline.results import VOTE, Failure, Interval, LoadTestResult, RegisterResult, TrainResult, Trial
 
@@ -196,15 +196,3 @@ def gain_of(registered: RegisterResult) -> Interval | None:
     found = [registered.decision.evidence.get(key) for key in ("gain", "gain_low", "gain_high")]
     numbers = [float(value) for value in found if isinstance(value, int | float)]
     return Interval(value=numbers[0], low=numbers[1], high=numbers[2]) if len(numbers) == 3 else None
-
-
-def slo_rows(tested: LoadTestResult) -> list[tuple[str, str, str, str]]:
-    """Name, what was seen, what was promised, and whether it was kept: kept, broken or nothing promised."""
-    broken = {breach.setting: breach for breach in tested.breaches}
-    rows = []
-    for key, seen, promise in promises(tested):
-        limit = tested.limits.get(key, broken[key].limit if key in broken else None)
-        kept = "" if limit is None else "broken" if key in broken else "kept"
-        rows.append((figures.named(key).removesuffix(" ms"), seen, promise(limit) if limit is not None else "", kept))
-    others = [breach for name, breach in broken.items() if name not in {key for key, _, _ in promises(tested)}]
-    return rows + [(b.name, f"{b.seen:.4g}", f"{b.limit:.4g}", "broken") for b in others]

@@ -301,30 +301,33 @@ def _(result: LoadTestResult) -> list[str]:
 
 
 def slo_table(result: LoadTestResult) -> str:
-    """Each promise with what was seen and whether it was kept."""
-    broken = {b.setting: b for b in result.breaches}
-    limits = {**{name: b.limit for name, b in broken.items()}, **result.limits}
+    rows = [[text(name), seen, promise, f"**{kept}**" if kept == "broken" else kept] for name, seen, promise, kept in slo_rows(result)]
+    return table([f"offered {per_second(result.offered_rps)}", "seen", "promised", ""], rows, figures=[1, 2])
+
+
+def slo_rows(result: LoadTestResult) -> list[tuple[str, str, str, str]]:
+    """Name, what was seen, what was promised, and whether it was kept: kept, broken, or nothing promised."""
+    broken = {breach.setting: breach for breach in result.breaches}
+    limits = {**{name: breach.limit for name, breach in broken.items()}, **result.limits}
     rows = []
     for key, seen, promise in promises(result):
-        promised = promise(limits[key]) if key in limits else ""
-        rows.append([named(key).removesuffix(" ms"), seen, promised, "**broken**" if broken.pop(key, None) else "kept" if promised else ""])
-    rows += [[text(b.name), f"{b.seen:.4g}", f"{b.limit:.4g}", "**broken**"] for b in broken.values()]
-    return table([f"offered {per_second(result.offered_rps)}", "seen", "promised", ""], rows, figures=[1, 2])
+        kept = "broken" if broken.pop(key, None) else "kept" if key in limits else ""
+        rows.append((named(key).removesuffix(" ms"), seen, promise(limits[key]) if key in limits else "", kept))
+    return rows + [(breach.name, f"{breach.seen:.4g}", f"{breach.limit:.4g}", "broken") for breach in broken.values()]
 
 
 def promises(result: LoadTestResult) -> list[tuple[str, str, figures.Written]]:
     """What the SLO can speak of: the name of its setting, what was seen, and how the promise is written."""
     achieved = share_of(result.achieved_rps, result.offered_rps)
-    latencies = [(key, milliseconds(getattr(result, key)), at_most_ms) for key in ("p50_ms", "p95_ms", "p99_ms", "max_ms")]
+    latencies = [
+        (key, milliseconds(getattr(result, key)), lambda x: f"at most {milliseconds(x)}")
+        for key in ("p50_ms", "p95_ms", "p99_ms", "max_ms")
+    ]
     return [
         ("failures", f"{figures.count(result.failures)} of {figures.count(result.requests)}", lambda x: f"at most {promised(x)}"),
         ("achieved", f"{per_second(result.achieved_rps)} ({achieved})", lambda x: f"at least {promised(x)}"),
         *latencies,
     ]
-
-
-def at_most_ms(limit: float) -> str:
-    return f"at most {milliseconds(limit)}"
 
 
 def latency_chart(result: LoadTestResult) -> str:

@@ -1,9 +1,7 @@
 """The upgrade as a pull request, whose body is what changed in the users' words."""
 
-import msgspec
-
-from pushline.errors import SettingsError, TargetError
-from pushline.github.pull_request import PullRequest, open_of, propose
+from pushline.errors import TargetError
+from pushline.github.pull_request import PullRequest, left_in, open_of, propose
 from pushline.project import Project
 from pushline.upgrade.applied import STAGED, Upgraded
 
@@ -15,17 +13,14 @@ def propose_upgrade(project: Project) -> PullRequest:
 
     Raises SettingsError where it left nothing, TargetError with what git or GitHub said: a job's token may write no workflow.
     """
-    try:
-        made = msgspec.json.decode((project.build / STAGED / "result.json").read_bytes(), type=Upgraded)
-    except (OSError, msgspec.DecodeError) as error:
-        raise SettingsError("There is nothing to propose.", why=f"{error}.", do="Run `pushline upgrade` first.") from error
+    made, body = left_in(project.build / STAGED, Upgraded, "pushline upgrade")
     branch = f"pushline/{made.after}"
     if there := open_of(branch):
         return there
     files = [project.root / step.path for step in made.files]
     title = f"Pushline {made.before} → {made.after}"
     try:
-        return propose(project.root, files, branch=branch, title=title, body=made.summary)
+        return propose(project.root, files, branch=branch, title=title, body=body)
     except TargetError as error:
         workflows = [step.path for step in made.files if step.path.startswith(WORKFLOWS)]
         if "refusing to allow" not in error.why or not workflows:

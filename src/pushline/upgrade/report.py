@@ -16,7 +16,7 @@ def summary_of(plan: Plan) -> str:
     lines += ["## Files", "", *(f"- {word} `{path}`" for path, word in words_of(plan))]
     lines += [f"- `{path}` stays deleted: the new version changed it" for path in plan.stay_deleted]
     pinned = "pinned as you had them; `make lock` resolves them anew"
-    lines += [f"- `{path}` keeps {', '.join(names)}, {pinned}" for path, names in plan.packages.items()]
+    lines += [f"- {', '.join(names)} in `{path}`: {pinned}" for path, names in plan.packages.items()]
     return "\n".join(lines) + "\n"
 
 
