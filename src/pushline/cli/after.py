@@ -85,7 +85,8 @@ def delete(context: Context, request_id: str, json: bool) -> None:
 def performance(context: Context, version: str | None, window: str | None, since: str | None, json: bool) -> None:
     """Does it still do what its card promises?
 
-    What the model does now is held against the card; exit 1 where it is below, again and beyond chance. Where outcomes are known the metric is realised, elsewhere it is estimated, with the assumptions beside it.
+    What the model does now is held against the card; exit 1 where it is below, again and beyond chance. Where outcomes are
+    known the metric is realised, elsewhere it is estimated, with the assumptions beside it.
     """
     from pushline.cli.datasets import leave
     from pushline.errors import GateClosed

@@ -46,13 +46,12 @@ def reference_of(delivery: Delivery, version: ModelVersion, folder: Path) -> tup
 def make_again(delivery: Delivery, version: ModelVersion, contract: Contract, file: Path) -> None:
     """Which rows are held out follows from their content, so those of today's data that the version would have held out are unseen too."""
     from pushline.data.checks.check_data import read_again
-    from pushline.data.sources.add import Aside
     from pushline.training.prepare import prepare
 
     delivery.progress(f"Making the hold-out of version {version.version} again from the pinned data.")
     files = [Path(each.path) for each in delivery.fetch().files]
     with scratch(delivery.project.state / FOLDER) as folder:
-        table = read_again(Aside(delivery.project, folder), contract, files, progress=delivery.progress)
+        table = read_again(delivery.project.beside(folder), contract, files, progress=delivery.progress)
         settings = delivery.settings.training
         share = float(version.tags.get(HELD_OUT) or settings.holdout)
         rows = prepare(table, contract, holdout=share, use_known_after=settings.use_known_after).holdout
