@@ -17,6 +17,7 @@ from pushline.batch.rows import Reader
 from pushline.batch.score import ScoredPiece
 from pushline.batch.source import BatchInput, Piece, open_source, refuse_what_csv_cant_hold
 from pushline.data.contract import Contract
+from pushline.data.files.version import quoted
 from pushline.errors import CriticalFindings, DataCorrupt, SettingsError
 from pushline.files import content_hash
 from pushline.progress import Progress
@@ -198,18 +199,14 @@ class BatchJob:
         self.progress(f"{done:,} rows, {rate:,.0f} rows/s, {left:,.0f} s left")
 
     def header(self) -> bytes:
-        added = self.options.delimiter.join(scoring.quoted(name, self.options.delimiter) for name in scoring.names_added(self.scorer))
-        return self.header_text() + self.options.delimiter.encode() + added.encode() + b"\n"
-
-    def header_text(self) -> bytes:
-        text = getattr(self.source, "header", None)
-        names = (scoring.quoted(name, self.options.delimiter) for name in self.source.columns)
-        return text if isinstance(text, bytes) else self.options.delimiter.join(names).encode()
+        delimiter = self.options.delimiter
+        added = delimiter.join(["", *(quoted(name, delimiter) for name in scoring.names_added(self.scorer))])
+        return self.source.header + added.encode() + b"\n"
 
     def rejects_header(self) -> bytes:
         delimiter = self.options.delimiter
         place = "line" if self.source.kind == "csv" else "row"
-        behind = delimiter.encode() + self.header_text() if self.source.kind == "csv" else b""
+        behind = delimiter.encode() + self.source.header if self.source.kind == "csv" else b""
         return f"{place}{delimiter}reason".encode() + behind + b"\n"
 
     def rejects_text(self, scored: ScoredPiece) -> bytes:
@@ -218,7 +215,7 @@ class BatchJob:
         rejects = scored.rejects
         texts = rejects.texts or [b""] * len(rejects.lines)
         return b"".join(
-            f"{line}{delimiter}{scoring.quoted(reason, delimiter)}".encode() + (delimiter.encode() + text if text else b"") + b"\n"
+            f"{line}{delimiter}{quoted(reason, delimiter)}".encode() + (delimiter.encode() + text if text else b"") + b"\n"
             for line, reason, text in zip(rejects.lines, rejects.reasons, texts, strict=True)
         )
 

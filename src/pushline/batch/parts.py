@@ -57,12 +57,11 @@ def slices(source: BatchInput, rows: int) -> Iterator[tuple[int, Any]]:
             for start in range(0, piece.batch.num_rows, rows):
                 yield piece.first + start, piece.batch.slice(start, rows)
             continue
-        header, delimiter = getattr(source, "header", b"") + b"\n", getattr(source, "delimiter", ",")
         text = piece.text if piece.text.endswith(b"\n") else piece.text + b"\n"
-        bounds = [0, *rows_in(text, delimiter, whole=True).ends.tolist()]
+        bounds = [0, *rows_in(text, source.delimiter, whole=True).ends.tolist()]
         for start in range(0, len(bounds) - 1, rows):
             begin, end = bounds[start], bounds[min(start + rows, len(bounds) - 1)]
-            yield piece.first + text.count(b"\n", 0, begin), header + text[begin:end]
+            yield piece.first + text.count(b"\n", 0, begin), source.header + b"\n" + text[begin:end]
 
 
 def score_part(file: Path, model: Path, version: str, out: Path) -> None:
@@ -95,14 +94,13 @@ def put_together(folder: Path, number: int, source: BatchInput, uri: str, out: P
             f"{number - len(accounts)} of {number} parts of {uri} were not scored.", why="The job left no account of them.", do="Run again."
         )
     rejected = sum(one.rejected for one in accounts.values())
-    first = getattr(source, "first", 1)
     if options.strict and rejected:
-        line = next(islice(all_rejects(folder, list(accounts), first, options.delimiter), 1, None))
+        line = next(islice(all_rejects(folder, list(accounts), source.first, options.delimiter), 1, None))
         place, reason = next(csv.reader([line.decode()], delimiter=options.delimiter))[:2]
         raise refused(place, reason, f"{rejected:,} do")
     if rejected:
         with whole_file(rejects_of(out)) as half, half.open("wb") as stream:
-            stream.writelines(all_rejects(folder, list(accounts), first, options.delimiter))
+            stream.writelines(all_rejects(folder, list(accounts), source.first, options.delimiter))
     else:
         with writing(rejects_of(out)):
             remove(rejects_of(out))  # of other scores that stood here

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from pushline.batch.rows import Reader, Rejects
 from pushline.batch.source import Piece
+from pushline.data.files.version import quoted
 from pushline.serving.model_folder import QUANTITY
 
 if TYPE_CHECKING:
@@ -135,10 +136,3 @@ def lines_of_table(table: "pa.Table", delimiter: str) -> bytes:
     sink = io.BytesIO()
     csv.write_csv(table, sink, csv.WriteOptions(include_header=False, delimiter=delimiter, quoting_style="needed"))
     return sink.getvalue()
-
-
-def quoted(word: str, delimiter: str) -> str:
-    """A word as a cell of CSV."""
-    if any(character in word for character in (delimiter, '"', "\n", "\r")):
-        return '"' + word.replace('"', '""') + '"'
-    return word

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from pushline.batch.row_ends import LONGEST, end_of_header, end_of_rows, fault_of_text
 from pushline.data.files.scan import kind_of
+from pushline.data.files.version import quoted
 from pushline.errors import DataCorrupt, DataUnavailable, SettingsError
 
 PIECE_BYTES = 8 << 20
@@ -42,6 +43,9 @@ class BatchInput(Protocol):
 
     kind: str  # csv or parquet
     columns: tuple[str, ...]
+    delimiter: str
+    header: bytes  # as a CSV file of these rows has it, without its line end
+    first: int  # line or row of the first one
     size: int  # bytes, or rows: what `end` of the last piece will be
     identity: str  # changes with the file
 
@@ -65,7 +69,7 @@ def open_source(uri: str, delimiter: str) -> BatchInput:
     if not head:
         raise DataCorrupt(f"{uri} is empty.", why="It holds no byte.", do="Name a file with a header and rows.")
     if head.startswith(b"PAR1"):
-        return ParquetSource(system, path, identity)
+        return ParquetSource(system, path, identity, delimiter)
     other = kind_of(head, "")
     if other or PurePosixPath(path).suffix in (".parquet", ".gz", ".zip", ".xlsx"):
         why = other.message if other else "Its first bytes are of another format."
@@ -145,15 +149,16 @@ class ParquetSource:
 
     kind = "parquet"
 
-    def __init__(self, system: Any, path: str, identity: str) -> None:
+    def __init__(self, system: Any, path: str, identity: str, delimiter: str) -> None:
         import pyarrow.parquet as pq
 
-        self.system, self.path, self.identity = system, path, identity
+        self.system, self.path, self.identity, self.delimiter = system, path, identity, delimiter
         with whole(path), self.system.open(path, "rb") as stream:
             file = pq.ParquetFile(stream)
             self.size = file.metadata.num_rows
             self.schema = without_views(file.schema_arrow)
-            self.columns = tuple(self.schema.names)
+            self.columns, self.first = tuple(self.schema.names), 1
+            self.header = delimiter.join(quoted(name, delimiter) for name in self.columns).encode()
 
     def pieces(self, *, number: int = 0, start: int = 0, first: int = 0) -> Iterator[Piece]:
         import pyarrow as pa
@@ -190,20 +195,15 @@ def whole(path: str) -> Iterator[None]:
 
 def refuse_what_csv_cant_hold(source: BatchInput, uri: str) -> None:
     """Raises SettingsError where a Parquet file's columns can't be written as CSV, such as lists."""
-    from pyarrow import ArrowInvalid, csv
+    import pyarrow as pa
+    from pyarrow import csv
 
     for field in getattr(source, "schema", ()):
         try:
-            csv.write_csv(field_table(field), io.BytesIO())
-        except ArrowInvalid as error:
+            csv.write_csv(pa.schema([field]).empty_table(), io.BytesIO())
+        except pa.ArrowInvalid as error:
             raise SettingsError(
                 f"{uri} can't be scored into a CSV file.",
                 why=f"Its column {field.name} is of the type {field.type}.",
                 do="Name an --out that ends in .parquet.",
             ) from error
-
-
-def field_table(field: Any) -> Any:
-    import pyarrow as pa
-
-    return pa.schema([field]).empty_table()

@@ -108,9 +108,9 @@ def as_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def quoted(field: str) -> str:
+def quoted(field: str, delimiter: str = ",") -> str:
     """A field as the canonical form has it; not left to the csv module, whose idea of a special character has changed."""
-    if any(mark in field for mark in ',"\r\n'):
+    if any(mark in field for mark in (delimiter, '"', "\r", "\n")):
         return '"' + field.replace('"', '""') + '"'
     return field
 
