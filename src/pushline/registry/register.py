@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 
 from pushline.arrays import Floats
 from pushline.data.contract import Contract
@@ -141,21 +142,16 @@ def decide(
     return with_parts(decision, apart)
 
 
-class Meeting:
+class Meeting(Struct, frozen=True):
     """A challenger and those that it is held against, on the challenger's hold-out."""
 
-    def __init__(
-        self,
-        trained: TrainResult,
-        store: ModelStore,
-        rules: Promotion,
-        frame: "pd.DataFrame",
-        labels: Floats,
-        new: Floats,
-        contract: Contract,
-    ) -> None:
-        self.trained, self.store, self.rules, self.contract = trained, store, rules, contract
-        self.frame, self.labels, self.new = frame, labels, new
+    trained: TrainResult
+    store: ModelStore
+    rules: Promotion
+    frame: "pd.DataFrame"
+    labels: Floats
+    new: Floats  # what the challenger says of the rows
+    contract: Contract
 
     def decision(self, version: str, old: Floats, on: Floats, *, rows: str = "hold-out", who: str = "the champion") -> Decision:
         """The decision against a version on the rows in the mask `on`."""

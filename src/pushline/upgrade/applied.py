@@ -1,12 +1,11 @@
 """An upgrade made so. All of it is written down in `.pushline/upgrade/` first; from then on a kill is made good by the same command."""
 
-import hashlib
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from pushline.adopt.journal import hash_of, put
+from pushline.adopt.journal import hash_of, put, sha256
 from pushline.errors import SettingsError
 from pushline.files import cannot_write, remove, settle, whole_folder, write_atomically
 from pushline.project import Project
@@ -52,10 +51,6 @@ def step_of(file: File) -> Step:
     stages = {stage: (mode, sha256(content)) for stage, (mode, content) in file.stages.items()}
     before, after = (None if content is None else sha256(content) for content in (file.before, file.after))
     return Step(path=file.path, before=before, after=after, mode=file.mode, stages=stages)
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def stage(project: Project, plan: Plan, made: Upgraded) -> None:

@@ -62,19 +62,16 @@ def fetch(
     return FetchResult(data_version=lock.version, files=files, rows=lock.rows, columns=len(lock.files[0].columns))
 
 
-class DataLocations:
+class DataLocations(Struct):
     """Where a pinned file may be, from the nearest to the farthest."""
 
-    def __init__(
-        self, cache: Path, local: Path | None, delimiter: str, progress: Progress, terms: Terms = TRUSTED, *, own: Path | None = None
-    ) -> None:
-        self.cache = cache
-        self.own = own  # the repository's own folder of tables
-        self.local = local
-        self.delimiter = delimiter
-        self.progress = progress
-        self.terms = terms
-        self.astray = ""  # why the place that PUSHLINE_DATA names did not give a file
+    cache: Path
+    local: Path | None
+    delimiter: str
+    progress: Progress
+    terms: Terms = TRUSTED
+    own: Path | None = None  # the repository's own folder of tables
+    astray: str = ""  # why the place that PUSHLINE_DATA names did not give a file
 
     def get(self, pinned: PinnedFile) -> DataFile:
         """The file, from the nearest place that has it."""
