@@ -1,6 +1,5 @@
 """What works here and what does not, line by line, with what to do. Only reads; needs no account."""
 
-from collections.abc import Callable, Iterator
 from typing import Literal
 
 from msgspec import Struct
@@ -13,14 +12,14 @@ LineState = Literal["works", "missing", "note", "not needed"]
 MARKS: dict[LineState, str] = {"works": "✓", "missing": "✗", "note": "!", "not needed": "-"}
 
 
-class Line(Struct, frozen=True, kw_only=True):
+class Line(Struct, frozen=True):
     """One thing. `missing` stops what the chosen target does; a `note` does not."""
 
-    room: str
-    name: str
     state: LineState
+    name: str
     says: str
     do: str = ""
+    room: str = ""
 
 
 class Here(Struct, frozen=True, kw_only=True):
@@ -35,23 +34,20 @@ class Here(Struct, frozen=True, kw_only=True):
         return self.settings.target == "aci"
 
 
-Examine = Callable[[Here], Iterator[Line]]
-
-
 def works(name: str, says: str) -> Line:
-    return Line(room="", name=name, state="works", says=says)
+    return Line("works", name, says)
 
 
 def missing(name: str, says: str, do: str) -> Line:
-    return Line(room="", name=name, state="missing", says=says, do=do)
+    return Line("missing", name, says, do)
 
 
 def note(name: str, says: str, do: str = "") -> Line:
-    return Line(room="", name=name, state="note", says=says, do=do)
+    return Line("note", name, says, do)
 
 
 def not_needed(name: str, says: str) -> Line:
-    return Line(room="", name=name, state="not needed", says=says)
+    return Line("not needed", name, says)
 
 
 def lacking(here: Here, name: str, says: str, do: str, *, needed: bool) -> Line:
@@ -62,7 +58,7 @@ def lacking(here: Here, name: str, says: str, do: str, *, needed: bool) -> Line:
 def because(name: str, error: PushlineError, *, needed: bool = True) -> Line:
     """A check that ended in a failure of the house: its own words are the finding."""
     says = f"{error.what} {error.why}".strip().replace("\n", " ")
-    return Line(room="", name=name, state="missing" if needed else "note", says=says, do=error.do)
+    return Line("missing" if needed else "note", name, says, error.do)
 
 
 def line_for_a_person(line: Line) -> list[str]:

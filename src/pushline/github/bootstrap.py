@@ -14,6 +14,10 @@ RULESET = "pushline"
 NO_ENVIRONMENTS = "Without environments the identity for Azure can't be bound to one: use the local target."
 GITHUB_ACTIONS = 15368  # GitHub's own id of the app whose checks count
 NO_RULES = "Private repositories have rules only on GitHub's paid plans: agree in the team that main takes reviewed pull requests alone."
+NO_REVIEWERS = (
+    "A private repository has reviewers only on GitHub's paid plans: a release then waits for a run of deliver.yml by hand, from deploy "
+    "(the variable PUSHLINE_APPROVAL is set to dispatch; remove it when the plan changes)."
+)
 MAIN_ONLY = {"protected_branches": False, "custom_branch_policies": True}
 
 
@@ -48,15 +52,15 @@ class RepositoryState(Struct, frozen=True, kw_only=True):
     workflow_permissions: Mapping[str, Any]
 
 
-class RepositoryChange(Struct, frozen=True, kw_only=True):
+class RepositoryChange(Struct, frozen=True):
     """One call that makes something so."""
 
     what: str
     method: str
     path: str
-    body: Any = None
-    instead: Any = None  # the body to try where GitHub refuses that
+    body: Any
     fallback: str = ""  # what to do where GitHub refuses it
+    instead: Any = None  # the body to try then
 
 
 def wanted(
@@ -164,7 +168,7 @@ def _permissions(state: RepositoryState, base: str) -> list[RepositoryChange]:
     if {name: state.workflow_permissions.get(name) for name in body} == body:
         return []
     what = "workflows get a read-only token, and may open pull requests"
-    return [RepositoryChange(what=what, method="PUT", path=f"{base}/actions/permissions/workflow", body=body)]
+    return [RepositoryChange(what, "PUT", f"{base}/actions/permissions/workflow", body)]
 
 
 def _plan_environment(state: RepositoryState, base: str, name: str, reviewers: tuple[tuple[str, int], ...]) -> list[RepositoryChange]:
@@ -173,30 +177,13 @@ def _plan_environment(state: RepositoryState, base: str, name: str, reviewers: t
     by_hand = state.private and state.variables.get("PUSHLINE_APPROVAL") == "dispatch"  # the plan has no reviewers: it was tried
     if there is None or not (set(there.reviewers) == set(reviewers) or by_hand) or not there.branches:
         said = f", approved by {len(reviewers)} reviewers" if reviewers else ""
-        changes.append(
-            RepositoryChange(
-                what=f"environment {name}: only from {state.default_branch}{said}",
-                method="PUT",
-                path=f"{base}/environments/{name}",
-                body={
-                    "reviewers": [{"type": kind, "id": number} for kind, number in reviewers] or None,
-                    "deployment_branch_policy": MAIN_ONLY,
-                },
-                instead={"reviewers": None, "deployment_branch_policy": MAIN_ONLY} if reviewers else None,
-                fallback="A private repository has reviewers only on GitHub's paid plans: a release then waits for a run of deliver.yml "
-                "by hand, from deploy (the variable PUSHLINE_APPROVAL is set to dispatch; remove it when the plan changes).",
-            )
-        )
+        nobody = {"reviewers": None, "deployment_branch_policy": MAIN_ONLY}
+        body = {**nobody, "reviewers": [{"type": kind, "id": number} for kind, number in reviewers]} if reviewers else nobody
+        what = f"environment {name}: only from {state.default_branch}{said}"
+        changes.append(RepositoryChange(what, "PUT", f"{base}/environments/{name}", body, NO_REVIEWERS, nobody if reviewers else None))
     if there is None or state.default_branch not in there.branches:
-        changes.append(
-            RepositoryChange(
-                what=f"environment {name}: branch {state.default_branch} may use it",
-                method="POST",
-                path=f"{base}/environments/{name}/deployment-branch-policies",
-                body={"name": state.default_branch, "type": "branch"},
-                fallback=NO_ENVIRONMENTS,
-            )
-        )
+        what, branch = f"environment {name}: branch {state.default_branch} may use it", {"name": state.default_branch, "type": "branch"}
+        changes.append(RepositoryChange(what, "POST", f"{base}/environments/{name}/deployment-branch-policies", branch, NO_ENVIRONMENTS))
     return changes
 
 
@@ -232,22 +219,17 @@ def _plan_ruleset(state: RepositoryState, base: str) -> list[RepositoryChange]:
     reviewed = "pull requests whose check `checks` passed (one person alone writes here: run this again when there are more)"
     if not state.alone:
         reviewed = "reviewed pull requests whose check `checks` passed"
-    what, fallback = f"{state.default_branch} takes only {reviewed}", NO_RULES
+    what = f"{state.default_branch} takes only {reviewed}"
     if state.ruleset is None:
-        return [RepositoryChange(what=what, method="POST", path=f"{base}/rulesets", body=body, fallback=fallback)]
-    if _holds(state.ruleset, body):
-        return []
-    return [RepositoryChange(what=what, method="PUT", path=f"{base}/rulesets/{state.ruleset['id']}", body=body, fallback=fallback)]
+        return [RepositoryChange(what, "POST", f"{base}/rulesets", body, NO_RULES)]
+    return [] if _holds(state.ruleset, body) else [RepositoryChange(what, "PUT", f"{base}/rulesets/{state.ruleset['id']}", body, NO_RULES)]
 
 
 def _plan_variable(path: str, name: str, value: str, there: Mapping[str, str], where: str, *, fallback: str = "") -> list[RepositoryChange]:
     if there.get(name) == value:
         return []
-    what = f"variable {name}{where} = {value}"
-    body = {"name": name, "value": value}
-    if name in there:
-        return [RepositoryChange(what=what, method="PATCH", path=f"{path}/{name}", body=body, fallback=fallback)]
-    return [RepositoryChange(what=what, method="POST", path=path, body=body, fallback=fallback)]
+    method, place = ("PATCH", f"{path}/{name}") if name in there else ("POST", path)
+    return [RepositoryChange(f"variable {name}{where} = {value}", method, place, {"name": name, "value": value}, fallback)]
 
 
 def _holds(there: Any, wanted: Any) -> bool:
