@@ -4,7 +4,7 @@ from pathlib import Path
 
 from command import run_cli
 from pushline.data.files.version import table_of
-from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, write_lock
+from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, lock_text
 from pushline.files import sha256_of
 from pushline.project import Project
 
@@ -23,4 +23,4 @@ def pin(project: Project, file: Path, *, url: str = "") -> None:
     seen = table_of(file)
     source = FileSource(url=url, sha256=sha256_of(file)) if url else FileSource(sha256=sha256_of(file))
     pinned = PinnedFile(name=file.name, version=seen.version, rows=seen.rows, columns=seen.columns, sources=(source,))
-    write_lock(project.data_lock, DataLock(files=(pinned,)))
+    project.data_lock.write_text(lock_text(DataLock(files=(pinned,))))

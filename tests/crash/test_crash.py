@@ -28,7 +28,7 @@ from pushline.data.contract import load_contract
 from pushline.data.files.version import table_of
 from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows, write_sample
-from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, load_lock, write_lock
+from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, load_lock, lock_text
 from pushline.progress import silent
 from pushline.project import Project
 from pushline.registry import open_store
@@ -193,7 +193,7 @@ def growing(project: Project) -> None:
     pinned = PinnedFile(
         name="first.csv", version=seen.version, rows=seen.rows, columns=seen.columns, sources=(FileSource(sha256=seen.sha256),)
     )
-    write_lock(project.data_lock, DataLock(files=(pinned,)))
+    project.data_lock.write_text(lock_text(DataLock(files=(pinned,))))
 
 
 def adding(project: Project) -> Scenario:
@@ -208,7 +208,7 @@ def refreshing(project: Project, server: FileServer) -> Scenario:
     (pinned,) = load_lock(project.data_lock).files
     server.files["first.csv"] = (project.root.parent / "second.csv").read_bytes()
     source = FileSource(url=server.url("first.csv"), sha256=pinned.sources[0].sha256)
-    write_lock(project.data_lock, DataLock(files=(msgspec.structs.replace(pinned, sources=(source,)),)))
+    project.data_lock.write_text(lock_text(DataLock(files=(msgspec.structs.replace(pinned, sources=(source,)),))))
     # Once the lock has moved there is nothing to renew: the same command again says so in its result.
     return Scenario(project, ("data", "refresh"), differs=("build/data-refresh/",))
 

@@ -60,7 +60,7 @@ class Repository:
 @pytest.fixture
 def repository(tmp_path: Path, run_pushline: Callable[..., Ran], project: Project) -> Iterator[Repository]:
     from pushline.data.files.version import table_of
-    from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, write_lock
+    from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, lock_text
 
     with file_server() as server:
         made = Repository(tmp_path, run_pushline, project, server)
@@ -68,7 +68,7 @@ def repository(tmp_path: Path, run_pushline: Callable[..., Ran], project: Projec
         seen = table_of(tmp_path / "rows.csv")
         sources = (FileSource(url=server.url("rows.csv"), sha256=seen.sha256),)
         pinned = PinnedFile(name="rows.csv", version=seen.version, rows=seen.rows, columns=seen.columns, sources=sources)
-        write_lock(project.data_lock, DataLock(files=(pinned,)))
+        project.data_lock.write_text(lock_text(DataLock(files=(pinned,))))
         made.git("-c", "user.name=T", "-c", "user.email=t@example.invalid", "commit", "-q", "-am", "Pin")
         yield made
 
@@ -144,7 +144,7 @@ def test_a_file_that_alone_gained_a_column_is_refused_and_the_lock_stays_as_peop
     import msgspec
 
     from pushline.data.files.version import table_of
-    from pushline.data.sources.lock import DataLock, FileSource, load_lock, write_lock
+    from pushline.data.sources.lock import DataLock, FileSource, load_lock, lock_text
 
     lock, (one,) = repository.project.data_lock, load_lock(repository.project.data_lock).files
     repository.server.files["second.csv"] = repository.serve(2)
@@ -152,7 +152,7 @@ def test_a_file_that_alone_gained_a_column_is_refused_and_the_lock_stays_as_peop
     other.write_bytes(repository.server.files["second.csv"])
     seen, url = table_of(other), repository.server.url("second.csv")
     two = msgspec.structs.replace(one, name="second.csv", version=seen.version, sources=(FileSource(url=url, sha256=seen.sha256),))
-    write_lock(lock, DataLock(files=(one, two)))
+    lock.write_text(lock_text(DataLock(files=(one, two))))
     lock.write_text(lock.read_text(encoding="utf-8").replace("[[files]]", "# a remark\n[[files]]"), encoding="utf-8")
     before, rows = lock.read_bytes(), repository.serve(3).splitlines()
     repository.server.files["rows.csv"] = b"\n".join([rows[0] + b",new", *(row + b",1" for row in rows[1:])]) + b"\n"

@@ -10,7 +10,7 @@ from sklearn import metrics as reference
 
 from pushline.data.contract.encoding import encode_frame
 from pushline.data.files.version import table_of
-from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, write_lock
+from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, lock_text
 from pushline.errors import CriticalFindings, DataError, RegistryError
 from pushline.evaluation import load_evaluation
 from pushline.project import Project
@@ -88,7 +88,7 @@ def test_rows_that_the_version_was_made_from_are_counted(judged: Judge, files: d
     table = table_of(files["learned"])
     source = FileSource(sha256=table.sha256)
     pinned = PinnedFile(name="learned.csv", version=table.version, rows=table.rows, columns=table.columns, sources=(source,))
-    write_lock(tmp_path / "data.lock", DataLock(files=(pinned,)))
+    (tmp_path / "data.lock").write_text(lock_text(DataLock(files=(pinned,))))
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "learned.csv").write_bytes(files["learned"].read_bytes())
     assert judged("new", "2").known_rows == 0

@@ -15,7 +15,7 @@ from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows, write_sample
 from pushline.data.sources.add import AddResult, add
 from pushline.data.sources.fetch import fetch
-from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, load_lock, write_lock
+from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, load_lock, lock_text
 from pushline.data.sources.lock_history import LockDiff, LockListing
 from pushline.errors import CriticalFindings, DataUnavailable, GateClosed, SettingsError
 from pushline.project import Project
@@ -41,7 +41,7 @@ def growing(project: Project, rows: pd.DataFrame, tmp_path: Path) -> Project:
     pinned = PinnedFile(
         name="first.csv", version=seen.version, rows=seen.rows, columns=seen.columns, sources=(FileSource(sha256=seen.sha256),)
     )
-    write_lock(project.data_lock, DataLock(files=(pinned,)))
+    project.data_lock.write_text(lock_text(DataLock(files=(pinned,))))
     git(project, "commit", "-qam", "Pin the first rows")
     return project
 

@@ -10,7 +10,7 @@ from command import Ran
 from data.file_server import FileServer, file_server
 from pushline.data.files.version import table_of
 from pushline.data.sources.fetch import fetch
-from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, load_lock, write_lock
+from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, load_lock, lock_text
 from pushline.errors import DataCorrupt, DataUnavailable
 from pushline.project import Project
 from pushline.results import FetchResult
@@ -48,7 +48,7 @@ def pin(project: Project, *urls: str, name: str = "f.csv") -> PinnedFile:
     table.unlink()
     sources = tuple(FileSource(url=url, sha256=hashlib.sha256(UNIX if "unix" in url else CONTENT).hexdigest()) for url in urls)
     pinned = PinnedFile(name=name, version=seen.version, rows=seen.rows, columns=seen.columns, sources=sources)
-    write_lock(project.data_lock, DataLock(files=(pinned,)))
+    project.data_lock.write_text(lock_text(DataLock(files=(pinned,))))
     return pinned
 
 
@@ -132,7 +132,7 @@ def test_several_files_are_fetched_in_the_order_of_the_lock(server: FileServer, 
     first = pin(place, server.url("dos.csv"))
     second = msgspec.structs.replace(first, name="second.csv")
     lock = DataLock(files=(first, second))
-    write_lock(place.data_lock, lock)
+    place.data_lock.write_text(lock_text(lock))
     fetched = get(place)
     assert [file.name for file in fetched.files] == ["f.csv", "second.csv"]
     assert (fetched.rows, fetched.data_version) == (2000, lock.version)
@@ -140,7 +140,7 @@ def test_several_files_are_fetched_in_the_order_of_the_lock(server: FileServer, 
 
 def test_a_lock_that_contradicts_the_bytes_it_pins_is_refused(server: FileServer, place: Project) -> None:
     pinned = pin(place, server.url("dos.csv"))
-    write_lock(place.data_lock, DataLock(files=(msgspec.structs.replace(pinned, rows=999),)))
+    place.data_lock.write_text(lock_text(DataLock(files=(msgspec.structs.replace(pinned, rows=999),))))
     with pytest.raises(DataCorrupt, match="contradicts itself"):
         get(place)
 
@@ -159,11 +159,11 @@ def test_what_the_lock_says_is_held_against_the_bytes_wherever_they_are(
         folder.mkdir()
         (folder / "f.csv").write_bytes(UNIX if "line ends" in where else CONTENT)
         local = None if where == "own folder" else folder
-    write_lock(place.data_lock, DataLock(files=(msgspec.structs.replace(pinned, **wrong),)))
+    place.data_lock.write_text(lock_text(DataLock(files=(msgspec.structs.replace(pinned, **wrong),))))
     for _ in range(2):
         with pytest.raises(DataCorrupt):
             get(place, local)
-    write_lock(place.data_lock, DataLock(files=(pinned,)))
+    place.data_lock.write_text(lock_text(DataLock(files=(pinned,))))
     assert get(place, local).rows == 1000
 
 
@@ -188,7 +188,7 @@ def offline(project: Project) -> None:
     """Leave the project's lock with an address where nothing answers."""
     lock = load_lock(project.data_lock)
     source = FileSource(url=NOWHERE, sha256="0" * 64)
-    write_lock(project.data_lock, DataLock(files=(msgspec.structs.replace(lock.files[0], sources=(source,)),)))
+    project.data_lock.write_text(lock_text(DataLock(files=(msgspec.structs.replace(lock.files[0], sources=(source,)),))))
 
 
 @pytest.mark.example

@@ -11,9 +11,9 @@ from pushline.data.sources.lock import (
     PinnedFile,
     append_to_lock,
     load_lock,
+    lock_text,
     parse_lock,
     renew_lock,
-    write_lock,
 )
 from pushline.errors import SettingsError
 
@@ -35,13 +35,13 @@ def test_the_lock_of_the_example_says_what_the_real_file_holds(repo: Path, real_
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     lock = DataLock(files=(PINNED, msgspec.structs.replace(PINNED, name="second.csv")))
-    write_lock(tmp_path / "data.lock", lock)
+    (tmp_path / "data.lock").write_text(lock_text(lock))
     assert load_lock(tmp_path / "data.lock") == lock
 
 
 def test_an_added_file_leaves_the_rest_of_the_lock_as_people_wrote_it(tmp_path: Path) -> None:
     file = tmp_path / "data.lock"
-    write_lock(file, DataLock(files=(PINNED,)))
+    file.write_text(lock_text(DataLock(files=(PINNED,))))
     file.write_text(file.read_text().replace("schema = 1", "schema = 1  # a remark"))
     append_to_lock(file, msgspec.structs.replace(PINNED, name="second.csv"))
     assert "# a remark" in file.read_text()
@@ -70,7 +70,7 @@ def test_an_added_file_leaves_the_rest_of_the_lock_as_people_wrote_it(tmp_path: 
 )
 def test_a_column_of_any_name_is_pinned(tmp_path: Path, name: str) -> None:
     lock = DataLock(files=(msgspec.structs.replace(PINNED, columns=("a", name)),))
-    write_lock(tmp_path / "data.lock", lock)
+    (tmp_path / "data.lock").write_text(lock_text(lock))
     assert load_lock(tmp_path / "data.lock") == lock
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from command import Ran
 from pushline.data.contract import load_contract
-from pushline.data.sources.lock import DataLock, load_lock, write_lock
+from pushline.data.sources.lock import DataLock, load_lock, lock_text
 from pushline.data.sources.lock_history import listed, lock_of, moved
 from pushline.errors import SettingsError
 from pushline.project import Project
@@ -34,7 +34,7 @@ def test_a_file_that_was_replaced_is_told_apart_from_new_ones(project: Project) 
     changed = msgspec.structs.replace(
         lock.files[0], version="0" * 16, rows=7, sources=(msgspec.structs.replace(lock.files[0].sources[0], url=""),)
     )
-    write_lock(project.data_lock, DataLock(files=(changed,)))
+    project.data_lock.write_text(lock_text(DataLock(files=(changed,))))
     said: list[str] = []
     seen = moved(project, load_contract(project.contract), "HEAD", local=None, progress=said.append)
     assert ([file.rows for file in seen.replaced], seen.added, seen.removed) == ([7], (), ())

@@ -94,12 +94,8 @@ def parse_lock(text: str, name: str = "data.lock") -> DataLock:
     return lock
 
 
-def write_lock(file: Path, lock: DataLock) -> None:
-    """Write the whole lock, with its header."""
-    write_text(file, lock_text(lock), lock)
-
-
 def lock_text(lock: DataLock) -> str:
+    """The whole lock, with its header."""
     return HEADER + "".join(block_of(pinned) for pinned in lock.files)
 
 
