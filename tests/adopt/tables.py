@@ -2,6 +2,7 @@
 
 import csv
 import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ def two_hundred_columns(folder: Path) -> Table:
 
 
 def not_ascii(folder: Path) -> Table:
-    """Names and values of other alphabets, parted by tabs."""
+    """Names and values of other alphabets, parted by tabs, in a ZIP file."""
     random = np.random.default_rng(8)
     rows = 400
     height, city = random.normal(170, 12, rows), np.array(["Köln", "Москва", "東京"], dtype=object)[random.integers(0, 3, rows)]
@@ -111,8 +112,9 @@ def not_ascii(folder: Path) -> Table:
     )
     stream = io.StringIO()
     frame.to_csv(stream, index=False, sep="\t")
-    file = folder / "personen_größe.tsv"
-    file.write_text(stream.getvalue(), encoding="utf-8")
+    file = folder / "personen_größe.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("personen_größe.tsv", stream.getvalue())
     return Table(file, "klasse \u201eneu\u201c")
 
 
@@ -145,7 +147,7 @@ def odd_names(folder: Path) -> Table:
 
 
 def fares(folder: Path) -> Table:
-    """Taxi fares, a quantity with a long tail: distance, duration, hour, zone, how it was paid; a tip that comes after."""
+    """Taxi fares of 150 days, a quantity with a long tail, packed by gzip: American dates, distance, duration, zone, how it was paid."""
     random = np.random.default_rng(11)
     rows = 1200
     distance, hour = random.gamma(2, 2.5, rows), random.integers(0, 24, rows)
@@ -155,14 +157,16 @@ def fares(folder: Path) -> Table:
     frame = pd.DataFrame(
         {
             "trip": [f"t-{number:05d}" for number in range(rows)],
+            "pickup": (pd.Timestamp("2025-03-01") + pd.to_timedelta(np.arange(rows) // 8 * 24 + hour, unit="h")).strftime(
+                "%m/%d/%Y %I:%M %p"
+            ),
             "distance_km": distance.round(2),
             "minutes": minutes.round(1),
-            "hour": hour,
             "zone": zone,
             "card": random.random(rows) < 0.7,
             "fare": fare.round(2),
         }
     )
-    file = folder / "fares.csv"
+    file = folder / "fares.csv.gz"
     frame.to_csv(file, index=False)
     return Table(file, "fare")

@@ -48,7 +48,7 @@ def drafted(frame: pd.DataFrame, folder: Path) -> Draft:
         ("rows apart", "by row"),
         ("dates that say nothing", "by time placed"),
         ("customers of 10 rows", "by group customer_id"),
-        ("days with effects, a quantity", "by time placed"),
+        ("days with effects, shuffled", "by time placed"),
         ("customers in time", "by group customer_id and time visited"),
         ("coarse rows", "by row"),
         ("twins under new numbers", "by row"),

@@ -179,9 +179,8 @@ class QuickModel:
 
 def with_split(contract: Contract, columns: tuple[Column, ...], split: Split | None = None) -> Contract:
     """The contract with these columns and this split."""
-    names = {column.name for column in columns} | {contract.label.name}
-    kept = tuple(column for column in contract.columns if column.name in names)
-    return msgspec.structs.replace(contract, columns=kept, derived=(), split=split)
+    label = () if contract.label.name in (column.name for column in columns) else (contract.label,)
+    return msgspec.structs.replace(contract, columns=(*columns, *label), derived=(), split=split)
 
 
 class HoldOut(Struct, frozen=True, kw_only=True):

@@ -213,6 +213,7 @@ def test_a_moment_may_be_a_number() -> None:
     frame = purchases()
     held = split_of(frame, contract, 0.2)
     assert frame["customer"][held].min() > frame["customer"][~held].max()
+    assert gaps_of(frame, contract.split, held) == []
 
 
 def test_text_that_is_no_date_has_no_order() -> None:

@@ -132,13 +132,15 @@ def gaps_of(frame: "pd.DataFrame", split: Split | None, held: Mask) -> list[tupl
     edge, gaps = values[held].min(), []
     if split.group is not None:
         gaps.append((~held & np.asarray(values >= edge, dtype=bool), f"{split.group}: came before, and this row is of the held-out time"))
-    if split.embargo and values.dtype == np.float64:
+    if not split.embargo:
+        return gaps
+    if values.dtype == np.float64:
         near = (values < edge) & (values > edge - split.embargo)
     else:
         dates = pd.to_datetime(values, format="ISO8601", utc=True, errors="coerce")
         begin = pd.to_datetime(edge, format="ISO8601", utc=True)
         near = np.asarray((dates < begin) & (dates > begin - pd.Timedelta(days=split.embargo)))
-    return [*gaps, (~held & near, f"{split.time}: within the embargo")] if split.embargo else gaps
+    return [*gaps, (~held & near, f"{split.time}: within the embargo")]
 
 
 def split_of(frame: "pd.DataFrame", contract: Contract, share: float) -> Mask:
