@@ -82,19 +82,19 @@ def drafted(file: Path, label: str, task: str) -> tuple[Any, str]:
     import tempfile
     from types import SimpleNamespace
 
-    from pushline.adopt.draft import draft
-    from pushline.adopt.drafting import contract_of
+    from pushline.adopt.columns import draft
+    from pushline.adopt.draft import contract_of
     from pushline.adopt.facts import facts_of
-    from pushline.adopt.given import look_at
     from pushline.adopt.label import label_of
     from pushline.adopt.settings import metric_of
+    from pushline.adopt.text_table import read_text_table
 
     with tempfile.TemporaryDirectory() as scratch:
-        given = look_at(file, Path(scratch))
-        facts = {seen.name: seen for seen in facts_of(given, Path(scratch))}
-        labelled = label_of(facts, label, None, given, task)
-        columns = [labelled.drafted if seen.name == label else draft(seen, given) for seen in facts.values()]
-        contract = contract_of(given, columns, labelled, "table")
+        source = read_text_table(file, Path(scratch))
+        facts = {seen.name: seen for seen in facts_of(source, Path(scratch))}
+        labelled = label_of(facts, label, None, source, task)
+        columns = [labelled.drafted if seen.name == label else draft(seen, source) for seen in facts.values()]
+        contract = contract_of(source, columns, labelled, "table")
     return contract, metric_of(SimpleNamespace(label=labelled, contract=contract))  # type: ignore[arg-type]
 
 
@@ -206,7 +206,7 @@ def flaml(seconds: float) -> Callable[[Split, int], Prediction]:
 METHODS: dict[str, tuple[str, Callable[[Split, int], Prediction]]] = {
     "ours_15": ("Pushline, 15 s", ours(15)),
     "ours_60": ("Pushline, 60 s", ours(60)),
-    "ours_trials": ("Pushline, 16 trials whatever the time", ours(trials=16)),  # the same on a busy machine
+    "ours_trials": ("Pushline, 10 trials whatever the time", ours(trials=10)),  # the same on a busy machine
     "lightgbm": ("LightGBM defaults", lightgbm()),
     "lightgbm_slow": ("LightGBM slow and regularised", lightgbm(**SLOW)),
     "catboost": ("CatBoost defaults, its own categories", library(catboost, as_category=False)),

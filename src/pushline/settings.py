@@ -37,7 +37,7 @@ class Training(Settings, frozen=True, kw_only=True):
     metric: Annotated[
         Metric | None, Meta(description="what AutoML optimises; where it is not said, `primary_metric` in pipelines/train.yml")
     ] = None
-    local_budget: Annotated[str, Meta(description="AutoML's time on the local target: 30s, 10m, 2h")] = "30s"
+    local_budget: Annotated[str, Meta(description="AutoML's time on the local target: 15s, 10m, 2h")] = "15s"
     holdout: Annotated[Share, Meta(description="share of rows that no training ever sees, chosen by content")] = 0.1
     objective: Annotated[
         str, Meta(description="what the threshold serves: f1, fbeta:2, precision:0.6, recall:0.8, or cost:5 (a miss costs 5 false alarms)")

@@ -89,6 +89,16 @@ def test_days_and_months_that_can_not_be_told_apart_are_left_out_with_the_reason
     assert "days and months can't be told apart. Write them as 2026-11-27" in column.reason
 
 
+def test_of_too_many_texts_the_common_ones_are_listed_and_the_others_accepted(tmp_path: Path) -> None:
+    cells = [f"rare {n}" if n % 3 == 0 else f"common {n % 20}" for n in range(900)]
+    pd.DataFrame({"it": cells, "other": range(900)}).to_csv(tmp_path / "t.csv", index=False)
+    source = read_text_table(tmp_path / "t.csv", tmp_path)
+    column = draft(facts_of(source, tmp_path)[0], source).column
+    assert (column.role, column.other, column.closed) == ("feature", True, False)
+    assert column.allowed == tuple(sorted({value for value in cells if value.startswith("common")}, key=str))
+    assert column.missing_at_most > 1 / 3  # those that are not listed are missing for the model, and for rows made like these
+
+
 def test_whole_numbers_that_differ_are_no_identifier_unless_dense_or_called_so(tmp_path: Path) -> None:
     assert drafted(tmp_path, [n * n for n in range(ROWS)]).column.role == "feature"
 

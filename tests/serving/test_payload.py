@@ -36,6 +36,7 @@ OPEN = Contract(
         Column(name="colour", type="string", allowed=("red", "a:b"), missing_at_most=0.5),
         Column(name="size", type="number", missing_at_most=0.5),
         Column(name="text", type="string"),
+        Column(name="shop", type="string", allowed=("first", "second"), other=True, missing_at_most=0.5),
         Column(name="count", type="integer"),
         Column(name="new", type="boolean", missing_at_most=0.1),
         Column(name="label", type="string", role="label", allowed=("no", "yes")),
@@ -88,7 +89,8 @@ def right_rows(contract: Contract) -> st.SearchStrategy[list[dict[str, Any]]]:
 
     def values(column: Column) -> st.SearchStrategy[Any]:
         if column.is_text:
-            plain: st.SearchStrategy[Any] = st.sampled_from(column.allowed) if column.allowed else st.text(max_size=8)
+            plain: st.SearchStrategy[Any] = st.sampled_from(column.allowed) if column.closed else st.text(max_size=8)
+            plain = st.one_of(plain, st.sampled_from(column.allowed or ("",)))
         elif column.type == "boolean":
             plain = st.booleans()
         elif column.type == "integer":

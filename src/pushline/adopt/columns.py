@@ -17,6 +17,7 @@ from pushline.data.files.table import literal
 ENOUGH = 30  # rows from which "different in every row" means something
 DIFFERENT = 0.98  # share of distinct values of an identifier
 LISTED = 200  # values a text column may have at most to be listed
+OTHERS = 0.8  # share of the rows that may hold values that are not listed, where values are too many
 ROWS_A_VALUE = 5  # rows each value has at least, on average, where there are more than a few
 FEW = 10  # values that are listed with fewer rows each
 LONG = 80  # characters of a value that is no category
@@ -156,19 +157,22 @@ def text(facts: Facts) -> ColumnDraft:
     if facts.filled >= ENOUGH and (share >= DIFFERENT or (share >= 0.9 and is_id_name(facts.name))):
         return aside(facts, f"{facts.distinct:,} different texts in {facts.filled:,} rows: an identifier", role="identifier")
     few = facts.distinct <= FEW and facts.filled >= 2 * facts.distinct
-    if not few and (facts.distinct > LISTED or facts.filled < ROWS_A_VALUE * facts.distinct):
+    many = not few and (facts.distinct > LISTED or facts.filled < ROWS_A_VALUE * facts.distinct)
+    counts = {value: count for value, count in facts.values if count >= ROWS_A_VALUE or not many}
+    others = facts.filled - sum(counts.values())
+    if many and (others > OTHERS * facts.filled or facts.numbers > facts.said / 2):
         odd = f", {facts.numbers:,} of them numbers, others such as {', '.join(map(repr, facts.odd))}" if facts.numbers else ""
         reason = f"{facts.distinct:,} different texts in {facts.filled:,} rows{odd}: too many to list, so the model could use none"
         return aside(facts, reason, role="ignored")
-    counts = dict(facts.values)
-    word = next((each for each in facts.nothing_words if each.strip().lower() not in ("none", "-", ".")), None)
+    word = next((each for each in facts.nothing_words if each in counts and each.strip().lower() not in ("none", "-", ".")), None)
     column = Column(
         name=facts.name,
         type="string",
         allowed=tuple(sorted(counts, key=in_order)),
+        other=many,
         unknown=word,
         unknown_at_most=padded_share(counts[word] / facts.filled) if word is not None else 1.0,
-        missing_at_most=tolerated(facts),
+        missing_at_most=padded_share((facts.rows - facts.filled + others) / facts.rows) if many else tolerated(facts),
         severity="warning",
         example=next(value for value, _ in facts.values if value != word),
     )

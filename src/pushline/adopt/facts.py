@@ -45,7 +45,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     high: float | None
     middle: float | None
     distinct_numbers: int
-    values: tuple[tuple[str, int], ...] = ()  # the commonest first, where there are few
+    values: tuple[tuple[str, int], ...] = ()  # the commonest first
     nothing_words: tuple[str, ...] = ()
     written: DateStyle | None = None  # how its dates are written, where every cell is one
     odd: tuple[str, ...] = ()  # examples of cells that are neither numbers nor nothing
@@ -158,7 +158,7 @@ def count_kinds(connection: "duckdb.DuckDBPyConnection", rewritten: list[int]) -
           sum(n * (1 + length(trim(v)) - length(replace(trim(v), ' ', '')))) / sum(n),
           min(x) FILTER (isfinite(x)), max(x) FILTER (isfinite(x)), quantile_disc(x, 0.5) FILTER (isfinite(x)),
           count(DISTINCT x) FILTER (isfinite(x)),
-          CASE WHEN count(*) <= {MOST_VALUES} THEN arg_min((v, n), {commonest}, {MOST_VALUES}) END,
+          arg_min((v, n), {commonest}, {MOST_VALUES}),
           arg_min(v, {commonest}, 5) FILTER (nothing), arg_min(v, {commonest}, 3) FILTER (NOT nothing AND (x IS NULL OR NOT isfinite(x)))
         FROM judged GROUP BY c
         """

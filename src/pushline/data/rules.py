@@ -96,7 +96,7 @@ def broken(rule: Rule, contract: Contract) -> str:
 def valid_values(column: Column) -> str:
     """SQL that is true where the column's value is allowed and within its bounds; empty where every value is."""
     name, conditions = name_of(column.name), []
-    if column.allowed is not None:
+    if column.allowed is not None and column.closed:
         conditions.append(f"CAST({name} AS VARCHAR) IN ({', '.join(map(literal, column.allowed))})")
     if column.minimum is not None:
         conditions.append(f"{name} >= {column.minimum!r}")

@@ -218,7 +218,7 @@ def schema_of(column: Column) -> dict[str, Any]:
         schema |= {"format": "date"} if column.type == "date" else {"pattern": f"^{PATTERNS[column.type]}$"}
     if described:
         schema["description"] = described
-    if column.allowed is not None:
+    if column.allowed is not None and column.closed:
         schema["enum"] = [*column.allowed, None] if column.optional else list(column.allowed)
     for key, bound in (("minimum", column.minimum), ("maximum", column.maximum)):
         if bound is not None:

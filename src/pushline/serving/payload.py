@@ -56,7 +56,8 @@ class Payload:
         self.may_be_absent = tuple(f"c{position}" for position in (*optional, *spare))
         words = [column.type in ("string", "boolean") for column in self.columns]
         self.missing = [(i, MISSING_CATEGORY if words[i] else math.nan) for i in optional]
-        self.open = [i for i, column in enumerate(self.columns) if column.type == "string" and not column.allowed]
+        self.open = [i for i, column in enumerate(self.columns) if column.type == "string" and not column.closed]
+        self.tables = encoding.tables
         self.dates = [(i, column.type) for i, column in enumerate(self.columns) if column.is_date]
         self.plain = not self.missing and not self.open and not self.dates  # a decoded row is the matrix's row as it is
 
@@ -115,7 +116,7 @@ class Payload:
             if settled[position] is None or settled[position] is UNSET:
                 settled[position] = value
         for position in self.open:
-            settled[position] = MISSING_CATEGORY
+            settled[position] = (self.tables[position] or {}).get(settled[position], MISSING_CATEGORY)
         return settled
 
     def careful(self, body: bytes) -> list[Row]:
@@ -170,7 +171,7 @@ class Payload:
 def type_of(column: Column) -> Any:
     """The type msgspec validates a feature with."""
     if column.is_text:
-        return Code("Values", {f"v{i}": (float(i), value) for i, value in enumerate(column.allowed)}) if column.allowed else str  # type: ignore[arg-type]
+        return Code("Values", {f"v{i}": (float(i), value) for i, value in enumerate(column.allowed or ())}) if column.closed else str  # type: ignore[arg-type]
     if column.type == "boolean":
         return bool
     low, high = bounds_of(column)
@@ -201,7 +202,7 @@ def fault_of_word(column: Column, value: Any) -> str:
         return f"is {kind_of(value)}; a string is expected"
     if column.is_date and hours_or_none(value, column.type) is None:
         return f"is {quoted(value)}; a {column.type} such as {DATE_EXAMPLES[column.type]} is expected"
-    if column.allowed is not None and value not in column.allowed:
+    if column.allowed is not None and column.closed and value not in column.allowed:
         return f"is {quoted(value)}; allowed are {', '.join(column.allowed)}"
     return ""
 

@@ -16,7 +16,7 @@ from pushline.training.features import Feature, with_features
 from pushline.training.nodes import Nodes, model_of
 from pushline.training.trees import LEAF, TreeModel
 
-BYTES_A_NODE = 34  # of a tree
+BYTES_A_NODE, BYTES_AN_OUTPUT = 34, 12  # of a tree; of a leaf, beyond its first output
 SMALLEST = 1e-7  # a probability of 0 has no logarithm
 VALUE = "value"  # the output for a quantity, before its interval
 LINKS = {"sigmoid": "Sigmoid", "exp": "Exp", "value": "Identity"}  # of models with one output
@@ -40,17 +40,39 @@ class Linear(Struct, frozen=True, kw_only=True):
     numbers: tuple[int, ...]  # columns of the matrix
     mean: np.ndarray[Any, Any]
     scale: np.ndarray[Any, Any]
+    missing: tuple[int, ...] = ()  # columns of the matrix of which it counts whether they are NaN
     categories: tuple[tuple[int, int], ...]  # column of the matrix, count of its codes from -1 on
-    weights: np.ndarray[Any, Any]  # [numbers + all codes, outputs]
+    weights: np.ndarray[Any, Any]  # [numbers + missing + all codes, outputs]
     bias: np.ndarray[Any, Any]  # [outputs]
+    bounded: bool = False  # standardised numbers are cut to 0 and 1: the pieces of a spline
 
 
 GraphPart = TreeModel | Linear
 
 
+class TargetMeans(Struct, frozen=True, kw_only=True):
+    """Means of the label for the codes of some columns, which stand behind the matrix; see automl/target_means.py."""
+
+    columns: tuple[int, ...]  # of the matrix
+    tops: tuple[int, ...]  # of each, the row of its table for codes that training did not have
+    table: np.ndarray[Any, Any]  # float32 [codes from -1 on of all columns, outputs]
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Where the table of each column begins."""
+        return tuple(int(start) for start in np.cumsum([0, *(top + 1 for top in self.tops)])[:-1])
+
+
 def size_of(part: GraphPart) -> int:
     """About how many bytes a part takes in the graph."""
-    return sum(BYTES_A_NODE * len(tree.feature) for tree in part.trees) if isinstance(part, TreeModel) else part.weights.nbytes
+    if isinstance(part, Linear):
+        return part.weights.nbytes
+    return sum(bytes_of_tree(len(tree.feature), len(tree.outputs)) for tree in part.trees)
+
+
+def bytes_of_tree(nodes: int, outputs: int) -> int:
+    """About how many bytes a tree takes in the graph: every leaf names each of its outputs."""
+    return BYTES_A_NODE * nodes + BYTES_AN_OUTPUT * (outputs - 1) * (nodes + 1) // 2
 
 
 def matrix_graph(
@@ -62,14 +84,17 @@ def matrix_graph(
     classes: int,
     features: Sequence[Feature] = (),
     encoding: Encoding | None = None,
+    means: TargetMeans | None = None,
 ) -> Any:
     """The graph from the float32 matrix [rows, columns] to probabilities [rows, classes] of a weighted vote of `parts`.
 
     `classes` of 1 says that the label is a quantity: the output is its value.
-    With derived `features`, which the graph computes behind the columns that `encoding` names, the parts read both.
+    With derived `features`, which the graph computes behind the columns that `encoding` names, and `means` of the label
+    behind those, the parts read all of them.
     """
     nodes = Nodes()
     source = with_features(nodes, features, encoding) if encoding is not None else MATRIX_INPUT
+    source = with_means(nodes, source, means) if means is not None else source
     probabilities: list[str] = []
     trees = [(part, weight) for part, weight in zip(parts, weights, strict=True) if isinstance(part, TreeModel)]
     if trees:
@@ -86,6 +111,15 @@ def matrix_graph(
         total = nodes.add("Add", [total, other])
     finish(nodes, calibrated(nodes, total, calibration, classes), classes)
     return closed(nodes, columns, classes)
+
+
+def with_means(nodes: Nodes, source: str, means: TargetMeans) -> str:
+    """The matrix with the means of the label behind its columns."""
+    codes = nodes.add("Gather", [source, nodes.constant(means.columns, np.int64)], axis=1)
+    known = nodes.add("Min", [nodes.add("Add", [codes, nodes.constant(1.0)]), nodes.constant(means.tops)])
+    rows = nodes.add("Cast", [nodes.add("Add", [known, nodes.constant(means.offsets)])], to=7)
+    found = nodes.add("Flatten", [nodes.add("Gather", [nodes.constant(means.table), rows], axis=0)], axis=1)
+    return nodes.add("Concat", [source, found], axis=1)
 
 
 def finish(nodes: Nodes, probabilities: str, classes: int) -> None:
@@ -195,7 +229,11 @@ def linear_scores(nodes: Nodes, part: Linear, source: str) -> str:
     if part.numbers:
         numbers = nodes.add("Gather", [source, nodes.constant(part.numbers, np.int64)], axis=1)
         numbers = nodes.add("Where", [nodes.add("IsNaN", [numbers]), nodes.constant(part.fill), numbers])
-        pieces.append(nodes.add("Div", [nodes.add("Sub", [numbers, nodes.constant(part.mean)]), nodes.constant(part.scale)]))
+        scaled = nodes.add("Div", [nodes.add("Sub", [numbers, nodes.constant(part.mean)]), nodes.constant(part.scale)])
+        pieces.append(nodes.add("Clip", [scaled, nodes.constant(0.0), nodes.constant(1.0)]) if part.bounded else scaled)
+    if part.missing:
+        numbers = nodes.add("Gather", [source, nodes.constant(part.missing, np.int64)], axis=1)
+        pieces.append(nodes.add("Cast", [nodes.add("IsNaN", [numbers])], to=1))
     for column, count in part.categories:
         code = nodes.add("Gather", [source, nodes.constant([column], np.int64)], axis=1)
         same = nodes.add("Equal", [code, nodes.constant([list(range(-1, count - 1))])])

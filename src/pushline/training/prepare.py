@@ -154,7 +154,7 @@ def faults_of(values: "pd.Series[Any]", column: Column) -> list[tuple[Any, str]]
     empty = values.isna()
     if not column.optional:
         faults.append((empty, "empty, and a value is required"))
-    if column.is_text and column.allowed is not None:
+    if column.is_text and column.allowed is not None and column.closed:
         faults.append((~empty & ~values.isin(column.allowed), "not an allowed value"))
     if column.minimum is not None:
         faults.append((~empty & (values < column.minimum), f"below {column.minimum:g}"))

@@ -63,6 +63,7 @@ def test_the_contract_names_its_schema_for_editors(repo: Path) -> None:
         (contract(column={"minimum": math.nan}), "bounds are finite"),
         (contract(column={"example": 12}), "example 12"),
         (contract(column={"unknown": "?"}), "not among `allowed`"),
+        (contract(column={"other": True}), "`other` goes with `allowed` of a string column"),
         (contract(column={"unknown_at_most": 0.5}), "goes with `unknown`"),
         (contract(column={"type": "string"}), "bounds go with"),
         (contract(column={"role": "identifier"}), "role feature"),

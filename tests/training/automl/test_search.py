@@ -142,15 +142,30 @@ def test_a_search_without_one_good_trial_says_what_happened(algorithms):
 def test_the_winner_is_a_vote_only_where_it_beats_every_single_trial(algorithms):
     algorithms(*quick())
     table = Table()
-    found = table.search(limits())
+    found = table.search(limits(metric="accuracy"))
     singles = [one.score for one in found.leaderboard if one.name != "Vote" and one.score is not None]
     if len(found.members) > 1:
         assert found.score > max(singles)
     else:
         assert found.score == max(singles)
-    alone = table.search(limits(vote=False))
+    alone = table.search(limits(metric="accuracy", vote=False))
     assert len(alone.members) == 1
     assert alone.score == max(singles)
+
+
+@pytest.mark.parametrize(("imbalance", "judged"), [("none", "log_loss"), ("class_weight", "average_precision")])
+def test_a_vote_for_a_ranking_is_chosen_by_the_log_loss_of_untreated_probabilities(algorithms, monkeypatch, imbalance, judged):
+    asked: list[str] = []
+
+    def best_vote(metric, labels, chances, at_most):
+        asked.append(metric)
+        return module.Vote(members=(0, 1), weights=(0.5, 0.5), score=1.0)
+
+    algorithms(*quick("GradientBoosting", "LogisticRegression"))
+    monkeypatch.setattr(module, "best_vote", best_vote)
+    found = Table().search(limits(max_trials=2, imbalance=imbalance))
+    assert set(asked) == {judged}
+    assert judged.replace("_", " ") in found.leaderboard[0].detail
 
 
 def test_the_graph_of_the_winner_takes_raw_columns_and_derives_the_rest(algorithms):
@@ -184,6 +199,7 @@ def test_a_search_ends_where_nothing_better_is_found(algorithms, monkeypatch):
     algorithms(*quick("LogisticRegression"))
     found = Table().search(limits(max_trials=60))
     assert "brought nothing better" in found.stopped
+    assert sum(one.name != "Vote" for one in found.leaderboard) <= 10
     patient = Table().search(limits(max_trials=8, early_stop=False))
     assert patient.stopped == "8 trials were made"
 
@@ -282,10 +298,23 @@ def test_what_is_left_of_a_vote_is_served_only_where_it_beats_the_best_alone(alg
     algorithms(*quick("GradientBoosting", "XGBoostClassifier", "LogisticRegression"))
     weights = module.Vote(members=(0, 1, 2), weights=(0.2, 0.3, 0.5), score=1.0)  # most of it on the worst
     monkeypatch.setattr(module, "best_vote", lambda metric, labels, chances, at_most: weights)
-    monkeypatch.setattr(module, "LARGEST", 0)
-    found = Table().search(limits(max_trials=3))
-    best = max((one for one in found.leaderboard if one.score is not None), key=lambda one: one.score)
+    monkeypatch.setattr(module, "size_of", lambda part: 1)
+    monkeypatch.setattr(module, "LARGEST", 2)
+    found = Table().search(limits(max_trials=3, metric="log_loss"))
+    best = min((one for one in found.leaderboard if one.score is not None), key=lambda one: one.score)
     assert [name for name, *_ in found.members] == [best.name]
+
+
+def test_a_model_too_large_to_serve_is_left_out_though_it_is_the_best(algorithms, monkeypatch):
+    algorithms(*quick("GradientBoosting", "LogisticRegression"))
+    monkeypatch.setattr(module, "size_of", lambda part: 6_000_000 if hasattr(part, "trees") else 1)
+    both = module.Vote(members=(0, 1), weights=(0.5, 0.5), score=1.0)
+    monkeypatch.setattr(module, "best_vote", lambda metric, labels, chances, at_most: both)
+    found = Table().search(limits(max_trials=2))
+    assert found.algorithm == "LogisticRegression"
+    left_out = next(one for one in found.leaderboard if one.algorithm == "GradientBoosting")
+    assert left_out.state == "failed"
+    assert "6.0 MB" in left_out.detail
 
 
 def test_a_vote_that_would_be_too_large_to_serve_keeps_its_heaviest_members(algorithms, monkeypatch):
@@ -293,7 +322,7 @@ def test_a_vote_that_would_be_too_large_to_serve_keeps_its_heaviest_members(algo
     weights = module.Vote(members=(0, 1, 2), weights=(0.5, 0.3, 0.2), score=1.0)
     monkeypatch.setattr(module, "best_vote", lambda metric, labels, chances, at_most: weights)
     whole = Table().search(limits(max_trials=3))
-    monkeypatch.setattr(module, "LARGEST", len(whole.model) // 2)
+    monkeypatch.setattr(module, "LARGEST", int(0.8 * len(whole.model)))
     light = Table().search(limits(max_trials=3))
     assert len(whole.members) == 3
     assert len(light.members) < 3
@@ -313,10 +342,11 @@ def test_the_heaviest_members_for_which_there_is_room_stay_and_are_judged_anew(m
     sizes = dict(zip([tried.candidate.name for tried in good], (50, 60, 30), strict=True))
     monkeypatch.setattr(module, "size_of", lambda size: size)
     monkeypatch.setattr(module, "LARGEST", 100)
-    run = SimpleNamespace(settings=SearchSettings(), labels=labels, trials=SimpleNamespace(judged=slice(None)))
+    run = SimpleNamespace(voted_by="log_loss", labels=labels, trials=SimpleNamespace(judged=slice(None)))
+    run.with_score = lambda vote, good: module.Search.with_score(run, vote, good)
     whole = Vote(members=(0, 1, 2), weights=(0.2, 0.5, 0.3), score=1.0)
     light = module.Search.light_enough(run, whole, good, sizes)
     assert light.members == (1, 2)
     assert light.weights == pytest.approx((0.625, 0.375))
-    assert light.score == pytest.approx(score("average_precision", labels, voted([one.probabilities for one in good], light)))
+    assert light.score == pytest.approx(score("log_loss", labels, voted([one.probabilities for one in good], light)))
     assert module.Search.light_enough(run, whole, good, dict.fromkeys(sizes, 1)) == whole

@@ -35,7 +35,7 @@ def checks_of(contract: Contract, rules: Sequence[Rule], present: Sequence[str],
 def checks_of_column(column: Column, *, check_missing: bool) -> Iterator[Check]:
     if check_missing and column.missing_at_most < 1:
         yield missing(column)
-    if column.allowed is not None and column.type != "boolean":
+    if column.closed and column.type != "boolean":
         yield allowed(column)
     if column.minimum is not None or column.maximum is not None:
         yield outside(column)

@@ -26,6 +26,9 @@ class Column(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     decides_label: Annotated[bool, Meta(description="this feature is known before the outcome although it alone decides the label")] = False
     reason: Annotated[str, Meta(description="why the role, the moment or the bounds are as they are")] = ""
     allowed: Annotated[tuple[str, ...] | None, Meta(description="every value a string column may hold")] = None
+    other: Annotated[bool, Meta(description="values that are not among `allowed` are accepted too; the model takes them as missing")] = (
+        False
+    )
     minimum: Annotated[float | None, Meta(description="smallest value")] = None
     maximum: Annotated[float | None, Meta(description="largest value")] = None
     unknown: Annotated[str | None, Meta(description="the value (one of `allowed`) that stands for not known")] = None
@@ -54,6 +57,11 @@ class Column(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         """The parts of a date that the model learns from."""
         usual: tuple[DatePart, ...] = ("month", "weekday", "hour") if self.type == "datetime" else ("month", "weekday")
         return () if not self.is_date else usual if self.parts is None else self.parts
+
+    @property
+    def closed(self) -> bool:
+        """Whether a value that is not among `allowed` is a fault."""
+        return self.allowed is not None and not self.other
 
     @property
     def optional(self) -> bool:

@@ -181,6 +181,8 @@ def faults_of_column(column: Column) -> list[str]:
         if len(set(column.allowed)) != len(column.allowed):
             faults.append("a value is allowed twice")
         faults += [f"allowed value {value!r} is no {column.type}" for value in column.allowed if not is_written_as(value, column.type)]
+    if column.other and (column.type != "string" or not column.optional or column.allowed is None or column.role == "label"):
+        faults.append("`other` goes with `allowed` of a string column that is no label, and with `missing_at_most` above 0")
     if column.unknown is not None and column.unknown not in (column.allowed or ()):
         faults.append(f"unknown {column.unknown!r} is not among `allowed`")
     if column.unknown is None and column.unknown_at_most < 1:
@@ -215,7 +217,11 @@ def fits(value: str | int | float | bool, column: Column) -> bool:
     kinds = {"integer": (int,), "number": (int, float), "string": (str,), "boolean": (bool,)}
     if not isinstance(value, kinds[column.type]) or (isinstance(value, bool) and column.type != "boolean"):
         return False
-    if column.allowed is not None and (str(value).lower() if column.type == "boolean" else str(value)) not in column.allowed:
+    if (
+        column.allowed is not None
+        and column.closed
+        and (str(value).lower() if column.type == "boolean" else str(value)) not in column.allowed
+    ):
         return False
     if isinstance(value, str):
         return True

@@ -76,7 +76,7 @@ def looks_like_data(fields: Sequence[str], contract: Contract) -> bool:
 
 
 def _fits(field: str, column: Column) -> bool:
-    if column.allowed is not None:
+    if column.allowed is not None and column.closed:
         return field in column.allowed
     if column.type in ("integer", "number"):
         try:

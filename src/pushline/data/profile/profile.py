@@ -241,6 +241,8 @@ class ClassCounts:
 def value_of(column: Column) -> str:
     """The column's value in SQL, NULL where it is missing or no number."""
     name = name_of(column.name)
+    if column.other:
+        return f"CASE WHEN {name} IN ({', '.join(map(literal, column.allowed or ()))}) THEN {name} END"
     if column.type == "number":
         return f"CASE WHEN isfinite({name}) THEN CAST({name} AS DOUBLE) END"
     return f"CAST({name} AS VARCHAR)" if column.type in ("string", "boolean") else name

@@ -48,7 +48,7 @@ def main() -> None:
     options = {"use_known_after": said.use_known_after, "progress": say, "stop": asked_to_stop, "belongs": belongs}
     best, model, labels, probabilities = find_model(frame, load_contract(said.contract), settings, **options)
     write_best_model(said.out, best, model, labels, probabilities)
-    say(f"{best.algorithm}: {best.metric} {abs(best.score):.4f} out of fold")
+    say(f"{best.algorithm}: {best.metric} {abs(best.score):.4f} out of fold, after {best.seconds:.0f} s: {best.stopped}")
 
 
 if __name__ == "__main__":

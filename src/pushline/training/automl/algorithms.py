@@ -8,6 +8,8 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from pushline.training.graph import bytes_of_tree
+
 Value = float | int | str | bool
 Builder = Callable[..., Any]
 
@@ -26,6 +28,8 @@ class Algorithm(Struct, frozen=True, kw_only=True):
     name: str  # as Azure writes it, where Azure has it
     builder: str  # module:function(parameters, seed, threads, kinds) -> estimator with fit and predict_proba, or predict
     portfolio: tuple[dict[str, Value], ...]  # tried first, in this order
+    deep: tuple[dict[str, Value], ...] = ()  # tried behind the first of them where rows are many
+    classes: int = 1  # of the table; see `within`
     space: dict[str, Range]  # searched from the first of the portfolio
     on_azure: bool = True
     patient: bool = False  # tried where it is asked for by name, or where there is a lot of time
@@ -50,6 +54,7 @@ BOOSTING = {
     "subsample": Range(0.5, 1.0, log=False),
     "reg_lambda": Range(0.01, 100.0),
 }
+DEEP: dict[str, Value] = {"n_estimators": 300, "learning_rate": 0.06, "subsample": 0.8, "reg_lambda": 1.0, "colsample_bytree": 1.0}
 FOREST = {"max_leaf_nodes": Range(16, 400), "min_samples_leaf": Range(1, 100), "max_features": Range(0.1, 1.0, log=False)}
 
 # In the order in which they are tried. Slow and regularised first: facts and bench say that this wins or comes close on
@@ -65,6 +70,7 @@ ALGORITHMS: dict[str, Algorithm] = {
                 {**SLOW, "colsample_bytree": 1.0, "feature_fraction_bynode": 0.5, "num_leaves": 15, "min_child_samples": 60},
                 {**SLOW, "colsample_bytree": 0.5, "feature_fraction_bynode": 1.0, "num_leaves": 15, "min_child_samples": 60},
             ),
+            deep=({**DEEP, "feature_fraction_bynode": 0.6, "num_leaves": 63, "min_child_samples": 20},),
             space={
                 **BOOSTING,
                 "feature_fraction_bynode": Range(0.2, 1.0, log=False),
@@ -76,6 +82,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             name="XGBoostClassifier",
             builder=f"{HERE}:xgboost",
             portfolio=({**SLOW, "colsample_bytree": 1.0, "colsample_bynode": 0.5, "max_leaves": 15, "min_child_weight": 6.0},),
+            deep=({**DEEP, "colsample_bynode": 0.6, "max_leaves": 63, "min_child_weight": 2.0},),
             space={
                 **BOOSTING,
                 "colsample_bynode": Range(0.2, 1.0, log=False),
@@ -121,7 +128,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         Algorithm(
             name="LogisticRegression",
             builder="pushline.training.automl.linear:logistic_regression",
-            portfolio=({"C": 1.0},),
+            portfolio=({"C": 1.0, "knots": 0}, {"C": 1.0, "knots": 10}),
             space={"C": Range(0.001, 100.0)},
         ),
         Algorithm(
@@ -151,10 +158,13 @@ ALGORITHMS: dict[str, Algorithm] = {
 
 LEAVES = ("min_child_samples", "min_child_weight", "min_samples_leaf")
 FULL_LEAVES = 2_000  # rows from which on the portfolio's leaves are as they are written
+MANY_ROWS = 5_000  # from which on deep trees are worth their time
+LARGEST = 4_500_000  # bytes of the served graph: it has to load fast and answer in a fraction of a millisecond
+FASTEST = 0.3  # learning rate that fewer rounds may have
 
 
-def for_rows(algorithm: Algorithm, rows: int) -> Algorithm:
-    """The algorithm for a table of so many rows: a leaf of sixty rows would leave a table of a hundred without a split."""
+def for_table(algorithm: Algorithm, rows: int, classes: int) -> Algorithm:
+    """The algorithm for a table: a leaf of sixty rows would leave a hundred without a split, and every class needs trees of its own."""
     share = min(1.0, rows / FULL_LEAVES)
 
     def fitting(name: str, value: Value) -> Value:
@@ -162,8 +172,26 @@ def for_rows(algorithm: Algorithm, rows: int) -> Algorithm:
             return value
         return max(algorithm.space[name].low, round(value * share) if isinstance(value, int) else value * share)
 
-    portfolio = tuple({name: fitting(name, value) for name, value in parameters.items()} for parameters in algorithm.portfolio)
-    return structs.replace(algorithm, portfolio=portfolio)
+    first, *others = algorithm.portfolio
+    wanted = (first, *(algorithm.deep if rows >= MANY_ROWS else ()), *others)
+    portfolio = tuple(within({name: fitting(name, value) for name, value in one.items()}, classes) for one in wanted)
+    return structs.replace(algorithm, portfolio=portfolio, classes=classes)
+
+
+def within(parameters: dict[str, Value], classes: int) -> dict[str, Value]:
+    """The parameters with as many rounds as a model that can be served has room for, and a learning rate that makes up for them."""
+    rounds = next((name for name in ("n_estimators", "iterations", "max_iter") if name in parameters), None)
+    if rounds is None:
+        return parameters
+    said = {name: float(value) for name, value in parameters.items() if not isinstance(value, str)}
+    leaves = next((said[name] for name in ("num_leaves", "max_leaves", "max_leaf_nodes") if name in said), 2 ** said.get("depth", 6))
+    shared = rounds == "iterations" or "learning_rate" not in said  # one tree holds all classes: CatBoost, forests
+    trees = 1 if shared or classes == 2 else classes
+    room = int(0.9 * LARGEST / (trees * bytes_of_tree(int(2 * leaves), classes if shared else 1)))
+    if said[rounds] <= room:
+        return parameters
+    faster = {"learning_rate": min(FASTEST, said["learning_rate"] * said[rounds] / room)} if "learning_rate" in said else {}
+    return {**parameters, rounds: room, **faster}
 
 
 def build(candidate: Candidate, *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:

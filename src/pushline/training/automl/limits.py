@@ -37,7 +37,7 @@ class SearchSettings(Struct, frozen=True, kw_only=True):
     """How long, how far and for what AutoML searches."""
 
     metric: str = "average_precision"
-    seconds: float = 30.0  # timeout_minutes, or the budget of the settings
+    seconds: float = 15.0  # timeout_minutes, or the budget of the settings
     trial_seconds: float | None = None  # trial_timeout_minutes
     max_trials: int | None = None  # max_trials; a search that ends by its count hangs on no clock
     concurrent: int | None = None  # max_concurrent_trials; by default as many as there are cores

@@ -7,7 +7,7 @@ where and how we want, and the same scores always lead to the same proposals.
 from collections.abc import Sequence
 from typing import Any
 
-from pushline.training.automl.algorithms import Algorithm, Candidate, Range, Value
+from pushline.training.automl.algorithms import Algorithm, Candidate, Range, Value, within
 
 # Which algorithm, by rank of its best score, gets the next proposals: the best half of them, the others still their chance.
 TURNS = (0, 0, 1, 0, 2, 0, 1, 3)
@@ -79,7 +79,7 @@ class Proposals:
                 name=f"{name} {self.made[name]}",
                 algorithm=name,
                 builder=algorithm.builder,
-                parameters={**fixed_of(self.best[name][1], algorithm), **typed(parameters, algorithm)},
+                parameters=within({**fixed_of(self.best[name][1], algorithm), **typed(parameters, algorithm)}, algorithm.classes),
             )
             self.open[candidate.name] = identity
             return candidate
@@ -113,7 +113,9 @@ def searcher(algorithm: Algorithm, start: tuple[float, dict[str, Any]], seed: in
         warnings.simplefilter("ignore")
         from flaml.tune.searcher.blendsearch import CFO
 
-    point = {name: start[1][name] for name in algorithm.space}
+    point = {
+        name: min(max(start[1][name], span.low), span.high) for name, span in algorithm.space.items()
+    }  # many classes have fewer rounds
     made = CFO(
         metric="score",
         mode="max",

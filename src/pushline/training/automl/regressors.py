@@ -38,7 +38,7 @@ def for_labels(algorithm: Algorithm, labels: Floats, metric: str) -> Algorithm:
 
 def regressor(name: str, known_as: str, builder: str, portfolio: tuple[dict[str, Value], ...]) -> Algorithm:
     """The regressor beside a classifier: the same space, another portfolio."""
-    return structs.replace(ALGORITHMS[known_as], name=name, builder=f"{HERE}:{builder}", portfolio=portfolio)
+    return structs.replace(ALGORITHMS[known_as], name=name, builder=f"{HERE}:{builder}", portfolio=portfolio, deep=())
 
 
 def with_objectives(parameters: dict[str, Value], *objectives: str) -> tuple[dict[str, Value], ...]:
@@ -79,7 +79,11 @@ REGRESSORS: dict[str, Algorithm] = {
         Algorithm(
             name="ElasticNet",
             builder="pushline.training.automl.linear:elastic_net",
-            portfolio=({"alpha": 0.001, "l1_ratio": 0.5}, {"alpha": 0.05, "l1_ratio": 0.5}),
+            portfolio=(
+                {"alpha": 0.001, "l1_ratio": 0.5, "knots": 0},
+                {"alpha": 0.0003, "l1_ratio": 0.5, "knots": 10},
+                {"alpha": 0.05, "l1_ratio": 0.5, "knots": 0},
+            ),
             space={"alpha": Range(1e-5, 1.0), "l1_ratio": Range(0.05, 1.0, log=False)},
         ),
         regressor("ExtremeRandomTrees", "ExtremeRandomTrees", "extra_trees", ALGORITHMS["ExtremeRandomTrees"].portfolio),

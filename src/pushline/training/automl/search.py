@@ -15,13 +15,13 @@ from pushline.data.contract.labels import Targets, is_quantity, strata_of
 from pushline.evaluation import Treatment
 from pushline.progress import Progress
 from pushline.results import VOTE, Trial
-from pushline.training.automl.algorithms import Algorithm, for_rows
-from pushline.training.automl.calibrate import best_calibration, calibrated
+from pushline.training.automl.algorithms import LARGEST, Algorithm, for_table
+from pushline.training.automl.calibrate import best_calibration, calibrated, losses
 from pushline.training.automl.ensemble import Vote, best_vote, voted
 from pushline.training.automl.limits import SearchSettings, algorithms_of
 from pushline.training.automl.pool import Pool, cores
 from pushline.training.automl.proposals import Proposals, portfolio
-from pushline.training.automl.regressors import for_labels
+from pushline.training.automl.regressors import OF_MEDIANS, for_labels
 from pushline.training.automl.treatments import compare
 from pushline.training.automl.trials import (
     WHOLE_SECONDS,
@@ -38,16 +38,17 @@ from pushline.training.automl.trials import (
 from pushline.training.automl.worker import CHECKED_ROWS
 from pushline.training.best_model import INTERRUPTED, TIME_WAS_OVER
 from pushline.training.features import Feature
-from pushline.training.graph import Calibration, GraphPart, matrix_graph, size_of
+from pushline.training.graph import Calibration, GraphPart, TargetMeans, matrix_graph, size_of
 from pushline.training.metrics import natural, score
 
 MEMBERS = 6  # of a vote at most: the served model stays small
-PATIENCE = 40  # trials without a better one before an early stop
+PATIENCE = 8  # trials behind the portfolio after which the vote is held against what it was
+NOTICEABLE = 0.002  # of the loss: what that many trials must gain to go on, beyond its noise
+VOTED_BY = {"average_precision": "log_loss", "roc_auc": "log_loss"}  # ranks alone are noisier than what they rank
 TOLERANCE = 1e-5  # between the library's probabilities and the graph's; of the largest value for a quantity
 COUNTED_WIDTH = 2  # candidates at once where trials are counted, on any machine: what is proposed next hangs on it
 PROBED_ROWS = 20_000  # of one small fit that says how long a large table takes
 LARGE = 60_000  # rows from which that is worth asking
-LARGEST = 4_500_000  # bytes of the served graph: it has to load fast and answer in a fraction of a millisecond
 
 
 class SearchResult(Struct, frozen=True, kw_only=True):
@@ -112,7 +113,11 @@ class Search:
         self.settings, self.progress, self.features, self.encoding, self.stop = settings, progress, features, encoding, stop
         self.dealt = folds or Folds(of=folds_of(strata_of(labels), settings.folds, settings.seed, same_rows(matrix)))
         self.folds = self.dealt.of
+        # A treatment of the rare class spoils probabilities, so that their log loss says little until they are calibrated.
+        self.voted_by = VOTED_BY.get(settings.metric, settings.metric) if settings.imbalance == "none" else settings.metric
         self.tried: list[TrialResult] = []
+        self.looked: tuple[int, Floats | None] = (0, None)  # trials, and the loss of each row under the vote of them
+        self.means: TargetMeans | None = None
         self.curve: list[tuple[float, float]] = []
         self.shown = 0
         self.stopped = TIME_WAS_OVER
@@ -123,7 +128,7 @@ class Search:
             np.save(folder / f"{name}.npy", values)
 
     def run(self) -> SearchResult:
-        algorithms = [for_rows(algorithm, len(self.labels)) for algorithm in algorithms_of(self.settings)]
+        algorithms = [for_table(algorithm, len(self.labels), self.classes) for algorithm in algorithms_of(self.settings)]
         if is_quantity(self.labels):
             algorithms = [for_labels(algorithm, self.labels, self.settings.metric) for algorithm in algorithms]
         workers = max(1, min(self.settings.threads or cores(), 2 * self.settings.folds))
@@ -144,14 +149,16 @@ class Search:
         width = min(self.settings.concurrent or at_most, at_most)
         proposals = Proposals(algorithms, self.settings.seed)
         while not self.over():
+            best, searching = self.best, proposals.exploring
+            if searching and best is not None and self.settings.early_stop and self.nothing_gained():
+                return
             batch = proposals.next(width)
             if self.settings.max_trials is not None:
                 batch = batch[: self.settings.max_trials - len(self.tried)]
             if not batch:
                 self.stopped = "there was nothing left to try"
                 return
-            best = self.best
-            to_beat = best.first if best is not None and proposals.exploring else None
+            to_beat = best.first if best is not None and searching else None
             new = self.trials.evaluate(batch, until=self.until, to_beat=to_beat, seen=self.judged)
             proposals.learn([(tried.candidate, tried.worth) for tried in new])
             self.tried = thinned([*self.tried, *new])
@@ -177,9 +184,6 @@ class Search:
             return True
         if settings.exit_score is not None and (best.worth or 0.0) >= score_of(settings.exit_score, settings.metric):
             self.stopped = f"the exit score {settings.exit_score:g} was reached"
-            return True
-        if settings.early_stop and done - self.tried.index(best) > PATIENCE:
-            self.stopped = f"{PATIENCE} trials brought nothing better"
             return True
         if time.monotonic() > self.deadline - self.reserve():
             self.stopped = TIME_WAS_OVER + (f" after {done} of {settings.max_trials} trials" if settings.max_trials else "")
@@ -211,17 +215,36 @@ class Search:
         left = max(0.0, self.settings.seconds - now)
         self.progress(f"{candidate.name} {value:.4f}, best {self.curve[-1][1]:.4f}, {self.shown} trials, {left:.0f} s left")
 
+    def nothing_gained(self) -> bool:
+        """Whether the last trials made the vote no better than noise, row by row, or than anyone would notice."""
+        done, before = self.looked
+        if before is not None and len(self.tried) - done < PATIENCE:
+            return False
+        vote, good = self.vote()
+        now = row_losses(self.settings.metric, self.labels[self.trials.judged], voted([one.probabilities for one in good], vote))
+        self.looked = (len(self.tried), now)
+        if before is None:
+            return False
+        gain = before - now
+        if gain.mean() > max(2 * gain.std() / np.sqrt(len(gain)), NOTICEABLE * before.mean()):
+            return False
+        self.stopped = f"{PATIENCE} trials brought nothing better"
+        return True
+
     def vote(self) -> tuple[Vote, list[TrialResult]]:
-        """The vote of the best trials, or the single best where no vote beats it out of fold."""
+        """The vote of the best trials, which may be of one alone; and these trials."""
         good = [tried for tried in self.good if tried.probabilities is not None]
         if not good:
             raise nothing_found(self.tried)
-        best = single(good)
         if not self.settings.vote or len(good) == 1:
-            return best, good
+            return Vote(members=(0,), weights=(1.0,), score=good[0].worth or 0.0), good
         labels = self.labels[self.trials.judged]
-        vote = best_vote(self.settings.metric, labels, [tried.probabilities for tried in good], at_most=MEMBERS)
-        return (vote if vote.score > best.score else best), good
+        return best_vote(self.voted_by, labels, [tried.probabilities for tried in good], at_most=MEMBERS), good
+
+    def with_score(self, vote: Vote, good: list[TrialResult]) -> Vote:
+        """The vote with its score by what votes are chosen by."""
+        chances = voted([tried.probabilities for tried in good], vote)
+        return structs.replace(vote, score=score(self.voted_by, self.labels[self.trials.judged], chances))
 
     def conclude(self) -> SearchResult:
         """Fit the members, hold each one's graph against its library, calibrate, and write the graph of the vote."""
@@ -242,7 +265,7 @@ class Search:
             (good[place].candidate.name, good[place].candidate.algorithm, weight)
             for place, weight in zip(vote.members, vote.weights, strict=True)
         )
-        if len(members) > 1:
+        if len(members) > 1 and score_of(value, self.settings.metric) > score_of(self.curve[-1][1], self.settings.metric):
             self.curve.append((seconds, value))
         return SearchResult(
             leaderboard=self.leaderboard(members, value),
@@ -268,8 +291,9 @@ class Search:
             if not self.fit(vote, good, parts):
                 continue
             light = self.light_enough(vote, good, parts)
-            if light != vote and light.score <= (good[0].worth or 0.0):
-                light = single(good)
+            if light != vote:
+                alone = [self.with_score(Vote(members=(place,), weights=(1.0,), score=0.0), good) for place in range(len(good))]
+                light = max([light, *alone], key=lambda each: each.score)
             if self.fit(light, good, parts):
                 return light, good, [parts[good[place].candidate.name] for place in light.members]
 
@@ -283,22 +307,23 @@ class Search:
         whole = True
         for place, outcome in self.trials.fit_whole(wanted, seconds=WHOLE_SECONDS).items():
             name = good[place].candidate.name
-            if outcome.state == "ok" and self.alike(outcome.fitted.part, outcome.fitted.probabilities):
+            self.means = outcome.fitted.means or self.means  # the same ones for every member: all learn from the same rows
+            why = outcome.fitted.error or self.fault_of(outcome.fitted.part, outcome.fitted.probabilities)
+            if not why:
                 parts[name] = outcome.fitted.part
                 continue
-            why = outcome.fitted.error or "its ONNX form answers otherwise than the library"
             self.progress(f"{name} is left out: {why}")
             self.tried[self.tried.index(good[place])] = without(good[place], why)
             whole = False
         return whole
 
     def light_enough(self, vote: Vote, good: list[TrialResult], parts: dict[str, GraphPart]) -> Vote:
-        """The members by falling weight, as many as the served model has room for; the first always has."""
+        """The members by falling weight, as many as the served model has room for."""
         kept: list[int] = []
         room = LARGEST
         for place in sorted(vote.members, key=lambda one: -vote.weights[vote.members.index(one)]):
             size = size_of(parts[good[place].candidate.name])
-            if not kept or size <= room:
+            if size <= room:
                 kept.append(place)
                 room -= size
         if len(kept) == len(vote.members):
@@ -306,14 +331,26 @@ class Search:
         pairs = [(place, weight) for place, weight in zip(vote.members, vote.weights, strict=True) if place in kept]
         total = sum(weight for _, weight in pairs)
         light = Vote(members=tuple(place for place, _ in pairs), weights=tuple(weight / total for _, weight in pairs), score=0.0)
-        chances = voted([tried.probabilities for tried in good], light)
-        return structs.replace(light, score=score(self.settings.metric, self.labels[self.trials.judged], chances))
+        return self.with_score(light, good)
 
     def graph(self, parts: Sequence[GraphPart], weights: Sequence[float], calibration: Calibration) -> Any:
         columns = self.matrix.shape[1] - len(self.features)
         return matrix_graph(
-            parts, weights, calibration, columns=columns, classes=self.classes, features=self.features, encoding=self.encoding
+            parts,
+            weights,
+            calibration,
+            columns=columns,
+            classes=self.classes,
+            features=self.features,
+            encoding=self.encoding,
+            means=self.means,
         )
+
+    def fault_of(self, part: GraphPart, native: Floats) -> str:
+        """Why a member can't be served; empty where it can."""
+        if size_of(part) > LARGEST:
+            return f"it would take {size_of(part) / 1e6:.1f} MB, and {LARGEST / 1e6:.1f} are served at most"
+        return "" if self.alike(part, native) else "its ONNX form answers otherwise than the library"
 
     def alike(self, part: GraphPart, native: Floats) -> bool:
         """Whether the graph of one member answers as its library does."""
@@ -327,14 +364,17 @@ class Search:
     def leaderboard(self, members: Sequence[tuple[str, str, float]], value: float) -> tuple[Trial, ...]:
         rows = [tried.row for tried in self.good] + [tried.row for tried in self.tried if tried.worth is None]
         if len(members) > 1:
-            detail = ", ".join(f"{weight:.2f} of {name}" for name, _, weight in members)
+            detail = ", ".join(f"{weight:.2f} of {name}" for name, _, weight in members) + f"; chosen by {self.voted_by.replace('_', ' ')}"
             rows.insert(0, Trial(name=VOTE, algorithm="VotingEnsemble", score=value, seconds=0.0, detail=detail))
         return tuple(rows)
 
 
-def single(good: list[TrialResult]) -> Vote:
-    """The best trial alone."""
-    return Vote(members=(0,), weights=(1.0,), score=good[0].worth or 0.0)
+def row_losses(metric: str, labels: Targets, predictions: Floats) -> Floats:
+    """What each row loses: its log loss, or for a quantity its error."""
+    if not is_quantity(labels):
+        return losses(labels, predictions)
+    errors = np.abs(predictions[:, 0].astype(np.float64) - labels)
+    return errors if metric in OF_MEDIANS else errors**2
 
 
 def score_of(value: float, metric: str) -> float:

@@ -40,6 +40,7 @@ class FitResult(Struct, frozen=True, kw_only=True):
     seconds: float
     probabilities: Any = None  # float32: of the fold's rows, or of the first rows of the table for a whole fit; a quantity's values too
     part: Any = None  # for a whole fit: what the ONNX graph is written from
+    means: Any = None  # for a whole fit: the means of the label that stand behind the matrix, where columns have them
     error: str = ""
     out_of_memory: bool = False
 
@@ -81,34 +82,38 @@ def fitted(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...
 
 def fit(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...], classes: int, started: float) -> FitResult:
     from pushline.training.automl.algorithms import build
-    from pushline.training.automl.imbalance import treated
+    from pushline.training.automl.target_means import columns_of, with_means
 
     learn = np.ones(len(labels), dtype=bool) if job.fold == WHOLE else folds < job.fold if job.forward else folds != job.fold
     if job.share < 1:
         learn = some_of(learn, strata_of(labels), job.share, job.seed)
+    known, rows = matrix[learn], matrix[:CHECKED_ROWS] if job.fold == WHOLE else matrix[folds == job.fold]
+    columns, means = columns_of(matrix, kinds, classes), None
+    if columns:
+        known, rows, means = with_means(known, labels[learn], rows, columns, classes, job.seed)
+        kinds = (*kinds, *("number" for _ in range(known.shape[1] - len(kinds))))
     estimator = build(job.candidate, seed=job.seed, threads=job.threads, kinds=kinds)
-    if is_quantity(labels):
-        return fit_quantity(job, estimator, matrix, labels, learn, folds, started)
-    rows, answers, weights = treated(job.treatment, matrix[learn], labels[learn], kinds, job.seed)
+    answered = fit_quantity if is_quantity(labels) else fit_classes
+    predictions = answered(job, estimator, known, labels[learn], rows, kinds, classes)
+    part = part_of(estimator, classes) if job.fold == WHOLE else None
+    return FitResult(seconds=time.monotonic() - started, probabilities=predictions, part=part, means=means)
+
+
+def fit_classes(job: Job, estimator: Any, known: Any, labels: Any, rows: Any, kinds: tuple[str, ...], classes: int) -> Any:
+    """Learn from `known` and its labels; the probabilities of `rows`."""
+    from pushline.training.automl.imbalance import treated
+
+    known, answers, weights = treated(job.treatment, known, labels, kinds, job.seed)
     present, answers = np.unique(answers, return_inverse=True)  # a class of very few rows may have none outside this fold
-    estimator.fit(rows, answers, **({} if weights is None else {"sample_weight": weights}))
-    if job.fold != WHOLE:
-        probabilities = np.zeros((int(np.sum(folds == job.fold)), classes), dtype=np.float32)
-        probabilities[:, present] = estimator.predict_proba(matrix[folds == job.fold])
-        return FitResult(seconds=time.monotonic() - started, probabilities=probabilities)
-    return FitResult(
-        seconds=time.monotonic() - started,
-        probabilities=estimator.predict_proba(np.asarray(matrix[:CHECKED_ROWS])).astype(np.float32),
-        part=part_of(estimator, classes),
-    )
+    estimator.fit(known, answers, **({} if weights is None else {"sample_weight": weights}))
+    probabilities = np.zeros((len(rows), classes), dtype=np.float32)
+    probabilities[:, present] = estimator.predict_proba(rows)
+    return probabilities
 
 
-def fit_quantity(job: Job, estimator: Any, matrix: Any, labels: Any, learn: Any, folds: Any, started: float) -> FitResult:
-    estimator.fit(matrix[learn], labels[learn])
-    rows = np.asarray(matrix[:CHECKED_ROWS]) if job.fold == WHOLE else matrix[folds == job.fold]
-    predictions = estimator.predict(rows).astype(np.float32)[:, None]
-    part = estimator.part() if job.fold == WHOLE else None
-    return FitResult(seconds=time.monotonic() - started, probabilities=predictions, part=part)
+def fit_quantity(job: Job, estimator: Any, known: Any, labels: Any, rows: Any, kinds: tuple[str, ...], classes: int) -> Any:
+    estimator.fit(known, labels)
+    return estimator.predict(rows).astype(np.float32)[:, None]
 
 
 def some_of(learn: Any, labels: Any, share: float, seed: int) -> Any:
