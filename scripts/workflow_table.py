@@ -16,7 +16,7 @@ RERUN = {
     "rollback.yml": "Run workflow: each run goes back one release",
     "score-batch.yml": "Run workflow with the same input; the scores are the artifact `scores` of its run",
     "upgrade.yml": "Run workflow, with a version in `to` if it is not to be the newest; a pull request that is open stays as it is",
-    "watch.yml": "Run workflow: there is never more than one open issue",
+    "watch.yml": "Run workflow: there is never more than one open issue for each cause",
 }
 
 

@@ -61,6 +61,12 @@ class WatchResult(Part, frozen=True, kw_only=True):
         }
         return tuple(cause for cause, one in seen.items() if one and cause not in self.wrong)
 
+    @property
+    def decay(self) -> str:
+        """What outcomes say of a champion that has to be made again; empty where they don't."""
+        alarms = self.performance.alarms if self.performance else ()
+        return next((alarm.what for alarm in alarms if alarm.action == "retrain"), "")
+
 
 def watch(delivery: Delivery) -> WatchResult:
     """Ask the live release the smoke assertions, and hold what it logged against the profile and the promise. Changes no release.

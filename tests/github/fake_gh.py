@@ -276,6 +276,10 @@ def issues(state: dict[str, Any], method: str, body: Any, number: str | None = N
     return [each for each in there if each["state"] == "open"]
 
 
+def dispatches(state: dict[str, Any], method: str, body: Any, workflow: str) -> Any:
+    state.setdefault("dispatched", []).append({"workflow": workflow, **body})
+
+
 def comments(state: dict[str, Any], method: str, body: Any, number: str) -> Any:
     state.setdefault("comments", []).append({"issue": int(number), **body})
     return state["comments"][-1]
@@ -287,6 +291,7 @@ ROUTES = [
     (r"/releases/latest", releases),
     (r"/releases/tags/(.+)", releases),
     (r"/releases/assets/(\d+)", asset),
+    (r"/actions/workflows/([\w.]+)/dispatches", dispatches),
     (r"/issues", issues),
     (r"/issues/(\d+)", issues),
     (r"/issues/(\d+)/comments", comments),

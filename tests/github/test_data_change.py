@@ -139,6 +139,16 @@ def test_a_cause_has_one_issue_opened_updated_left_where_nothing_was_seen_and_cl
     assert [comment["body"] for comment in repository.state["comments"]] == ["c"]
 
 
+def test_a_decay_starts_the_retraining_of_the_default_branch_and_says_why(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pushline.github.runs import start_retraining
+
+    for name, value in repository.env.items():
+        monkeypatch.setenv(name, value)
+    start_retraining("outcomes say so")
+    [started] = repository.state["dispatched"]
+    assert started == {"workflow": "retrain.yml", "ref": "main", "inputs": {"now": "true", "because": "outcomes say so"}}
+
+
 @pytest.mark.slow
 def test_a_file_that_alone_gained_a_column_is_refused_and_the_lock_stays_as_people_wrote_it(repository: Repository) -> None:
     import msgspec

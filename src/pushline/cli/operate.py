@@ -175,15 +175,17 @@ def line_of(entry: "LogEntry") -> str:
 
 @click.command("watch")
 @click.option("--issue", is_flag=True, help="Keep one issue on GitHub for each cause, open while it lasts.")
+@click.option("--retrain", is_flag=True, help="With --issue: start retrain.yml when an issue is opened because outcomes show decay.")
 @as_json
-def watch(context: Context, issue: bool, json: bool) -> None:
-    """Does it answer as it must, and have its inputs drifted?
+def watch(context: Context, issue: bool, retrain: bool, json: bool) -> None:
+    """Does it answer, and are inputs and quality what they were?
 
     The live release is asked, and what it logged is held against the profile and the card's promise.
     """
     from pushline.errors import GateClosed
     from pushline.github import actions
     from pushline.github.issue import keep
+    from pushline.github.runs import start_retraining
     from pushline.report.terminal import lines_of_markdown
     from pushline.report.watching import watched_summary, watched_titles
     from pushline.watch import watch as look
@@ -195,6 +197,9 @@ def watch(context: Context, issue: bool, json: bool) -> None:
     for cause, title in titles.items() if issue else ():
         done = keep(cause, title, summary, wrong=cause in seen.wrong, well=cause in seen.well)
         progress(f"issue about the {cause}: {done}")
+        if retrain and cause == "performance" and done == "opened" and seen.decay:
+            start_retraining(seen.decay)
+            progress("retrain.yml was started: it makes a challenger of the pinned data")
     if seen.wrong:
         raise GateClosed(f"{'; '.join(titles[cause] for cause in seen.wrong)}.", do="`pushline logs --errors` and docs/after.md say more.")
 
