@@ -75,6 +75,8 @@ def test_every_module_that_a_training_loads_is_part_of_its_identity_and_most_of_
     ran = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=repo / "src", capture_output=True, text=True, check=True)
     assert len(ran.stdout.split()) > 30
     assert set(ran.stdout.split()) <= reached
+    search = {f"pushline.training.automl.{file.stem}" for file in (repo / "src" / "pushline" / "training" / "automl").glob("[a-z]*.py")}
+    assert search <= reached, "its builders are named in texts"
     assert {name for name in reached if name.startswith("pushline.serving.")} == {"pushline.serving.model_folder"}
 
 

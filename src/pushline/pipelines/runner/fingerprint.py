@@ -71,11 +71,13 @@ def code_reached(source: Path) -> dict[str, str]:
 
 
 def imported(tree: ast.AST, *, called: bool = True) -> list[str]:
-    """The modules that a file imports, and names that may be modules; but for `called` without those inside of its functions."""
+    """The modules that a file imports or names in a text, as `module:function`; but for `called` not those inside of its functions."""
     if isinstance(tree, ast.If) and ast.unparse(tree.test) == "TYPE_CHECKING":
         return []
     if isinstance(tree, ast.FunctionDef) and not called:
         return []
+    if isinstance(tree, ast.Constant):
+        return [tree.value.partition(":")[0]] if isinstance(tree.value, str) and tree.value.startswith("pushline.") else []
     if isinstance(tree, ast.Import):
         return [each.name for each in tree.names]
     if isinstance(tree, ast.ImportFrom) and tree.module:
