@@ -204,3 +204,27 @@ def test_a_missing_gh_is_told(account: Account, tmp_path: Path) -> None:
     ran = account.run(account.project, "bootstrap", "github", "--reviewer", "ann", env={"PATH": str(tmp_path / "empty")})
     assert ran.code == 2
     assert "gh is missing" in ran.err
+
+
+def test_the_workflows_of_the_repository_are_named_as_signers_once(account: Account) -> None:
+    file = account.project.signers / "github.json"
+    ran, _ = account.bootstrap("--reviewer", "ann")
+    assert "does not name the workflows of example/bank" in ran.err
+    assert not file.exists()
+    account.bootstrap("--reviewer", "ann", "--apply")
+    assert json.loads(file.read_text()) == {
+        "repository": "example/bank",
+        "branch": "main",
+        "workflows": ["deliver.yml", "retrain.yml"],
+        "attestations": True,
+    }
+    assert (account.project.signers / "trusted_root.jsonl").is_file()
+    ran, _ = account.bootstrap("--reviewer", "ann", "--apply")
+    assert "signers" not in ran.err
+
+
+def test_a_private_repository_without_attestations_says_so_in_a_file_that_is_reviewed(account: Account) -> None:
+    account.set({**FRESH, "private": True})
+    ran, _ = account.bootstrap("--reviewer", "ann", "--apply")
+    assert ran.code == 0, ran.err
+    assert json.loads((account.project.signers / "github.json").read_text())["attestations"] is False

@@ -15,6 +15,7 @@ from command import Ran
 from github.fake_gh import workflow_run
 from pushline.github.runs import DELIVERING, Home, refusal
 from pushline.project import Project
+from signed import KEY, STRANGER, signed
 from working_copy import REPO, copy_project
 
 FAKE = Path(__file__).resolve().parent / "fake_gh.py"
@@ -283,3 +284,25 @@ def test_a_delivery_of_the_default_branch_may_be_named_also_where_its_release_fa
     ran = runs.command("check-run", "10")
     assert ran.code == 0, ran.err
     assert "/actions/runs/10" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("tampered", "told"), [(None, ""), ("file", "word.txt is not the file that was signed"), ("signer", "signed with the key")]
+)
+def test_a_registry_with_a_model_that_nobody_trusted_has_signed_is_never_taken(
+    runs: Runs, elsewhere: Project, tampered: str | None, told: str
+) -> None:
+    """However well its run, its digest and its branch look: whoever could exchange the artifact can't sign."""
+    write_registry(runs.project, "ten")
+    model = signed(runs.project.state / "mlartifacts" / "run" / "artifacts" / "model", STRANGER if tampered == "signer" else KEY)
+    if tampered == "file":
+        (model / "word.txt").write_text("other", encoding="utf-8")
+    assert runs.command("pack", "--released").code == 0
+    runs.ended(10, runs.project.build / "registry")
+    ran = runs.command("restore", project=elsewhere)
+    if tampered is None:
+        assert ran.code == 0, ran.err
+        return
+    assert ran.code == 4
+    assert told in ran.err
+    assert not (elsewhere.state / "mlflow.db").exists()

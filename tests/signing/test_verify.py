@@ -18,11 +18,12 @@ import pytest
 from command import run_cli
 from models_made import make_model
 from pushline.errors import NotTrusted
-from pushline.files import content_hash
+from pushline.files import content_hash, write_json
 from pushline.progress import silent
 from pushline.project import Project
 from pushline.registry import open_store
 from pushline.registry.mlflow_store import CONTENT, MlflowStore
+from pushline.registry.signature import sign_version
 from pushline.registry.store import MANIFEST
 from pushline.release.stages import deploy
 from pushline.results import Decision, RegisterResult
@@ -32,6 +33,7 @@ from pushline.settings import Serving, load_settings
 from pushline.signing import SIGNATURE, Signers, verify
 from pushline.signing.bundle import read_bundle
 from pushline.signing.sign import own_key
+from pushline.signing.signers import GITHUB, GithubSigner
 from pushline.signing.verification import manifest_of
 from release.registered import BETTER, GOOD, register_versions
 from signed import KEY, STRANGER, signed, trust
@@ -363,3 +365,44 @@ def test_another_model_can_not_borrow_a_signature(project: Project, tmp_path: Pa
     shutil.copy(registered.model / SIGNATURE, other / SIGNATURE)
     with pytest.raises(NotTrusted):
         verify(other, Signers(trust(tmp_path / "signers", KEY)))
+
+
+def test_a_version_of_before_models_were_signed_is_signed_by_whoever_looked_at_it(registered: Registered) -> None:
+    stripped(registered)
+    with pytest.raises(NotTrusted, match="is not taken") as told:
+        registered.deploy()
+    assert "registry sign VERSION" in told.value.do
+    digest = sign_version(registered.project, registered.store, BETTER)
+    assert registered.store.version(BETTER).tags[MANIFEST] == digest
+    with pytest.raises(Reached):
+        registered.deploy()
+
+
+@pytest.mark.parametrize("attestations", [False, None])
+def test_in_a_job_without_attestations_the_key_of_an_earlier_job_says_that_nothing_changed(
+    registered: Registered, monkeypatch: pytest.MonkeyPatch, attestations: bool | None
+) -> None:
+    for name, value in (("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "example/bank"), ("GITHUB_REF_NAME", "main")):
+        monkeypatch.setenv(name, value)
+    if attestations is not None:
+        write_json(registered.project.signers / GITHUB, GithubSigner(repository="example/bank", attestations=attestations))
+    signed(registered.model, STRANGER, repository="example/bank")
+    with pytest.raises(Reached):
+        registered.deploy()
+    with pytest.raises(Reached):  # the service that it starts trusts that key from now on
+        registered.serve(registered.model)
+    changed("contract.json")(registered)
+    with pytest.raises(NotTrusted):
+        registered.deploy()
+
+
+def test_in_a_job_with_attestations_no_key_but_those_of_the_repository_is_trusted(
+    registered: Registered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "example/bank"), ("GITHUB_REF_NAME", "main")):
+        monkeypatch.setenv(name, value)
+    write_json(registered.project.signers / GITHUB, GithubSigner(repository="example/bank"))
+    signed(registered.model, STRANGER, repository="example/bank")
+    with pytest.raises(NotTrusted) as told:
+        registered.deploy()
+    assert "is signed with the key" in told.value.why
