@@ -10,6 +10,7 @@ import msgspec
 
 from pushline.errors import SettingsError
 from pushline.files import write_atomically
+from pushline.progress import Progress, silent
 from pushline.project import Project
 from pushline.signing.bundle import fingerprint, pem_of, sign
 from pushline.signing.manifest import SIGNATURE, Provenance, Statement, statement_of
@@ -35,7 +36,7 @@ def sign_model(folder: Path, project: Project, key: "EllipticCurvePrivateKey", *
     return statement
 
 
-def own_key(project: Project) -> "EllipticCurvePrivateKey":
+def own_key(project: Project, progress: Progress = silent) -> "EllipticCurvePrivateKey":
     """This machine's key, made on first use; its public half is then in `signers/` too.
 
     Raises SettingsError where somebody has taken it away from there, or it can't be read.
@@ -46,7 +47,8 @@ def own_key(project: Project) -> "EllipticCurvePrivateKey":
     file, signers = project.state / OWN, Signers(project.signers)
     if not file.is_file():
         made = generate_private_key(SECP256R1())
-        signers.add(pem_of(made.public_key()))
+        public = signers.add(pem_of(made.public_key())).relative_to(project.root)
+        progress(f"Made this machine's key to sign models with. Commit {public}, so that its models are trusted elsewhere too.")
         write_atomically(file, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), mode=0o600)
         return made
     try:

@@ -66,7 +66,7 @@ def train(
     """
     if not checked.table:
         raise DataError("There is no table to train on.", why="check-data could not read the file.", do="Run `pushline check-data` again.")
-    inputs, overrides, key = inputs_of(project, settings, checked, budget), overrides_of(budget), own_key(project)
+    inputs, overrides, key = inputs_of(project, settings, checked, budget), overrides_of(budget), own_key(project, progress)
     refuse_wrong_names(project, settings, contract)
     refuse_other_task(str(inputs["metric"]), settings.training, contract)
     place, identity = folder(project.build, TrainResult.stage), identity_of(project, settings, inputs, overrides)
