@@ -155,3 +155,23 @@ def test_the_log_is_asked_by_its_own_name(model: Path, signers: Signers) -> None
     with pytest.raises(NotTrusted) as refused:
         verify(attested(model, log=LOG), Signers(signers.folder))
     assert "Nobody who is trusted says when" in refused.value.why
+
+
+# Without the step, what it holds off is taken.
+STEPS: dict[str, tuple[str, Any, str]] = {
+    "authority": ("refuse_unknown_authority", lambda *given: None, "an authority that nobody trusts"),
+    "identity": ("refuse_other_identity", lambda *given: None, "another repository"),
+    "workflow": ("refuse_other_identity", lambda *given: None, "another workflow"),
+    "time": ("logged", lambda *given: iter([WHEN]), "no log"),
+    "the log's promise": ("logged", lambda *given: iter([WHEN]), "a log that nobody trusts"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_taken_out_lets_its_forgery_through(model: Path, signers: Signers, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    name, mutant, forgery = STEPS[step]
+    attested(model, **FORGERIES[forgery][0])
+    with pytest.raises(NotTrusted):
+        verify(model, signers)
+    monkeypatch.setattr(f"pushline.signing.keyless.{name}", mutant)
+    verify(model, signers)

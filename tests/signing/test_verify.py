@@ -406,3 +406,44 @@ def test_in_a_job_with_attestations_no_key_but_those_of_the_repository_is_truste
     with pytest.raises(NotTrusted) as told:
         registered.deploy()
     assert "is signed with the key" in told.value.why
+
+
+def stranger_everywhere(signers: Signers, hint: str) -> Any:
+    return STRANGER.public_key()
+
+
+def nothing(*given: Any, **named: Any) -> None:
+    """A step that was taken out."""
+
+
+# What a step alone holds off: without it, that tampering goes through.
+STEPS: dict[str, tuple[str, Any, str]] = {
+    "files": ("pushline.signing.verification.refuse_changes", nothing, "card.md changed"),
+    "no file added": ("pushline.signing.verification.refuse_changes", nothing, "file added"),
+    "signature": ("pushline.signing.verification.verify_signature", nothing, "origin rewritten"),
+    "known key": ("pushline.signing.signers.Signers.key", stranger_everywhere, "signed by a stranger"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_that_is_taken_out_lets_its_tampering_through(registered: Registered, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    place, mutant, tampering = STEPS[step]
+    TAMPERINGS[tampering](registered)
+    registered.store.tag(BETTER, {MANIFEST: manifest_of(registered.model)})
+    with pytest.raises(NotTrusted):
+        registered.deploy()
+    monkeypatch.setattr(place, mutant)
+    with pytest.raises(Reached):
+        registered.deploy()
+    with pytest.raises(Reached):
+        registered.serve(registered.model)
+
+
+def test_a_manifest_of_another_branch_goes_through_only_where_nobody_asks_for_its_place(
+    registered: Registered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed(registered.model, branch="try")
+    registered.store.tag(BETTER, {MANIFEST: manifest_of(registered.model)})
+    monkeypatch.setattr("pushline.signing.verification.refuse_other", nothing)
+    with pytest.raises(Reached):
+        registered.deploy()
