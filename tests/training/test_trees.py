@@ -14,7 +14,7 @@ from training.tables import odd_contract, odd_table
 EVERY = [
     pytest.param(algorithm, parameters, id=f"{algorithm.name}-{number}")
     for algorithm in ALGORITHMS.values()
-    for number, parameters in enumerate(algorithm.portfolio)
+    for number, parameters in enumerate((*algorithm.portfolio, *algorithm.deep))
 ]
 EDGES = [  # of what is searched
     pytest.param(
