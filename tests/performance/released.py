@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pandas as pd
+from msgspec import structs
 
 from pushline.data.profile.recorded import LIVE
 from pushline.project import Project
@@ -16,15 +17,17 @@ from pushline.registry.holdout import probabilities_of
 from pushline.registry.replay import decisions
 from pushline.serving.model_folder import MATRIX, read_scoring
 from pushline.settings import load_settings
-from registry.models import CONTRACT, log, make_model, shops
+from registry.models import CONTRACT as SHOPS
+from registry.models import log, make_model, shops
 
+CONTRACT = structs.replace(SHOPS, columns=tuple(structs.replace(one, sensitive=one.name == "channel") for one in SHOPS.columns))
 FIRST = datetime(2026, 11, 2, tzinfo=UTC)
 
 
 def release(project: Project, place: Path, *, trees: int = 40) -> Path:
     """Make version 1 the champion, with its hold-out where performance keeps it. The folder of its model."""
     project.contract.write_bytes(msgspec.json.encode(CONTRACT))
-    model = make_model(place / "model", shops(6000, 1), trees=trees)
+    model = make_model(place / "model", shops(6000, 1), contract=CONTRACT, trees=trees)
     store = open_store(project, load_settings(project.root, {}))
     version = store.register(log(store, model), {"metric": "average_precision", "accepted": "true"})
     store.set_champion_alias(version.version)

@@ -1,13 +1,11 @@
 """`pushline performance`: what the released model does now, as far as outcomes tell and as far as it can be estimated."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pushline.arrays import Mask
-from pushline.data.contract import Contract
+from pushline.data.contract import Column, Contract
 from pushline.delivery import Delivery
 from pushline.performance.alarm import LAST, Alarm, alarm_of, errors_for
 from pushline.performance.density import density_ratio
@@ -18,13 +16,13 @@ from pushline.performance.windows import Window, windows_of
 from pushline.registry.store import version_or_champion
 from pushline.results import Part
 from pushline.serving.model_folder import read_contract, read_scoring
+from pushline.training.evaluate import members_of
 from pushline.training.judge import DEFAULT_METRIC
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VALUES = 12  # of a sensitive text, the most frequent
-RANGES = 3  # of a sensitive number
+NUMBERS = ("integer", "number")
 ALWAYS = (
     "The chance of the label given the row is what it was in training. Where it changed (concept shift) every estimate is blind: "
     "only outcomes show it."
@@ -75,8 +73,8 @@ def performance(
     contract, scoring = read_contract(folder), read_scoring(folder)
     metric = found.tags.get("metric") or DEFAULT_METRIC[contract.task]
     frame, reference = reference_of(delivery, found, folder)
-    groups = groups_of(contract, frame)
-    errors = errors_for(1 + len(groups))
+    groups = [members_of(frame[column.name], number=column.type in NUMBERS) for column in sensitive(contract)]
+    errors = errors_for(1 + sum(map(len, groups)))
     promise = promise_of(metric, reference, settings.tolerance)
     windows: list[WindowFigures] = []
     newest: list[Window] = []
@@ -85,7 +83,7 @@ def performance(
         windows.append(judge(promise, reference, one, np.ones(len(one.sample), dtype=bool), errors))
         newest = [*newest, one][-LAST:]
     series = [Series(group="", promise=promise, windows=tuple(windows))]
-    series += group_series(metric, settings.tolerance, frame, reference, newest, groups, errors)
+    series += group_series(promise, settings.tolerance, contract, frame, reference, newest, errors)
     alarms = [alarm_of(one.group, metric, one.promise.limit, one.windows) for one in series]
     return PerformanceResult(
         version=found.version,
@@ -98,55 +96,31 @@ def performance(
 
 
 def group_series(
-    metric: str,
-    tolerance: float,
-    frame: "pd.DataFrame",
-    reference: Rows,
-    newest: list[Window],
-    groups: dict[str, Callable[["pd.DataFrame"], Mask]],
-    errors: float,
+    promise: Promise, tolerance: float, contract: Contract, frame: "pd.DataFrame", reference: Rows, newest: list[Window], errors: float
 ) -> list[Series]:
-    """The newest windows of each group, against what was promised for it."""
+    """The newest windows of each group of the contract's sensitive columns, against what was promised for it."""
+    import pandas as pd
+
     densities = [density_ratio(reference.matrix, one.sample.matrix[one.drawn]) for one in newest]
-    found = []
-    for name, member in groups.items():
-        part, windows = reference.of(member(frame)), []
-        promise = promise_of(metric, part, tolerance)
-        for one, density in zip(newest, densities, strict=True):
-            own = density.of(member(frame))
-            windows.append(judge(promise, part, one, member(one.frame), errors, density=own))
-        found.append(Series(group=name, promise=promise, windows=tuple(windows)))
+    frames, found = [frame, *(one.frame for one in newest)], []
+    for column in sensitive(contract):
+        values = pd.concat([each[column.name] for each in frames], ignore_index=True)
+        for value, member in members_of(values, number=column.type in NUMBERS):
+            known, *others = np.split(member, np.cumsum([len(each) for each in frames])[:-1])
+            if not known.any():
+                continue
+            part = reference.of(known)
+            own = promise_of(promise.metric, part, tolerance)
+            judged = (
+                judge(own, part, one, rows, errors, density=density.of(known))
+                for one, rows, density in zip(newest, others, densities, strict=True)
+            )
+            found.append(Series(group=f"{column.name} is {value}", promise=own, windows=tuple(judged)))
     return found
 
 
-def groups_of(contract: Contract, frame: "pd.DataFrame") -> dict[str, Callable[["pd.DataFrame"], Mask]]:
-    """Name and test of each group of the contract's sensitive columns: the values of a text, ranges of a number with equally many rows."""
-    found: dict[str, Callable[[pd.DataFrame], Mask]] = {}
-    for column in contract.features():
-        if not column.sensitive:
-            continue
-        if column.type in ("integer", "number"):
-            edges = np.unique(np.nanquantile(frame[column.name].astype(float), np.linspace(0, 1, RANGES + 1)[1:-1])).tolist()
-            for low, high in zip([-np.inf, *edges], [*edges, np.inf], strict=True):
-                found[range_name(column.name, low, high)] = within(column.name, low, high)
-        else:
-            for value in frame[column.name].value_counts().head(VALUES).index:
-                found[f"{column.name} is {value}"] = equal(column.name, value)
-    return found
-
-
-def range_name(column: str, low: float, high: float) -> str:
-    if np.isinf(low):
-        return f"{column} is under {high:g}"
-    return f"{column} is {low:g} or more" if np.isinf(high) else f"{column} is {low:g} to under {high:g}"
-
-
-def within(column: str, low: float, high: float) -> Callable[["pd.DataFrame"], Mask]:
-    return lambda frame: np.asarray((frame[column].astype(float) >= low) & (frame[column].astype(float) < high), dtype=bool)
-
-
-def equal(column: str, value: object) -> Callable[["pd.DataFrame"], Mask]:
-    return lambda frame: np.asarray((frame[column] == value).fillna(value=False), dtype=bool)
+def sensitive(contract: Contract) -> list[Column]:
+    return [column for column in contract.features() if column.sensitive]
 
 
 def assumptions_of(metric: str, windows: list[WindowFigures]) -> tuple[str, ...]:
