@@ -200,7 +200,7 @@ class Release(Part, frozen=True, kw_only=True, forbid_unknown_fields=False):
     model_version: str
     git_revision: str
     model: FilePath  # the model folder this release serves
-    manifest: str = ""  # the digest that was signed and approved; empty for one that was released before models were signed
+    manifest: str | None = None  # the digest that was signed and approved; none for one from before models were signed
 
 
 class DeployResult(Result, frozen=True, kw_only=True):

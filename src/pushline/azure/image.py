@@ -63,7 +63,7 @@ def context_of(project: Project, release: Release) -> bytes:
 def arguments_of(release: Release) -> dict[str, str]:
     """What the Dockerfile is told: the names that the image carries."""
     names = {"RELEASE": release.id, "MODEL_VERSION": release.model_version, "REVISION": release.git_revision}
-    return {"MODEL": "model", **names, "MANIFEST": release.manifest}
+    return {"MODEL": "model", **names, "MANIFEST": release.manifest or ""}
 
 
 def files_in(place: Path) -> list[Path]:
