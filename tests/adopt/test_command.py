@@ -174,7 +174,8 @@ def test_json_tells_all_of_the_plan(project: Project, table: Table) -> None:
     said = json.loads(adopt(project, table, "--json").out)
     assert (said["rows"], said["positive"], said["applied"]) == (900, "yes", False)
     assert "data/orders.csv" not in said["changes"]
-    assert set(said["set_aside"]) == {"order_id", "placed", "street", "note", "currency"}
+    assert set(said["set_aside"]) == {"order_id", "street", "note", "currency"}
+    assert said["split"].startswith("by time placed; a quick model's log loss is ")
 
 
 def tree_of(root: Path) -> dict[str, bytes]:
