@@ -167,7 +167,7 @@ def test_rows_with_outcomes_become_training_data_by_the_way_of_new_data_and_thei
 ) -> None:
     from pushline.data.files.version import table_of
     from pushline.data.profile import profile_of, write_profile
-    from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, load_lock, write_lock
+    from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, load_lock, lock_text
 
     rows = asked(project, 400)
     (tmp_path / "data").mkdir()
@@ -176,7 +176,7 @@ def test_rows_with_outcomes_become_training_data_by_the_way_of_new_data_and_thei
     pinned = PinnedFile(
         name="shops.csv", version=table.version, rows=1500, columns=table.columns, sources=(FileSource(sha256=table.sha256),)
     )
-    write_lock(project.data_lock, DataLock(files=(pinned,)))
+    project.data_lock.write_text(lock_text(DataLock(files=(pinned,))))
     shops(1500, 9).to_parquet(tmp_path / "typed.parquet")
     write_profile(project.profile, profile_of(tmp_path / "typed.parquet", CONTRACT, data_version=table.version))
     add([{"request_id": row["request_id"], "outcome": row["outcome"]} for row in rows.head(300).to_dict("records")])
