@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import time
+import uuid
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -31,6 +32,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 FORMER = "former"  # where roles are tags: not every backend takes an empty one
 MODEL_FOLDER = "model"
 CONTENT = "pushline.content"  # sha256 of the model folder as it was logged
+SIGNED = "pushline.signature"  # of a run whose artifacts can't be replaced: where the newest signature lies
 WAIT_S = 60.0  # to make a new registry's tables
 MAX_PARAMETER = 500  # characters that every MLflow backend takes
 
@@ -273,9 +275,14 @@ class MlflowStore:
                 self.client.set_model_version_tag(self.name, version, key, value)
 
     def add_signature(self, run_id: str, model: Path) -> None:
+        """Azure ML replaces no artifact, so away from this machine each signature has a place of its own."""
         digest = content_hash(model)
         with self._asked("take the signature"):
-            self.client.log_artifact(run_id, str(model / SIGNATURE), MODEL_FOLDER)
+            here = self._local(str(self.client.get_run(run_id).info.artifact_uri)) is not None
+            place = MODEL_FOLDER if here else f"signatures/{uuid.uuid4().hex}"
+            self.client.log_artifact(run_id, str(model / SIGNATURE), place)
+            if place != MODEL_FOLDER:
+                self.client.set_tag(run_id, SIGNED, place)
             self.client.set_tag(run_id, CONTENT, digest)
         for version in self.versions():
             if version.run_id == run_id:
@@ -283,13 +290,15 @@ class MlflowStore:
 
     def download(self, version: str) -> Path:
         """The model folder of `version`. Raises ModelUnreadable where it is not what was logged."""
-        wanted = self.version(version).tags.get(CONTENT, "")
+        known = self.version(version)
+        wanted = known.tags.get(CONTENT, "")
         with self._asked("give the model folder"):
             source = str(self.client.get_model_version(self.name, version).source)
         folder = self._local(source)
         if folder is None:
             home = self.downloads / f"{self.name}-{version}-{wanted[:12]}"
-            folder = home if home.is_dir() and content_hash(home) == wanted else self._fetched(source, home)
+            there = home.is_dir() and content_hash(home) == wanted
+            folder = home if there else self._fetched(source, home, self._signature(known.run_id))
         try:
             seen = content_hash(folder)
         except OSError as error:
@@ -309,8 +318,14 @@ class MlflowStore:
             return moved if moved.exists() else folder
         return folder
 
-    def _fetched(self, source: str, home: Path) -> Path:
-        """Files of a remote registry, put into `home` whole."""
+    def _signature(self, run_id: str) -> str:
+        """The address of a signature that came after the model; empty where there is none."""
+        with self._asked("say where the signature is"):
+            run = self.client.get_run(run_id) if run_id else None
+        return f"{run.info.artifact_uri}/{run.data.tags[SIGNED]}/{SIGNATURE}" if run and SIGNED in run.data.tags else ""
+
+    def _fetched(self, source: str, home: Path, signature: str = "") -> Path:
+        """Files of a remote registry, put into `home` whole, with the signature at another address in the place of their own."""
         from mlflow.artifacts import download_artifacts
 
         with (
@@ -320,6 +335,9 @@ class MlflowStore:
         ):
             found = download_artifacts(artifact_uri=source, dst_path=place, tracking_uri=self.uri)
             shutil.copytree(found, half, dirs_exist_ok=True)
+            if signature:
+                newest = download_artifacts(artifact_uri=signature, dst_path=Path(place) / "signed", tracking_uri=self.uri)
+                shutil.copyfile(newest, half / SIGNATURE)
         return home
 
     def logged(self, run_id: str, folder: str) -> Path:
