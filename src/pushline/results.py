@@ -192,7 +192,7 @@ class RegisterResult(Result, frozen=True, kw_only=True):
     manifest: str = ""  # the digest of the model folder that was signed
 
 
-class Release(Part, frozen=True, kw_only=True, forbid_unknown_fields=False):
+class Release(Part, frozen=True, kw_only=True, forbid_unknown_fields=False, omit_defaults=True):
     """A model version plus the scoring code's git revision."""
 
     id: str

@@ -22,6 +22,7 @@ KEPT = (
     "tests/conftest.py",
     "tests/ask_warm.py",
     "tests/command.py",
+    "tests/signed.py",
     "tests/small_table.py",
     "tests/working_copy.py",
     "tests/test_errors.py",

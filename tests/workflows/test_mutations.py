@@ -131,7 +131,7 @@ MUTATIONS = {
         "test_checks_waits",
     ),
     "an expired registry stops nothing": (DELIVER, "inputs.registry || 'stop'", "inputs.registry || 'begin'", "test_every_job_that_reads"),
-    "main reads a cache of any lock": (SETUP, "key: uv-", "restore-keys: uv-\n        key: uv-", "test_a_cache_is_named"),
+    "main reads a cache of any lock": (SETUP, "key: data-", "restore-keys: data-\n        key: data-", "test_a_cache_is_named"),
 }  # fmt: skip
 # What no rule of the files can see: that GitHub keeps the queue, asks the reviewers and binds an identity to an environment. GitHub's
 # own rules say so; `pushline bootstrap github` and `pushline doctor` look whether they are set.
