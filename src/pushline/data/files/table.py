@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pushline.data.contract import Contract
 from pushline.data.files.version import PARQUET
 from pushline.errors import DataCorrupt, DataUnavailable, TargetError
+from pushline.files import cannot_write
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,7 +48,10 @@ def database(scratch: Path | None = None, memory: str = MEMORY) -> "Iterator[duc
     import duckdb
 
     with ExitStack() as held:
-        spill = held.enter_context(tempfile.TemporaryDirectory(prefix="pushline-", dir=scratch, ignore_cleanup_errors=True))
+        try:
+            spill = held.enter_context(tempfile.TemporaryDirectory(prefix="pushline-", dir=scratch, ignore_cleanup_errors=True))
+        except OSError as error:
+            raise cannot_write(scratch or Path(tempfile.gettempdir()), error) from error
         config = {**OFFLINE, "memory_limit": memory, "threads": 2, "temp_directory": spill}
         connection = held.enter_context(duckdb.connect(config=config))
         with suppress(duckdb.InvalidInputException):  # a notebook without widgets has no bar to switch off
