@@ -4,6 +4,7 @@ Each step of `signing/verification.py` has a tampering here that only it finds: 
 """
 
 import json
+import mmap
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -311,7 +312,7 @@ def test_a_manifest_of_another_repository_is_not_deployed(registered: Registered
 
 def test_a_release_that_swaps_its_model_does_not_start_its_workers_again(registered: Registered, tmp_path: Path) -> None:
     """A worker asks again when it starts: the folder may have changed since the service did."""
-    from pushline.serving.running import Running
+    from pushline.serving.running import Place, Running
     from pushline.serving.service import Service
 
     make_keys(tmp_path / "keys.json")
@@ -320,8 +321,10 @@ def test_a_release_that_swaps_its_model_does_not_start_its_workers_again(registe
         model=registered.model, release="r", version="2", keys=tmp_path / "keys.json", log=None, settings=Serving(),
         signers=registered.project.signers,
     )  # fmt: skip
-    with pytest.raises(NotTrusted, match="is not taken"):
-        Service(running)
+    with socket.socket() as listener, socket.socket() as lifeline, mmap.mmap(-1, 4096) as shared:
+        place = Place(listener=listener, lifeline=lifeline, shared=shared, slot=0, slots=1)
+        with pytest.raises(NotTrusted, match="is not taken"):
+            Service(running, place)
 
 
 def test_a_release_from_before_models_were_signed_goes_on_and_comes_back(registered: Registered, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_rows_without_a_number_are_rejected_with_the_reason(tmp_path) -> None:
 
 def test_no_row_held_out_is_refused(tmp_path) -> None:
     quantity_table(6, 1).to_parquet(tmp_path / "table.parquet", index=False)
-    with pytest.raises(DataError, match="hold-out hold no row"):
+    with pytest.raises(DataError, match="hold-out holds no row"):
         prepare(tmp_path, quantity_contract(), holdout=0.0)
 
 

@@ -80,8 +80,9 @@ class Supervisor:
         self.loop.add_reader(self.stderr, self.workers_said)
         if self.tied_to is not None:
             self.loop.add_reader(descriptor_of(self.tied_to), self.stop)
+        answering = None
         if self.control is not None:
-            await asyncio.start_unix_server(self.called, sock=listen(self.control), limit=LINE_BYTES)
+            answering = await asyncio.start_unix_server(self.called, sock=listen(self.control), limit=LINE_BYTES)
         self.loop.call_soon(self.start_missing)
         try:
             while not self.gone.is_set():
@@ -91,7 +92,8 @@ class Supervisor:
         finally:
             for child in self.children:
                 child.kill()
-            if self.control is not None:
+            if answering is not None and self.control is not None:
+                answering.close()
                 self.control.unlink(missing_ok=True)
             self.event("info", "stopped", seconds=round(time.monotonic() - self.started, 1))
 
