@@ -72,7 +72,7 @@ def test_new_data_goes_through_every_job_and_passes_with_its_drift_in_the_summar
     assert all(" passed" in run.jobs[name].text for name in tests)
     assert "check-data" in run.jobs["data"].summary
     assert "data diff" in run.jobs["data"].summary
-    assert "against data version" in run.jobs["data"].summary  # the drift of what is new
+    assert "against the profile of data version" in run.jobs["data"].summary  # the drift of what is new
     assert repository.github.artifacts(run) == ["rehearsal"]
 
 
