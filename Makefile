@@ -2,8 +2,8 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-# Five at a time on two cores: many tests wait for processes. The tests of a file share what is expensive to make and stay together.
-SIDE_BY_SIDE := -q -n 5 --dist loadfile --no-loadscope-reorder
+# Four at a time on two cores: many tests wait for processes. The tests of a file share what is expensive to make and stay together.
+SIDE_BY_SIDE := -q -n 4 --dist loadfile --no-loadscope-reorder
 # Hundreds of processes import the same code: it is compiled once, whatever the caller's shell says.
 export PYTHONDONTWRITEBYTECODE :=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
