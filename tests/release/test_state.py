@@ -99,7 +99,7 @@ def without_models(document: Any) -> Any:
     return [without_models(each) for each in document] if isinstance(document, list) else document
 
 
-def test_the_versions_before_read_what_this_one_writes(record: LocalRecord) -> None:
+def test_the_versions_before_read_what_this_one_writes_of_releases_that_are_not_signed(record: LocalRecord) -> None:
     record.file.write_bytes(msgspec.json.encode(WRITTEN["with what is coming"]))
     record.write(record.read())
     assert msgspec.json.decode(record.file.read_bytes(), type=StrictState).history[0].id == "v1-abc"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pushline.data.contract import Contract
 from pushline.data.files.table import database, literal, name_of
-from pushline.data.profile.recorded import LIVE, SAID
+from pushline.data.profile.recorded import BEGINNING, LIVE, SAID
 from pushline.data.sources.lock import load_lock
 from pushline.errors import DataUnavailable, SettingsError
 from pushline.files import whole_file
@@ -42,7 +42,7 @@ class DeleteResult(Part, frozen=True, kw_only=True):
 def moment_of(text: str | None) -> datetime:
     """The moment that a date, or a duration before now, says; without one, the beginning. Raises SettingsError."""
     if text is None:
-        return datetime(1, 1, 1)  # noqa: DTZ001 - times of the log are UTC without a zone
+        return BEGINNING
     try:
         return datetime.combine(date.fromisoformat(text), datetime.min.time())
     except ValueError:

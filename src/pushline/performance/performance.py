@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pushline.data.contract import Column, Contract
+from pushline.data.profile.recorded import BEGINNING
 from pushline.delivery import Delivery
 from pushline.performance.alarm import LAST, Alarm, alarm_of, errors_for
 from pushline.performance.density import density_ratio
@@ -79,7 +80,7 @@ def performance(
     windows: list[WindowFigures] = []
     newest: list[Window] = []
     delivery.progress(f"Reading what version {found.version} answered.")
-    for one in windows_of(delivery.project, contract, scoring, found.version, settings, since or datetime(1, 1, 1)):  # noqa: DTZ001
+    for one in windows_of(delivery.project, contract, scoring, found.version, settings, since or BEGINNING):
         windows.append(judge(promise, reference, one, np.ones(len(one.sample), dtype=bool), errors))
         newest = [*newest, one][-LAST:]
     series = [Series(group="", promise=promise, windows=tuple(windows))]

@@ -31,6 +31,7 @@ SAID = {  # what a line holds beside the row
     "high": "DOUBLE",
 }
 SMOKE = "pushline-smoke-"  # how the ids of the requests begin that Pushline itself makes: no client's rows
+BEGINNING = datetime(1, 1, 1)  # noqa: DTZ001 - times of the log are UTC without a zone
 ASKED = 20_000  # rows that say which columns clients send
 JSON_KINDS = {  # of JSON values that are of a column's type
     "BIGINT": "('BIGINT', 'UBIGINT')",
@@ -93,7 +94,7 @@ def write_recorded(folder: Path, contract: Contract, table: Path, *, days: float
     `days`: only the newest so many; `version`: only those that this model version answered. Columns that must have a value and that
     none of the first ASKED rows holds are left out. Raises DataUnavailable where nothing was recorded.
     """
-    since = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days) if days is not None else datetime(1, 1, 1)  # noqa: DTZ001
+    since = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days) if days is not None else BEGINNING
     if files := days_of(folder):
         with database() as connection:
             named = [column.name for column in contract.inputs if not column.optional]
