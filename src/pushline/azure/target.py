@@ -6,6 +6,7 @@ live name does not answer meanwhile: docs/azure.md says for how long.
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import TypeGuard
@@ -24,7 +25,18 @@ from pushline.errors import SettingsError, TargetError
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.release.folders import check_whole
-from pushline.release.target import Endpoint, LogEntry, OnLive, Status, candidate_gone, nothing_before, nothing_to_start
+from pushline.release.target import (
+    Ability,
+    Endpoint,
+    LogEntry,
+    OnLive,
+    Status,
+    TrafficSplit,
+    candidate_gone,
+    no_split,
+    nothing_before,
+    nothing_to_start,
+)
 from pushline.results import Release
 from pushline.serving.client import Client
 from pushline.serving.keys import EndpointKeys, new_key
@@ -38,6 +50,7 @@ class AciTarget:
     """Releases on Azure Container Instances."""
 
     name = "aci"
+    can: frozenset[Ability] = frozenset()  # a container group that is put restarts as a whole
 
     def __init__(self, project: Project, settings: PushlineSettings) -> None:
         self.project = project
@@ -177,6 +190,9 @@ class AciTarget:
         if standing is None or standing.ip_address is None:
             return msgspec.structs.replace(state, planned=None)
         return as_it_is(state, (standing.tags or {}).get(f"{TAG}definition", ""), str(standing.ip_address.fqdn))
+
+    def split(self, candidate: Endpoint, progress: Progress) -> AbstractContextManager[TrafficSplit]:
+        raise no_split(self.name)
 
     def promote(self, candidate: Endpoint, progress: Progress) -> Endpoint:
         state = self._state()

@@ -6,6 +6,7 @@ The candidate is a supervisor on a free port.
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -18,7 +19,18 @@ from pushline.release import journal
 from pushline.release.folders import ReleaseFolders
 from pushline.release.state import LocalRecord, LocalSlot, LocalState
 from pushline.release.supervisors import Supervisors
-from pushline.release.target import Endpoint, LogEntry, OnLive, Status, candidate_gone, nothing_before, nothing_to_start
+from pushline.release.target import (
+    Ability,
+    Endpoint,
+    LogEntry,
+    OnLive,
+    Status,
+    TrafficSplit,
+    candidate_gone,
+    no_split,
+    nothing_before,
+    nothing_to_start,
+)
 from pushline.results import Release
 from pushline.serving.keys import EndpointKeys, read_or_make, rotate
 from pushline.settings import PushlineSettings, Serving
@@ -32,6 +44,7 @@ class LocalTarget:
     """Releases under `.pushline/`, served on loopback."""
 
     name = "local"
+    can: frozenset[Ability] = frozenset(("switch without a gap",))
 
     def __init__(self, project: Project, settings: PushlineSettings, *, tied_to: int | None = None) -> None:
         self.settings = settings.serving
@@ -73,6 +86,9 @@ class LocalTarget:
                 raise
             self.record.write(msgspec.structs.replace(state, candidate=slot))
             return Endpoint(release=copy, url=slot.url)
+
+    def split(self, candidate: Endpoint, progress: Progress) -> AbstractContextManager[TrafficSplit]:
+        raise no_split(self.name)
 
     def promote(self, candidate: Endpoint, progress: Progress) -> Endpoint:
         with self.record.held(progress):

@@ -1,17 +1,20 @@
 """What every target owes: two slots, candidate and live, and a way back."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
 from pushline.errors import TargetError
 from pushline.progress import Progress
+from pushline.release.traffic import RequestCounts
 from pushline.results import Release
 from pushline.serving.keys import EndpointKeys
 
 OnLive = Callable[[Release], None]  # lets the registry know which release is live
+Ability = Literal["split", "mirror", "switch without a gap"]
 
 
 class KeysWithheld(TargetError):
@@ -47,10 +50,25 @@ class LogEntry(Struct, frozen=True, kw_only=True):
     fields: dict[str, Any] = {}
 
 
+class TrafficSplit(Protocol):
+    """Live requests shared between the live release and the candidate, until its block ends: then the live release has them all again.
+
+    What was given before a command was killed must not stay for good: where the target can't end it by itself, `status` tells it as
+    unfinished, and the next command that changes the target ends it.
+    """
+
+    def give(self, share: float, *, mirror: float = 0.0) -> None:
+        """From now on the candidate answers this share of the live requests, and where it can, gets a copy of a share of the others."""
+
+    def counts(self) -> tuple[RequestCounts, RequestCounts]:
+        """What the live release and the candidate have counted, each since it was started. Raises TargetError where the live one ended."""
+
+
 class Target(Protocol):
     """Where releases live. `release/` and the stages know this and no cloud."""
 
     name: str
+    can: frozenset[Ability]  # a promotion on a target that can't split is one switch
 
     def keys(self) -> EndpointKeys:
         """The endpoint's keys. Raises KeysWithheld where whoever asks may not read them."""
@@ -63,6 +81,9 @@ class Target(Protocol):
 
     def deploy_candidate(self, release: Release, progress: Progress) -> Endpoint:
         """Start `release` in the candidate slot beside the live one and wait until it is ready."""
+
+    def split(self, candidate: Endpoint, progress: Progress) -> AbstractContextManager[TrafficSplit]:
+        """Share live requests with the candidate. Raises TargetError where the target can't, or one of the two does not run."""
 
     def promote(self, candidate: Endpoint, progress: Progress) -> Endpoint:
         """Put the candidate's release on the live name. The one before is remembered as previous."""
@@ -94,6 +115,10 @@ def nothing_to_start(target: str) -> TargetError:
     return TargetError(
         f"There is no release to start on the target {target}.", why="None was ever promoted there.", do="Deliver one with `pushline run`."
     )
+
+
+def no_split(target: str) -> TargetError:
+    return TargetError(f"Live requests can't be shared on the target {target}.", do="Promote without steps.")
 
 
 def candidate_gone(wanted: Endpoint, there: Endpoint | None) -> TargetError:
