@@ -1,7 +1,7 @@
 # What only the engine's own repository can do; `Makefile` takes it in where it is there.
 MORE_CHECKS := check-engine
 LOCK := $(BIN)/python scripts/lock.py
-SIDE_BY_SIDE := -q -n 4 --dist loadgroup --no-loadscope-reorder  # tests/conftest.py says what stays together
+SIDE_BY_SIDE := -q -n 4 --dist loadscope --no-loadscope-reorder  # tests/conftest.py says what stays together
 
 check-engine: setup  ## types, generated docs
 	$(BIN)/mypy

@@ -192,17 +192,29 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what one worker runs, and in which order it is given out."""
+    """Say in which order tests are given out."""
+    names = [item.path.relative_to(REPO / "tests").as_posix() for item in items]
+    places = {name: next((place for place, start in enumerate(LONGEST) if name.startswith(start)), len(LONGEST)) for name in names}
+    items.sort(key=lambda item: places[item.path.relative_to(REPO / "tests").as_posix()])
 
-    def name(item: pytest.Item) -> str:
-        return item.path.relative_to(REPO / "tests").as_posix()
 
-    def place(item: pytest.Item) -> int:
-        return next((number for number, start in enumerate(LONGEST) if name(item).startswith(start)), len(LONGEST))
+def unit(test: str) -> str:
+    """What stays on one worker: a file, in some a parameter of their fixtures or a single test."""
+    path, _, name = test.partition("::")
+    name, _, values = name.removesuffix("]").partition("[")
+    file = path.removeprefix("tests/")
+    if file in TOGETHER:
+        return TOGETHER[0]
+    return f"{file} {values or name}" if file.startswith(SPLIT) else file
 
-    for item in items:
-        values = item.callspec.id if name(item).startswith(SPLIT) and hasattr(item, "callspec") else ""
-        alone = item.name if name(item).startswith(SPLIT) and not values else ""
-        shared = "delivered" if name(item) in TOGETHER else name(item)
-        item.add_marker(pytest.mark.xdist_group(f"{shared} {values or alone}".strip()))
-    items.sort(key=place)
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Scopes of our own: the groups that pytest-xdist offers do nothing under pytest 9.2, which has no node id to write to."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Units(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit(nodeid)
+
+    return Units(config, log)
