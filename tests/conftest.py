@@ -180,6 +180,8 @@ TOGETHER = ("doctor/test_doctor.py", "test_observing.py")
 # Files whose tests share nothing that is expensive to make: each test, or each parameter of a fixture, is a unit of its own.
 SPLIT = ("adopt/test_delivery.py", "adopt/test_page.py", "crash/", "data/checks/test_validate.py", "upgrade/test_matrix.py")
 
+WORKERS: dict[str, str] = {}  # by unit: the worker that runs it
+
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """A job says on its page how many tests were skipped, and why: green is not taken for more than was run."""
@@ -218,3 +220,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return unit(nodeid)
 
     return Units(config, log)
+
+
+def pytest_runtest_logreport(report: Any) -> None:
+    """A unit that two workers ran made its fixtures twice: the run ends, for nothing else would show it but the clock."""
+    if worker := getattr(report, "node", None):
+        name = unit(report.nodeid)
+        assert WORKERS.setdefault(name, worker.gateway.id) == worker.gateway.id, f"{name} ran on two workers"
