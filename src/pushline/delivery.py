@@ -258,7 +258,7 @@ class Delivery:
         from pushline.release.stages import promote
 
         deployed, smoked, tested = load(self.build, DeployResult), load(self.build, SmokeResult), load(self.build, LoadTestResult)
-        promoted = promote(deployed, smoked, tested, self.store(), self.target(), progress=self.progress)
+        promoted = promote(deployed, smoked, tested, self.store(), self.target(), self.settings, progress=self.progress)
         self.store().tag(promoted.release.model_version, {RELEASED_FROM: promoted.release.git_revision})
         return promoted
 

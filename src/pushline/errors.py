@@ -7,6 +7,7 @@
     │   ├── NotTrusted            a model folder is not what somebody trusted has signed
     │   ├── SmokeFailed           a release did not answer as it must
     │   ├── SloBreached           a release did not withstand its load
+    │   ├── CandidateWorse        a candidate did worse than the live release on live requests
     │   └── DriftFound            rows do not look like the data the model was trained on
     ├── SettingsError     2   the command line, pyproject.toml, a variable or a file of the repository is wrong
     │   └── ContractError         data_checks/contract.yml is not a valid contract
@@ -64,6 +65,10 @@ class SmokeFailed(GateClosed):
 
 class SloBreached(GateClosed):
     """A release did not withstand its load."""
+
+
+class CandidateWorse(GateClosed):
+    """A candidate did worse than the live release on live requests."""
 
 
 class DriftFound(GateClosed):

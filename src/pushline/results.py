@@ -274,6 +274,19 @@ class LoadTestResult(Result, frozen=True, kw_only=True):
     limits: dict[str, float] = field(default_factory=dict)
 
 
+class PromotionStep(Part, frozen=True, kw_only=True):
+    """What live requests showed while the candidate answered a share of them."""
+
+    share: float
+    seconds: float
+    requests: int  # that the candidate was asked, copies among them
+    live_requests: int
+    failures: int  # the candidate's: the live release answered them
+    compared: int
+    flipped: float
+    cause: str = ""  # why it was stopped
+
+
 class PromoteResult(Result, frozen=True, kw_only=True):
     """The release that is live now."""
 
@@ -283,6 +296,7 @@ class PromoteResult(Result, frozen=True, kw_only=True):
     release: Release
     previous: str | None
     assertions: tuple[Assertion, ...]
+    steps: tuple[PromotionStep, ...] = ()  # none: one switch
 
 
 class Failure(Part, frozen=True, kw_only=True):

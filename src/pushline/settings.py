@@ -132,6 +132,24 @@ class Load(Settings, frozen=True, kw_only=True):
     p99_ms: Annotated[Positive, Meta(description="99 of 100 answers are faster than this")] = 250.0
 
 
+class PromotionSteps(Settings, frozen=True, kw_only=True):
+    """How a candidate takes over from a live release that is being asked; where nobody asks, it takes over at once."""
+
+    steps: Annotated[
+        tuple[Annotated[float, Meta(gt=0, le=100)], ...],
+        Meta(description="percent of the live requests that the candidate answers, one after another; [100] is one switch"),
+    ] = (1.0, 10.0, 50.0, 100.0)
+    requests: Annotated[PositiveInt, Meta(description="requests that the candidate must have answered in a step")] = 100
+    seconds: Annotated[Positive, Meta(description="that a step lasts at least")] = 5.0
+    wait: Annotated[Positive, Meta(description="seconds that a step waits at most for its requests")] = 30.0
+    mirror: Annotated[Share, Meta(description="share of the other requests of which the candidate gets a copy, to compare its answers")] = (
+        0.1
+    )
+    slower: Annotated[
+        Annotated[float, Meta(gt=1)], Meta(description="factor by which a quarter of the answers may take longer than the live release's")
+    ] = 4.0
+
+
 class Pipelines(Settings, frozen=True, kw_only=True):
     """How published pipelines are offered on this machine."""
 
@@ -191,6 +209,7 @@ class PushlineSettings(Settings, frozen=True, kw_only=True):
     serving: Serving = field(default_factory=Serving)
     performance: Performance = field(default_factory=Performance)
     load: Load = field(default_factory=Load)
+    promote: PromotionSteps = field(default_factory=PromotionSteps)
     pipelines: Pipelines = field(default_factory=Pipelines)
     azure: Azure = field(default_factory=Azure)
 

@@ -25,7 +25,7 @@ from pushline.project import Project
 from pushline.registry.store import ModelVersion
 from pushline.release import stages
 from pushline.results import Assertion, DeployResult, LoadTestResult, Release, SmokeResult
-from pushline.settings import load_settings
+from pushline.settings import PushlineSettings, load_settings
 
 pytestmark = pytest.mark.slow
 COMMANDS = ("promote", "rollback", "rotate", "stop", "withdraw")
@@ -160,21 +160,21 @@ def evidence(target: AciTarget, release: Release) -> tuple[DeployResult, SmokeRe
 
 def prepared(target: AciTarget, registry: Registry, model: Path, command: str) -> tuple[DeployResult, SmokeResult, LoadTestResult] | None:
     """Version 1 live and 2 beside it; for the others 2 live, 1 before it, and 3 beside it."""
-    stages.promote(*evidence(target, release_of(model, 1)), registry, target, progress=silent)  # type: ignore[arg-type]
+    stages.promote(*evidence(target, release_of(model, 1)), registry, target, PushlineSettings(), progress=silent)  # type: ignore[arg-type]
     proof = evidence(target, release_of(model, 2))
     if command == "promote":
         return proof
-    stages.promote(*proof, registry, target, progress=silent)  # type: ignore[arg-type]
+    stages.promote(*proof, registry, target, PushlineSettings(), progress=silent)  # type: ignore[arg-type]
     evidence(target, release_of(model, 3))
     return None
 
 
 def execute(target: AciTarget, registry: Registry, command: str, proof: Any) -> None:
     if command == "promote":
-        stages.promote(*proof, registry, target, progress=silent)  # type: ignore[arg-type]
+        stages.promote(*proof, registry, target, PushlineSettings(), progress=silent)  # type: ignore[arg-type]
     elif command == "rollback":
         stages.plan_of_roll_back(target, registry)  # type: ignore[arg-type]
-        stages.roll_back(registry, target, progress=silent)  # type: ignore[arg-type]
+        stages.roll_back(registry, target, PushlineSettings(), progress=silent)  # type: ignore[arg-type]
     elif command == "rotate":
         target.rotate_keys(silent)
     elif command == "withdraw":

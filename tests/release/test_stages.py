@@ -27,7 +27,7 @@ from pushline.release.stages import deploy, promote, smoke
 from pushline.release.target import Endpoint
 from pushline.results import DeployResult, LoadTestResult, SmokeResult, load, save
 from pushline.serving.model_folder import read_golden
-from pushline.settings import load_settings
+from pushline.settings import PushlineSettings, load_settings
 from working_copy import copy_project
 
 from .conftest import ReleaseOf, body_of, deliver, processes_of
@@ -255,7 +255,7 @@ def test_a_release_that_fails_on_the_live_address_is_taken_back(
     local.__class__ = Spoiled
     watched = Hammer(before.url, body_of(release(1)), local.keys().primary) if before and spoil is expecting_otherwise else None
     with pytest.raises(SmokeFailed, match="on the live address"), watched or nullcontext():
-        promote(deployed, smoked, tested, registry, local, progress=silent)
+        promote(deployed, smoked, tested, registry, local, PushlineSettings(), progress=silent)
     assert local.status().live == before
     assert champion_of(registry) is None
     assert watched is None or watched.failures == []
@@ -279,7 +279,7 @@ def test_a_release_that_replaced_itself_and_fails_stays_and_is_not_said_to_be_ta
 
     local.__class__ = Spoiled
     with pytest.raises(SmokeFailed) as refused:
-        promote(deployed, smoked, tested, registry, local, progress=told.append)
+        promote(deployed, smoked, tested, registry, local, PushlineSettings(), progress=told.append)
     assert "v2-test was live before and still is" in refused.value.do
     assert "put back" not in str(refused.value)
     assert local.status().live == live
@@ -290,7 +290,7 @@ def test_a_promotion_whose_version_was_not_crowned_is_taken_up_again(local: Loca
     deployed = DeployResult(target="local", url=endpoint.url, release=endpoint.release)
     proofs = smoke(deployed, local, progress=silent), LoadTestResult(**LOAD, url=endpoint.url, release=endpoint.release.id)
     local.promote(endpoint, silent)  # as if the command had been killed behind it
-    promoted = promote(deployed, *proofs, registry, local, progress=silent)
+    promoted = promote(deployed, *proofs, registry, local, PushlineSettings(), progress=silent)
     assert promoted.release.id == "v2-test"
     assert champion_of(registry) == "2"
 

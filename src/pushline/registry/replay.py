@@ -17,7 +17,7 @@ from pushline.arrays import Floats, Ints, Mask
 from pushline.data.contract import Column, Contract
 from pushline.registry.holdout import CannotCompare, probabilities_of
 from pushline.results import GroupShift, Replay, Scalar
-from pushline.serving.model_folder import GoldenRow, read_contract, read_scoring
+from pushline.serving.model_folder import CLEAR, GoldenRow, read_contract, read_scoring
 from pushline.settings import ReplayLimits
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 BINS = 5  # of a column of numbers, equally many rows each
 LEAST_ROWS = 200  # that say something at all
 LEAST_EXPECTED = 20.0  # rows of a class in a group, by either model's probabilities
-CLEAR = 0.1  # a decision that differs counts where the probability of what was decided moved by more
 SHOWN = 5  # groups
 EDGE = 1e-3  # of a probability: nearer to the other decision, two computations may differ
 REQUESTS, HOLDOUT = "requests", "held-out rows"

@@ -1,11 +1,11 @@
 """Targets: where releases live. Deploy a candidate, smoke it, load it, promote it, roll back.
 
 - `target.py`: what every target owes; `stages.py`: the stages on any of them; `history.py`: the versions and what runs of them
-- `traffic.py`: what a release has counted of its requests
+- `steps.py`: a promotion by steps; `traffic.py`, `sequential.py`: what was counted, and what it says
 - `smoke.py`, `openapi_faults.py`, `scoring.py`: what a release must answer
 - `load.py`: load and the verdict on it
 - `local.py`, `state.py`, `folders.py`, `journal.py`: the local target and what it remembers
-- `supervisors.py`, `process.py`: its processes
+- `supervisors.py`, `process.py`, `local_split.py`: its processes, and requests shared between two
 """
 
 from typing import TYPE_CHECKING

@@ -17,6 +17,7 @@ from pushline.progress import Progress, silent
 from pushline.project import Project
 from pushline.release import journal
 from pushline.release.folders import ReleaseFolders
+from pushline.release.local_split import split_of
 from pushline.release.state import LocalRecord, LocalSlot, LocalState
 from pushline.release.supervisors import Supervisors
 from pushline.release.target import (
@@ -27,7 +28,6 @@ from pushline.release.target import (
     Status,
     TrafficSplit,
     candidate_gone,
-    no_split,
     nothing_before,
     nothing_to_start,
 )
@@ -44,7 +44,7 @@ class LocalTarget:
     """Releases under `.pushline/`, served on loopback."""
 
     name = "local"
-    can: frozenset[Ability] = frozenset(("switch without a gap",))
+    can: frozenset[Ability] = frozenset(("split", "mirror", "switch without a gap"))
 
     def __init__(self, project: Project, settings: PushlineSettings, *, tied_to: int | None = None) -> None:
         self.settings = settings.serving
@@ -88,7 +88,12 @@ class LocalTarget:
             return Endpoint(release=copy, url=slot.url)
 
     def split(self, candidate: Endpoint, progress: Progress) -> AbstractContextManager[TrafficSplit]:
-        raise no_split(self.name)
+        state = self.record.read()
+        if state.candidate is None or state.candidate.running is None or state.candidate.release.id != candidate.release.id:
+            raise candidate_gone(candidate, None)
+        if state.live is None:
+            raise nothing_to_start(self.name)
+        return split_of(state.live, state.candidate, self.keys().primary)
 
     def promote(self, candidate: Endpoint, progress: Progress) -> Endpoint:
         with self.record.held(progress):

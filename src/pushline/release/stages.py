@@ -11,10 +11,11 @@ from pushline.project import Project
 from pushline.registry.store import MANIFEST, ModelStore
 from pushline.release.load import breaches, put_load
 from pushline.release.smoke import assertions_on, passed
+from pushline.release.steps import climb
 from pushline.release.target import Endpoint, Target
-from pushline.results import Assertion, DeployResult, LoadTestResult, PromoteResult, RegisterResult, Release, SmokeResult
+from pushline.results import Assertion, DeployResult, LoadTestResult, PromoteResult, PromotionStep, RegisterResult, Release, SmokeResult
 from pushline.serving.model_folder import GoldenRow, read_scoring
-from pushline.settings import Load
+from pushline.settings import Load, PushlineSettings
 from pushline.signing import Signers, trusted, verify
 from pushline.signing.manifest import Statement
 
@@ -109,9 +110,16 @@ def load_test(project: Project, deployed: DeployResult, target: Target, slo: Loa
 
 
 def promote(
-    deployed: DeployResult, smoked: SmokeResult, tested: LoadTestResult, store: ModelStore, target: Target, *, progress: Progress
+    deployed: DeployResult,
+    smoked: SmokeResult,
+    tested: LoadTestResult,
+    store: ModelStore,
+    target: Target,
+    settings: PushlineSettings,
+    *,
+    progress: Progress,
 ) -> PromoteResult:
-    """Make the candidate the live release, ask it there, and give its version the alias champion.
+    """Make the candidate the live release, by steps where requests come in, ask it there, and give its version the alias champion.
 
     Where it does not answer as it must, or the command is interrupted, the release before is put back; a release that was live
     before, such as with other settings, stays. A promotion that was
@@ -121,10 +129,13 @@ def promote(
     before = target.status()
     there = before.live is not None and before.live.release.id == deployed.release.id
     same = there and not before.unfinished
+    steps: tuple[PromotionStep, ...] = ()
     if there and before.live is not None and before.live.ready and before.candidate is None:
         live = Endpoint(release=deployed.release, url=before.live.url)
     else:
-        live = target.promote(Endpoint(release=deployed.release, url=deployed.url), progress)
+        candidate = Endpoint(release=deployed.release, url=deployed.url)
+        steps = climb(target, candidate, settings.promote, settings.load, settings.replay, progress)
+        live = target.promote(candidate, progress)
     try:
         seen = assertions_on(live.url, live.release, target.keys())
         if not passed(seen):
@@ -137,7 +148,7 @@ def promote(
     store.set_champion_alias(deployed.release.model_version)
     previous = target.status().previous
     return PromoteResult(
-        target=target.name, url=live.url, release=live.release, previous=previous.id if previous else None, assertions=seen
+        target=target.name, url=live.url, release=live.release, previous=previous.id if previous else None, assertions=seen, steps=steps
     )
 
 

@@ -19,6 +19,7 @@ class RequestCounts(Struct, frozen=True, kw_only=True):
     times: dict[float, int] = {}  # of requests answered within so many seconds
     answers: dict[str, int] = {}  # of rows, by the class answered
     scores: dict[float, int] = {}  # of rows, by the positive class's probability at most; none but of two classes
+    handed_back: int = 0  # that the candidate was sent and did not answer
     compared: int = 0  # requests whose copy both answered
     flipped: float = 0  # of these, those whose answers differ clearly
 
@@ -49,6 +50,7 @@ def counts_of(metrics: str) -> RequestCounts:
         times={float(bound): count for bound, count in of("score_seconds_bucket").items()},
         answers=of("answers_total"),
         scores={float(bound): count for bound, count in of("probability_bucket").items()},
+        handed_back=of("handed_back_total").get("", 0),
         compared=of("compared_total").get("", 0),
         flipped=of("flipped_total").get("", 0),
     )

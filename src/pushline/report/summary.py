@@ -351,4 +351,17 @@ def _(result: PromoteResult) -> list[str]:
     before = f"{code(result.previous)}; `pushline rollback` goes back to it" if result.previous else "none"
     rows = [["live release", code(release.id)], ["model version", f"{text(release.model_name)} {text(release.model_version)}"]]
     rows += [["address", code(result.url)], ["target", text(result.target)], ["release before", before]]
-    return [f"**Release {code(release.id)} is live.**", table(["", ""], rows), assertions_table(result.assertions)]
+    steps = [
+        [
+            f"{step.share:.0%}",
+            f"{step.seconds:.0f} s",
+            figures.count(step.requests),
+            figures.count(step.live_requests),
+            figures.count(step.failures),
+            f"{step.flipped / step.compared:.1%} of {step.compared:,}" if step.compared else "",
+        ]
+        for step in result.steps
+    ]
+    heads = ["share of the live requests", "for", "requests", "of the live release", "failures", "answers that clearly differ"]
+    climbed = [table(heads, steps)] if steps else []
+    return [f"**Release {code(release.id)} is live.**", table(["", ""], rows), *climbed, assertions_table(result.assertions)]

@@ -159,6 +159,15 @@ class App:
         exchange.send(head, content)
         self.sent(exchange, status)
 
+    def respond(self, handler: Callable[[Exchange], None], exchange: Exchange) -> None:
+        """What the handler says, or why it says nothing."""
+        try:
+            handler(exchange)
+        except Problem as refusal:
+            self.refuse(exchange, refusal)
+        except Exception as error:  # noqa: BLE001 - the one place where a fault of ours becomes an answer
+            self.crashed(exchange, error)
+
     def refuse(self, exchange: Exchange, problem: Problem) -> None:
         """A problem document."""
         if problem.close:

@@ -29,7 +29,7 @@ ConnectionState = Literal["idle", "reading", "lingering", "closed"]
 class Connection(asyncio.Protocol):
     """The server's side of one connection."""
 
-    __slots__ = ("app", "dropped", "ended", "left", "paused", "protocol", "since", "state", "transport", "trusted", "waiting")
+    __slots__ = ("app", "dropped", "ended", "left", "paused", "pending", "protocol", "since", "state", "transport", "trusted", "waiting")
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -38,6 +38,7 @@ class Connection(asyncio.Protocol):
         self.state: ConnectionState = "idle"
         self.since = monotonic()  # when the state began
         self.waiting: deque[Exchange] = deque()  # requests that have arrived and have not had their turn
+        self.pending: Exchange | None = None  # is answered later; those behind it wait
         self.paused = False
         self.ended = False  # the client will send nothing more
         self.dropped = 0  # bytes
@@ -60,9 +61,9 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self.ended = True
-        if self.protocol.request is not None and self.state == "reading" and not self.waiting:
+        if self.protocol.request is not None and self.state == "reading" and not self.waiting and self.pending is None:
             self.fail(Problem("bad-request", "The request ended before it was complete."))
-        return bool(self.waiting)  # what has arrived is answered first
+        return bool(self.waiting or self.pending)  # what has arrived is answered first
 
     def pause_writing(self) -> None:
         self.paused = True
@@ -81,14 +82,14 @@ class Connection(asyncio.Protocol):
                 self.transport.abort()
             return
         found = self.protocol.receive(data)
-        if len(found) == 1 and not self.waiting:
+        if len(found) == 1 and not self.waiting and self.pending is None:
             self.take(found[0])
         else:
             self.waiting.extend(found)
             if found:
                 self.work()
         if self.state == "reading" or self.state == "idle":
-            state: ConnectionState = "idle" if self.protocol.request is None and not self.waiting else "reading"
+            state: ConnectionState = "idle" if self.protocol.request is None and not self.waiting and self.pending is None else "reading"
             if state != self.state or (found and found[0].complete):
                 self.since = monotonic()
                 self.state = state
@@ -98,11 +99,13 @@ class Connection(asyncio.Protocol):
     def work(self) -> None:
         """Answer what waits, a few at a time and only while the client takes its answers."""
         waiting, left = self.waiting, A_TURN
-        while waiting and left and not self.paused:
+        while waiting and left and not self.paused and self.pending is None:
             left -= 1
             self.take(waiting.popleft())
         if self.state == "closed" or self.state == "lingering":
             waiting.clear()
+        if self.pending is not None:
+            return
         if waiting:
             self.transport.pause_reading()
             if not self.paused:
@@ -138,16 +141,22 @@ class Connection(asyncio.Protocol):
         else:
             if app.draining:
                 exchange.keep_alive = False
-            try:
-                if problem is not None:
-                    raise problem
-                exchange.route.handler(exchange)  # type: ignore[union-attr]  # without a route it was refused
-            except Problem as refusal:
-                app.refuse(exchange, refusal)
-            except Exception as error:  # noqa: BLE001 - the one place where a fault of ours becomes an answer
-                app.crashed(exchange, error)
-            if not exchange.keep_alive:
+            if problem is not None:
+                app.refuse(exchange, problem)
+            else:
+                app.respond(exchange.route.handler, exchange)  # type: ignore[union-attr]  # without a route it was refused
+            if not exchange.answered:
+                self.pending, exchange.then = exchange, self.go_on
+                self.transport.pause_reading()
+            elif not exchange.keep_alive:
                 self.close()
+
+    def go_on(self) -> None:
+        """The request that the others waited for has its answer."""
+        exchange, self.pending = self.pending, None
+        if exchange is not None and not exchange.keep_alive:
+            self.close()
+        self.work()
 
     def expect(self, exchange: Exchange) -> None:
         """Wait for a body, and tell a client that waits to be told."""
@@ -202,6 +211,8 @@ class Connection(asyncio.Protocol):
         left, self.left = self.left, self.unsent()
         if self.left < left:
             self.since = now  # it reads, however slowly
+        elif self.pending is not None:
+            self.since = now
         elif self.paused or self.state == "closed" or (self.state == "idle" and self.left):
             if waited > timeout:
                 self.transport.abort()

@@ -1,6 +1,7 @@
 """The sockets of a service: the one it listens on, and its control socket.
 
-On that one JSON line comes in and one goes out, for `status`, `hand-over`, `retire` and `stop`.
+On that one JSON line comes in and one goes out, for `status`, `hand-over`, `retire` and `stop`; for `split` as many as are wanted,
+and the split ends with the connection.
 """
 
 import os
@@ -15,10 +16,20 @@ LINE_BYTES = 65_536
 TAKE_OVER_S = 5.0
 
 
+class Order(Struct, frozen=True, kw_only=True):
+    """What share of the requests the workers let another service on this machine answer."""
+
+    share: float = 0.0
+    mirror: float = 0.0  # of the others, those of which that one gets a copy
+    host: str = ""
+    port: int = 0
+
+
 class Question(Struct):
     """What is asked on the control socket."""
 
     do: str
+    order: Order = Order()  # of a split
 
 
 def bind(host: str, port: int) -> socket.socket:

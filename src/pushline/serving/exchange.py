@@ -23,6 +23,7 @@ class Exchange(Request):
     refusal: Problem | None = None  # decided from the head; told once the body is over
     trusted = False  # the request brought a key that counts
     answered = False
+    then: Callable[[], None] | None = None  # what the connection does once an answer that it did not wait for is sent
 
     def body(self) -> bytes:
         return bytes(self.content)
@@ -56,6 +57,8 @@ class Exchange(Request):
             transport.writelines((head + b"\r\n", content))
         else:
             transport.write(head + b"\r\n" + content)
+        if self.then is not None:
+            self.then()
 
 
 class Route(Struct, frozen=True):

@@ -32,7 +32,8 @@ class Metrics:
         start += len(TITLES)
         self.rows = start
         self.log_lost = start + 1
-        self.time = start + 2  # one cell a bucket, one above all, then the sum
+        self.handed_back, self.compared, self.flipped = start + 2, start + 3, start + 4
+        self.time = start + 5  # one cell a bucket, one above all, then the sum
         self.time_sum = self.time + len(SECONDS) + 1
         self.score = self.time_sum + 1
         start = self.score + SCORE_BINS
@@ -84,13 +85,22 @@ class Metrics:
         problems = {f'kind="{kind}"': cells[cell] for kind, cell in self.kind_of.items() if cells[cell]}
         answers = {f'class="{escaped(name)}"': cells[cell] for name, cell in self.answer_of.items()}
         bounds = [round((i + 1) / SCORE_BINS, 4) for i in range(SCORE_BINS - 1)]
+
+        def of(cell: int) -> dict[str, float]:
+            return {"": cells[cell]}
+
         lost = "Log lines that were not written: too many, or the disk too slow."
         lines = [
             *family("pushline_release_info", "The release that answers.", "gauge", info),
             *family("pushline_requests_total", "Requests answered.", "counter", requests),
             *family("pushline_problems_total", "Requests refused, by kind.", "counter", problems),
-            *family("pushline_rows_total", "Rows scored.", "counter", {"": cells[self.rows]}),
-            *family("pushline_log_lines_lost_total", lost, "counter", {"": cells[self.log_lost]}),
+            *family("pushline_rows_total", "Rows scored.", "counter", of(self.rows)),
+            *family("pushline_log_lines_lost_total", lost, "counter", of(self.log_lost)),
+            *family(
+                "pushline_handed_back_total", "Requests that a candidate was sent, and did not answer.", "counter", of(self.handed_back)
+            ),
+            *family("pushline_compared_total", "Requests whose copy a candidate answered too.", "counter", of(self.compared)),
+            *family("pushline_flipped_total", "Of these, those it answered clearly otherwise.", "counter", of(self.flipped)),
             *histogram("pushline_score_seconds", "Time from a request's head to its answer.", SECONDS, cells[self.time :]),
             f"pushline_score_seconds_sum {cells[self.time_sum]:.6f}",
         ]

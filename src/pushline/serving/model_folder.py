@@ -33,6 +33,7 @@ PROBABILITIES = "probabilities"
 PREDICTIONS = "predictions"
 LABEL = "label"
 QUANTITY = ("result", "low", "high")  # the columns of predictions
+CLEAR = 0.1  # a decision that differs counts where the probability of what was decided moved by more
 
 T = TypeVar("T")
 

@@ -1,13 +1,16 @@
 """What a worker answers: scores, with everything a user needs around them."""
 
 import time
+from functools import partial
 from random import random
 from typing import Any
 
 import msgspec
 
 from pushline.serving.app import JSON, App
+from pushline.serving.control import Order
 from pushline.serving.exchange import Exchange
+from pushline.serving.handoff import Handoff
 from pushline.serving.keys import KeyRing
 from pushline.serving.log import Level, Log
 from pushline.serving.metrics import Metrics
@@ -43,6 +46,7 @@ class Service(App):
         if running.records is not None and self.record:
             self.records = Records(running.records, running.release, running.version, days=running.settings.record_days)
             self.log.also = self.records.write
+        self.handoff = Handoff(self.metrics, self.keys, partial(self.respond, self.score_here))
         self.openapi = document_of(self.scorer, running.version, running.settings)
         self.access_log = running.settings.access_log
         self.encode = msgspec.json.Encoder().encode
@@ -62,6 +66,7 @@ class Service(App):
         self.score_head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\n" + self.common
         self.metrics.cells[self.metrics.log_lost] = self.log.lost + (self.records.lost if self.record else 0)
         self.metrics.publish()
+        self.handoff.look(self.clock)
         if self.telemetry is not None:
             self.telemetry.send()
 
@@ -69,8 +74,15 @@ class Service(App):
         """From now on every answer is the last of its connection; one that stays idle for `idle_s` is closed."""
         self.draining = True
         self.idle_s = idle_s
+        self.handoff.follow(Order())
 
     def score(self, exchange: Exchange) -> None:
+        """Answer, or let the candidate answer a share of the requests."""
+        order = self.handoff.order
+        if not (order.share and random() < order.share and self.handoff.hand_over(exchange)):  # noqa: S311 - a sample
+            self.score_here(exchange)
+
+    def score_here(self, exchange: Exchange) -> None:
         """The hot path: decode, validate, score, encode, write, count."""
         body = exchange.body()
         shown = self.scorer.score(body)
@@ -85,6 +97,9 @@ class Service(App):
             self.note("info", "request", exchange, 200, elapsed, rows=len(shown))
         if self.record and random() < self.record:  # noqa: S311 - a sample
             self.records.add(body, fields, request_id.decode())
+        mirror = self.handoff.order.mirror
+        if mirror and random() < mirror:  # noqa: S311 - a sample
+            self.handoff.copy(exchange, fields)
 
     def end_of_answers(self) -> bytes:
         """What every answer says of the model, as the end of its JSON."""

@@ -21,7 +21,7 @@ import msgspec
 
 from pushline.errors import PushlineError, TargetError
 from pushline.serving.child import Child, Life, become, how_it_ended, send, work
-from pushline.serving.control import LINE_BYTES, Question, listen
+from pushline.serving.control import LINE_BYTES, Order, Question, listen
 from pushline.serving.log import Level, Log
 from pushline.serving.running import SLOT_BYTES, Place, Running, telemetry_wanted
 
@@ -64,6 +64,7 @@ class Supervisor:
         self.started = time.monotonic()
         self.was_ready = False
         self.stopping = False
+        self.order = Order()  # what share of the requests the workers hand over
         self.fault: PushlineError | None = None
 
     def run(self) -> None:
@@ -145,6 +146,8 @@ class Supervisor:
         for word, rest in child.words_in(part):
             if word == "ready":
                 child.ready = True
+                if self.order.port:
+                    self.give_order(child)
             elif word == "draining":
                 self.leave(child)
                 self.loop.call_soon(self.start_missing)
@@ -223,9 +226,10 @@ class Supervisor:
     async def called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one question on the control socket."""
         try:
-            do = msgspec.json.decode(await reader.readline(), type=Question).do
+            question = msgspec.json.decode(await reader.readline(), type=Question)
         except (ValueError, OSError):  # too long, no JSON, or nothing
-            do = ""
+            question = Question(do="")
+        do = question.do
         descriptors = []
         if do == "retire" and not self.stopping:
             self.stop("drain")
@@ -238,12 +242,36 @@ class Supervisor:
         elif do == "stop":
             answer = {"ok": True}
             self.loop.call_soon(self.stop)
+        elif do == "split" and not self.stopping:
+            answer = await self.split(question.order, reader, writer)
         else:
-            asks = "status, hand-over, retire or stop"
+            asks = "status, split, hand-over, retire or stop"
             answer = {"ok": False, "error": "The service is stopping." if self.stopping else f"It can be asked to do {asks}."}
         with contextlib.suppress(OSError), writer.get_extra_info("socket").dup() as connection:
             socket.send_fds(connection, [msgspec.json.encode(answer) + b"\n"], descriptors)
         writer.close()
+
+    async def split(self, order: Order, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> dict[str, Any]:
+        """Let the workers hand over what the orders on this connection say, until it ends: whoever gave them may have been killed."""
+        try:
+            while not self.stopping:
+                self.follow(order)
+                writer.write(msgspec.json.encode({"ok": True}) + b"\n")
+                order = msgspec.json.decode(await reader.readline(), type=Question).order
+        except (ValueError, OSError):
+            pass
+        finally:
+            self.follow(Order())
+        return {"ok": False}
+
+    def follow(self, order: Order) -> None:
+        self.order = order
+        for worker in self.staying:
+            self.give_order(worker)
+
+    def give_order(self, worker: Child) -> None:
+        with contextlib.suppress(OSError):
+            worker.lifeline.send(msgspec.json.encode(self.order) + b"\n")
 
     def status(self) -> dict[str, Any]:
         host, port = ("", 0) if self.listener.fileno() < 0 else self.listener.getsockname()[:2]

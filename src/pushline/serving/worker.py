@@ -6,8 +6,11 @@ import gc
 import os
 import signal
 
+import msgspec
+
 from pushline.errors import PushlineError
 from pushline.serving.connection import Connection, tick
+from pushline.serving.control import Order
 from pushline.serving.running import IDLE_AFTER_SWITCH_S, Place, Running
 from pushline.serving.service import Service
 
@@ -41,8 +44,12 @@ async def serve(service: Service, place: Place) -> None:
             return
         if not said:
             os._exit(1)  # an orphan would keep the port from the next supervisor
-        idle_s = IDLE_AT_STOP_S if b"stop" in said else IDLE_AFTER_SWITCH_S
-        drained.set()
+        for line in said.splitlines():
+            if line.startswith(b"{"):
+                service.handoff.follow(msgspec.json.decode(line, type=Order))
+            else:
+                idle_s = IDLE_AT_STOP_S if line == b"stop" else IDLE_AFTER_SWITCH_S
+                drained.set()
 
     def terminated() -> None:
         place.lifeline.send(b"draining\n")  # the supervisor starts another one at once
