@@ -9,6 +9,7 @@ from pushline.data.profile.histogram import (
     FEW,
     SMALLEST,
     HistogramCell,
+    Values,
     coarsened,
     decimals_of,
     merged,
@@ -21,8 +22,9 @@ from pushline.data.profile.histogram import (
 VALUES = st.dictionaries(st.integers(-1000, 1000), st.tuples(st.integers(0, 50), st.integers(1, 50)), min_size=1, max_size=200)
 
 
-def ordered(values: dict[int, tuple[int, ...]]) -> list[HistogramCell]:
-    return [HistogramCell(value, value, counts) for value, counts in sorted(values.items())]
+def ordered(values: dict[int, tuple[int, ...]]) -> Values:
+    numbers = np.array(sorted(values), dtype=np.float64)
+    return Values(numbers, numbers, np.array([values[value] for value in sorted(values)]))
 
 
 @given(VALUES)
@@ -46,7 +48,7 @@ def test_a_few_rows_beside_a_frequent_value_do_not_stretch_its_cell() -> None:
 
 
 def test_very_many_values_share_cells_that_are_finer_at_the_tail() -> None:
-    cells = ranges_of([HistogramCell(value, value, (1,)) for value in range(20_000)])
+    cells = ranges_of(ordered(dict.fromkeys(range(20_000), (1,))))
     assert CELLS / 8 < len(cells) < CELLS
     assert cells[-1].rows < 25 < cells[len(cells) // 2].rows
 
@@ -84,7 +86,7 @@ def test_merging_loses_no_row_and_makes_no_new_combination(cells: dict[tuple[int
 def test_coarse_cells_hold_every_row_and_none_a_handful_of_a_class(values: dict[int, tuple[int, ...]]) -> None:
     seen = ordered(values)
     cells = on_grid(coarsened(ranges_of(seen)), seen)
-    before, after = (np.sum([cell.counts for cell in each], axis=0) for each in (seen, cells))
+    before, after = (np.sum(each, axis=0) for each in (seen.counts, [cell.counts for cell in cells]))
     assert all(after[number] == before[number] or (after[number] == 0 and before[number] < FEW) for number in range(len(before)))
     assert all(one.high < other.low for one, other in pairwise(cells))
     assert len(cells) == 1 or min(cell.rows for cell in cells) >= SMALLEST

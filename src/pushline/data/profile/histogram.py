@@ -7,10 +7,12 @@ the SMALLEST - 1 rows beyond them were counted to their neighbours (top-coding).
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct
+
+from pushline.arrays import Floats, Ints
 
 SMALLEST = 10  # rows a cell holds at least
 FEW = 5  # rows of one class in a cell, where it holds any
@@ -34,49 +36,81 @@ class HistogramCell(Struct, frozen=True):
         return sum(self.counts)
 
 
+class Values(Struct, frozen=True):
+    """The distinct values of a column in ascending order, or short ranges of them, and the rows of each class that hold one."""
+
+    low: Floats
+    high: Floats
+    counts: Ints  # a row of it for each value, a column for each class
+
+    @property
+    def rows(self) -> Ints:
+        return np.asarray(self.counts.sum(axis=1))
+
+
+class Run(NamedTuple):
+    """Neighbouring values from the one at `first` on."""
+
+    first: int
+    low: float
+    high: float
+    rows: int
+
+
 def added(one: ByClass, other: ByClass) -> ByClass:
     return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
+def borders(one: HistogramCell | Run, other: HistogramCell | Run) -> tuple[float, float]:
+    """Of both together. A few rows beside a frequent value don't stretch its cell: 999 for "never" stays 999."""
+    ones, others = one.rows, other.rows
+    if ones >= FREQUENT * others:
+        return one.low, one.high
+    if others >= FREQUENT * ones:
+        return other.low, other.high
+    return min(one.low, other.low), max(one.high, other.high)
+
+
 def joined(one: HistogramCell, other: HistogramCell) -> HistogramCell:
-    """Both as one cell. A few rows beside a frequent value don't stretch its cell: 999 for "never" stays 999."""
-    small, large = sorted((one, other), key=lambda cell: cell.rows)
-    if large.rows >= FREQUENT * small.rows:
-        return HistogramCell(large.low, large.high, added(one.counts, other.counts))
-    return HistogramCell(min(one.low, other.low), max(one.high, other.high), added(one.counts, other.counts))
+    return HistogramCell(*borders(one, other), added(one.counts, other.counts))
 
 
-def ranges_of(values: Sequence[HistogramCell]) -> list[HistogramCell]:
-    """Cells of at least SMALLEST rows from the distinct values in ascending order.
+def ranges_of(values: Values) -> list[HistogramCell]:
+    """Cells of at least SMALLEST rows from the distinct values.
 
     Few distinct values keep a cell each; many share cells of about equal size, finer towards both ends, so that a long
     tail keeps its shape. A value that is frequent by itself always keeps its own cell.
     """
-    total = sum(value.rows for value in values)
-    many = len(values) > CELLS
-    cells: list[HistogramCell] = []
-    begun: HistogramCell | None = None
-    seen = 0
-    for value in values:
-        seen += value.rows
-        near = min(seen, total - seen) // 8
-        target = max(SMALLEST, min(total * 4 // CELLS, near)) if many else SMALLEST
+    rows = values.rows
+    seen, targets = np.cumsum(rows), np.full(len(rows), SMALLEST)
+    if len(rows) > CELLS:
+        near = np.minimum(seen, seen[-1] - seen) // 8
+        targets = np.maximum(SMALLEST, np.minimum(seen[-1] * 4 // CELLS, near))
+    runs: list[Run] = []
+    begun: Run | None = None
+    each = map(Run, range(len(rows)), values.low.tolist(), values.high.tolist(), rows.tolist())
+    for value, target in zip(each, targets.tolist(), strict=True):
         if begun is not None and value.rows >= target:
             if begun.rows >= SMALLEST:
-                cells.append(begun)
+                runs.append(begun)
                 begun = None
-            elif cells and begun.low - cells[-1].high <= value.low - begun.high:
-                cells[-1] = joined(cells[-1], begun)
+            elif runs and begun.low - runs[-1].high <= value.low - begun.high:
+                runs[-1] = together(runs[-1], begun)
                 begun = None
-        begun = value if begun is None else joined(begun, value)
+        begun = value if begun is None else together(begun, value)
         if begun.rows >= target:
-            cells.append(begun)
+            runs.append(begun)
             begun = None
     if begun is not None:
-        if cells and begun.rows < SMALLEST:
-            begun = joined(cells.pop(), begun)
-        cells.append(begun)
-    return cells
+        if runs and begun.rows < SMALLEST:
+            begun = together(runs.pop(), begun)
+        runs.append(begun)
+    counts = np.add.reduceat(values.counts, [run.first for run in runs]).tolist()
+    return [HistogramCell(run.low, run.high, tuple(own)) for run, own in zip(runs, counts, strict=True)]
+
+
+def together(one: Run, other: Run) -> Run:
+    return Run(one.first, *borders(one, other), one.rows + other.rows)
 
 
 def coarsened(cells: Sequence[HistogramCell]) -> list[HistogramCell]:
@@ -121,10 +155,11 @@ def without_few(cells: Sequence[ByClass]) -> list[ByClass]:
     return list(zip(*(carried(counts) for counts in zip(*cells, strict=True)), strict=True))
 
 
-def on_grid(cells: Sequence[HistogramCell], values: Sequence[HistogramCell]) -> list[HistogramCell]:
+def on_grid(cells: Sequence[HistogramCell], values: Values) -> list[HistogramCell]:
     """The cells with every border rounded inwards but those that SMALLEST rows share, from the SMALLEST-th row to the SMALLEST-th last."""
-    frequent = {value.low for value in values if value.low == value.high and value.rows >= SMALLEST}
-    first, last = outermost(values), -outermost([HistogramCell(-v.high, -v.low, v.counts) for v in reversed(values)])
+    rows = values.rows
+    frequent = set(values.low[(values.low == values.high) & (rows >= SMALLEST)].tolist())
+    first, last = outermost(values.high, rows), outermost(values.low[::-1], rows[::-1])
 
     def inwards(cell: HistogramCell) -> HistogramCell | None:
         """The cell within the outermost rows, its borders rounded; None where a single value of a few rows is left."""
@@ -143,14 +178,9 @@ def on_grid(cells: Sequence[HistogramCell], values: Sequence[HistogramCell]) -> 
     return [inwards(cell) or cell for cell in whole]
 
 
-def outermost(values: Sequence[HistogramCell]) -> float:
-    """The value that SMALLEST rows do not exceed."""
-    seen = 0
-    for value in values:
-        seen += value.rows
-        if seen >= SMALLEST:
-            return value.high
-    return values[-1].high
+def outermost(ordered: Floats, rows: Ints) -> float:
+    """The value that SMALLEST rows are not beyond."""
+    return float(ordered[min(int(np.searchsorted(np.cumsum(rows), SMALLEST)), len(rows) - 1)])
 
 
 def grid_of(width: float) -> float:
@@ -236,7 +266,7 @@ def distances(places: np.ndarray[Any, Any], at: tuple[int, ...], scales: Sequenc
     return total
 
 
-def decimals_of(values: Sequence[float]) -> int:
+def decimals_of(values: Sequence[float] | Floats) -> int:
     """The digits behind the point that tell all values apart from noise: 92.89299999999999 has three."""
     numbers = np.asarray(values, dtype=np.float64)
     noise = 1e-9 * np.abs(numbers).max(initial=0)

@@ -6,13 +6,16 @@ Generated rows are drawn from it, and drift is measured against it. What a cell 
 decided in histogram.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Struct, field
 
+from pushline.arrays import Floats, Ints
 from pushline.data.contract import Column, Contract
 from pushline.data.files.table import literal, name_of, open_table, unreadable
 from pushline.data.files.version import table_of
@@ -23,6 +26,7 @@ from pushline.data.profile.histogram import (
     SMALLEST,
     ByClass,
     HistogramCell,
+    Values,
     coarsened,
     decimals_of,
     merged,
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     import duckdb
 
 DISTINCT = 20_000  # more distinct numbers are first put into as many equal parts
+CELLS_AT_ONCE = 2_000_000  # fetched with one query
 MISSING = -1
 
 
@@ -115,12 +120,14 @@ class ClassCounts:
     def __init__(self, connection: "duckdb.DuckDBPyConnection", contract: Contract) -> None:
         self.connection = connection
         self.contract = contract
+        self.batch: dict[str, Floats] = {}
         self.classes = contract.classes
         listed = ", ".join(map(literal, contract.classes))
         self.number = f"list_position([{listed}], CAST({name_of(contract.label.name)} AS VARCHAR)) - 1"  # of the row's class
         if contract.is_regression:
             self.classes, self.number = ("all",), f"CASE WHEN {value_of(contract.label)} IS NOT NULL THEN 0 END"
             self.classes, self.number = self.bands()
+            del self.labels
 
     def bands(self) -> tuple[tuple[str, ...], str]:
         """The names of a quantity's bands, and SQL for the number of the band that a row is in."""
@@ -165,43 +172,70 @@ class ClassCounts:
         )
 
     def column(self, column: Column) -> ColumnProfile:
-        value = value_of(column)
-        counted = f"SELECT {value} AS v, {self.number} AS label, count(*) AS n FROM data WHERE {self.number} IS NOT NULL GROUP BY 1, 2"
-        found = self.query(f"SELECT {self.per_class} FROM ({counted}) WHERE v IS NULL")
-        seen = whole(found[0])
-        missing = tuple(count if count >= FEW and sum(seen) >= SMALLEST else 0 for count in seen)
         if column.role == "identifier" or (column.is_text and not column.allowed):
-            return ColumnProfile(name=column.name, kind="free", missing=missing)
-        by_value = f"SELECT v, {self.per_class} FROM ({counted}) WHERE v IS NOT NULL GROUP BY v"
+            counts = self.by_value(f"CASE WHEN {name_of(column.name)} IS NOT NULL THEN '' END")
+            seen = counts.get(None, (0,) * len(self.classes))
+            return ColumnProfile(name=column.name, kind="free", missing=told(seen))
         if column.type in ("string", "boolean"):
-            counts = {str(row[0]): whole(row[1:]) for row in self.query(by_value)}
-            kept = values_of(counts, column.allowed or ("false", "true"))
-            per_class = with_few_missing(by_class(list(kept.values()), len(self.classes)), seen, missing)
-            return ColumnProfile(name=column.name, kind="category", values=tuple(kept), counts=per_class, missing=missing)
-        values = self.numbers(counted)
-        values = values if sum(value.rows for value in values) >= SMALLEST else []
-        digits = decimals_of([edge for value in values for edge in (value.low, value.high)])
-        cells, decimals = rounded(on_grid(coarsened(ranges_of(values)), values), digits) if values else ([], 0)
+            counts = self.by_value(value_of(column))
+            seen = counts.pop(None, (0,) * len(self.classes))
+            kept = values_of({str(value): own for value, own in counts.items()}, column.allowed or ("false", "true"))
+            per_class = with_few_missing(by_class(list(kept.values()), len(self.classes)), seen, told(seen))
+            return ColumnProfile(name=column.name, kind="category", values=tuple(kept), counts=per_class, missing=told(seen))
+        values, seen = self.numbers(column)
+        cells, decimals = list[HistogramCell](), 0
+        if values.counts.sum() >= SMALLEST:
+            digits = decimals_of(np.concatenate([values.low, values.high]))
+            cells, decimals = rounded(on_grid(coarsened(ranges_of(values)), values), digits)
         return ColumnProfile(
             name=column.name,
             kind="number",
             decimals=decimals,
             low=tuple(cell.low for cell in cells),
             high=tuple(cell.high for cell in cells),
-            counts=with_few_missing(by_class([cell.counts for cell in cells], len(self.classes)), seen, missing),
-            missing=missing,
+            counts=with_few_missing(by_class([cell.counts for cell in cells], len(self.classes)), seen, told(seen)),
+            missing=told(seen),
         )
 
-    def numbers(self, counted: str) -> list[HistogramCell]:
-        """Distinct values in order; very many are first put into DISTINCT parts of about equal size."""
-        distinct = self.query(f"SELECT count(DISTINCT v) FROM ({counted})")[0][0]
-        each = ", ".join(f"sum(CASE WHEN label = {n} THEN n ELSE 0 END) AS c{n}" for n in range(len(self.classes)))
-        values = f"SELECT v, sum(n) AS rows, {each} FROM ({counted}) WHERE v IS NOT NULL GROUP BY v"
-        sums = ", ".join(f"sum(c{n})::BIGINT" for n in range(len(self.classes)))
-        part = "v" if distinct <= DISTINCT else f"floor(sum(rows) OVER (ORDER BY v) * {DISTINCT} / sum(rows) OVER ())"
-        placed = f"SELECT *, {part} AS part FROM ({values})"
-        parts = self.query(f"SELECT min(v), max(v), {sums} FROM ({placed}) GROUP BY part ORDER BY 1")
-        return [HistogramCell(float(low), float(high), whole(counts)) for low, high, *counts in parts]
+    def by_value(self, value: str) -> dict[Any, ByClass]:
+        """The rows of each class by value, None among them."""
+        counted = f"SELECT {value} AS v, {self.number} AS label, count(*) AS n FROM data WHERE {self.number} IS NOT NULL GROUP BY 1, 2"
+        return {row[0]: whole(row[1:]) for row in self.query(f"SELECT v, {self.per_class} FROM ({counted}) GROUP BY v")}
+
+    def numbers(self, column: Column) -> tuple[Values, ByClass]:
+        """The distinct values, very many of them put into DISTINCT parts of about equal size; and the rows without one, by class."""
+        labels, values = self.labels, self.fetched(column)
+        values, labels = values[labels >= 0], labels[labels >= 0]
+        known = ~np.isnan(values)
+        missing = np.bincount(labels[~known], minlength=len(self.classes))
+        values, labels = values[known], labels[known]
+        order = np.argsort(values)
+        values, labels = values[order], labels[order]
+        starts = np.flatnonzero(np.diff(values, prepend=np.nan) != 0)
+        ends = np.append(starts[1:], len(values))
+        if len(starts) > DISTINCT:
+            starts = starts[np.diff(ends * DISTINCT // len(values), prepend=-1) != 0]
+            ends = np.append(starts[1:], len(values))
+        cells = np.repeat(np.arange(len(starts)), ends - starts) * len(self.classes) + labels
+        counts = np.bincount(cells, minlength=len(starts) * len(self.classes)).reshape(len(starts), len(self.classes))
+        return Values(values[starts], values[ends - 1], counts), whole(missing)
+
+    @cached_property
+    def labels(self) -> Ints:
+        """The number of each row's class, -1 for none."""
+        found = self.connection.execute(f"SELECT coalesce({self.number}, -1)::SMALLINT AS label FROM data").fetchnumpy()
+        return np.asarray(found["label"])
+
+    def fetched(self, column: Column) -> Floats:
+        """The values of a column of numbers, NaN where it is missing; of a small table the next columns are fetched at once."""
+        if column.name not in self.batch:
+            numbers = [each for each in (*self.contract.inputs, self.contract.label) if each.type in ("integer", "number")]
+            start = numbers.index(column)
+            batch = numbers[start : start + max(1, CELLS_AT_ONCE // max(1, len(self.labels)))]
+            values = ", ".join(f"CAST({value_of(each)} AS DOUBLE) AS v{number}" for number, each in enumerate(batch))
+            found = self.connection.execute(f"SELECT {values} FROM data").fetchnumpy()
+            self.batch = {each.name: np.ma.filled(np.ma.asarray(found[f"v{n}"]), np.nan) for n, each in enumerate(batch)}
+        return self.batch[column.name]
 
     def group(self, name: str, members: list[ColumnProfile]) -> GroupProfile:
         values = ", ".join(f"{value_of(self.contract.by_name[member.name])} AS v{n}" for n, member in enumerate(members))
@@ -248,8 +282,13 @@ def value_of(column: Column) -> str:
     return f"CAST({name} AS VARCHAR)" if column.type in ("string", "boolean") else name
 
 
-def whole(values: Sequence[Any]) -> ByClass:
+def whole(values: Iterable[Any]) -> ByClass:
     return tuple(int(value or 0) for value in values)
+
+
+def told(missing: ByClass) -> ByClass:
+    """The missing values of each class, as far as they are enough to tell of no row."""
+    return tuple(count if count >= FEW and sum(missing) >= SMALLEST else 0 for count in missing)
 
 
 def by_class(cells: Sequence[ByClass], classes: int) -> tuple[tuple[int, ...], ...]:
