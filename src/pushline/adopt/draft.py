@@ -15,9 +15,9 @@ from pushline.adopt.label import Label, label_of
 from pushline.adopt.split import SplitProposal, holdout_of, propose
 from pushline.adopt.text_table import TextTable, not_adopted
 from pushline.data.checks.check_data import check_data
-from pushline.data.checks.label_checks import deciding, matrix_of
+from pushline.data.checks.label_checks import deciding_of, matrix_of
 from pushline.data.contract import Column, Contract, Split, parse_contract
-from pushline.data.files.reading import read_file
+from pushline.data.files.reading import read_cells, read_file
 from pushline.data.files.table import database, literal, name_of
 from pushline.data.files.version import table_of
 from pushline.data.profile import Profile, profile_of
@@ -87,7 +87,7 @@ def draft_of(
     drafted = contract_of(source, columns, labelled, request.name or slug(source.file.stem))
     drafted = with_proposal(drafted, base.split) if base else drafted
     contract = merge(drafted) if merge else drafted
-    typed, findings = typed_of(project, contract, table, scratch) if merge else freshly_typed(contract, table, scratch)
+    typed, findings = typed_of(project, contract, table, scratch) if merge else freshly_typed(contract, table, source, scratch)
     seen = table_of(table, contract.delimiter)
     if request.url:
         probe(request.url, seen.sha256, bool(rewritten), scratch)
@@ -99,11 +99,12 @@ def draft_of(
         proposal = propose(typed, contract, groups, counts)
         drafted = contract = with_proposal(contract, proposal.split)
     held = holdout_of(typed, contract, labelled.counts, source.file.name, scratch)
+    deciding, suspects = doubted(typed, scratch, contract)
     return Draft(
         drafted=drafted,
         contract=contract,
-        deciding=deciding(typed, scratch, contract),
-        suspects=suspects_of(typed, scratch, contract),
+        deciding=deciding,
+        suspects=suspects,
         label=labelled,
         table=table,
         pinned=PinnedFile(
@@ -160,9 +161,17 @@ def decided(columns: list[ColumnDraft], request: AdoptRequest, base: Contract | 
     return [of(each) for each in columns]
 
 
-def freshly_typed(contract: Contract, table: Path, scratch: Path) -> tuple[Path, tuple[str, ...]]:
-    """The typed table by a contract that was drafted from its very rows, so that only reading it can find something."""
-    reading = read_file(table, contract, scratch, scratch / "typed.parquet")
+def freshly_typed(contract: Contract, table: Path, source: TextTable, scratch: Path) -> tuple[Path, tuple[str, ...]]:
+    """The typed table by a contract that was drafted from its very rows, so that only reading it can find something.
+
+    What was read already and not written anew is not read again.
+    """
+    typed = scratch / "typed.parquet"
+    reading = read_cells(source.cells, contract, scratch, typed) if table == source.file else None
+    if reading is None:
+        reading = read_file(table, contract, scratch, typed)
+    else:
+        reading.findings += source.findings
     critical = [finding for finding in reading.findings if finding.severity == "critical"]
     if critical or reading.parts is None:
         raise not_adopted(table, critical[0].message if critical else "Its rows can't be read.")
@@ -258,8 +267,9 @@ def written(source: TextTable, columns: list[ColumnDraft], scratch: Path) -> tup
 def repeated_of(source: TextTable) -> float:
     """The share of rows that repeat an earlier one in every column."""
     cells = f"read_parquet({literal(str(source.cells))})"
+    columns = ", ".join(f"c{number}" for number in range(len(source.names)))
     with database(source.cells.parent) as connection:
-        different = query(connection, f"SELECT count(*) FROM (SELECT DISTINCT * FROM {cells})")[0][0]
+        different = query(connection, f"SELECT count(DISTINCT hash({columns})) FROM {cells}")[0][0]
     return float((source.rows - different) / source.rows)
 
 
@@ -272,8 +282,8 @@ def query(connection: Any, sql: str) -> list[tuple[Any, ...]]:
     return found
 
 
-def suspects_of(typed: Path, scratch: Path, contract: Contract) -> dict[str, tuple[str, ...]]:
-    """Columns that may give the label away, each with the evidence."""
+def doubted(typed: Path, scratch: Path, contract: Contract) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """Columns that give the label away, and those that may, each with the evidence."""
     from pushline.data.contract.encoding import encoding_of
     from pushline.training import leakage
 
@@ -282,4 +292,4 @@ def suspects_of(typed: Path, scratch: Path, contract: Contract) -> dict[str, tup
     found: dict[str, list[str]] = {}
     for suspect in leakage.suspects_of(matrix, codes, encoding_of(columns), contract):
         found.setdefault(suspect.column, []).append(suspect.reason)
-    return {name: tuple(reasons) for name, reasons in found.items()}
+    return deciding_of(columns, matrix, codes, contract), {name: tuple(reasons) for name, reasons in found.items()}

@@ -24,15 +24,14 @@ def example_text(rows: list[dict[str, Any]]) -> str:
     return '{\n  "data": [\n' + ",\n".join(blocks) + "\n  ]\n}\n"
 
 
-def example_rows(rows: Any, columns: tuple[Column, ...]) -> list[dict[str, Any]]:
-    """Rows of a frame as a request holds them: the columns of the contract but the label, empty ones as null."""
-    made = []
-    for _, row in rows.iterrows():
-        values: dict[str, Any] = {}
-        for column in columns:
-            value = row[column.name]
-            empty = value is None or value != value or str(value) == "<NA>"
-            kinds: dict[str, Any] = {"integer": int, "number": float, "boolean": bool}
-            values[column.name] = None if empty else kinds.get(column.type, str)(value)
-        made.append(values)
-    return made
+def example_rows(sample: dict[str, Any], columns: tuple[Column, ...]) -> list[dict[str, Any]]:
+    """Generated rows as a request holds them: the columns of the contract but the label, empty ones as null."""
+    kinds: dict[str, Any] = {"integer": int, "number": float, "boolean": bool}
+
+    def plain(column: Column, value: Any) -> Any:
+        return None if value is None or value != value else kinds.get(column.type, str)(value)
+
+    return [
+        {column.name: plain(column, value) for column, value in zip(columns, row, strict=True)}
+        for row in zip(*(sample[column.name] for column in columns), strict=True)
+    ]

@@ -20,7 +20,7 @@ from pushline.adopt.settings import current, settings_of, with_label, with_setti
 from pushline.adopt.text_table import TextTable, read_text_table
 from pushline.data.contract import Contract, load_contract
 from pushline.data.profile import write_profile
-from pushline.data.profile.sample import sample_rows
+from pushline.data.profile.sample import sample_columns
 from pushline.data.sources.fetch import TABLES, place_of
 from pushline.data.sources.lock import DataLock, load_lock, lock_text
 from pushline.errors import ContractError, GateClosed, PushlineError, SettingsError
@@ -65,7 +65,8 @@ def plan_adoption(project: Project, request: AdoptRequest, *, in_git: bool, engi
     base, merge = (before.contract, merge_of(before.contract, ours, kept)) if again and before and ours else (None, None)
     draft = draft_of(project, request, source, scratch, base, merge)
     refuse_large(draft, in_git)
-    made = adopted_of(draft, request)
+    example = example_of(draft)
+    made = adopted_of(draft, request, example)
     answers = Answers(table="repository" if in_git else "address" if request.url else "machine", draft=made)
     if again and record:
         files = drafted_again(project, draft, made, record, answers, kept)
@@ -73,7 +74,7 @@ def plan_adoption(project: Project, request: AdoptRequest, *, in_git: bool, engi
         files = another_table(project, record, answers)
     else:
         files = small_repository(project, answers, engine)
-    files = {**of_rows(draft, scratch), **files}
+    files = {"data_checks/profile.json": profile_file(draft, scratch), EXAMPLE: example, **files}
     if in_git:
         files[f"{TABLES}/{draft.pinned.name}"] = draft.table.read_bytes()
     if not again:
@@ -107,7 +108,7 @@ def refuse_older(project: Project, record: Record | None) -> None:
         )
 
 
-def adopted_of(draft: Draft, request: AdoptRequest) -> RecordedDraft:
+def adopted_of(draft: Draft, request: AdoptRequest, example: bytes) -> RecordedDraft:
     """What is recorded of the draft."""
     settings = settings_of(draft, model_name(draft.contract.name))
     return RecordedDraft(
@@ -117,7 +118,7 @@ def adopted_of(draft: Draft, request: AdoptRequest) -> RecordedDraft:
         comments=setting_comments(draft, settings),
         suspects=draft.suspects,
         pinned=draft.pinned,
-        files={EXAMPLE: sha256(example_of(draft))},
+        files={EXAMPLE: sha256(example)},
     )
 
 
@@ -208,14 +209,13 @@ def drafted_again(
     return files
 
 
-def of_rows(draft: Draft, scratch: Path) -> dict[str, bytes | None]:
-    """What is made from the rows and not from the draft."""
+def profile_file(draft: Draft, scratch: Path) -> bytes:
     write_profile(scratch / "profile.json", draft.profile)
-    return {"data_checks/profile.json": (scratch / "profile.json").read_bytes(), EXAMPLE: example_of(draft)}
+    return (scratch / "profile.json").read_bytes()
 
 
 def example_of(draft: Draft) -> bytes:
-    return example_text(example_rows(sample_rows(draft.profile, draft.contract, 2, 7), draft.contract.inputs)).encode()
+    return example_text(example_rows(sample_columns(draft.profile, draft.contract, 2, 7), draft.contract.inputs)).encode()
 
 
 def tables_in_git(project: Project) -> list[str]:

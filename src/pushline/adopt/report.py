@@ -122,7 +122,7 @@ def held_out(plan: Plan) -> str:
     """The hold-out, and why it is as large as it is."""
     draft = plan.draft
     why_so = f", {draft.why_held_out}" if draft.why_held_out else ""
-    return f"{draft.holdout:.0%}, {draft.held_out:,} rows{why_so}; metric {plan.record.settings['training.metric']}"
+    return f"{draft.holdout:.0%}, about {draft.held_out:,} rows{why_so}; metric {plan.record.settings['training.metric']}"
 
 
 def where(plan: Plan) -> str:

@@ -44,7 +44,7 @@ def comments_of(draft: "Draft", settings: dict[str, Scalar]) -> dict[str, str]:
         else "average precision suits a rare class"
         if settings["training.metric"] == "average_precision"
         else "no class is rare",
-        "training.holdout": f"holds out {draft.held_out:,} rows" + (f": {draft.why_held_out}" if draft.why_held_out else ""),
+        "training.holdout": f"holds out about {draft.held_out:,} rows" + (f": {draft.why_held_out}" if draft.why_held_out else ""),
         "promotion.minimum_gain": f"the noise of {draft.held_out:,} rows is tolerated",
         "load.rate": "requests/s",
         "load.p95_ms": "",

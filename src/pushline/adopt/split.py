@@ -17,7 +17,7 @@ from pushline.arrays import Floats, Mask
 from pushline.data.contract import Column, Contract, Split, contract_faults
 from pushline.data.contract.encoding import encode_frame, encoding_of
 from pushline.data.contract.labels import class_codes, is_usable, targets_of
-from pushline.data.contract.split import gaps_of, holdout_sql, split_of
+from pushline.data.contract.split import columns_of, gaps_of, holdout_sql, split_of
 from pushline.data.files.table import database, literal, name_of
 from pushline.errors import DataError, SettingsError
 
@@ -30,6 +30,7 @@ FEWEST = 200  # rows below which no figure tells anything
 COLUMNS = 200  # that it looks at
 LEFT = 0.7  # share of the rows outside the hold-out that `group` and `time` together have to leave for training
 SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)  # of the rows that are held out
+PLENTY = 200  # rows expected of each class in the hold-out, by which it need not be counted
 HELD_OUT = 10  # rows of each class in the hold-out, where the table has enough
 GROUPS_HELD_OUT = 30  # where rows belong together
 MOST_FOR_GROUPS = 0.3  # of the rows are held out for that
@@ -192,7 +193,10 @@ class HoldOut(Struct, frozen=True, kw_only=True):
 
 
 def holdout_of(typed: Path, contract: Contract, by_class: dict[str, int], file: str, scratch: Path) -> HoldOut:
-    """The smallest share that holds out enough rows of each class, and enough groups. Raises SettingsError."""
+    """The smallest share that holds out enough rows of each class, and enough groups. Raises SettingsError.
+
+    Of rows that hardly repeat a tenth is a tenth: then nothing is counted, for a hash of every row takes long.
+    """
     best = HoldOut(share=0.0, rows=0)
     most, group = 0, contract.split.group if contract.split else None
     wanted = QUANTITIES_HELD_OUT if contract.is_regression else HELD_OUT
@@ -200,6 +204,9 @@ def holdout_of(typed: Path, contract: Contract, by_class: dict[str, int], file: 
     rarest = min(by_class, key=lambda name: by_class[name], default="")
     why = f"{rarest!r} has {by_class[rarest]:,} rows in all, and about {wanted} of them" if rarest else f"about {wanted} rows"
     with database(scratch) as connection:
+        rows = 0 if contract.split else rows_that_differ(connection, typed, contract)
+        if SHARES[0] * min((rows, *by_class.values())) >= PLENTY:
+            return HoldOut(share=SHARES[0], rows=round(SHARES[0] * rows))
         least = 0.0
         if group is not None:
             groups = connection.execute(f"SELECT count(DISTINCT {name_of(group)}) FROM {relation(typed)}").fetchall()[0][0]
@@ -220,6 +227,13 @@ def holdout_of(typed: Path, contract: Contract, by_class: dict[str, int], file: 
             do="Nothing was changed. Bring more rows of the rarest class.",
         )
     return best
+
+
+def rows_that_differ(connection: Any, typed: Path, contract: Contract) -> int:
+    """The rows of a table of which most differ in what their side is decided by; 0 for any other."""
+    names = ", ".join(name_of(column.name) for column in columns_of(contract))
+    different, rows = connection.execute(f"SELECT count(DISTINCT hash({names})), count(*) FROM {relation(typed)}").fetchone()
+    return int(rows) if different > rows / 2 else 0
 
 
 def counted_by_hash(connection: Any, typed: Path, contract: Contract, share: float) -> list[tuple[int, int]]:

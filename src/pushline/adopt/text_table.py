@@ -16,6 +16,7 @@ from pushline.data.files.reading import csv_relation
 from pushline.data.files.table import database, literal, name_of
 from pushline.data.files.version import PARQUET
 from pushline.errors import DataCorrupt, SettingsError
+from pushline.results import Finding
 
 LOOKED_AT = 200  # rows by which the delimiter is told
 CELLS = "cells.parquet"
@@ -30,6 +31,7 @@ class TextTable(Struct, frozen=True, kw_only=True):
     cells: Path
     rows: int
     changed: tuple[str, ...] = ()  # what of the header has to be written anew
+    findings: tuple[Finding, ...] = ()  # of its bytes, none of them critical
 
     @property
     def is_parquet(self) -> bool:
@@ -68,7 +70,8 @@ def read_csv_cells(file: Path, head: bytes, scratch: Path) -> TextTable:
     import duckdb
 
     seen = scans.scan(file)
-    worst = next((finding for finding in scans.scan_findings(seen) if finding.severity == "critical"), None)
+    findings = tuple(scans.scan_findings(seen))
+    worst = next((finding for finding in findings if finding.severity == "critical"), None)
     if worst is not None:
         raise not_adopted(file, worst.message)
     text = head.decode("utf-8-sig", errors="replace")
@@ -87,7 +90,7 @@ def read_csv_cells(file: Path, head: bytes, scratch: Path) -> TextTable:
             ) from error
     if not rows:
         raise not_adopted(file, "It has a header and no row below it.")
-    return TextTable(file=file, delimiter=delimiter, names=names, cells=scratch / CELLS, rows=rows, changed=changed)
+    return TextTable(file=file, delimiter=delimiter, names=names, cells=scratch / CELLS, rows=rows, changed=changed, findings=findings)
 
 
 def read_parquet_cells(file: Path, scratch: Path) -> TextTable:

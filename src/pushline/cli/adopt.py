@@ -150,6 +150,8 @@ def show_and_do(
     context: Context, request: "AdoptRequest", *, in_git: bool, engine: "EngineSource", diff: bool, make: bool, json: bool
 ) -> None:
     """Show the plan; on a terminal ask what it leaves open; make it so where that was wished."""
+    if not json:
+        progress(f"Reading {request.file.name}.")  # before what takes long to import
     from pushline.adopt.journal import begin
     from pushline.adopt.plan import carry_out, plan_adoption, refuse_deciding, refuse_other_table, refuse_unsaved
     from pushline.adopt.report import adoption_of, change_lines, next_lines, plan_lines
@@ -159,8 +161,6 @@ def show_and_do(
     asks = sys.stdin.isatty() and not json
     begin(project, make=make, progress=progress)
     with scratch(project.state / "adopt-scratch") as place:
-        if not json:
-            progress(f"Reading {request.file.name}.")
         plan = plan_adoption(project, request, in_git=in_git, engine=engine, scratch=place)
         if asks and plan.draft.deciding:
             request = with_answers(request, plan.draft.deciding)

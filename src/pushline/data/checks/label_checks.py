@@ -118,10 +118,16 @@ def deciding_findings(table: Path, scratch: Path, contract: Contract) -> list[Fi
 
 def deciding(table: Path, scratch: Path, contract: Contract) -> dict[str, str]:
     """The features that copy or decide the label, each with the evidence in a sentence."""
-    columns = [column for column in contract.features() if not column.decides_label and (column.type != "string" or column.allowed)]
-    matrix, codes = matrix_of(table, scratch, contract, columns)
+    columns = contract.features()
+    return deciding_of(columns, *matrix_of(table, scratch, contract, columns), contract)
+
+
+def deciding_of(columns: Sequence[Column], matrix: Floats, codes: Targets, contract: Contract) -> dict[str, str]:
+    """The same of columns that were read already; those that nobody asks about are passed by."""
     found = {}
     for column, values in zip(columns, np.where(np.isnan(matrix), -np.inf, matrix).T, strict=True):
+        if column.known == "after" or column.decides_label or (column.type == "string" and not column.allowed):
+            continue
         if contract.is_regression:
             left = ranks_left(values, codes)
             if left is not None and left <= LEFT_OF_RANKS + 2 * (CELL / len(codes)) ** 2:  # a cell of a small table is wide

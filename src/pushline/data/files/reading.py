@@ -56,6 +56,20 @@ def read_file(file: Path, contract: Contract, scratch: Path, part: Path) -> Read
     return reading
 
 
+def read_cells(cells: Path, contract: Contract, scratch: Path, part: Path) -> Reading | None:
+    """The same for a Parquet file of texts, c0, c1 and so on in the contract's order; None where a cell is not of its type."""
+    import duckdb
+
+    reading = Reading(source=TableFile(file=cells, delimiter=contract.delimiter, is_parquet=True), findings=[])
+    with database(scratch) as connection:
+        reader = TableReader(reading, contract, scratch, part, connection)
+        try:
+            reader.write(f"read_parquet({literal(str(cells))})", {each.name: f"c{n}" for n, each in enumerate(contract.columns)}, STOP)
+        except duckdb.InvalidInputException:
+            return None
+    return reading
+
+
 class TableReader:
     """Reads one file, and notes what is wrong with it in `reading`."""
 

@@ -48,7 +48,7 @@ class Values(Struct, frozen=True):
         return np.asarray(self.counts.sum(axis=1))
 
 
-class Run(NamedTuple):
+class ValueRun(NamedTuple):
     """Neighbouring values from the one at `first` on."""
 
     first: int
@@ -61,7 +61,7 @@ def added(one: ByClass, other: ByClass) -> ByClass:
     return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
-def borders(one: HistogramCell | Run, other: HistogramCell | Run) -> tuple[float, float]:
+def borders(one: HistogramCell | ValueRun, other: HistogramCell | ValueRun) -> tuple[float, float]:
     """Of both together. A few rows beside a frequent value don't stretch its cell: 999 for "never" stays 999."""
     ones, others = one.rows, other.rows
     if ones >= FREQUENT * others:
@@ -86,31 +86,35 @@ def ranges_of(values: Values) -> list[HistogramCell]:
     if len(rows) > CELLS:
         near = np.minimum(seen, seen[-1] - seen) // 8
         targets = np.maximum(SMALLEST, np.minimum(seen[-1] * 4 // CELLS, near))
-    runs: list[Run] = []
-    begun: Run | None = None
-    each = map(Run, range(len(rows)), values.low.tolist(), values.high.tolist(), rows.tolist())
-    for value, target in zip(each, targets.tolist(), strict=True):
-        if begun is not None and value.rows >= target:
-            if begun.rows >= SMALLEST:
+    runs: list[ValueRun] = []
+    first, low, high, held = 0, 0.0, 0.0, 0  # of the run that has begun, where it holds rows
+    each = zip(values.low.tolist(), values.high.tolist(), rows.tolist(), targets.tolist(), strict=True)
+    for at, (begins, ends, own, target) in enumerate(each):
+        if held and own >= target:
+            begun = ValueRun(first, low, high, held)
+            if held >= SMALLEST:
                 runs.append(begun)
-                begun = None
-            elif runs and begun.low - runs[-1].high <= value.low - begun.high:
+                held = 0
+            elif runs and low - runs[-1].high <= begins - high:
                 runs[-1] = together(runs[-1], begun)
-                begun = None
-        begun = value if begun is None else together(begun, value)
-        if begun.rows >= target:
-            runs.append(begun)
-            begun = None
-    if begun is not None:
-        if runs and begun.rows < SMALLEST:
-            begun = together(runs.pop(), begun)
-        runs.append(begun)
+                held = 0
+        if not held:
+            first, low, high = at, begins, ends
+        elif held < FREQUENT * own:  # see `borders`
+            low, high = (begins if own >= FREQUENT * held else low), ends
+        held += own
+        if held >= target:
+            runs.append(ValueRun(first, low, high, held))
+            held = 0
+    if held:
+        begun = ValueRun(first, low, high, held)
+        runs.append(together(runs.pop(), begun) if runs and held < SMALLEST else begun)
     counts = np.add.reduceat(values.counts, [run.first for run in runs]).tolist()
     return [HistogramCell(run.low, run.high, tuple(own)) for run, own in zip(runs, counts, strict=True)]
 
 
-def together(one: Run, other: Run) -> Run:
-    return Run(one.first, *borders(one, other), one.rows + other.rows)
+def together(one: ValueRun, other: ValueRun) -> ValueRun:
+    return ValueRun(one.first, *borders(one, other), one.rows + other.rows)
 
 
 def coarsened(cells: Sequence[HistogramCell]) -> list[HistogramCell]:

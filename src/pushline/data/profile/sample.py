@@ -41,6 +41,13 @@ def sample_rows(profile: Profile, contract: Contract, n: int, seed: int) -> "pd.
     """
     import pandas as pd
 
+    made = pd.DataFrame(sample_columns(profile, contract, n, seed))
+    of_objects = made.select_dtypes(object).columns
+    return made.astype({each.name: "Int64" for each in contract.columns if each.type == "integer" and each.name in of_objects})
+
+
+def sample_columns(profile: Profile, contract: Contract, n: int, seed: int) -> dict[str, Any]:
+    """The same as an array for each column, without pandas; whole numbers of which one is missing are objects."""
     compare(profile, contract)
     classes = labels(profile.class_counts, n, generator(seed, "label"))
     places = {column.name: column_places(column, classes, generator(seed, column.name)) for column in profile.columns}
@@ -55,7 +62,7 @@ def sample_rows(profile: Profile, contract: Contract, n: int, seed: int) -> "pd.
             made[column.name] = label_values(column, profile.classes, classes)
         elif known is not None:
             made[column.name] = values(column, known, places[column.name], generator(seed, column.name, "within"))
-    return pd.DataFrame(made)
+    return made
 
 
 def compare(profile: Profile, contract: Contract) -> None:
@@ -107,8 +114,6 @@ def column_places(column: ColumnProfile, classes: Ints, random: np.random.Genera
 
 def values(column: Column, known: ColumnProfile, places: Ints, random: np.random.Generator) -> Any:
     """The values of one column: those of a category, or a number from within the cell."""
-    import pandas as pd
-
     if known.kind == "free":
         numbers = np.arange(1, len(places) + 1)
         if column.is_date:
@@ -123,18 +128,16 @@ def values(column: Column, known: ColumnProfile, places: Ints, random: np.random
         return listed[places]
     drawn = within(known, places, random.random(len(places)), whole=column.type == "integer")
     if column.type == "integer":
-        integers = pd.Series(drawn.astype(np.int64))
-        return integers.astype("Int64").mask(missing) if missing.any() else integers
+        integers = drawn.astype(np.int64)
+        return np.where(missing, np.array(None, dtype=object), integers) if missing.any() else integers
     return np.where(missing, np.nan, drawn)
 
 
 def dates(column: Column, quarters: Ints) -> Any:
     """Dates of the year before the column's example, of which the profile holds nothing."""
-    import pandas as pd
-
-    last = pd.Timestamp(str(column.example or DATE_EXAMPLES[column.type])).tz_localize(None)
-    made = pd.Series(last - pd.to_timedelta(quarters * 15, unit="min"))
-    return made.dt.strftime("%Y-%m-%d" if column.type == "date" else "%Y-%m-%dT%H:%M").to_numpy(dtype=object)
+    last = np.datetime64(str(column.example or DATE_EXAMPLES[column.type])[:16].replace(" ", "T"), "m")
+    made = last - (quarters * 15).astype("timedelta64[m]")
+    return np.datetime_as_string(made, unit="D" if column.type == "date" else "m").astype(object)
 
 
 def within(known: ColumnProfile, places: Ints, drawn: Floats, *, whole: bool) -> Floats:
