@@ -46,7 +46,7 @@ def test_a_worse_challenger_is_registered_refused_and_can_not_be_deployed(
     deployed = run_pushline(with_champion, "deploy")
     assert deployed.code == 1
     assert "worse than the champion beyond chance" in deployed.err
-    assert "decisions that differ clearly" in run_pushline(with_champion, "replay").out
+    assert "answers that differ clearly" in run_pushline(with_champion, "replay").out
 
 
 def test_a_decision_is_made_again_only_where_the_champion_has_changed(

@@ -11,11 +11,12 @@ import pytest
 from pushline.registry.holdout import CannotCompare
 from pushline.registry.mlflow_store import MlflowStore
 from pushline.registry.register import register
-from pushline.registry.replay import REQUESTS, recent_requests, replay, with_breaches
+from pushline.registry.replay import REQUESTS, expected_of, recent_requests, replay, with_breaches
 from pushline.results import Replay
 from pushline.serving.model_folder import SCORING
 from pushline.settings import Promotion, ReplayLimits
 from registry.models import CONTRACT, log, make_model, shops, trained
+from training.quantities import quantity_contract, quantity_model, quantity_table
 
 LIMITS = ReplayLimits()
 
@@ -38,11 +39,51 @@ def test_an_honest_retraining_stays_within_every_limit(models: dict[str, Path], 
     assert seen.flipped > 0
 
 
+@pytest.fixture(scope="module")
+def priced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return quantity_model(tmp_path_factory.mktemp("priced") / "model", quantity_table(2000, 21))
+
+
+def replayed_quantity(challenger: Path, champion: Path) -> Replay:
+    rows, contract = quantity_table(4000, 5).drop(columns="price"), quantity_contract()
+    return replay(challenger, champion, rows, contract, LIMITS, version="1", source=REQUESTS)
+
+
+@pytest.mark.parametrize("seed", range(31, 36))
+def test_an_honest_retraining_of_a_quantity_stays_within_every_limit(priced: Path, tmp_path: Path, seed: int) -> None:
+    seen = replayed_quantity(quantity_model(tmp_path / "model", quantity_table(1500 + 500 * (seed % 3), seed)), priced)
+    assert seen.breaches == ()
+    assert seen.distance > 0
+    assert max(group.odds for group in seen.groups) < 1.5
+
+
+QUANTITY_FAULTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
+    "columns swapped": (lambda rows: rows.assign(size=1.5 - rows["count"] / 10, count=15 - 8 * rows["size"].fillna(0)), " is "),
+    "a unit changed": (lambda rows: rows.assign(price=rows["price"] / 1000), "of the answers differ clearly, most of them below"),
+    "the label turned round": (lambda rows: rows.assign(price=rows["price"].max() - rows["price"]), "differ clearly"),
+    "constant answers": (lambda rows: rows.assign(price=rows["price"].mean()), "distributed otherwise"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", QUANTITY_FAULTS)
+def test_a_fault_of_a_challenger_of_a_quantity_is_over_a_limit(priced: Path, tmp_path: Path, fault: str) -> None:
+    spoilt, named = QUANTITY_FAULTS[fault]
+    seen = replayed_quantity(quantity_model(tmp_path / "model", spoilt(quantity_table(2000, 21))), priced)
+    assert named in " ".join(seen.breaches)
+
+
+def test_rows_of_requests_are_asked_again_of_a_quantity_too(priced: Path) -> None:
+    rows = quantity_table(20, 6, missing=0).drop(columns="price").to_dict("records")
+    expected = expected_of(priced, [{str(name): value for name, value in row.items()} for row in rows])
+    assert len(expected) == 20
+    assert all(low <= value <= high for value, low, high in (row.probabilities for row in expected))
+
+
 MIXED = {"shop": "web", "web": "shop", "phone": "phone"}
 FAULTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "columns swapped": (lambda rows: rows.assign(basket=rows["visits"] * 10.0, visits=(rows["basket"] / 10).astype(int)), "basket"),
     "a unit changed": (lambda rows: rows.assign(basket=rows["basket"] / 1000), "basket"),
-    "the label inverted": (lambda rows: rows.assign(outcome=rows["outcome"].map({"left": "bought", "bought": "left"})), "decisions differ"),
+    "the label inverted": (lambda rows: rows.assign(outcome=rows["outcome"].map({"left": "bought", "bought": "left"})), "answers differ"),
     "constant answers": (lambda rows: rows.assign(basket=0.0, visits=0, channel="web"), "distributed otherwise"),
 }  # fmt: skip
 

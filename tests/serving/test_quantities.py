@@ -4,11 +4,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from pushline.data.contract.encoding import encode_frame, encoding_of
+from pushline.data.contract.encoding import encode_frame
 from pushline.release.smoke import compare
 from pushline.serving.model_folder import read_golden
 from pushline.serving.scorer import Scorer
-from training.quantities import quantity_contract, quantity_table
+from training.quantities import quantity_model, quantity_table
 
 LEVEL = 0.9
 ROW = {"size": 0.5, "count": 12, "shape": "round", "new": True}
@@ -16,25 +16,7 @@ ROW = {"size": 0.5, "count": 12, "shape": "round", "new": True}
 
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
-    from lightgbm import LGBMRegressor
-
-    from pushline.training.export import Origin, write_model_folder
-    from pushline.training.graph import Calibration, matrix_graph
-    from pushline.training.interval import fit_interval, with_interval
-    from pushline.training.trees import trees_of
-
-    contract, learn, held = quantity_contract(), quantity_table(900, 1), quantity_table(900, 2)
-    encoding = encoding_of(contract.features())
-    trees = LGBMRegressor(n_estimators=20, num_leaves=7, random_state=1, n_jobs=1, verbose=-1).fit(
-        encode_frame(encoding, learn), learn["price"]
-    )
-    graph = matrix_graph([trees_of(trees, 1)], [1.0], Calibration(), columns=len(encoding.columns), classes=1).SerializeToString()
-    interval = fit_interval(held["price"].to_numpy(), trees.predict(encode_frame(encoding, held)), LEVEL, contract.label)
-    folder = tmp_path_factory.mktemp("quantity") / "model"
-    origin = Origin(data_version="0" * 16, git_revision="unknown")
-    said = {"threshold": None, "level": LEVEL, "algorithm": "LightGBM", "golden": held.head(20), "origin": origin, "card": "# Card\n"}
-    write_model_folder(folder, with_interval(graph, interval), contract, encoding, **said)
-    return Scorer(folder, max_rows=100)
+    return Scorer(quantity_model(tmp_path_factory.mktemp("quantity") / "model", quantity_table(900, 1)), max_rows=100)
 
 
 def test_an_answer_holds_value_low_and_high_of_each_row(scorer: Scorer) -> None:

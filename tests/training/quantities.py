@@ -1,11 +1,13 @@
 """A table whose label is a quantity, with columns of every kind and missing values."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pushline.data.contract import Contract, parse_contract
+from pushline.data.contract.encoding import encode_frame, encoding_of
 
 SHAPES = ["flat", "round", "square"]
 
@@ -32,3 +34,25 @@ def quantity_table(rows: int, seed: int, *, missing: float = 0.1) -> pd.DataFram
     frame.loc[random.random(rows) < missing, "size"] = None
     frame.loc[random.random(rows) < missing, "shape"] = None
     return frame
+
+
+def quantity_model(folder: Path, learn: pd.DataFrame) -> Path:
+    """A model folder of a LightGBM fitted on `learn`, whose interval holds nine of ten rows of another sample."""
+    from lightgbm import LGBMRegressor
+
+    from pushline.training.export import Origin, write_model_folder
+    from pushline.training.graph import Calibration, matrix_graph
+    from pushline.training.interval import fit_interval, with_interval
+    from pushline.training.trees import trees_of
+
+    contract, held, level = quantity_contract(), quantity_table(900, 2), 0.9
+    encoding = encoding_of(contract.features())
+    trees = LGBMRegressor(n_estimators=20, num_leaves=7, random_state=1, n_jobs=1, verbose=-1).fit(
+        encode_frame(encoding, learn), learn["price"]
+    )
+    graph = matrix_graph([trees_of(trees, 1)], [1.0], Calibration(), columns=len(encoding.columns), classes=1).SerializeToString()
+    interval = fit_interval(held["price"].to_numpy(), trees.predict(encode_frame(encoding, held)), level, contract.label)
+    origin = Origin(data_version="0" * 16, git_revision="unknown")
+    said = {"threshold": None, "level": level, "algorithm": "LightGBM", "golden": held.head(20), "origin": origin, "card": "# Card\n"}
+    write_model_folder(folder, with_interval(graph, interval), contract, encoding, **said)
+    return folder

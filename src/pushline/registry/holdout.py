@@ -47,7 +47,12 @@ def read_holdout(file: Path, contract: Contract) -> tuple["pd.DataFrame", Floats
 
 
 def probabilities_of(folder: Path, frame: "pd.DataFrame", classes: tuple[str, ...]) -> Floats:
-    """What the model in `folder` says of the rows: float64 [rows, classes], in the order of `classes`; of a quantity its value [rows, 1].
+    """As `answers_of`, of a quantity its value alone: [rows, 1]."""
+    return answers_of(folder, frame, classes)[:, : len(classes) or 1]
+
+
+def answers_of(folder: Path, frame: "pd.DataFrame", classes: tuple[str, ...]) -> Floats:
+    """What the model in `folder` says of the rows: float64 [rows, classes], in the order of `classes`; of a quantity value, low and high.
 
     Raises CannotCompare where it wants a column that the rows lack or knows other classes, and ModelUnreadable where its
     files are damaged.
@@ -70,5 +75,5 @@ def probabilities_of(folder: Path, frame: "pd.DataFrame", classes: tuple[str, ..
         except (TypeError, ValueError) as error:
             raise CannotCompare(f"a column is of another type than it was trained on ({error})") from error
         seen.append(session.run(None, {MATRIX_INPUT: matrix})[0])
-    order = [scoring.classes.index(name) for name in classes] or [0]
-    return np.concatenate(seen).astype(np.float64)[:, order]
+    answers = np.concatenate(seen).astype(np.float64)
+    return answers[:, [scoring.classes.index(name) for name in classes]] if classes else answers

@@ -6,6 +6,7 @@ swapped, or that reads one category as another, can pass the one and not the oth
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ import numpy as np
 
 from pushline.arrays import Floats, Ints, Mask
 from pushline.data.contract import Column, Contract
-from pushline.registry.holdout import CannotCompare, probabilities_of
+from pushline.registry.holdout import CannotCompare, answers_of
 from pushline.results import GroupShift, Replay, Scalar
 from pushline.serving.model_folder import CLEAR, GoldenRow, read_contract, read_scoring
 from pushline.settings import ReplayLimits
@@ -28,6 +29,7 @@ LEAST_ROWS = 200  # that say something at all
 LEAST_EXPECTED = 20.0  # rows of a class in a group, by either model's probabilities
 SHOWN = 5  # groups
 EDGE = 1e-3  # of a probability: nearer to the other decision, two computations may differ
+LARGER = "a larger value"
 REQUESTS, HOLDOUT = "requests", "held-out rows"
 
 
@@ -36,24 +38,27 @@ def replay(
 ) -> Replay:
     """Both models on the rows of `frame`: decisions that differ, by direction and by group, and how far scores moved.
 
+    Of a quantity a decision is the value, and differs where it lies outside the interval that the champion answers.
+
     `version`: the champion's; `source`: where the rows come from. Raises CannotCompare where one can't answer these rows, or they are
     fewer than LEAST_ROWS.
     """
-    if not contract.classes:
-        raise CannotCompare("answers that are quantities are not compared")
     if len(frame) < LEAST_ROWS:
         raise CannotCompare(f"{len(frame)} rows say too little")
-    classes = contract.classes
-    old, new = probabilities_of(champion, frame, classes), probabilities_of(challenger, frame, classes)
-    before, after = decisions(champion, old, classes), decisions(challenger, new, classes)
-    every = np.arange(len(frame))
-    differ = (before != after) & (np.abs(new - old)[every, before] > CLEAR)
-    pairs, counts = np.unique(np.stack([before[differ], after[differ]], axis=1), axis=0, return_counts=True)
-    flips = {f"{classes[a]} → {classes[b]}": float(n) / len(frame) for (a, b), n in zip(pairs, counts, strict=True)}
-    decided = np.eye(len(classes))
-    groups = shift_of("every decision is counted", every >= 0, contract, decided[before], decided[after], differ)
+    old, new = answers_of(champion, frame, contract.classes), answers_of(challenger, frame, contract.classes)
+    if contract.classes:
+        before, after = decisions(champion, old, contract.classes), decisions(challenger, new, contract.classes)
+        differ, flips = decided_otherwise(before, after, old, new, contract.classes)
+        decided = np.eye(len(contract.classes))
+        every = np.full(len(frame), fill_value=True)
+        groups = shift_of("every decision is counted", every, contract, decided[before], decided[after], differ)
+        shift = partial(shift_of, contract=contract, old=old, new=new, differ=differ)
+    else:
+        differ, flips = outside(old, new)
+        old, new, groups = old[:, :1], new[:, :1], []
+        shift = partial(shift_of_mean, old=old[:, 0], new=new[:, 0], differ=differ)
     for name, rows, sensitive in groups_of(contract, frame):
-        groups += shift_of(name, rows, contract, old, new, differ, sensitive)
+        groups += shift(name, rows, sensitive=sensitive)
     seen = Replay(
         champion=version,
         source=source,
@@ -64,6 +69,20 @@ def replay(
         groups=tuple(sorted(groups, key=lambda group: -larger(group.odds))[:SHOWN]),
     )
     return with_breaches(seen, limits)
+
+
+def decided_otherwise(before: Ints, after: Ints, old: Floats, new: Floats, classes: tuple[str, ...]) -> tuple[Mask, dict[str, float]]:
+    """The rows whose decision differs clearly, and their share by direction."""
+    differ = (before != after) & (np.abs(new - old)[np.arange(len(old)), before] > CLEAR)
+    pairs, counts = np.unique(np.stack([before[differ], after[differ]], axis=1), axis=0, return_counts=True)
+    return differ, {f"{classes[a]} → {classes[b]}": float(n) / len(old) for (a, b), n in zip(pairs, counts, strict=True)}
+
+
+def outside(old: Floats, new: Floats) -> tuple[Mask, dict[str, float]]:
+    """The rows whose new value lies outside the interval that the champion answers, and their share by direction."""
+    value, low, high = new[:, 0], old[:, 1], old[:, 2]
+    shares = {"above the interval": float((value > high).mean()), "below the interval": float((value < low).mean())}
+    return ~((low <= value) & (value <= high)), {name: share for name, share in shares.items() if share}
 
 
 def recent_requests(records: Path, contract: Contract, most: int) -> "pd.DataFrame | None":
@@ -77,7 +96,7 @@ def recent_requests(records: Path, contract: Contract, most: int) -> "pd.DataFra
 def expected_of(folder: Path, rows: list[dict[str, Scalar]]) -> tuple[GoldenRow, ...]:
     """Of rows of requests those that the contract of the model in `folder` takes, and what it says of them, past the service's code.
 
-    Rows on the edge of a decision are left out; of quantities there are none.
+    Rows on the edge of a decision are left out.
     """
     import pandas as pd
 
@@ -90,10 +109,13 @@ def expected_of(folder: Path, rows: list[dict[str, Scalar]]) -> tuple[GoldenRow,
         with contextlib.suppress(Problem):
             payload.careful(msgspec.json.encode({"data": [row]}))
             taken.append(row)
-    if not taken or not scoring.classes:
+    if not taken:
         return ()
     frame = pd.DataFrame(taken, columns=[column.name for column in contract.inputs])
-    probabilities = probabilities_of(folder, frame, scoring.classes)
+    probabilities = answers_of(folder, frame, scoring.classes)
+    if not scoring.classes:
+        quantities = [tuple(map(float, said)) for said in probabilities]
+        return tuple(GoldenRow(row=row, probabilities=said, result=said[0]) for row, said in zip(taken, quantities, strict=True))
     best = np.sort(probabilities, axis=1)
     binary = scoring.threshold is not None
     edge = np.abs(probabilities[:, -1] - scoring.threshold) if binary else best[:, -1] - best[:, -2]
@@ -110,7 +132,7 @@ def with_breaches(seen: Replay, limits: ReplayLimits) -> Replay:
     broken = []
     if not seen.flipped - 2 * np.sqrt(seen.flipped * (1 - seen.flipped) / seen.rows) <= limits.flips:
         worst = next(iter(seen.flips), "")
-        broken.append(f"{seen.flipped:.1%} of the decisions differ clearly, most of them {worst} (limit {limits.flips:.0%})")
+        broken.append(f"{seen.flipped:.1%} of the answers differ clearly, most of them {worst} (limit {limits.flips:.0%})")
     if not seen.distance - 1.36 * np.sqrt(2 / seen.rows) <= limits.distance:  # 95 % of the Kolmogorov-Smirnov distance's own chance
         broken.append(f"the scores are distributed otherwise, by {seen.distance:.2f} (limit {limits.distance:.2f})")
     if seen.groups and not larger(seen.groups[0].odds) <= limits.odds:
@@ -155,6 +177,19 @@ def shift_of(
         sensitive=sensitive,
     )
     return [shift]
+
+
+def shift_of_mean(name: str, rows: Mask, old: Floats, new: Floats, differ: Mask, sensitive: bool = False) -> list[GroupShift]:
+    """How far the mean value moved in a group of rows, in standard deviations of the champion's values; none where it is small.
+
+    A difference of d standard deviations is odds of exp(d pi / sqrt 3): Hasselblad and Hedges, "Meta-analysis of screening and diagnostic
+    tests", Psychological Bulletin 117 (1995). So quantities have the limit of classes.
+    """
+    if rows.sum() < LEAST_EXPECTED:
+        return []
+    difference = float((new[rows] - old[rows]).mean()) / max(float(old.std()), 1e-9 * float(np.abs(old).max()), 1e-300)
+    ratio = float(np.exp(np.clip(difference * np.pi / np.sqrt(3), -50, 50)))
+    return [GroupShift(name=name, rows=int(rows.sum()), label=LARGER, odds=ratio, flipped=float(differ[rows].mean()), sensitive=sensitive)]
 
 
 def odds(probability: Floats) -> Floats:

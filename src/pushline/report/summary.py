@@ -247,10 +247,10 @@ def replay_lines(seen: Replay) -> list[str]:
         f"{counted(seen.rows, 'row')} of requests" if seen.source == "requests" else f"{figures.count(seen.rows)} {visible(seen.source)}"
     )
     lines = [f"replay: version {visible(seen.champion)} and this one were asked {asked}"]
-    lines.append(f"  decisions that differ clearly: {seen.flipped:.1%}" + (f" ({ways})" if ways else ""))
+    lines.append(f"  answers that differ clearly: {seen.flipped:.1%}" + (f" ({ways})" if ways else ""))
     lines.append(f"  distance of the scores: {seen.distance:.3f}")
     for group in seen.groups[:REPLAYED_GROUPS]:
-        moved = f"odds of {visible(group.label)} times {group.odds:.2f}, {group.flipped:.1%} of the decisions differ"
+        moved = f"odds of {visible(group.label)} times {group.odds:.2f}, {group.flipped:.1%} of the answers differ"
         lines.append(f"  where {visible(group.name)}: {moved}, {counted(group.rows, 'row')}{' (sensitive)' if group.sensitive else ''}")
     return [*lines, *(f"  over its limit: {visible(breach, 500)}" for breach in seen.breaches)]
 
