@@ -80,12 +80,3 @@ def test_a_path_in_an_archive_leads_nowhere_else(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
         archive.writestr("../../evil.csv", TEXT)
     assert read_text_table(tmp_path / "t.zip", scratch).file == scratch / "evil.csv"
-
-
-def test_an_excel_workbook_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "t.xlsx", "w") as archive:
-        archive.writestr("[Content_Types].xml", "<Types/>")
-        archive.writestr("xl/workbook.xml", "<workbook/>")
-    with pytest.raises(DataCorrupt) as told:
-        read_text_table(tmp_path / "t.xlsx", tmp_path)
-    assert told.value.why == "The file is an Excel workbook (.xlsx). Save it as CSV UTF-8."

@@ -338,6 +338,26 @@ def test_the_address_of_the_very_table_is_pinned(project: Project, tmp_path: Pat
         assert server.url("sixty.csv") in project.data_lock.read_text()
 
 
+def test_a_table_is_adopted_from_its_address_which_is_pinned_with_it(project: Project, tmp_path: Path) -> None:
+    sixty = sixty_rows(tmp_path)
+    with file_server() as server:
+        server.files = {"sixty.csv": sixty.file.read_bytes()}
+        ended = run_cli(project, "adopt", server.url("sixty.csv"), "--label", sixty.label, *sixty.options, "--apply")
+        assert (ended.code, f"is fetched from {server.url('sixty.csv')}" in ended.out) == (0, True), ended.err
+        assert server.url("sixty.csv") in project.data_lock.read_text()
+        absent = run_cli(project, "adopt", server.url("gone.csv"), "--label", sixty.label)
+    assert (absent.code, "It answered 404" in absent.err) == (2, True)
+
+
+def test_an_address_that_may_hold_a_key_is_not_put_into_git(project: Project, tmp_path: Path) -> None:
+    sixty = sixty_rows(tmp_path)
+    with file_server() as server:
+        server.files = {"sixty.csv?key=s3cret": sixty.file.read_bytes()}
+        ended = run_cli(project, "adopt", server.url("sixty.csv?key=s3cret"), "--label", sixty.label, *sixty.options, "--apply")
+    assert (ended.code, "stays out of git" in ended.out) == (0, True), ended.err
+    assert not [file for file in project.root.rglob("*") if file.is_file() and b"s3cret" in file.read_bytes()]
+
+
 def test_a_rare_class_explains_the_size_of_the_holdout(project: Project, tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     frame = pd.DataFrame({"a": random.normal(size=2000).round(3), "y": ["no"] * 1988 + ["yes"] * 12})

@@ -217,14 +217,12 @@ def test_what_is_no_table_is_refused_with_the_reason(text: str | bytes, why: str
     assert "Nothing was changed" in str(caught.value) or caught.value.do
 
 
-def test_a_folder_or_an_address_is_refused_with_what_to_name_instead(tmp_path: Path) -> None:
+def test_a_folder_is_refused_with_what_to_name_instead(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.csv").touch()
     with pytest.raises(DataCorrupt) as caught:
         read_text_table(tmp_path / "in", tmp_path)
     assert f"Name one file, such as {tmp_path / 'in' / 'a.csv'}" in str(caught.value)
-    with pytest.raises(DataCorrupt, match="--url"):
-        read_text_table(Path("https://example.org/a.csv"), tmp_path)
 
 
 def test_a_column_without_a_name_gets_one(tmp_path: Path) -> None:

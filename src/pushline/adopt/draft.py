@@ -61,6 +61,8 @@ class AdoptRequest(Struct, frozen=True, kw_only=True):
     task: str | None = None  # classification or regression
     name: str | None = None
     url: str = ""
+    address: str = ""  # that `file` was downloaded from
+    sheet: str | None = None  # of a workbook; by default the first
     decimal: str | None = None  # "," or ".": which sign parts decimals wherever both could be meant
     keep_suspect: tuple[str, ...] = ()  # columns that may decide the label
     known_after: tuple[str, ...] = ()  # columns that are known only once the outcome is
@@ -91,6 +93,7 @@ def draft_of(
     seen = table_of(table, contract.delimiter)
     if request.url:
         probe(request.url, seen.sha256, bool(rewritten), scratch)
+    url = request.url or (request.address if not rewritten and is_pinnable(request.address) else "")
     proposal = SplitProposal(split=contract.split)
     if not merge:
         numbered = [each.column for each in columns if (each.column.role, each.column.type) == ("identifier", "integer")]
@@ -112,7 +115,7 @@ def draft_of(
             version=seen.version,
             rows=seen.rows,
             columns=seen.columns,
-            sources=(FileSource(url=request.url, sha256=seen.sha256),),
+            sources=(FileSource(url=url, sha256=seen.sha256),),
         ),
         profile=profile_of(typed, contract, seen.version),
         holdout=held.share,
@@ -206,6 +209,11 @@ def probe(url: str, sha256: str, rewritten: bool, scratch: Path) -> None:
         if rewritten:
             do = "The file had to be written anew: adopt it without --url, upload the file that data.lock pins, and add its `url` there."
     raise SettingsError(f"{url} can't be the table's address.", why=why, do=f"{do} Nothing was changed.")
+
+
+def is_pinnable(address: str) -> bool:
+    """Whether an address may stand in git: what follows a question mark may be a key."""
+    return address.startswith(("https://", "http://")) and "?" not in address
 
 
 def slug(text: str) -> str:

@@ -21,6 +21,7 @@ from pushline.adopt.text_table import TextTable, read_text_table
 from pushline.data.contract import Contract, load_contract
 from pushline.data.profile import write_profile
 from pushline.data.profile.sample import sample_columns
+from pushline.data.sources.add import at_hand
 from pushline.data.sources.fetch import TABLES, place_of
 from pushline.data.sources.lock import DataLock, load_lock, lock_text
 from pushline.errors import ContractError, GateClosed, PushlineError, SettingsError
@@ -57,7 +58,9 @@ def plan_adoption(project: Project, request: AdoptRequest, *, in_git: bool, engi
     refuse_older(project, record)
     before = record.answers.draft if record else None
     ours = contract_or_none(project)
-    source = read_text_table(request.file, scratch)
+    if request.address:
+        request = msgspec.structs.replace(request, file=at_hand(request.address, scratch))
+    source = read_text_table(request.file, scratch, request.sheet)
     again = before is not None and ours is not None and is_same_table(before, request, source)
     kept: list[str] = []
     if again and ours is not None:
@@ -67,7 +70,7 @@ def plan_adoption(project: Project, request: AdoptRequest, *, in_git: bool, engi
     refuse_large(draft, in_git)
     example = example_of(draft)
     made = adopted_of(draft, request, example)
-    answers = Answers(table="repository" if in_git else "address" if request.url else "machine", draft=made)
+    answers = Answers(table="repository" if in_git else "address" if draft.pinned.sources[0].url else "machine", draft=made)
     if again and record:
         files = drafted_again(project, draft, made, record, answers, kept)
     elif record:

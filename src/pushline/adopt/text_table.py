@@ -38,26 +38,24 @@ class TextTable(Struct, frozen=True, kw_only=True):
         return self.file.suffix == PARQUET
 
 
-def read_text_table(file: Path, scratch: Path) -> TextTable:
-    """Read `file` (CSV with any usual delimiter, or Parquet; or a gzip or ZIP file with one of them) into `scratch`.
+def read_text_table(file: Path, scratch: Path, sheet: str | None = None) -> TextTable:
+    """Read `file` (CSV with any usual delimiter, or Parquet; a gzip or ZIP file with one of them; a workbook) into `scratch`.
 
     Raises DataUnavailable where it can't be opened, DataCorrupt where it is no table, SettingsError for names that can't be columns.
     """
-    if "://" in str(file) or str(file).startswith(("http:/", "https:/")):
-        raise not_adopted(file, "It is an address, and adopt reads a file.", "Download it, and name its address with --url.")
     if file.is_dir():
         inside = [each.name for each in sorted(file.iterdir()) if each.suffix in (".csv", ".tsv", ".txt", PARQUET)]
         held = f"It holds {', '.join(inside[:5])}" if inside else "It holds no CSV and no Parquet file"
         do = f"Name one file, such as {file / inside[0]}." if inside else "Name a CSV or Parquet file."
         raise not_adopted(file, f"It is a folder, and adopt reads one file. {held}{' and others' * (len(inside) > 5)}.", do)
     head = scans.first_bytes(file)
-    table = unpacked(file, head, scratch)
+    table, packed = unpacked(file, head, scratch, sheet)
     head = head if table == file else scans.first_bytes(table)
     fault = scans.kind_of(head, table.name)
     if fault is not None:
         raise not_adopted(file, fault.message)
     source = read_parquet_cells(table, scratch) if table.suffix == PARQUET else read_csv_cells(table, head, scratch)
-    return source if table == file else msgspec.structs.replace(source, changed=(f"{table.name} out of {file.name}", *source.changed))
+    return msgspec.structs.replace(source, changed=(f"{table.name} out of {packed}", *source.changed)) if packed else source
 
 
 def not_adopted(

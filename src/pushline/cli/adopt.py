@@ -24,6 +24,7 @@ ABOUT_THE_TABLE = (
     ),
     click.option("--name", metavar="NAME", help="Name of the data set and the model; by default from the file's name."),
     click.option("--url", default="", metavar="ADDRESS", help="The https address of this very file: others and CI get it there."),
+    click.option("--sheet", metavar="NAME", help="Of a workbook the sheet that is read; by default the first."),
     click.option("--in-git/--keep-out", default=False, help="Put the table into the repository; by default git ignores it."),
     click.option(
         "--decimal", type=click.Choice([",", "."]), help="The sign that parts decimals, where `1,234` or `2.000` could be either."
@@ -46,7 +47,7 @@ def about_the_table(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command("adopt")
-@click.argument("file", required=False)
+@click.argument("file", metavar="FILE|ADDRESS", required=False)
 @about_the_table
 @click.option("--diff", is_flag=True, help="Show every file that changes, and how.")
 @click.option("--apply", "make", is_flag=True, help="Make it so; without this the plan is only shown, and on a terminal asked for.")
@@ -69,8 +70,10 @@ def adopt(
 ) -> None:
     """Turn this repository to a table of your own.
 
-    Its contract, settings and pipelines are drafted from FILE, which is CSV (any usual delimiter) or Parquet, also in gzip or
-    ZIP. A clone of the engine's repository becomes a small one with the engine as a pinned wheel. Nothing is written before the
+    Its contract, settings and pipelines are drafted from FILE, or from what an address gives: CSV (any usual delimiter),
+    Parquet, either of them in gzip or ZIP, or an Excel workbook.
+
+    A clone of the engine's repository becomes a small one with the engine as a pinned wheel. Nothing is written before the
     plan was shown. Run again when the table has changed, it proposes a difference of the contract and leaves what people wrote.
     No row of the table goes into git unless --in-git says so.
     """
@@ -89,17 +92,17 @@ def adopt(
         raise SettingsError(
             f"adopt needs {missing}.", why="It drafts from a table, for one of its columns.", do="pushline adopt FILE --label COLUMN"
         )
-    request = AdoptRequest(file=Path(file), label=label, **about)
+    request = AdoptRequest(file=Path(file), address=file if "://" in file else "", label=label, **about)
     show_and_do(context, request, in_git=in_git, engine=engine, diff=diff, make=make, json=json)
 
 
 @click.command("new")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--table", type=click.Path(path_type=Path), help="Your table, CSV or Parquet; without one it is the example's.")
+@click.option("--table", metavar="FILE|ADDRESS", help="Your table: see `pushline adopt --help`; without one it is the example's.")
 @about_the_table
 @click.pass_obj
 def new(
-    context: Context, /, folder: Path, table: Path | None, label: str | None, in_git: bool, engine: "EngineSource", **about: Any
+    context: Context, /, folder: Path, table: str | None, label: str | None, in_git: bool, engine: "EngineSource", **about: Any
 ) -> None:
     """Make a small repository, for your own table or the example.
 
@@ -114,7 +117,8 @@ def new(
         raise SettingsError(
             f"new needs {missing}.", why="A table is drafted for one of its columns.", do="pushline new FOLDER --table FILE --label COLUMN"
         )
-    request = AdoptRequest(file=table.resolve(), label=label, **about) if table and label else None
+    address = table if table and "://" in table else ""
+    request = AdoptRequest(file=Path(table).resolve(), address=address, label=label, **about) if table and label else None
     plan = new_repository(folder, request, in_git=in_git, engine=engine)
     for line in plan_lines(plan) if plan else ():
         click.echo(line)
