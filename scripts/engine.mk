@@ -50,6 +50,9 @@ bench-estimates: setup  ## whether the hold-out tells the loss in use, on worlds
 bench-performance: setup  ## estimates of quality beside what turned out, and how often alarms are false
 	$(BIN)/python scripts/bench_performance.py
 
+bench-explanations: setup  ## how fast answers are explained, and how far from the libraries' own
+	$(BIN)/python scripts/bench_explanations.py
+
 bench-batch: setup  ## score-batch beside pandas and mlflow.pyfunc on the same fit
 	$(BIN)/python scripts/bench_batch.py
 
@@ -62,4 +65,4 @@ plan:  ## in GitHub Actions: what a pull request has to run
 verdict:  ## in GitHub Actions: whether a pull request may merge
 	@$(PYTHON) scripts/verdict.py
 
-.PHONY: bench bench-automl bench-batch bench-checks bench-performance bench-estimates bench-tables check-engine docs mutation pictures plan release site test-crash test-fast upgrades verdict wheel
+.PHONY: bench bench-automl bench-batch bench-checks bench-performance bench-estimates bench-explanations bench-tables check-engine docs mutation pictures plan release site test-crash test-fast upgrades verdict wheel

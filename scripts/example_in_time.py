@@ -38,7 +38,7 @@ def of_split(name: str, table: Path, contract: Contract, seconds: float) -> None
     """Search, judge, and print the figures of one split."""
     prepared = prepare(table, contract, holdout=0.1)
     settings = SearchSettings(metric="average_precision", seconds=seconds)
-    best, model, labels, out_of_fold = find_model(
+    best, model, labels, out_of_fold, _ = find_model(
         prepared.train, contract, settings, use_known_after=False, progress=print, belongs=prepared.belongs
     )
     held = class_codes(contract, prepared.holdout[contract.label.name])

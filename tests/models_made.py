@@ -17,6 +17,7 @@ def make_model(project: Project, folder: Path, seed: int, *, generated_sample: b
     """A model folder as training leaves it; another seed makes another model."""
     from lightgbm import LGBMClassifier
 
+    from pushline.training.explanation import of_trees
     from pushline.training.export import Origin, write_model_folder
     from pushline.training.graph import Calibration, matrix_graph
     from pushline.training.trees import trees_of
@@ -27,7 +28,8 @@ def make_model(project: Project, folder: Path, seed: int, *, generated_sample: b
     labels, classes = class_codes(contract, rows[contract.label.name]), len(contract.classes)
     trees = LGBMClassifier(n_estimators=20, num_leaves=7, random_state=seed, n_jobs=1, verbose=-1)
     trees.fit(encode_frame(encoding, rows), labels)
-    graph = matrix_graph([trees_of(trees, classes)], [1.0], Calibration(), columns=len(encoding.columns), classes=classes)
+    part = trees_of(trees, classes)
+    graph = matrix_graph([part], [1.0], Calibration(), columns=len(encoding.columns), classes=classes)
     with warnings.catch_warnings(action="ignore"):  # mlflow warns of its own type hints at its first import
         write_model_folder(
             folder,
@@ -39,6 +41,7 @@ def make_model(project: Project, folder: Path, seed: int, *, generated_sample: b
             golden=rows.head(20),
             origin=Origin(data_version="0" * 16, git_revision="unknown", generated_sample=generated_sample),
             card="# Model card\n",
+            explanation=of_trees([part], [1.0], Calibration(), encoding),
         )
     return signed(folder)
 

@@ -103,6 +103,9 @@ class Serving(Settings, frozen=True, kw_only=True):
         Share, Meta(description="share of scored requests whose rows are kept, for drift, replay and performance; 0 keeps none")
     ] = 0.0
     record_days: Annotated[PositiveInt, Meta(description="days after which kept rows are removed")] = 30
+    explain: Annotated[
+        bool, Meta(description="answer `POST /score?explain=K` with the K features that moved each row's score most, and by how much")
+    ] = False
 
 
 class Performance(Settings, frozen=True, kw_only=True):

@@ -76,6 +76,8 @@ def test_the_examples_are_what_the_service_answers(service: Service, document: d
         service.request(b"{}", "expect: a-pony"),
         service.request(b"", path="/" + "a" * 9_000),
         service.request(b"", "x: " + "a" * 20_000),
+        service.request(b"{}", path="/score?explain=many"),
+        service.request(b"{}", path="/score?explain=3"),
         service.raw(b"POST /score HTTP/1.1\r\n" + host + b"content-length: 0\r\n\r\n"),
     ]
     shown = {

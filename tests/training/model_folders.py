@@ -28,8 +28,8 @@ def make_model_folder(csv: Path, project: Project, out: Path, budget_s: float = 
     prepared = prepare(table, contract, holdout=load_settings(project.root, {}).training.holdout)
     prepared.holdout.to_parquet(out / "holdout.parquet", index=False)
     settings = SearchSettings(seconds=budget_s, max_trials=trials)
-    best, model, labels, probabilities = find_model(prepared.train, contract, settings, use_known_after=False, progress=lambda line: None)
-    write_best_model(out / "best_model", best, model, labels, probabilities)
+    made = find_model(prepared.train, contract, settings, use_known_after=False, progress=lambda line: None)
+    write_best_model(out / "best_model", *made)
     conclude(
         out / "best_model",
         prepared.holdout,

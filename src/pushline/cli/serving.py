@@ -68,19 +68,22 @@ def serve(
 @click.command("score")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--curl", is_flag=True, help="Only print the command of curl that asks for the first row.")
+@click.option("--explain", type=click.IntRange(1, 9999), metavar="K", help="Also the K features that moved each row's score most.")
 @as_json
-def score(context: Context, file: Path, curl: bool, json: bool) -> None:
+def score(context: Context, file: Path, curl: bool, explain: int | None, json: bool) -> None:
     """Score the rows of a JSON, CSV or Parquet file.
 
     The live release is asked; JSON is {"data": [rows]}.
     """
-    from pushline.release.scoring import curl_of, score_file, table_of
+    from pushline.release.scoring import MOST_ROWS, curl_of, score_file, table_of
+    from pushline.serving.model_folder import EXPLAINED_AT_MOST
 
     delivery = context.delivery
     if curl:
         click.echo(curl_of(delivery.target(), file, delivery.contract()))
         return
-    answer = score_file(delivery.target(), file, delivery.contract(), at_once=context.settings.serving.max_rows)
+    at_once = min(context.settings.serving.max_rows, EXPLAINED_AT_MOST if explain else MOST_ROWS)
+    answer = score_file(delivery.target(), file, delivery.contract(), at_once=at_once, explain=explain or 0)
     show(answer, json, table_of(answer))
 
 

@@ -36,8 +36,8 @@ def live_of(target: Target) -> Endpoint:
     return live
 
 
-def score_file(target: Target, file: Path, contract: Contract, *, at_once: int) -> dict[str, Any]:
-    """The answer of the live release to the rows of a file, asked `at_once` rows at a time.
+def score_file(target: Target, file: Path, contract: Contract, *, at_once: int, explain: int = 0) -> dict[str, Any]:
+    """The answer of the live release to the rows of a file, asked `at_once` rows at a time; with `explain` so many reasons a row.
 
     Raises DataError where the file holds no rows or they are refused, TargetError where the release does not answer.
     """
@@ -45,7 +45,11 @@ def score_file(target: Target, file: Path, contract: Contract, *, at_once: int) 
     live, key = live_of(target), target.keys().primary
     client, whole = Client(live.url), dict[str, Any]()
     for first in range(0, max(len(rows), 1), at_once):
-        answer = client.score(rows[first : first + at_once], key)
+        answer = client.score(rows[first : first + at_once], key, explain=explain)
+        if answer.status == 409:
+            raise TargetError(
+                f"{live.release.id} does not explain its answers.", why=answer.content["detail"], do="Score without --explain."
+            )
         if answer.status in (400, 413, 422):
             raise DataError(
                 f"The rows of {file} were refused.",
@@ -161,7 +165,9 @@ def table_of(answer: dict[str, Any]) -> list[str]:
     """An answer as lines: row, result, probability; or of a quantity row, result, low and high."""
     if "level" in answer:
         columns = zip(answer["result"], answer["low"], answer["high"], strict=True)
-        lines = [f"{number:>6}  {value:>14.6g}  {low:>14.6g}  {high:>14.6g}" for number, (value, low, high) in enumerate(columns)]
+        lines = []
+        for number, (value, low, high) in enumerate(columns):
+            lines += [f"{number:>6}  {value:>14.6g}  {low:>14.6g}  {high:>14.6g}", *reasons_of(answer, number)]
         said = f"between low and high lies a share of {answer['level']:.4g} of such rows, model version {answer['model_version']}"
         return [f"{'row':>6}  {'result':>14}  {'low':>14}  {'high':>14}", *lines, said]
     rows = list(zip(answer["result"], answer["probability"], strict=True))
@@ -169,10 +175,18 @@ def table_of(answer: dict[str, Any]) -> list[str]:
     shown = [f"{'row':>6}  {'result':<{width}}  probability"]
     for number, (result, probability) in enumerate(rows):
         said = f"{probability:.4f}" if isinstance(probability, float | int) else by_class(probability, answer["classes"])
-        shown.append(f"{number:>6}  {result:<{width}}  {said}")
+        shown += [f"{number:>6}  {result:<{width}}  {said}", *reasons_of(answer, number)]
     if "threshold" in answer:
         shown.append(f"threshold {answer['threshold']:.4g}, model version {answer['model_version']}")
     return shown
+
+
+def reasons_of(answer: dict[str, Any], number: int) -> list[str]:
+    """What moved the score of a row, a line a feature; nothing where it was not asked for."""
+    if "explanations" not in answer:
+        return []
+    reasons = answer["explanations"][number]["reasons"]
+    return [f"{'':>8}{reason['contribution']:+.4f}  {reason['feature']}" for reason in reasons]
 
 
 def by_class(probabilities: list[float], classes: list[str]) -> str:

@@ -51,8 +51,9 @@ class Client:
     def get(self, path: str, key: str | None = None) -> Answer:
         return self.ask("GET", path, key)
 
-    def score(self, rows: list[Any], key: str | None) -> Answer:
-        return self.ask("POST", "/score", key, {"data": rows})
+    def score(self, rows: list[Any], key: str | None, *, explain: int = 0) -> Answer:
+        """With `explain` so many reasons for each row."""
+        return self.ask("POST", f"/score?explain={explain}" if explain else "/score", key, {"data": rows})
 
     def ask(self, method: str, path: str, key: str | None, content: Any = None) -> Answer:
         """Ask with a key, if any, and a content, if any, as JSON."""

@@ -8,11 +8,13 @@ matrix.onnx      the same fit for the service: input `matrix` float32 [rows, col
 contract.json    the contract it was trained under
 scoring.json     `Scoring` below
 golden.json      a list of `GoldenRow`: generated from the profile, never real rows
+explanation.npz  what `POST /score?explain=K` needs, see explanation.py; older models have none
 card.md          the model card
 """
 
+import hashlib
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -28,6 +30,8 @@ CONTRACT = "contract.json"
 SCORING = "scoring.json"
 GOLDEN = "golden.json"
 CARD = "card.md"
+EXPLANATION = "explanation.npz"
+EXPLAINED_AT_MOST = 100  # rows of a request: they hold the loop for as long as several thousand that are only scored
 MATRIX_INPUT = "matrix"
 PROBABILITIES = "probabilities"
 PREDICTIONS = "predictions"
@@ -46,7 +50,7 @@ class Scoring(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     positive: str | None
     threshold: float | None  # on the positive class's probability; None: the most probable class wins
     algorithm: str
-    sha256: dict[str, str]  # of model.onnx and matrix.onnx
+    sha256: dict[str, str]  # of model.onnx, matrix.onnx and explanation.npz
     data_version: str
     git_revision: str
     generated_sample: bool
@@ -91,6 +95,29 @@ def _read(file: Path, kind: type[T]) -> T:
         return msgspec.json.decode(file.read_bytes(), type=kind)
     except (OSError, msgspec.DecodeError) as error:
         raise unusable(file.parent, f"{file.name}: {error}") from error
+
+
+def verified(folder: Path, name: str, sha256: str) -> bytes:
+    """The content of a file, whose bytes are the ones that training wrote. Raises ModelUnreadable."""
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise unusable(folder, f"{name}: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise unusable(folder, f"the sha256 of {name} is not the one in scoring.json")
+    return content
+
+
+def session_from(content: bytes) -> Any:
+    """An onnxruntime session of one thread."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def unusable(folder: Path, why: str) -> ModelUnreadable:

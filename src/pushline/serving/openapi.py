@@ -8,7 +8,8 @@ import msgspec
 
 from pushline.data.contract import Column
 from pushline.data.contract.dates import DATE_EXAMPLES, PATTERNS
-from pushline.serving.problems import ERRORS_AT_MOST, EXAMPLES, Problem
+from pushline.serving.model_folder import EXPLAINED_AT_MOST
+from pushline.serving.problems import ERRORS_AT_MOST, EXAMPLES, SCORING_EXAMPLES, Problem
 from pushline.settings import Serving
 
 if TYPE_CHECKING:
@@ -140,11 +141,12 @@ def paths_of(api: ApiDocument, scorer: "Scorer", limits: Serving, version: str) 
     score = api.operation(
         *("score", "scores", "Score rows", "An answer for each row, in the order of the rows."),
         {JSON: {"schema": reference("Answer"), **answered(scorer, {"data": [example_row(scorer)]}, version)}},
-        *("malformed-json", "body-too-large", "too-many-rows", "unsupported-media-type", "invalid-rows"),
+        *("malformed-json", "body-too-large", "too-many-rows", "unsupported-media-type", "invalid-rows", "invalid-query", "no-explanation"),
         description=(
             f"Up to {limits.max_rows} rows and {limits.max_bytes} bytes a request. Columns the model does not use may be sent and are "
             "ignored; a name that is no column of the contract is refused."
         ),
+        parameters=[explain_parameter()] if scorer.explainer else [],
         requestBody={"required": True, "content": {JSON: {"schema": reference("Request")}}},
     )
     ready = api.operation(
@@ -166,6 +168,12 @@ def paths_of(api: ApiDocument, scorer: "Scorer", limits: Serving, version: str) 
     }
 
 
+def explain_parameter() -> dict[str, Any]:
+    text = f"How many features to name that moved each row's score most. Up to {EXPLAINED_AT_MOST} rows a request are explained."
+    schema = {"type": "integer", "minimum": 1, "maximum": 9999}
+    return {"name": "explain", "in": "query", "required": False, "description": text, "schema": schema, "example": 3}
+
+
 def answered(scorer: "Scorer", request: Any, version: str) -> dict[str, Any]:
     """What the service answers to the example of a request, as an example; nothing where it would refuse it."""
     try:
@@ -184,7 +192,7 @@ def example_problems(scorer: "Scorer", limits: Serving) -> list[Problem]:
             scorer.payload.careful(body)
         except Problem as problem:
             found.append(problem)
-    return found
+    return [*found, *map(Problem, SCORING_EXAMPLES)]
 
 
 def common_problems(limits: Serving) -> list[Problem]:
@@ -256,8 +264,9 @@ def request_of(scorer: "Scorer", limits: Serving) -> dict[str, Any]:
 def answer_of(scorer: "Scorer") -> dict[str, Any]:
     share = {"type": "number", "minimum": 0, "maximum": 1}
     version = {"type": "string", "description": "Version of the model in the registry."}
+    reasons = explanation_fields(scorer) if scorer.explainer else {}
     if scorer.quantity:
-        return closed({**quantity_fields(scorer), "level": share, "model_version": version})
+        return with_optional(closed({**quantity_fields(scorer), "level": share, "model_version": version}), reasons)
     result = {"type": "array", "items": {"type": "string", "enum": list(scorer.classes)}, "description": "The class of each row."}
     if scorer.binary:
         text = f"Probability that {scorer.contract.label.name} is {scorer.scoring.positive}, for each row."
@@ -270,7 +279,30 @@ def answer_of(scorer: "Scorer") -> dict[str, Any]:
             "probability": {"type": "array", "items": {"type": "array", "items": share}, "description": "For each row, by class."},
             "classes": {"type": "array", "items": {"type": "string"}, "description": "The classes in the order of the probabilities."},
         }
-    return closed({"result": result, **extra, "model_version": version})
+    return with_optional(closed({"result": result, **extra, "model_version": version}), reasons)
+
+
+def with_optional(schema: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    return {**schema, "properties": {**schema["properties"], **more}}
+
+
+def explanation_fields(scorer: "Scorer") -> dict[str, Any]:
+    """The members of an answer whose request asks to explain it."""
+    number, about = {"type": "number"}, scorer.explainer.about  # type: ignore[union-attr]
+    reason = closed({"feature": {"type": "string", "enum": list(about.features)}, "contribution": number})
+    unit = {"type": "string", "description": "Of the feature, where the contract has one."}
+    error = {**number, "description": "Standard error of a contribution that was sampled."}
+    row = {
+        "score": {**number, "description": f"Of the answered class, or of the value, as {about.scale}: base + contributions + others."},
+        "base": {**number, "description": "The mean score, where nothing is known of a row."},
+        "reasons": {"type": "array", "items": with_optional(reason, {"unit": unit, "error": error})},
+        "others": {**number, "description": "The contributions of all other features."},
+    }
+    said = {"method": {"type": "string", "const": about.method}, "scale": {"type": "string", "const": about.scale}}
+    return {
+        "explanations": {"type": "array", "items": closed(row), "description": "What moved each row's score, the furthest first."},
+        "explained": closed(said),
+    }
 
 
 def quantity_fields(scorer: "Scorer") -> dict[str, Any]:

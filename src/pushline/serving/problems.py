@@ -12,11 +12,13 @@ ERRORS_AT_MOST = 50  # of one request: enough to correct a file, too few to make
 TITLES: dict[str, tuple[int, str]] = {
     "bad-request": (400, "The request is not valid HTTP"),
     "malformed-json": (400, "The body is not JSON"),
+    "invalid-query": (400, "The query of the address can't be used"),
     "no-key": (401, "A key is required"),
     "wrong-key": (401, "The key is not valid"),
     "not-found": (404, "There is nothing at this address"),
     "method-not-allowed": (405, "The method is not allowed here"),
     "timeout": (408, "The request took too long to arrive"),
+    "no-explanation": (409, "This release does not explain its answers"),
     "body-too-large": (413, "The body is too large"),
     "too-many-rows": (413, "The request holds too many rows"),
     "address-too-long": (414, "The address is too long"),
@@ -47,6 +49,15 @@ EXAMPLES = {
     "overloaded": "All connections are in use.",
 }
 
+# The same of refusals that only the scoring service has.
+SCORING_EXAMPLES = {
+    "invalid-query": "explain is a number of features, such as explain=3.",
+    "no-explanation": (
+        "Its owner switches explanations on with `explain = true` in [tool.pushline.serving]; a model that was trained before there were "
+        "any has to be trained again."
+    ),
+}
+
 
 class RowError(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is wrong with one value of one row."""
@@ -68,7 +79,7 @@ class Problem(Exception):
         headers: Sequence[tuple[str, str]] = (),
         close: bool = False,
     ) -> None:
-        detail = detail or EXAMPLES[kind]
+        detail = detail or (EXAMPLES | SCORING_EXAMPLES)[kind]
         super().__init__(detail)
         self.kind = kind
         self.status, self.title = (TITLES | PIPELINE_TITLES)[kind]

@@ -1,18 +1,33 @@
 """A model folder as a function from rows to answers."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from struct import Struct as Packer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
 from pushline.arrays import Matrix
 from pushline.data.contract.encoding import encode_rows
-from pushline.serving.model_folder import MATRIX, MATRIX_INPUT, QUANTITY, read_contract, read_golden, read_scoring, unusable
+from pushline.serving.model_folder import (
+    EXPLAINED_AT_MOST,
+    EXPLANATION,
+    MATRIX,
+    MATRIX_INPUT,
+    QUANTITY,
+    read_contract,
+    read_golden,
+    read_scoring,
+    session_from,
+    unusable,
+    verified,
+)
 from pushline.serving.payload import Payload, Row
+from pushline.serving.problems import Problem
+
+if TYPE_CHECKING:
+    from pushline.serving.explanation import Explainer
 
 GOLDEN_WITHIN = 1e-4
 
@@ -20,8 +35,8 @@ GOLDEN_WITHIN = 1e-4
 class Scorer:
     """The model of one folder. One thread a session: a row costs microseconds, a hand-over between threads as much."""
 
-    def __init__(self, folder: Path, *, max_rows: int) -> None:
-        """Load and warm the model.
+    def __init__(self, folder: Path, *, max_rows: int, explain: bool = False) -> None:
+        """Load and warm the model; with `explain` also what its answers are explained by, where the folder has it.
 
         Raises ModelUnreadable where a file is absent or damaged, or the model does not answer its golden rows as it must.
         """
@@ -37,6 +52,7 @@ class Scorer:
         self.width = len(self.payload.columns)
         self.output = self.session.get_outputs()[0].name
         self.one = OneRow(self.session, self.width, self.scoring.outputs)
+        self.explainer = self.load_explainer() if explain and EXPLANATION in self.scoring.sha256 else None
         self.check_golden()
 
     def score(self, body: bytes) -> list[Any]:
@@ -45,12 +61,36 @@ class Scorer:
         Raises Problem.
         """
         rows = self.payload.quick(body)
-        if rows is None:
-            return self.shown(self.of_rows(self.payload.careful(body)))
-        if len(rows) == 1 and self.payload.plain:
+        if rows is not None and len(rows) == 1 and self.payload.plain:
             probabilities = self.one.score(msgspec.structs.astuple(rows[0])[: self.width])
             return [probabilities[1]] if self.binary else [probabilities]
-        return self.shown(self.run(np.frombuffer(packed(self.payload, rows), dtype=np.float32).reshape(len(rows), self.width)))
+        return self.shown(self.run(self.matrix(rows, body)))
+
+    def matrix(self, rows: list[Any] | None, body: bytes) -> Matrix:
+        """The matrix of a request whose rows the quick pass decoded, or left to the careful one. Raises Problem."""
+        if rows is None:
+            return encode_rows(self.scoring.encoding, self.payload.careful(body))
+        return np.frombuffer(packed(self.payload, rows), dtype=np.float32).reshape(len(rows), self.width)
+
+    def load_explainer(self) -> "Explainer":
+        from pushline.serving.explanation import Explainer
+
+        units = {column.name: column.unit for column in self.contract.columns}
+        return Explainer(self.folder, self.scoring.sha256[EXPLANATION], self.run, units)
+
+    def explained(self, body: bytes, most: int) -> tuple[list[Any], dict[str, Any]]:
+        """What `score` says, and the members of an answer that explain it by `most` features a row. Raises Problem."""
+        if self.explainer is None:
+            raise Problem("no-explanation")
+        matrix = self.matrix(self.payload.quick(body), body)
+        if len(matrix) > EXPLAINED_AT_MOST:
+            raise Problem(
+                "too-many-rows", f"data holds {len(matrix)} rows; {EXPLAINED_AT_MOST} are explained at a time. Send several requests."
+            )
+        output = self.run(matrix)
+        about = self.explainer.about
+        said = {"method": about.method, "scale": about.scale}
+        return self.shown(output), {"explanations": self.explainer.reasons(matrix, output, most), "explained": said}
 
     def shown(self, probabilities: Matrix) -> list[Any]:
         """The graph's output as an answer shows it."""
@@ -93,11 +133,14 @@ class Scorer:
         if not golden:
             return
         try:
-            seen = self.of_rows([row.row for row in golden])
+            matrix = encode_rows(self.scoring.encoding, [row.row for row in golden])
+            seen = self.run(matrix)
             expected = np.array([row.probabilities for row in golden], dtype=np.float32)
             worst = float((np.abs(seen - expected) / np.maximum(1, np.abs(expected))).max())
         except Exception as error:
             raise unusable(self.folder, f"{MATRIX} can't score the golden rows: {error}") from error
+        if self.explainer and not self.explainer.worst(matrix, seen) <= GOLDEN_WITHIN:
+            raise unusable(self.folder, f"what {EXPLANATION} says does not add up to the answers to the golden rows")
         if not worst <= GOLDEN_WITHIN:
             raise unusable(self.folder, f"the answer to a golden row differs by {worst:.2g}, more than {GOLDEN_WITHIN:g}")
 
@@ -138,20 +181,8 @@ def packed(payload: Payload, rows: Sequence[Any]) -> bytes:
 
 def session_of(folder: Path, sha256: str) -> Any:
     """The onnxruntime session of the folder's matrix model, whose bytes are the ones that training wrote."""
-    import onnxruntime
-
+    content = verified(folder, MATRIX, sha256)
     try:
-        content = (folder / MATRIX).read_bytes()
-    except OSError as error:
-        raise unusable(folder, f"{MATRIX}: {error.strerror}") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise unusable(folder, f"the sha256 of {MATRIX} is not the one in scoring.json")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return session_from(content)
     except Exception as error:
         raise unusable(folder, f"{MATRIX}: {error}") from error

@@ -1,9 +1,11 @@
 """What a worker answers: scores, with everything a user needs around them."""
 
+import re
 import time
 from functools import partial
 from random import random
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -38,7 +40,7 @@ class Service(App):
         super().__init__(running.settings, KeyRing(running.keys))
         self.running = running
         running.verify()
-        self.scorer = Scorer(running.model, max_rows=running.settings.max_rows)
+        self.scorer = Scorer(running.model, max_rows=running.settings.max_rows, explain=running.settings.explain)
         self.metrics = Metrics(self.scorer.classes, binary=self.scorer.binary, shared=place.shared, slot=place.slot, slots=place.slots)
         self.log = Log(running.log, running.release)
         self.telemetry = Sender(place.notes[1]) if place.notes is not None else None
@@ -85,9 +87,10 @@ class Service(App):
     def score_here(self, exchange: Exchange) -> None:
         """The hot path: decode, validate, score, encode, write, count."""
         body = exchange.body()
-        shown = self.scorer.score(body)
+        most = 0 if exchange.url is exchange.path else reasons_asked(exchange.url)
+        shown, reasons = self.scorer.explained(body, most) if most else (self.scorer.score(body), {})
         fields = self.scorer.fields(shown)
-        content = self.encode(fields)[:-1] + self.answer_end
+        content = self.encode({**fields, **reasons} if reasons else fields)[:-1] + self.answer_end
         request_id = exchange.request_id()
         exchange.send(b"%bx-request-id: %b\r\ncontent-length: %d\r\n" % (self.score_head, request_id, len(content)), content)
         elapsed = time.perf_counter() - exchange.started
@@ -145,3 +148,13 @@ class Service(App):
         import traceback
 
         self.log.add_some("error", "crash", **where, trace=traceback.format_exception(error))
+
+
+def reasons_asked(url: bytes) -> int:
+    """The features that `explain` in the query of an address asks for; 0 where it is not there. Raises Problem."""
+    asked = parse_qs(url.partition(b"?")[2].decode("latin-1"), keep_blank_values=True).get("explain")
+    if asked is None:
+        return 0
+    if len(asked) != 1 or not re.fullmatch("[1-9][0-9]{0,3}", asked[0]):
+        raise Problem("invalid-query")
+    return int(asked[0])

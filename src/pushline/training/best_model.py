@@ -4,6 +4,7 @@ matrix.onnx        the numeric graph
 automl.json        `BestModel`
 out_of_fold.npz    `labels` int64 [rows] and `probabilities` float32 [rows, classes], each row's made by models that had not seen it;
                    for a quantity `labels` are float64 and `probabilities` its predictions [rows, 1]
+explanation.npz    what its answers are explained by, where they are a sum of trees
 leaderboard.json   the trials, for people
 """
 
@@ -20,7 +21,7 @@ from pushline.errors import ModelUnreadable
 from pushline.evaluation import Points, Suspect, Treatment
 from pushline.files import cannot_write, write_atomically, write_json
 from pushline.results import Trial
-from pushline.serving.model_folder import MATRIX
+from pushline.serving.model_folder import EXPLANATION, MATRIX
 
 AUTOML = "automl.json"
 OUT_OF_FOLD = "out_of_fold.npz"
@@ -60,7 +61,7 @@ def fitted_rows(best: BestModel) -> int:
     return round(best.learned_share * best.rows)
 
 
-def write_best_model(folder: Path, best: BestModel, model: bytes, labels: Targets, probabilities: Any) -> None:
+def write_best_model(folder: Path, best: BestModel, model: bytes, labels: Targets, probabilities: Any, explanation: bytes = b"") -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / OUT_OF_FOLD).open("wb") as stream:
@@ -68,6 +69,8 @@ def write_best_model(folder: Path, best: BestModel, model: bytes, labels: Target
     except OSError as error:
         raise cannot_write(folder, error) from error
     write_atomically(folder / MATRIX, model)
+    if explanation:
+        write_atomically(folder / EXPLANATION, explanation)
     write_json(folder / LEADERBOARD, best.leaderboard)
     write_json(folder / AUTOML, best)
 

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pushline.data.contract import Contract
+from pushline.data.contract.encoding import encode_frame
 from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows
 from pushline.evaluation import Evaluation
 from pushline.files import write_json
+from pushline.serving.explanation import ORDERS
+from pushline.serving.model_folder import EXPLANATION
 from pushline.training.best_model import read_best_model
 from pushline.training.card import card_of
 from pushline.training.evaluate import evaluate
+from pushline.training.explanation import by_sample
 from pushline.training.export import Origin, write_model_folder
 from pushline.training.interval import fit_interval, with_interval
 from pushline.training.prepare import Counts
@@ -64,6 +68,11 @@ def conclude(
     seen = msgspec.structs.replace(seen, warnings=warnings_of(seen, counts))
     card = card_of(seen, best, contract, origin, objective=objective, chosen=chosen, use_known_after=use_known_after, counts=counts)
     golden = sample_rows(load_profile(profile), contract, GOLDEN_ROWS, seed)
+    if (best_model / EXPLANATION).is_file():
+        explanation = (best_model / EXPLANATION).read_bytes()
+    else:
+        generated = sample_rows(load_profile(profile), contract, ORDERS, seed + 1)
+        explanation = by_sample(best.encoding, encode_frame(best.encoding, generated), "value" if contract.is_regression else "probability")
     write_model_folder(
         model,
         graph,
@@ -75,6 +84,7 @@ def conclude(
         golden=golden,
         origin=origin,
         card=card,
+        explanation=explanation,
     )
     write_json(evaluation / EVALUATION, seen)
     write_json(evaluation / METRICS, seen.metrics)

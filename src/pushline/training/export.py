@@ -17,6 +17,7 @@ from pushline.results import Scalar
 from pushline.serving.model_folder import (
     CARD,
     CONTRACT,
+    EXPLANATION,
     GOLDEN,
     MATRIX,
     MATRIX_INPUT,
@@ -104,6 +105,7 @@ def write_model_folder(
     golden: "pd.DataFrame",
     origin: Origin,
     card: str,
+    explanation: bytes = b"",
 ) -> Scoring:
     """Write the whole model folder, replacing an older one; a failure leaves what was there.
 
@@ -125,12 +127,15 @@ def write_model_folder(
             sha256={
                 PORTABLE: sha256_of(whole / PORTABLE),
                 MATRIX: hashlib.sha256(matrix_model).hexdigest(),
+                **({EXPLANATION: hashlib.sha256(explanation).hexdigest()} if explanation else {}),
             },
             data_version=origin.data_version,
             git_revision=origin.git_revision,
             generated_sample=origin.generated_sample,
         )
         write_atomically(whole / MATRIX, matrix_model)
+        if explanation:
+            write_atomically(whole / EXPLANATION, explanation)
         write_json(whole / CONTRACT, contract)
         write_json(whole / SCORING, scoring)
         write_json(whole / GOLDEN, golden_rows(matrix_model, encoding, golden, classes, threshold))

@@ -31,8 +31,10 @@ def find_model(
     progress: Progress,
     stop: Callable[[], bool] = lambda: False,
     belongs: Codes | None = None,
-) -> tuple[BestModel, bytes, Targets, Any]:
-    """Search on `frame` (features and label, cleaned). Returns the record, the numeric graph, and labels and probabilities out of fold.
+) -> tuple[BestModel, bytes, Targets, Any, bytes]:
+    """Search on `frame` (features and label, cleaned).
+
+    Returns the record, the numeric graph, labels and probabilities out of fold, and what explains the graph's answers where trees do.
 
     `belongs`: the number of each row's group or moment, where the contract names one. `stop`: asked now and then; once it
     says yes, the best so far is the result.
@@ -85,7 +87,7 @@ def find_model(
         seed=settings.seed,
         budget=settings.seconds if settings.max_trials is None or found.stopped.startswith(TIME_WAS_OVER) else None,
     )
-    return best, found.model, labels[found.rows], found.probabilities
+    return best, found.model, labels[found.rows], found.probabilities, found.explanation
 
 
 def folds_for(belongs: Codes, labels: Targets, settings: SearchSettings, contract: Contract) -> "Folds":

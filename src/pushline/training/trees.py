@@ -28,6 +28,7 @@ class Tree(Struct, frozen=True, kw_only=True):
     missing_left: np.ndarray[Any, Any]  # bool: where NaN goes
     value: Floats  # [nodes, outputs]; read at leaves only
     outputs: tuple[int, ...]  # which outputs of the model the columns of `value` add to
+    cover: Floats  # how many training rows, or how much of their weight, passed each node
 
 
 class TreeModel(Struct, frozen=True, kw_only=True):
@@ -109,6 +110,7 @@ def from_lightgbm(model: Any, classes: int) -> TreeModel:
                 missing_left=np.array([node["missing_left"] for node in nodes], dtype=bool),
                 value=np.array([[node["value"]] for node in nodes], dtype=np.float64),
                 outputs=(number % outputs,),
+                cover=np.array([node["cover"] for node in nodes], dtype=np.float64),
             )
         )
     return TreeModel(trees=tuple(trees), base=(0.0,) * outputs, link=link_of(model, classes))
@@ -123,13 +125,13 @@ def collect_lightgbm(root: dict[str, Any], nodes: list[dict[str, Any]]) -> None:
         if parent != LEAF:
             nodes[parent][side] = place
         if "split_feature" not in node:
-            nodes.append({"feature": LEAF, "threshold": 0.0, "left": 0, "right": 0, "missing_left": False, "value": node["leaf_value"]})
+            ends = {"feature": LEAF, "threshold": 0.0, "left": 0, "right": 0, "missing_left": False}
+            nodes.append({**ends, "value": node["leaf_value"], "cover": node.get("leaf_count", 0)})
             continue
         threshold = float(node["threshold"])
         missing_left = node["default_left"] if node["missing_type"] == "NaN" else threshold >= 0
-        nodes.append(
-            {"feature": node["split_feature"], "threshold": threshold, "left": 0, "right": 0, "missing_left": missing_left, "value": 0.0}
-        )
+        split = {"feature": node["split_feature"], "threshold": threshold, "left": 0, "right": 0, "missing_left": missing_left}
+        nodes.append({**split, "value": 0.0, "cover": node["internal_count"]})
         waiting += [(node["right_child"], place, "right"), (node["left_child"], place, "left")]
 
 
@@ -151,6 +153,7 @@ def from_xgboost(model: Any, classes: int) -> TreeModel:
                 missing_left=np.array(tree["default_left"], dtype=bool),
                 value=np.where(leaf, conditions, 0).astype(np.float64)[:, None],
                 outputs=(int(output),),
+                cover=np.array(tree["sum_hessian"], dtype=np.float64),
             )
         )
     score = float(np.ravel(json.loads(str(learner["learner_model_param"]["base_score"])))[0])
@@ -202,6 +205,10 @@ def oblivious(tree: dict[str, Any], column: dict[int, int], missing_left: dict[i
         missing[node] = missing_left[split["float_feature_index"]]
         left[node], right[node] = 2 * node + 1, 2 * node + 2
     value[inner:] = leaves
+    cover = np.zeros(total)
+    cover[inner:] = tree["leaf_weights"]
+    for node in reversed(range(inner)):
+        cover[node] = cover[2 * node + 1] + cover[2 * node + 2]
     return Tree(
         feature=feature,
         threshold=threshold,
@@ -210,6 +217,7 @@ def oblivious(tree: dict[str, Any], column: dict[int, int], missing_left: dict[i
         missing_left=missing,
         value=value,
         outputs=tuple(range(outputs)),
+        cover=cover,
     )
 
 
@@ -228,6 +236,7 @@ def from_hist_gradient_boosting(model: Any, classes: int) -> TreeModel:
                     missing_left=nodes["missing_go_to_left"].astype(bool),
                     value=nodes["value"].astype(np.float64)[:, None],
                     outputs=(output,),
+                    cover=nodes["count"].astype(np.float64),
                 )
             )
     base = tuple(float(value) for value in np.ravel(model._baseline_prediction))
@@ -250,6 +259,7 @@ def from_forest(model: Any, classes: int) -> TreeModel:
                 missing_left=tree.missing_go_to_left.astype(bool),
                 value=(counts if classes == 1 else counts / counts.sum(axis=1, keepdims=True)) / len(members),
                 outputs=tuple(range(classes)),
+                cover=tree.weighted_n_node_samples,
             )
         )
     return TreeModel(trees=tuple(trees), base=(0.0,) * classes, link="identity" if classes > 1 else "value")

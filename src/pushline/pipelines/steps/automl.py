@@ -46,8 +46,8 @@ def main() -> None:
     frame = pd.read_parquet(said.training_data / TRAIN)
     belongs = np.load(said.training_data / BELONGS) if (said.training_data / BELONGS).is_file() else None
     options = {"use_known_after": said.use_known_after, "progress": say, "stop": asked_to_stop, "belongs": belongs}
-    best, model, labels, probabilities = find_model(frame, load_contract(said.contract), settings, **options)
-    write_best_model(said.out, best, model, labels, probabilities)
+    best, *made = find_model(frame, load_contract(said.contract), settings, **options)
+    write_best_model(said.out, best, *made)
     say(f"{best.algorithm}: {best.metric} {abs(best.score):.4f} out of fold, after {best.seconds:.0f} s: {best.stopped}")
 
 

@@ -37,6 +37,7 @@ from pushline.training.automl.trials import (
 )
 from pushline.training.automl.worker import CHECKED_ROWS
 from pushline.training.best_model import INTERRUPTED, TIME_WAS_OVER
+from pushline.training.explanation import of_trees
 from pushline.training.features import Feature
 from pushline.training.graph import Calibration, GraphPart, TargetMeans, matrix_graph, size_of
 from pushline.training.metrics import natural, score
@@ -58,6 +59,7 @@ class SearchResult(Struct, frozen=True, kw_only=True):
     algorithm: str  # of the winner, as a person reads it
     members: tuple[tuple[str, str, float], ...]  # name, algorithm, weight
     model: bytes  # the numeric graph
+    explanation: bytes  # of its answers; empty where they are no sum of trees
     rows: Any  # bool [rows]: those that were predicted out of fold
     probabilities: Any  # of the winner, out of fold, calibrated: float32 [those rows, classes]
     score: float
@@ -272,6 +274,7 @@ class Search:
             algorithm=members[0][1] if len(members) == 1 else f"Vote of {len(members)} models",
             members=members,
             model=graph.SerializeToString(),
+            explanation=of_trees(parts, vote.weights, calibration, self.encoding, self.features, self.means) if self.encoding else b"",
             rows=rows,
             probabilities=probabilities,
             score=value,
