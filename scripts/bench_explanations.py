@@ -46,7 +46,7 @@ def folders(fixed: Fixed, matrix: Any, labels: Any, place: Path) -> dict[str, Pa
     single = trees_of(fixed.pipeline.named_steps["model"], 2)
     other = trees_of(LGBMClassifier(n_estimators=100, num_leaves=15, random_state=1, verbose=-1).fit(matrix, labels), 2)
     forest = trees_of(ExtraTreesClassifier(100, max_leaf_nodes=200, min_samples_leaf=5, random_state=1).fit(matrix, labels), 2)
-    made, sampled = dict[str, Path](), by_sample(fixed.encoding, matrix[:ORDERS], "probability")
+    made, sampled = dict[str, Path](), by_sample(fixed.encoding, matrix[:ORDERS], "log-odds")
     for name, parts in {
         "100 boosted trees of 31 leaves": [single],
         "a forest of 100 trees of 200 leaves": [forest],

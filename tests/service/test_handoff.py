@@ -16,7 +16,8 @@ pytestmark = pytest.mark.slow  # two services
 
 @pytest.fixture(scope="module")
 def other(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with service_of(model, tmp_path_factory.mktemp("other"), "--release", "r2", "--model-version", "8") as service:
+    said, env = ("--release", "r2", "--model-version", "8"), {"PUSHLINE_SERVING__EXPLAIN": "true"}
+    with service_of(model, tmp_path_factory.mktemp("other"), *said, env=env) as service:
         yield service
 
 
@@ -65,6 +66,14 @@ def test_requests_behind_one_another_are_answered_in_their_order(service: Servic
     assert ids == [*(f"n{number}" for number in range(50)), "last"]
     assert received.count(b"x-release: r2") == 49
     assert received.count(b"HTTP/1.1 422") == 1
+
+
+def test_reasons_come_from_whoever_answers(service: Service, other: Service, row: dict[str, Any]) -> None:
+    body = json.dumps({"data": [row]}).encode()
+    assert service.request(body, path="/score?explain=2").status == 409
+    with split(service, other, share=1.0):
+        until_other_answers(service, row)
+        assert len(service.request(body, path="/score?explain=2").json["explanations"][0]["reasons"]) == 2
 
 
 def test_a_client_that_ends_its_side_has_its_answer_first(service: Service, other: Service, row: dict[str, Any]) -> None:

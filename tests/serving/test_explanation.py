@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def sampled(place: Path, classes: tuple[str, ...] = ("no", "yes"), content: byte
     folder = folder_of(place, classes, **more)
     scoring = read_scoring(folder)
     rows = np.array([[0, 1], [1, 8], [2, 2], [0, 5]], dtype=np.float32)
-    content = content or by_sample(scoring.encoding, rows, "probability")
+    content = content or by_sample(scoring.encoding, rows, "log-odds" if len(classes) == 2 else "probability")
     (folder / EXPLANATION).write_bytes(content)
     digests = {**scoring.sha256, EXPLANATION: hashlib.sha256(content).hexdigest()}
     write_json(folder / "scoring.json", msgspec.structs.replace(scoring, sha256=digests))
@@ -35,12 +36,12 @@ def sampled(place: Path, classes: tuple[str, ...] = ("no", "yes"), content: byte
 
 
 @pytest.mark.parametrize("classes", [("no", "yes"), ("circle", "square", "star")])
-def test_a_sampled_explanation_adds_up_to_the_answered_probability(tmp_path: Path, classes: tuple[str, ...]) -> None:
+def test_a_sampled_explanation_adds_up_to_the_answer(tmp_path: Path, classes: tuple[str, ...]) -> None:
     scorer = Scorer(sampled(tmp_path, classes), max_rows=10, explain=True)
     shown, said = scorer.explained(BODY, 1)
-    assert said["explained"] == {"method": "sampled Shapley", "scale": "probability"}
+    assert said["explained"] == {"method": "sampled Shapley", "scale": "log-odds" if len(classes) == 2 else "probability"}
     for row, answer, found in zip(ROWS, shown, said["explanations"], strict=True):
-        assert found["score"] == pytest.approx(answer if len(classes) == 2 else max(answer), abs=1e-6)
+        assert found["score"] == pytest.approx(math.log(answer / (1 - answer)) if len(classes) == 2 else max(answer), abs=1e-6)
         [reason] = found["reasons"]
         assert found["base"] + reason["contribution"] + found["others"] == pytest.approx(found["score"], abs=1e-9)
         assert abs(reason["contribution"]) >= abs(found["others"])
@@ -55,8 +56,8 @@ def test_a_sampled_contribution_is_within_its_error_of_the_true_one(tmp_path: Pa
         code = ["red", "green", "blue"].index(row["colour"])
         answer = {}
         for colour, size in itertools.product((False, True), repeat=2):  # the row's own, or those of the generated rows
-            between = [softmax(code if colour else z, row["size"] if size else s, 2)[1] for z, s in background]
-            answer[colour, size] = np.mean(between)
+            between = [softmax(code if colour else z, row["size"] if size else s, 2) for z, s in background]
+            answer[colour, size] = np.mean([np.log(yes / no) for no, yes in between])
         true = (answer[True, False] - answer[False, False] + answer[True, True] - answer[False, True]) / 2
         [reason] = [reason for reason in found["reasons"] if reason["feature"] == "colour"]
         assert abs(reason["contribution"] - true) < 4 * reason["error"] + 1e-9

@@ -25,6 +25,7 @@ from pushline.arrays import Floats, Ints, Matrix
 from pushline.serving.model_folder import EXPLANATION, MATRIX_INPUT, session_from, unusable, verified
 
 CELLS, ROWS = 65_536, 64  # numbers that are worked on at a time, of so many rows: they stay in the processor's cache
+SMALLEST = 1e-7  # a probability of 0 has no logarithm
 ORDERS = 64  # of features that are sampled
 Scale = Literal["log-odds", "raw score", "probability", "value"]
 PATHS = ("low", "high", "missing", "share", "column", "value")  # the arrays of the leaves with so many features on their path
@@ -163,16 +164,25 @@ class Sample:
     """Any model, by its answers to rows between a generated one and the row itself."""
 
     def __init__(self, about: About, rows: Matrix, run: Callable[[Matrix], Matrix]) -> None:
-        self.run = run
+        self.run, self.scale = run, about.scale
         random, count = np.random.default_rng(7), len(about.features)
         half = [random.permutation(count) for _ in range(ORDERS // 2)]
         self.orders = np.array([order for one in half for order in (one, one[::-1])])  # an order and its reverse: their errors cancel
         self.rows = rows[np.arange(ORDERS) % len(rows)]
 
     def contributions(self, matrix: Matrix, output: Matrix, chosen: Any) -> tuple[Floats, Floats, Floats]:
-        found = [self.of_row(row, float(said[one]), one) for row, said, one in zip(matrix, output, chosen.tolist(), strict=True)]
+        said = self.scaled(output[np.arange(len(output)), chosen])
+        found = [self.of_row(*each) for each in zip(matrix, said.tolist(), chosen.tolist(), strict=True)]
         base, added, errors = (np.asarray(each) for each in zip(*found, strict=True))
         return base, added, errors
+
+    def scaled(self, answers: Floats) -> Floats:
+        """Logarithms of odds of two classes: there a rare class's rows are apart, and contributions surer than between probabilities."""
+        exact = answers.astype(np.float64)
+        if self.scale != "log-odds":
+            return exact
+        near = np.clip(exact, SMALLEST, 1 - SMALLEST)
+        return np.asarray(np.log(near / (1 - near)))
 
     def of_row(self, row: Matrix, said: float, one: int) -> tuple[float, Floats, Floats]:
         """Base, contributions and their standard errors."""
@@ -183,7 +193,7 @@ class Sample:
         between = np.where(own, row, self.rows[:, None, :]).reshape(-1, count)
         new = np.ones_like(orders, dtype=bool)  # a step at which the two rows have the same value asks nothing new
         new[:, 1:] = np.take_along_axis(row != self.rows, orders, axis=1)[:, :-1]
-        answers = self.run(between[new.ravel()])[:, one].astype(np.float64)[new.cumsum() - 1].reshape(orders.shape)
+        answers = self.scaled(self.run(between[new.ravel()])[:, one])[new.cumsum() - 1].reshape(orders.shape)
         steps = np.diff(answers, axis=1, append=said)
         added = np.take_along_axis(steps, reached, axis=1)
         return answers[:, 0].mean(), added.mean(axis=0), added.std(axis=0, ddof=1) / np.sqrt(len(orders))

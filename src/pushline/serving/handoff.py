@@ -83,8 +83,9 @@ class Handoff(asyncio.Protocol):
         self.waiting.append(request)
         said = b"".join(b"%b: %b\r\n" % (name, exchange.headers[name]) for name in ON_REQUEST if name in exchange.headers)
         body, host, key = exchange.body(), self.order.host.encode(), self.keys.primary
-        head = b"POST /score HTTP/1.1\r\nhost: %b\r\nauthorization: Bearer %b\r\n%bcontent-length: %d\r\n\r\n"
-        self.transport.write(head % (host, key, said, len(body)) + body)
+        asked = exchange.path if request.exchange is None else exchange.url  # reasons only where a client waits for them
+        head = b"POST %b HTTP/1.1\r\nhost: %b\r\nauthorization: Bearer %b\r\n%bcontent-length: %d\r\n\r\n"
+        self.transport.write(head % (asked, host, key, said, len(body)) + body)
         return True
 
     def look(self, now: float) -> None:

@@ -11,7 +11,7 @@ from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows
 from pushline.evaluation import Evaluation
 from pushline.files import write_json
-from pushline.serving.explanation import ORDERS
+from pushline.serving.explanation import ORDERS, Scale
 from pushline.serving.model_folder import EXPLANATION
 from pushline.training.best_model import read_best_model
 from pushline.training.card import card_of
@@ -72,7 +72,8 @@ def conclude(
         explanation = (best_model / EXPLANATION).read_bytes()
     else:
         generated = sample_rows(load_profile(profile), contract, ORDERS, seed + 1)
-        explanation = by_sample(best.encoding, encode_frame(best.encoding, generated), "value" if contract.is_regression else "probability")
+        scale: Scale = "value" if contract.is_regression else "log-odds" if len(best.classes) == 2 else "probability"
+        explanation = by_sample(best.encoding, encode_frame(best.encoding, generated), scale)
     write_model_folder(
         model,
         graph,
