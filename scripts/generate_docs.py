@@ -111,6 +111,12 @@ def workflows() -> str:
     return workflow_table.table().rstrip("\n")
 
 
+def release_order() -> str:
+    import release_order as order
+
+    return order.table().rstrip("\n")
+
+
 def example_table() -> str:
     """Which table the repository is about, by its contract.
 
@@ -232,12 +238,35 @@ def errors() -> str:
 
 
 def cost_drivers() -> str:
-    """What a month on Azure costs for, with the default settings."""
-    from pushline.azure.estate import cost_drivers as drivers
+    """What stands on Azure and what it costs, with the default settings."""
+    from pushline import costs
     from pushline.settings import PushlineSettings
 
-    parts = [line.partition(": ") for line in drivers(PushlineSettings())]
-    return table(["what stands", "billed"], [[what, how] for what, _, how in parts])
+    price = costs.prices()
+    rows = [
+        [each.what, f"{each.euros:.2f} €", each.each or "a month", each.why]
+        for each in costs.standing(PushlineSettings(target="aci"), price)
+    ]
+    return (
+        f"{table(['what stands', 'about', 'for', 'why'], rows)}\n\nPrices of {price.date}: {price.place}; {price.euros:g} € for a dollar."
+    )
+
+
+def ci_minutes() -> str:
+    """What each event costs of the runners, with the repository's own workflows and settings."""
+    from pushline import costs
+    from pushline.settings import load_settings
+
+    rows = [
+        [
+            found.event,
+            str(found.each),
+            f"{found.times:.3g}" if found.times != 1 else "as often as it happens",
+            ", ".join(f"{name} {taken}" for name, taken in found.jobs),
+        ]
+        for found in costs.minutes(ROOT, load_settings(ROOT, {}))
+    ]
+    return table(["event", "minutes", "times a month", "of them"], rows)
 
 
 def decisions() -> str:
@@ -249,6 +278,7 @@ def decisions() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "cost-drivers": cost_drivers,
+    "ci-minutes": ci_minutes,
     "decisions": decisions,
     "contract-keys": contract_keys,
     "column-keys": column_keys,
@@ -257,6 +287,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "rule-keys": rule_keys,
     "finding-kinds": finding_kinds,
     "workflows": workflows,
+    "release-order": release_order,
     "table": example_table,
     "flow": flow,
     "stages": stages,

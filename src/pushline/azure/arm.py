@@ -48,6 +48,11 @@ class Arm:
         with asking(what):
             return dict(self._send("PUT", resource, version, body).json())
 
+    def delete(self, resource: str, version: str, *, what: str) -> None:
+        """Ask for a resource to be deleted; nobody waits for it to be gone."""
+        with asking(what):
+            self._send("DELETE", resource, version, None)
+
     def find(self, resource: str, version: str, *, what: str) -> dict[str, Any] | None:
         """The resource with this id; None where there is none."""
         from azure.core.exceptions import HttpResponseError

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from pushline import costs
 from pushline.azure import estate as estates
 from pushline.azure.account import PROVIDER_VERSION, AccountState, as_a_person, registered
 from pushline.azure.arm import Arm
@@ -154,7 +155,9 @@ def lines(state: AccountState, plan: AzurePlan, settings: PushlineSettings) -> l
     said = [f"{where} needs {len(plan.changes)} changes:"] if plan.changes else [f"{where} is as it should be."]
     said += [f"  {change.method:5} {change.what}" for change in plan.changes]
     said += [f"  left alone: {line}" for line in plan.blocked]
-    return [*said, "What it costs while it stands:", *(f"  {line}" for line in estates.cost_drivers(settings))]
+    price = costs.prices()
+    standing = costs.standing(msgspec.structs.replace(settings, target="aci"), price)
+    return [*said, f"What it costs ({price.date}; `pushline costs` says more):", *costs.lines_of(standing)]
 
 
 def next_steps(facts: AzureConnection) -> list[str]:

@@ -101,8 +101,8 @@ class ContainerRegistry:
             )
         return f"{self.server}/{repository}@{digest}"
 
-    def build(self, archive: bytes, arguments: dict[str, str], repository: str, tag: str) -> str:
-        """Build a context (tar.gz) with the registry's own tasks; the digest of what was pushed.
+    def build(self, archive: bytes, arguments: dict[str, str], repository: str, tag: str, *, push: bool = True) -> str:
+        """Build a context (tar.gz) with the registry's own tasks; the digest of what was pushed, if it was to be.
 
         Asked of the resource manager itself: the client package takes one of the two statuses that starting a run may answer.
         Raises TargetError with the last lines of the build's log where it failed.
@@ -116,7 +116,7 @@ class ContainerRegistry:
         wanted = {
             "type": "DockerBuildRequest",
             "imageNames": [f"{repository}:{tag}"],
-            "isPushEnabled": True,
+            "isPushEnabled": push,
             "dockerFilePath": "Dockerfile",
             "platform": {"os": "Linux", "architecture": "amd64"},
             "arguments": [{"name": name, "value": value, "isSecret": False} for name, value in arguments.items()],
@@ -129,9 +129,9 @@ class ContainerRegistry:
             time.sleep(LOOK_S)
             run = self.cloud.arm.read(f"{registry}/runs/{run['properties']['runId']}", TASKS_VERSION, what=what)
         images = run["properties"].get("outputImages") or []
-        if run["properties"].get("status") != "Succeeded" or not images:
+        if run["properties"].get("status") != "Succeeded" or (push and not images):
             raise self._not_built(f"{registry}/runs/{run['properties']['runId']}", run["properties"].get("status"))
-        return str(images[0]["digest"])
+        return str(images[0]["digest"]) if push else ""
 
     def _not_built(self, run: str, status: str | None) -> TargetError:
         from azure.storage.blob import BlobClient

@@ -10,12 +10,14 @@ import msgspec
 
 from pushline.azure import account, bootstrap, estate
 from pushline.azure.arm import SCOPE, Arm
-from pushline.azure.cloud import Cloud
+from pushline.azure.cloud import Cloud, name_of
 from pushline.azure.credential import ENDPOINT, assertion, credential
 from pushline.azure.failures import asking
 from pushline.azure.packages import needs_azure
-from pushline.azure.roles import CERTIFICATES, PULLER, RELEASER, Role
+from pushline.azure.roles import CERTIFICATES, DATA_ROLES, PULLER, RELEASER, Role
 from pushline.settings import PushlineSettings
+
+NAMED = ("Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults", "Microsoft.ContainerRegistry/registries")
 
 
 def in_a_job() -> bool:
@@ -37,6 +39,12 @@ def subject() -> str:
     return str(claims_of(assertion()).get("sub", ""))
 
 
+def environment() -> str:
+    """The GitHub environment whose identity this is; empty for a person."""
+    said = subject() if in_a_job() else ""
+    return said.rpartition(":environment:")[2] if ":environment:" in said else ""
+
+
 def claims_of(token: str) -> dict[str, Any]:
     """What a token says of its bearer; nothing where it is sealed. Nobody is let in by this, so its signature does not matter."""
     part = token.split(".")[1] if token.count(".") == 2 else ""
@@ -51,6 +59,24 @@ def shortcomings(settings: PushlineSettings, prefix: str) -> list[str]:
     state = account.read(account.sign_in(), settings, region="-", prefix=prefix)
     plan = bootstrap.plan(state)
     return [change.what for change in plan.changes] + list(plan.blocked)
+
+
+def names_taken(settings: PushlineSettings) -> Iterator[tuple[str, str]]:
+    """Of the resources that are still to be made and whose names are unique in all of Azure, those whose name is not free, and why."""
+    arm, above = account.sign_in(), f"/subscriptions/{settings.azure.subscription}/providers"
+    state = account.read(arm, settings, region="-", prefix="-")
+    # Our own vault that was deleted is recovered by `bootstrap azure`.
+    deleted = arm.all(f"{above}/Microsoft.KeyVault/deletedVaults", estate.VAULT_VERSION, what="listing the deleted vaults")
+    ours = {str(each["name"]) for each in deleted}
+    for resource in state.estate.resources:
+        provider, _, kind = resource.id.rpartition("/providers/")[2].rpartition("/")[0].partition("/")
+        if state.found[resource.id] is None and f"{provider}/{kind}" in NAMED:
+            body = {"name": name_of(resource.id), "type": f"{provider}/{kind}"}
+            told = arm.act(
+                f"{above}/{provider}", "checkNameAvailability", resource.version, body, what=f"asking for the name of the {resource.what}"
+            )
+            if not told["nameAvailable"] and name_of(resource.id) not in ours:
+                yield resource.what, str(told.get("message") or told.get("reason"))
 
 
 def workspace(settings: PushlineSettings) -> str:
@@ -87,12 +113,11 @@ def permissions(arm: Arm, scope: str) -> list[dict[str, Any]]:
 
 
 def covered(role: Role, held: list[dict[str, Any]]) -> bool:
-    """Whether every action of the role is among what is held. Azure lists data actions apart from the others."""
+    """Whether every action of the role is among what is held. Data actions are apart from the others: an Owner has none of them."""
+    given, taken = ("dataActions", "notDataActions") if role in DATA_ROLES else ("actions", "notActions")
 
     def among(action: str, said: Mapping[str, Any]) -> bool:
-        given = [*said.get("actions", ()), *said.get("dataActions", ())]
-        taken = [*said.get("notActions", ()), *said.get("notDataActions", ())]
-        return matched(action, given) and not matched(action, taken)
+        return matched(action, said.get(given) or []) and not matched(action, said.get(taken) or [])
 
     return all(any(among(action, said) for said in held) for action in role.actions)
 

@@ -10,7 +10,7 @@ from pushline.azure import cloud, roles
 from pushline.azure.compute import IDLE_S
 from pushline.azure.credential import AUDIENCE
 from pushline.azure.roles import Role
-from pushline.settings import Azure, PushlineSettings, seconds
+from pushline.settings import Azure, PushlineSettings
 
 GROUP_VERSION = "2021-04-01"
 VAULT_VERSION = "2023-07-01"
@@ -271,21 +271,4 @@ def _grants(made: Estate, pull: str, ids: Mapping[str, str]) -> list[Grant]:
     held = [(made.identity(name), role) for name, (_, all_roles) in ACTING.items() for role in all_roles]
     return [
         Grant(identity=identity, role=role.name, scope=scopes[role.scope], reason=role.reason) for identity, role in [*held, (pull, PULL)]
-    ]
-
-
-def cost_drivers(settings: PushlineSettings) -> list[str]:
-    """What a month costs for, in the units that Azure bills. Prices are not ours to know: they change, and differ by region."""
-    azure = settings.azure
-    cores, memory = azure.cpu + 0.5, azure.memory_gb + 0.5
-    hours = seconds(azure.budget) / 3600
-    return [
-        f"live container group: {cores:g} cores and {memory:g} GB day and night, so {cores * 730:,.0f} core hours and "
-        f"{memory * 730:,.0f} GB hours a month; `pushline stop` ends that",
-        "candidate: the same by the second, from deploy to promote or discard",
-        f"cluster: {azure.min_nodes} nodes of {azure.vm_size} always, up to {azure.max_nodes} while a training runs "
-        f"(at most {azure.max_nodes * hours:g} node hours of search each) and {IDLE_S // 60} minutes after",
-        "container registry: the tier Basic by the day, and the images it keeps by the gigabyte",
-        "Log Analytics and Application Insights: by the gigabyte they take in; 30 days of it are kept",
-        "storage account, Key Vault, identities: by use, small beside the others",
     ]

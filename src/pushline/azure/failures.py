@@ -28,6 +28,11 @@ HELPS = (
         "Lower cpu or memory_gb in [tool.pushline.azure] (the candidate needs as much beside the live release), run `pushline discard`, "
         "or ask for more cores of Container Instances in the portal.",
     ),
+    (
+        "InaccessibleImage",
+        "Give the identity that pulls images AcrPull on the workspace's registry: `pushline bootstrap azure --apply` does. " + NEW_RIGHTS,
+    ),
+    ("DnsNameLabelNotAvailable", "Set another `label` in [tool.pushline.azure]: another container group of the region has that name."),
     ("soft.?deleted workspace", "Delete the workspace for good in the portal (Recently deleted), or name another one. " + AGAIN),
 )
 BUSY = frozenset({429, 500, 502, 503, 504})
@@ -104,7 +109,7 @@ def refused(what: str, error: Any) -> PushlineError:
     known = help_for(f"{what} {code} {error}")
     if known:
         return TargetError(f"Azure refused while {what}.", why=why, do=known)
-    if status == 403:
+    if status in (401, 403):
         action = re.search(r"action:? '([^']+)'", str(error), re.IGNORECASE)  # Key Vault spells it in its own way
         do = f"Give the identity a role that has {action[1] if action else 'this right'}: see `pushline docs azure`. {NEW_RIGHTS}"
         return TargetError(f"Azure refused while {what}.", why=why, do=do)

@@ -31,13 +31,7 @@ def scoring_image(project: Project, release: Release, registry: ContainerRegistr
     tag = hashlib.sha256(archive + repr(sorted(arguments.items())).encode()).hexdigest()[:32]
     digest = registry.digest_of(REPOSITORY, tag)
     if digest is None:
-        engine = engine_here() if builder in ("auto", "docker") else None
-        if builder == "docker" and engine is None:
-            raise SettingsError(
-                "There is no container engine to build the image with.",
-                why='image_builder = "docker" wants docker or podman, and neither answers here.',
-                do='Start one, or set image_builder = "acr" in [tool.pushline.azure].',
-            )
+        engine = engine_for(builder)
         progress(f"Building the image of {release.id} with {engine or 'the tasks of ' + registry.server}.")
         build = registry.build if engine is None else partial(built_here, registry, engine)
         digest = build(archive, arguments, REPOSITORY, tag)
@@ -74,10 +68,25 @@ def files_in(place: Path) -> list[Path]:
 
 
 def add(archive: tarfile.TarFile, file: Path, name: str) -> None:
+    add_bytes(archive, file.read_bytes(), name)
+
+
+def add_bytes(archive: tarfile.TarFile, content: bytes, name: str) -> None:
     entry = tarfile.TarInfo(name)
-    content = file.read_bytes()
     entry.size, entry.mode, entry.mtime = len(content), 0o644, 0
     archive.addfile(entry, io.BytesIO(content))
+
+
+def engine_for(builder: str) -> str | None:
+    """The engine that builds here, or None where the registry's own tasks do. Raises SettingsError where one must and none answers."""
+    engine = engine_here() if builder in ("auto", "docker") else None
+    if builder == "docker" and engine is None:
+        raise SettingsError(
+            "There is no container engine to build the image with.",
+            why='image_builder = "docker" wants docker or podman, and neither answers here.',
+            do='Start one, or set image_builder = "acr" in [tool.pushline.azure].',
+        )
+    return engine
 
 
 def engine_here() -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pushline.azure.cloud import Cloud
 from pushline.azure.failures import asking
+from pushline.errors import TargetError
 from pushline.registry.mlflow_store import MlflowStore, quietly
 
 ADDRESS = "MLFLOW_TRACKING_URI"
@@ -43,6 +44,21 @@ class WorkspaceStore(MlflowStore):
             # The plugin would sign in with a chain of its own, which knows no fresh assertion and asks for a browser.
             _AzureMLServiceContextLoader.add_service_context(self.uri, context)
         return self.opened()
+
+    def try_run(self) -> None:
+        """Keep a run with tags and a figure, read it back, and remove it. Raises TargetError where something of it is not kept."""
+        with self._asked("keep a run with tags"):
+            run = self.client.create_run(self._experiment(), tags={"pushline.trial": "yes"}).info.run_id
+            try:
+                self.client.set_tag(run, "pushline.tried", "yes")
+                self.client.log_metric(run, "tried", 1.0)
+                kept = self.client.get_run(run).data
+                self.client.set_terminated(run)
+            finally:
+                self.client.delete_run(run)
+        lost = {"pushline.trial", "pushline.tried"} - set(kept.tags) | {"tried"} - set(kept.metrics)
+        if lost:
+            raise TargetError(f"The workspace's MLflow keeps a run without {', '.join(sorted(lost))}.", do="Look at the run in the studio.")
 
     @contextmanager
     def _asked(self, what: str) -> Iterator[None]:

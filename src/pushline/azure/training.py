@@ -131,13 +131,13 @@ class AzureTraining:
         progress(f"Submitted {made.name}. {made.studio_url or ''}".rstrip())
         return TrainingJob(made.name, spoken(made.status or "NotStarted"), str(made.studio_url or ""))
 
-    def follow(self, job: TrainingJob, progress: Progress) -> TrainingJob:
+    def follow(self, job: TrainingJob, progress: Progress, *, beside_s: float = BESIDE_BUDGET_S) -> TrainingJob:
         """Tell what each step does until the job has ended. Interrupting leaves the job running.
 
         Raises TargetError where it takes hours more than its budget: an image may be built, or nodes be waited for, without end.
         """
         told: dict[str, str] = {}
-        until = time.monotonic() + seconds(str(self.inputs["budget"])) + BESIDE_BUDGET_S
+        until = time.monotonic() + seconds(str(self.inputs["budget"])) + beside_s
         pause = FIRST_LOOK_S
         try:
             while job.status not in ENDED:
@@ -145,7 +145,7 @@ class AzureTraining:
                 pause = min(pause * 1.3, LAST_LOOK_S)
                 if time.monotonic() > until:
                     raise TargetError(
-                        f"{job.name} has not ended {BESIDE_BUDGET_S / 3600:g} h after its budget; it is {job.status.lower()}.",
+                        f"{job.name} has not ended {beside_s / 3600:g} h after its budget; it is {job.status.lower()}.",
                         why="An image that is built or nodes that can't be had hold it up.",
                         do=f"Look at {job.studio}. `pushline train --attach` follows it again, `pushline train --cancel` ends it.",
                     )

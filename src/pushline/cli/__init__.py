@@ -19,8 +19,8 @@ from pushline.errors import PushlineError
 from pushline.github import actions
 
 MODULES = (
-    "adopt", "after", "batch", "bootstrap", "data", "datasets", "delivery", "doctor", "judging", "operate", "pipelines", "registry",
-    "run", "serving", "shell", "upgrade",
+    "adopt", "after", "batch", "bootstrap", "costs", "data", "datasets", "delivery", "doctor", "judging", "operate", "pipelines",
+    "registry", "run", "serving", "shell", "upgrade",
 )  # fmt: skip
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 

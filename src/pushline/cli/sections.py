@@ -13,7 +13,7 @@ SECTIONS = {
     "The live release": "status releases score docs open logs keys openapi watch performance outcomes records rollback discard start stop",
     "Data and scores": "score-batch data drift profile sample",
     "Pipelines": "publish consume pipelines schedule retrain",
-    "Set up": "bootstrap upgrade serve completion",
+    "Set up": "bootstrap costs upgrade serve completion",
 }
 WIDTH = 62  # of what is said of a command
 

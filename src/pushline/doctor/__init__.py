@@ -1,10 +1,12 @@
 """What works here and what does not, line by line, with what to do. Only reads; needs no account."""
 
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from msgspec import Struct
 
 from pushline.errors import PushlineError
+from pushline.progress import Progress, silent
 from pushline.project import Project
 from pushline.settings import PushlineSettings
 
@@ -28,10 +30,15 @@ class Here(Struct, frozen=True, kw_only=True):
     project: Project
     settings: PushlineSettings
     in_actions: bool
+    wait_s: float = 0.0  # for what was given lately to be known everywhere
+    progress: Progress = silent
 
     @property
     def on_azure(self) -> bool:
         return self.settings.target == "aci"
+
+
+Check = Callable[[Here], Iterator[Line]]
 
 
 def works(name: str, says: str) -> Line:

@@ -1,16 +1,21 @@
-"""Azure: asked only where the target lives there, or a subscription is named."""
+"""Azure: asked only where the target lives there, or a subscription is named; tried only where a person says so."""
 
+import time
 from collections.abc import Iterator
+
+import msgspec
 
 from pushline.azure import doctor as asked
 from pushline.azure.account import completed
 from pushline.azure.bootstrap import recall
-from pushline.doctor import Here, Line, because, lacking, not_needed, works
+from pushline.azure.failures import NEW_RIGHTS
+from pushline.doctor import Here, Line, because, lacking, missing, not_needed, note, works
 from pushline.errors import PushlineError
 from pushline.github import oidc
 
 APPLY = "Run `pushline bootstrap azure --apply`."
 SHOWN = 12
+AGAIN_S = 10.0
 
 
 def account(here: Here) -> Iterator[Line]:
@@ -45,9 +50,8 @@ def _person(here: Here, subscription: str) -> Iterator[Line]:
 
 def _job(here: Here) -> Iterator[Line]:
     """The identity this job stands for: that it was let in proves its trust; then what it finds and may do."""
-    subject = asked.subject()
-    environment = subject.rpartition(":environment:")[2] if ":environment:" in subject else ""
-    yield works("federated subject", subject)
+    environment = asked.environment()
+    yield works("federated subject", asked.subject())
     try:
         yield works("workspace", asked.workspace(here.settings))
         absent = list(asked.roles_lacking(here.settings, environment))
@@ -60,4 +64,64 @@ def _job(here: Here) -> Iterator[Line]:
         yield works("roles", f"all that {environment or 'this job'} needs")
 
 
+def trials(here: Here) -> Iterator[Line]:
+    """What `doctor --azure` tries, none of it for more than cents, and nothing that costs before all else works."""
+    until = time.monotonic() + here.wait_s
+    lines = list(account(here))
+    while any(waiting_helps(line) for line in lines) and time.monotonic() < until:
+        here.progress(f"What was given lately takes minutes to be known; {until - time.monotonic():.0f} s are left.")
+        time.sleep(min(AGAIN_S, here.wait_s))
+        lines = list(account(here))
+    yield from lines
+    if any(line.state == "missing" for line in lines):
+        yield from _names(here)
+        yield not_needed("trials", "nothing was tried: first mend what is above")
+        return
+    from pushline.azure.trial import PROBES, MayNotLook, Trial, patiently
+
+    trial, environment, failed = Trial(here.project, here.settings, here.progress), asked.environment(), ""
+    for probe in PROBES:
+        if environment and environment not in probe.who:
+            continue
+        if probe.paid and failed:
+            yield not_needed(probe.name, f"was not tried: it costs, and {failed} is to be mended first")
+            continue
+        try:
+            yield works(probe.name, patiently(probe, trial, until))
+        except MayNotLook:
+            yield note(probe.name, "this identity may not read what the subscription has left", "Ask as a person who may.")
+        except PushlineError as error:
+            failed = failed or probe.name
+            yield because(probe.name, error)
+
+
+def as_target(here: Here, wait_s: float) -> Here:
+    """The same with Azure as the target, whatever the settings say, and with the names that `bootstrap azure` would give."""
+    known = recall(here.project.state)
+    settings = completed(here.settings, here.settings.azure.subscription or (known.subscription if known else ""))
+    return msgspec.structs.replace(here, settings=msgspec.structs.replace(settings, target="aci"), wait_s=wait_s)
+
+
+def remove_trials(here: Here) -> Iterator[str]:
+    from pushline.azure.trial import Trial, clean
+
+    return clean(Trial(here.project, here.settings, here.progress), asked.environment())
+
+
+def waiting_helps(line: Line) -> bool:
+    return line.state == "missing" and (NEW_RIGHTS in line.do or line.name == "roles")
+
+
+def _names(here: Here) -> Iterator[Line]:
+    """Of what a person has still to make: names that somebody else has, which only show when it is made."""
+    if asked.in_a_job():
+        return
+    try:
+        for what, why in asked.names_taken(here.settings):
+            yield missing("name", f"{what} can't have its name: {why}", "Name another `workspace` in [tool.pushline.azure].")
+    except PushlineError as error:
+        yield because("name", error)
+
+
+TRIALS = (trials,)
 CHECKS = (account,)

@@ -1,19 +1,24 @@
 """All checks, room by room. A check that fails in one of the house's own ways is a finding, never the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from pushline.doctor import Here, Line, azure, because, github, machine, repository
+from pushline.doctor import Check, Here, Line, azure, because, github, machine, repository
 from pushline.errors import PushlineError
 
-ROOMS = {"machine": machine.CHECKS, "repository": repository.CHECKS, "GitHub": github.CHECKS, "Azure": azure.CHECKS}
+ROOMS: dict[str, tuple[Check, ...]] = {
+    "machine": machine.CHECKS, "repository": repository.CHECKS, "GitHub": github.CHECKS, "Azure": azure.CHECKS,
+}  # fmt: skip
 
 
-def examine(here: Here, progress: Callable[[Line], None]) -> list[Line]:
+TRIALS: dict[str, tuple[Check, ...]] = {"Azure": azure.TRIALS}
+
+
+def examine(here: Here, progress: Callable[[Line], None], rooms: Mapping[str, tuple[Check, ...]] | None = None) -> list[Line]:
     """Every line, told as it is found."""
     found: list[Line] = []
-    for room, checks in ROOMS.items():
+    for room, checks in (ROOMS if rooms is None else rooms).items():
         for check in checks:
             try:
                 for line in check(here):

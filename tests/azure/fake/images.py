@@ -42,13 +42,14 @@ def schedule_run(world: "World", request: Request, **_: str) -> Response:
     content = storage.client(world).get_blob_client(SOURCES, wanted["sourceLocation"]).download_blob().readall()
     run = f"run{world.number()}"
     error = build(world, content, wanted)
+    names = wanted["imageNames"] if wanted["isPushEnabled"] and not error else []
     log = f"{run}.txt"
     storage.put_text(world, SOURCES, log, error or "Successfully built and pushed\n")
     world.builds[run] = {
         "polls": 0,
         "error": error,
         "log": log,
-        "images": [pushed(world, name) for name in wanted["imageNames"] if not error],
+        "images": [pushed(world, name) for name in names],
     }
     return Response(202, run_seen(world, run, request.path.rpartition("/")[0]))
 
@@ -70,8 +71,7 @@ def build(world: "World", content: bytes, wanted: dict[str, Any]) -> str:
         if not list(folder.glob(source)):
             return f"COPY failed: file not found in build context: stat {source}: file does not exist"
     world.images[digest] = folder
-    for name in wanted["imageNames"]:
-        world.tags[name] = digest
+    world.tags.update(dict.fromkeys(wanted["imageNames"] if wanted["isPushEnabled"] else (), digest))
     return ""
 
 

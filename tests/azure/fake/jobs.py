@@ -105,6 +105,17 @@ def cancel(world: "World", request: Request, name: str, **_: str) -> Response:
     return accepted(world, request, world.begin(lambda: ("Succeeded", None)))
 
 
+@route("DELETE", ARM, WORKSPACE + "/jobs/{name}")
+def delete(world: "World", request: Request, name: str, **_: str) -> Response:
+    """Of a job that has ended; it is gone a while later."""
+    authorize(world, request)
+    if running(world)[name].status not in ("Completed", "Failed", "Canceled"):
+        raise Refusal(409, "UserError", f"The job {name} is {running(world)[name].status}.")
+    world.resources.pop(request.path.lower())
+    running(world).pop(name)
+    return accepted(world, request, world.begin(lambda: ("Succeeded", None)))
+
+
 def end_process(job: Running) -> None:
     if job.process is not None and job.process.poll() is None:
         with contextlib.suppress(ProcessLookupError):

@@ -14,6 +14,7 @@ from fake import (  # noqa: F401 - importing them registers their routes
     jobs,
     making,
     monitor,
+    region,
     storage,
     tracking,
     vault,

@@ -231,9 +231,16 @@ def assignment(world: "World", request: Request, scope: str, name: str) -> Respo
 
 @route("GET", ARM, "/subscriptions/{scope...}" + AUTHORIZATION + "/permissions")
 def permissions(world: "World", request: Request, scope: str) -> Response:
-    """What the caller may do; of the real one's answer the scope alone is left out."""
-    held = world.rights.get(request.identity, ())
-    return Response(200, {"value": [{"actions": list(role.actions), "notActions": list(role.excepted)} for role in held]})
+    """What the caller may do, actions on data apart from the others; of the real one's answer the scope alone is left out."""
+
+    def shown(role: Role) -> dict[str, list[str]]:
+        data = role in roles.DATA_ROLES
+        given = {"actions": [], "notActions": [], "dataActions": list(role.actions), "notDataActions": []}
+        return (
+            given if data else {"actions": list(role.actions), "notActions": list(role.excepted), "dataActions": [], "notDataActions": []}
+        )
+
+    return Response(200, {"value": [shown(role) for role in world.rights.get(request.identity, ())]})
 
 
 def unsettled(world: "World", name: str) -> bool:

@@ -112,6 +112,7 @@ class World:
         self.telemetry: list[dict[str, Any]] = []  # rows of the workspace's Log Analytics
         self.behaviour: dict[str, str] = {}  # of container groups: `pending` or `crash`
         self.light = False  # whether a group's service is played here instead of started
+        self.quota: dict[str, int] = {}  # limits that are others than usual
         self.taken: set[str] = set()  # DNS labels that others have
         self.deleted: set[str] = set()  # names of vaults that were deleted and could be recovered
         self.unsettled: dict[str, int] = {}  # identities and roles that are too new, and for how many questions
@@ -127,6 +128,7 @@ class World:
         self.sabotage.clear()
         self.behaviour.clear()
         self.taken.clear()
+        self.quota.clear()
         self.light = False
         self.directory.subject = ""
         self.directory.lifetime, self.directory.assertion_lifetime, self.directory.revoked_before = 3600.0, 300.0, 0.0

@@ -1,0 +1,29 @@
+"""The command that says what a repository costs."""
+
+from pathlib import Path
+
+import click
+
+from pushline.cli.context import Context, as_json, show
+
+
+@click.command("costs")
+@click.option(
+    "--pushes", type=click.IntRange(min=0), default=8, show_default=True, help="Pushes to main in a month that train and release."
+)
+@click.option("--pull-requests", type=click.IntRange(min=0), default=8, show_default=True, help="Pull requests in a month.")
+@click.option("--prices", type=click.Path(path_type=Path, dir_okay=False), help="A file with your prices; by default those of the engine.")
+@as_json
+def costs(context: Context, pushes: int, pull_requests: int, prices: Path | None, json: bool) -> None:
+    """Estimate what CI and Azure cost, from the workflows and the settings.
+
+    Minutes for a push, a pull request and a month of what the clock starts; euros for what stands. Asks nobody, and says of which
+    day its prices are.
+    """
+    from pushline import costs as estimate
+
+    found = estimate.costs(context.project.root, context.settings, estimate.prices(prices))
+    show(found, json, list(estimate.lines(found, pushes, pull_requests)))
+
+
+COMMANDS = [costs]
