@@ -116,6 +116,9 @@ def team(state: dict[str, Any], method: str, body: Any, organisation: str, name:
 
 def rights(state: dict[str, Any], method: str, body: Any) -> Any:
     if method == "PUT":
+        if state.get("no_pull_requests") and body["can_approve_pull_request_reviews"]:
+            # docs.github.com, "Set default workflow permissions for a repository": 409 where the organisation prevents it
+            raise PermissionError("Conflict (HTTP 409)")
         state["permissions"].update(body)
         return None
     return state["permissions"]
@@ -123,7 +126,7 @@ def rights(state: dict[str, Any], method: str, body: Any) -> Any:
 
 def environment(state: dict[str, Any], method: str, body: Any, name: str) -> Any:
     if method == "PUT":
-        if body["reviewers"] and state["private"] and not state["paid"]:
+        if body["reviewers"] and state["private"] and not state.get("reviewers", state["paid"]):
             raise PermissionError(
                 "Failed to create the environment protection rule. Please ensure the billing plan supports it. (HTTP 422)"
             )
@@ -244,6 +247,8 @@ def workflow_runs(state: dict[str, Any], method: str, body: Any, workflow: str) 
 def pulls(state: dict[str, Any], method: str, body: Any, number: str | None = None) -> Any:
     there = state.setdefault("pulls", [])
     if method == "POST":
+        if state.get("no_pull_requests"):
+            raise PermissionError("GitHub Actions is not permitted to create or approve pull requests. (HTTP 403)")
         there.append({"number": len(there) + 1, "html_url": f"https://github.test/pull/{len(there) + 1}", "state": "open", **body})
         return there[-1]
     if number is not None:

@@ -142,6 +142,44 @@ def test_where_a_plan_has_no_reviewers_and_no_rules_the_approval_is_a_run_by_han
     assert (again.code, changes) == (0, []), again.err
 
 
+# docs.github.com: rules for branches "in private repositories with GitHub Pro, GitHub Team and GitHub Enterprise Cloud"; environments of
+# private repositories from Pro and Team on, and their required reviewers with Enterprise alone.
+PLANS: dict[str, dict[str, Any]] = {
+    "public, any plan": {},
+    "private, Free": {"private": True, "no_environments": True},
+    "private, Pro or Team": {"private": True, "paid": True, "reviewers": False},
+    "private, Enterprise": {"private": True, "paid": True},
+    "public, one maintainer": {"writers": ["ann"]},
+    "an organisation that forbids pull requests of workflows": {"no_pull_requests": True},
+}
+
+
+@pytest.mark.slow
+def test_the_page_says_of_each_plan_what_bootstrap_leaves_there_and_a_second_run_finds_it_so(account: Account, repo: Path) -> None:
+    page = (repo / "docs" / "workflows.md").read_text(encoding="utf-8")
+    rows = []
+    for plan, has in PLANS.items():
+        account.set({**FRESH, **has})
+        ran, _ = account.bootstrap("--reviewer", "ann", "--apply")
+        assert ran.code == 0, (plan, ran.err)
+        state = account.state
+        _, again = account.bootstrap("--reviewer", "ann", "--apply")
+        refused = {call["path"] for call in again}
+        assert all(state[part] == account.state[part] for part in ("environments", "rulesets", "variables", "permissions"))
+        assert not refused or "GitHub refused" in ran.err, (plan, again)
+        production = state["environments"].get("production", {})
+        by_hand = state["variables"].get("PUSHLINE_APPROVAL") == "dispatch"
+        approved = (
+            "a reviewer of `production`" if production.get("reviewers") else "a run of `deliver.yml` by hand" if by_hand else "nobody"
+        )
+        needs = reviews_of(account)[0] if state["rulesets"] else None
+        main = {None: "by agreement", 0: "pull requests whose check passed", 1: "reviewed pull requests whose check passed"}[needs]
+        proposes = "yes" if state["permissions"]["can_approve_pull_request_reviews"] else "no: they push a branch and say where to open it"
+        row = f"| {plan} | {approved} | {'yes' if production else 'no: the local target alone'} | {main} | {proposes} |"
+        rows.append(row)
+    assert "\n".join(rows) in page, "\n".join(rows)
+
+
 def test_where_a_plan_has_no_environments_it_says_so_and_makes_the_rest(account: Account) -> None:
     account.set({**FRESH, "private": True, "no_environments": True})
     connect(account)

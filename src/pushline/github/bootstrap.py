@@ -18,6 +18,10 @@ NO_REVIEWERS = (
     "A private repository has reviewers only on GitHub's paid plans: a release then waits for a run of deliver.yml by hand, from deploy "
     "(the variable PUSHLINE_APPROVAL is set to dispatch; remove it when the plan changes)."
 )
+NO_PULL_REQUESTS = (
+    "The organisation lets no workflow open pull requests: retrain.yml and upgrade.yml push their branch and say where a person opens it "
+    "(an owner of the organisation may allow it under Settings, Actions, General)."
+)
 MAIN_ONLY = {"protected_branches": False, "custom_branch_policies": True}
 
 
@@ -168,7 +172,8 @@ def _permissions(state: RepositoryState, base: str) -> list[RepositoryChange]:
     if {name: state.workflow_permissions.get(name) for name in body} == body:
         return []
     what = "workflows get a read-only token, and may open pull requests"
-    return [RepositoryChange(what, "PUT", f"{base}/actions/permissions/workflow", body)]
+    instead = {**body, "can_approve_pull_request_reviews": False}
+    return [RepositoryChange(what, "PUT", f"{base}/actions/permissions/workflow", body, NO_PULL_REQUESTS, instead)]
 
 
 def _plan_environment(state: RepositoryState, base: str, name: str, reviewers: tuple[tuple[str, int], ...]) -> list[RepositoryChange]:

@@ -65,6 +65,6 @@ def _run(arguments: tuple[str, ...] | list[str], given: bytes | None) -> bytes:
         raise SettingsError(what, why=said, do="Log in with `gh auth login`, or set GH_TOKEN.")
     if "HTTP 404" in said:
         raise NotFound(what, why=said, do="Check the repository's name and that the token may see it.")
-    if "HTTP 403" in said or "HTTP 422" in said:
+    if any(f"HTTP {status}" in said for status in (403, 409, 422)):  # 409: the organisation has decided it otherwise
         raise Forbidden(what, why=said, do="The token needs more rights, or the repository's plan does not have this.")
     raise TargetError(what, why=said, do="Run the same command again; GitHub's status page tells of outages.")

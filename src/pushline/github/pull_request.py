@@ -1,5 +1,6 @@
 """A change of the repository's files as a pull request, made with git and gh only."""
 
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,7 +53,16 @@ def propose(root: Path, files: Sequence[Path], *, branch: str, title: str, body:
         gh.api(f"repos/{repository}/pulls/{there.number}", method="PATCH", body={"title": title, "body": body})
         return there
     base = gh.api(f"repos/{repository}")["default_branch"]
-    made = gh.api(f"repos/{repository}/pulls", method="POST", body={"title": title, "body": body, "head": branch, "base": base})
+    try:
+        made = gh.api(f"repos/{repository}/pulls", method="POST", body={"title": title, "body": body, "head": branch, "base": base})
+    except gh.Forbidden as error:
+        server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+        raise TargetError(
+            f"The branch {branch} is pushed, and this token may open no pull request.",
+            why=error.why,
+            do=f"Open it at {server}/{repository}/compare/{base}...{branch}?expand=1: the next run finds it and keeps it up to date. An "
+            "owner of the organisation may let workflows open it (Settings, Actions, General).",
+        ) from error
     return PullRequest(branch=branch, url=made["html_url"], created=True, number=made["number"])
 
 
