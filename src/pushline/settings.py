@@ -205,6 +205,9 @@ class PushlineSettings(Settings, frozen=True, kw_only=True):
     """All settings of a repository."""
 
     target: Annotated[Literal["local", "aci"], Meta(description="where releases live")] = "local"
+    runner: Annotated[
+        str, Meta(description="label of a runner of your own for the jobs that reach users, such as self-hosted; empty: one of GitHub's")
+    ] = ""
     model_name: Annotated[str, Meta(description="name of the model in the registry", pattern=r"^[a-z][a-z0-9-]{1,40}$")] = "model"
     training: Training = field(default_factory=Training)
     promotion: Promotion = field(default_factory=Promotion)

@@ -36,7 +36,7 @@ class Found:
 def tried(azure: Loopback, command: Command, client: str, *more: str, **variables: str) -> Found:
     began = len(azure.world.calls)
     settings = {"PUSHLINE_AZURE__MAX_NODES": "2", **variables}
-    ended = command("doctor", "--azure", "--json", "--wait", "1s", *more, client=client, **settings)
+    ended = command("doctor", "--azure", "--json", *(more or ("--wait", "1s")), client=client, **settings)
     lines = {line["name"]: line for line in json.loads(ended.out)}
     asked = [call.path.lower() for call in azure.world.calls[began:] if call.method in ("PUT", "POST")]
     return Found(ended, lines, [path for path in asked if any(part in path for part in PAID)])
@@ -60,12 +60,12 @@ def trial(azure: Loopback, command: Command, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("pushline.doctor.azure.AGAIN_S", 0.2)
     before = dict(azure.world.rights)
 
-    def run(client: str = RELEASE, plant: Planted | None = None, **variables: str) -> Found:
+    def run(client: str = RELEASE, plant: Planted | None = None, *more: str, **variables: str) -> Found:
         azure.world.rights = {**before, client: (*before[client], ABOVE)}
         if plant is not None:
             plant(azure.world)
         try:
-            return tried(azure, command, client, **variables)
+            return tried(azure, command, client, *more, **variables)
         finally:
             azure.world.rights = before
 
@@ -228,15 +228,19 @@ def test_keys_that_are_mounted_for_root_alone_are_no_defect_and_are_told(trial: 
 
 
 def test_who_may_not_read_the_subscription_is_told_so_and_the_rest_is_tried(azure: Loopback, command: Command) -> None:
-    found = tried(azure, command, RELEASE, "--wait", "1s")
+    found = tried(azure, command, RELEASE)
     assert found.lines["container quota"]["state"] == "note"
     assert found.lines["container group"]["state"] == "works"
 
 
-def test_a_role_that_is_too_new_is_waited_for(azure: Loopback, trial: Callable[..., Found], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_role_that_is_too_new_is_waited_for(trial: Callable[..., Found]) -> None:
     late: list[Fault] = []
     content = {"error": {"code": "Forbidden", "message": "Caller is not authorized. Action: 'secrets/getSecret/action'"}}
-    found = trial(RELEASE, lambda world: late.append(world.fault("GET", r"vault.azure.net/secrets", 403, content=content, times=2)))
+
+    def too_new(world: World) -> None:
+        late.append(world.fault("GET", r"vault.azure.net/secrets", 403, content=content, times=2))
+
+    found = trial(RELEASE, too_new, "--wait", "10m")
     assert found.lines["Key Vault"]["state"] == "works", found.lines["Key Vault"]
     assert late[0].seen == 3
 

@@ -212,6 +212,11 @@ def test_the_owners_of_the_code_are_the_reviewers_and_who_is_named_stays(account
     assert file.read_text(encoding="utf-8") == text
 
 
+def test_a_runner_of_ones_own_becomes_the_variable_that_the_workflows_read(account: Account) -> None:
+    account.bootstrap("--reviewer", "ann", "--apply", PUSHLINE_RUNNER="self-hosted")
+    assert account.state["variables"] == {"PUSHLINE_RUNNER": "self-hosted"}
+
+
 def test_azure_makes_the_target_a_variable(account: Account) -> None:
     names = {"PUSHLINE_AZURE__SUBSCRIPTION": "s", "PUSHLINE_AZURE__RESOURCE_GROUP": "g", "PUSHLINE_AZURE__WORKSPACE": "w"}
     account.bootstrap("--reviewer", "ann", "--apply", **names)

@@ -107,6 +107,16 @@ def test_a_source_that_moved_becomes_one_pull_request(repository: Repository) ->
     assert len(repository.state["pulls"]) == 1
 
 
+def test_where_workflows_may_open_no_pull_request_the_branch_is_pushed_and_the_address_to_open_it_is_told(repository: Repository) -> None:
+    repository.file.write_text(json.dumps({**repository.state, "no_pull_requests": True}), encoding="utf-8")
+    repository.serve(3)
+    repository.command("data", "refresh")
+    ran = repository.command("data", "propose")
+    assert ran.code == 4
+    assert "/compare/main...data/" in ran.err
+    assert "data/" in repository.git("ls-remote", "--heads", "origin")
+
+
 @pytest.mark.slow
 def test_a_source_that_broke_moves_nothing(repository: Repository) -> None:
     repository.server.files["rows.csv"] = repository.serve(3).replace(b",", b";")

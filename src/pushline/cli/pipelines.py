@@ -34,14 +34,15 @@ def publish(context: Context, pipeline: str, json: bool) -> None:
     It holds pipelines/PIPELINE.yml and never changes.
     """
     from pushline.errors import SettingsError
-    from pushline.github.actions import inside
+    from pushline.github.actions import hosted
     from pushline.pipelines import open_publisher
 
-    if inside() and context.settings.target == "local":
+    if hosted() and context.settings.target == "local":
         raise SettingsError(
             "A job can't publish for the target local.",
             why="Its versions are kept below .pushline/ of the machine that publishes, and this one ends with its job.",
-            do="Run `pushline publish` where they are served, or connect Azure, which keeps them (`pushline docs connect-azure`).",
+            do="Run `pushline publish` where they are served, name a runner of your own (`runner` in [tool.pushline]), or connect Azure, "
+            "which keeps them (`pushline docs connect-azure`).",
         )
     version, made = open_publisher(context.project, context.settings).publish(pipeline)
     first = (

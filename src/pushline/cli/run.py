@@ -98,7 +98,8 @@ def evidence(
     from pushline.report.terminal import lines_of_markdown
 
     delivery = context.delivery
-    asked = approvals.approval(run_number or "", first=first or "", by_hand=approval == "dispatch")
+    rehearsal = context.settings.target == "local" and not context.settings.runner
+    asked = approvals.approval(run_number or "", first=first or "", by_hand=approval == "dispatch", rehearsal=rehearsal)
     found = gather(context.project, context.settings, delivery.store(), delivery.target, version or None)
     page = asked.lead() + evidence_summary(found)
     actions.summarise(page)

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import msgspec
 
 from pushline.azure.bootstrap import recall
-from pushline.doctor import Here, Line, because, lacking, not_needed, works
+from pushline.doctor import Here, Line, because, lacking, not_needed, note, works
 from pushline.errors import PushlineError
 from pushline.github import bootstrap, gh
+
+OF_YOUR_OWN = "Name one of your own as `runner` in [tool.pushline], which keeps it, or connect Azure."
 
 
 def remote(here: Here) -> Iterator[Line]:
@@ -26,6 +28,8 @@ def remote(here: Here) -> Iterator[Line]:
         )  # fmt: skip
     else:
         yield works("git remote", without_secrets(address))
+        if not here.on_azure and not here.settings.runner:
+            yield note("deliveries", "are rehearsals: on a runner of GitHub's a release ends with its job", OF_YOUR_OWN)
 
 
 def without_secrets(address: str) -> str:

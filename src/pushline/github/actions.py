@@ -3,7 +3,12 @@
 import os
 from pathlib import Path
 
-from pushline.results import RegisterResult, Result, TrainResult
+from pushline.results import PromoteResult, RegisterResult, Result, TrainResult
+
+REHEARSAL = (
+    "This is a rehearsal: on a runner of GitHub's the release ends with its job. `runner` in `[tool.pushline]` names one of your own, "
+    "which keeps it, and `pushline docs connect-azure` says how Azure does."
+)
 
 
 def inside() -> bool:
@@ -33,6 +38,8 @@ def leave(result: Result | None, summary: Path) -> None:
     if isinstance(result, RegisterResult):
         output("accepted", str(result.decision.accept).lower())
         output("version", result.version)
+    if isinstance(result, PromoteResult) and result.target == "local" and hosted():
+        summarise(f"> [!NOTE]\n> {REHEARSAL}")
     if isinstance(result, TrainResult):
         output("manifest", f"sha256:{result.manifest}")
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from pushline.errors import NotAccepted
 from pushline.github import gh
-from pushline.github.actions import inside
+from pushline.github.actions import REHEARSAL, inside
 from pushline.github.runs import home
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class Approval(Struct, frozen=True, kw_only=True):
     run: str  # whose results are shown; empty outside jobs
     url: str
     asked: bool  # a person has to approve
+    rehearsal: bool = False  # what is released ends with its job
 
     def lead(self) -> str:
         """Markdown that stands above the evidence."""
@@ -30,10 +31,12 @@ class Approval(Struct, frozen=True, kw_only=True):
         if not self.asked:
             why = f"the environment `{ENVIRONMENT}` has no reviewers"
             parts.append(f"> [!WARNING]\n> **Nobody is asked before this is released**: {why}. {BOOTSTRAP}")
+        if self.rehearsal:
+            parts.append(f"> [!NOTE]\n> {REHEARSAL}")
         return "\n\n".join(parts) + "\n\n" if parts else ""
 
 
-def approval(run: str, *, first: str, by_hand: bool) -> Approval:
+def approval(run: str, *, first: str, by_hand: bool, rehearsal: bool = False) -> Approval:
     """`run`: whose results are released where the delivery begins with deploy; `by_hand`: the release is a run that a person starts.
 
     Raises NotAccepted in a job of another branch than the default one.
@@ -43,7 +46,7 @@ def approval(run: str, *, first: str, by_hand: bool) -> Approval:
     only_default_branch()
     number = run if first == "deploy" else os.environ.get("GITHUB_RUN_ID", "")
     url = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{gh.repository()}/actions/runs/{number}"
-    return Approval(run=number, url=url, asked=by_hand or has_reviewers())
+    return Approval(run=number, url=url, asked=by_hand or has_reviewers(), rehearsal=rehearsal)
 
 
 def only_default_branch() -> None:

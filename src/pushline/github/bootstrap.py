@@ -84,15 +84,15 @@ def wanted(
             why="The environment production waits for a person.",
             do="Name at least one with --reviewer LOGIN, or a team with --reviewer org/team.",
         )
-    azure = settings.azure
-    made = dict(variables or {})
+    azure, made = settings.azure, dict(variables or {})
+    runner = {"PUSHLINE_RUNNER": settings.runner} if settings.runner else {}
     if made and azure.subscription in ("", made.get("PUSHLINE_AZURE__SUBSCRIPTION")):
-        return DesiredState(reviewers=reviewers, variables=made, environment_variables=environment_variables or {})
+        return DesiredState(reviewers=reviewers, variables=made | runner, environment_variables=environment_variables or {})
     if not azure.subscription:
-        return DesiredState(reviewers=reviewers, variables={})
+        return DesiredState(reviewers=reviewers, variables=runner)
     names = {"SUBSCRIPTION": azure.subscription, "RESOURCE_GROUP": azure.resource_group, "WORKSPACE": azure.workspace}
     said = {f"PUSHLINE_AZURE__{name}": value for name, value in names.items()}
-    return DesiredState(reviewers=reviewers, variables={"PUSHLINE_TARGET": "aci", **said})
+    return DesiredState(reviewers=reviewers, variables={"PUSHLINE_TARGET": "aci", **said, **runner})
 
 
 def lines(state: RepositoryState, changes: list[RepositoryChange]) -> list[str]:

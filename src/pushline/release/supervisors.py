@@ -102,7 +102,8 @@ class Supervisors:
 
 def environment_of(settings: Serving) -> dict[str, str]:
     """This process's environment, its settings of the service replaced by these."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith(VARIABLE)}
+    # A GitHub runner ends what carries its mark when a job is over; a release outlives the job where its runner does.
+    others = {name: value for name, value in os.environ.items() if not name.startswith(VARIABLE) and name != "RUNNER_TRACKING_ID"}
     said = {VARIABLE + name.upper(): value for name, value in msgspec.structs.asdict(settings).items() if value is not None}
     return others | {name: value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in said.items()}
 
