@@ -48,7 +48,7 @@ class WorkspaceStore(MlflowStore):
     def try_run(self) -> None:
         """Keep a run with tags and a figure, read it back, and remove it. Raises TargetError where something of it is not kept."""
         with self._asked("keep a run with tags"):
-            run = self.client.create_run(self._experiment(), tags={"pushline.trial": "yes"}).info.run_id
+            run = self.client.create_run(self._experiment(), tags={"pushline.preflight": "yes"}).info.run_id
             try:
                 self.client.set_tag(run, "pushline.tried", "yes")
                 self.client.log_metric(run, "tried", 1.0)
@@ -56,7 +56,7 @@ class WorkspaceStore(MlflowStore):
                 self.client.set_terminated(run)
             finally:
                 self.client.delete_run(run)
-        lost = {"pushline.trial", "pushline.tried"} - set(kept.tags) | {"tried"} - set(kept.metrics)
+        lost = {"pushline.preflight", "pushline.tried"} - set(kept.tags) | {"tried"} - set(kept.metrics)
         if lost:
             raise TargetError(f"The workspace's MLflow keeps a run without {', '.join(sorted(lost))}.", do="Look at the run in the studio.")
 

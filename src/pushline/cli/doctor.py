@@ -9,16 +9,16 @@ from pushline.wording import counted
 @click.command("doctor")
 @click.option("--azure", is_flag=True, help="Try what only Azure decides, each thing once, for minutes and cents.")
 @click.option("--wait", metavar="TIME", default="10m", help="With --azure: how long rights given lately are waited for.", show_default=True)
-@click.option("--clean", is_flag=True, help="Remove what earlier trials left on Azure, and try nothing.")
+@click.option("--clean", is_flag=True, help="Remove what earlier preflights left on Azure, and try nothing.")
 @as_json
 def doctor(context: Context, azure: bool, wait: str, clean: bool, json: bool) -> None:
     """Say what works on this machine, and what to do about the rest.
 
-    Exit 1 where the target lacks something. What --azure found is kept in .pushline/azure-trial.json.
+    Exit 1 where the target lacks something. What --azure found is kept in .pushline/azure-preflight.json.
     """
     from pushline.doctor import Here, Line, line_for_a_person
-    from pushline.doctor.azure import as_target, remove_trials
-    from pushline.doctor.examination import TRIALS, examine
+    from pushline.doctor.azure import as_target, remove_leftovers
+    from pushline.doctor.examination import PREFLIGHT, examine
     from pushline.errors import GateClosed
     from pushline.files import write_json
     from pushline.github import actions
@@ -41,12 +41,12 @@ def doctor(context: Context, azure: bool, wait: str, clean: bool, json: bool) ->
     if azure or clean:
         here = as_target(here, seconds(wait))
     if clean:
-        for left in remove_trials(here):
+        for left in remove_leftovers(here):
             progress(f"removed: {left}")
         return
-    lines = examine(here, show, TRIALS if azure else None)
+    lines = examine(here, show, PREFLIGHT if azure else None)
     if azure:
-        write_json(context.project.state / "azure-trial.json", lines)
+        write_json(context.project.state / "azure-preflight.json", lines)
     if json:
         click.echo(as_json(lines))
     missing = [line.name for line in lines if line.state == "missing"]

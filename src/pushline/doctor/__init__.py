@@ -38,7 +38,7 @@ class Here(Struct, frozen=True, kw_only=True):
         return self.settings.target == "aci"
 
 
-Check = Callable[[Here], Iterator[Line]]
+RoomCheck = Callable[[Here], Iterator[Line]]
 
 
 def works(name: str, says: str) -> Line:

@@ -64,7 +64,7 @@ def _job(here: Here) -> Iterator[Line]:
         yield works("roles", f"all that {environment or 'this job'} needs")
 
 
-def trials(here: Here) -> Iterator[Line]:
+def preflights(here: Here) -> Iterator[Line]:
     """What `doctor --azure` tries, none of it for more than cents, and nothing that costs before all else works."""
     until = time.monotonic() + here.wait_s
     lines = list(account(here))
@@ -75,11 +75,11 @@ def trials(here: Here) -> Iterator[Line]:
     yield from lines
     if any(line.state == "missing" for line in lines):
         yield from _names(here)
-        yield not_needed("trials", "nothing was tried: first mend what is above")
+        yield not_needed("preflights", "nothing was tried: first mend what is above")
         return
-    from pushline.azure.trial import PROBES, MayNotLook, Trial, patiently
+    from pushline.azure.preflight import PROBES, MayNotLook, Preflight, patiently
 
-    trial, environment, failed = Trial(here.project, here.settings, here.progress), asked.environment(), ""
+    preflight, environment, failed = Preflight(here.project, here.settings, here.progress), asked.environment(), ""
     for probe in PROBES:
         if environment and environment not in probe.who:
             continue
@@ -87,7 +87,7 @@ def trials(here: Here) -> Iterator[Line]:
             yield not_needed(probe.name, f"was not tried: it costs, and {failed} is to be mended first")
             continue
         try:
-            yield works(probe.name, patiently(probe, trial, until))
+            yield works(probe.name, patiently(probe, preflight, until))
         except MayNotLook:
             yield note(probe.name, "this identity may not read what the subscription has left", "Ask as a person who may.")
         except PushlineError as error:
@@ -102,10 +102,10 @@ def as_target(here: Here, wait_s: float) -> Here:
     return msgspec.structs.replace(here, settings=msgspec.structs.replace(settings, target="aci"), wait_s=wait_s)
 
 
-def remove_trials(here: Here) -> Iterator[str]:
-    from pushline.azure.trial import Trial, clean
+def remove_leftovers(here: Here) -> Iterator[str]:
+    from pushline.azure.preflight import Preflight, clean
 
-    return clean(Trial(here.project, here.settings, here.progress), asked.environment())
+    return clean(Preflight(here.project, here.settings, here.progress), asked.environment())
 
 
 def waiting_helps(line: Line) -> bool:
@@ -123,5 +123,5 @@ def _names(here: Here) -> Iterator[Line]:
         yield because("name", error)
 
 
-TRIALS = (trials,)
+PREFLIGHT = (preflights,)
 CHECKS = (account,)

@@ -4,18 +4,18 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from pushline.doctor import Check, Here, Line, azure, because, github, machine, repository
+from pushline.doctor import Here, Line, RoomCheck, azure, because, github, machine, repository
 from pushline.errors import PushlineError
 
-ROOMS: dict[str, tuple[Check, ...]] = {
+ROOMS: dict[str, tuple[RoomCheck, ...]] = {
     "machine": machine.CHECKS, "repository": repository.CHECKS, "GitHub": github.CHECKS, "Azure": azure.CHECKS,
 }  # fmt: skip
 
 
-TRIALS: dict[str, tuple[Check, ...]] = {"Azure": azure.TRIALS}
+PREFLIGHT: dict[str, tuple[RoomCheck, ...]] = {"Azure": azure.PREFLIGHT}
 
 
-def examine(here: Here, progress: Callable[[Line], None], rooms: Mapping[str, tuple[Check, ...]] | None = None) -> list[Line]:
+def examine(here: Here, progress: Callable[[Line], None], rooms: Mapping[str, tuple[RoomCheck, ...]] | None = None) -> list[Line]:
     """Every line, told as it is found."""
     found: list[Line] = []
     for room, checks in (ROOMS if rooms is None else rooms).items():

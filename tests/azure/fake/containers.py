@@ -75,8 +75,8 @@ class Group:
         if self.behaviour == "pending":
             self.event("Pulling", "pulling image")
             return
-        if self.is_trial:
-            self.play_trial()
+        if self.is_preflight:
+            self.play_preflight()
             return
         if self.behaviour == "crash":
             self.event("BackOff", "Back-off restarting failed container", count=3)
@@ -97,14 +97,14 @@ class Group:
         self.settled.set()
 
     @property
-    def is_trial(self) -> bool:
-        return [each["name"] for each in self.containers] == ["trial"]
+    def is_preflight(self) -> bool:
+        return [each["name"] for each in self.containers] == ["preflight"]
 
-    def play_trial(self) -> None:
+    def play_preflight(self) -> None:
         """What the one line of `doctor --azure` says: it adds a user to its container, which this machine is spared."""
         secret, share, _, word = self.containers[0]["command"][-4:]
         mounts = {mount["mountPath"]: self.volumes[mount["name"]] for mount in self.containers[0]["volumeMounts"]}
-        shared = mounts[share] / "trial"
+        shared = mounts[share] / "preflight"
         lines = []
         if self.behaviour != "share refused":
             shared.write_text(word)
@@ -114,7 +114,7 @@ class Group:
             where, _, name = secret.rpartition("/")
             lines.append(f"secret {(mounts[where] / name).read_text()}")
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "trial.log").write_text("\n".join(lines) + "\n")
+        (self.folder / "preflight.log").write_text("\n".join(lines) + "\n")
         self.state, self.provisioning = "Succeeded", "Succeeded"
         self.settled.set()
 
@@ -187,7 +187,7 @@ class Group:
         if self.behaviour == "pending":
             return {"restartCount": 0, "currentState": {"state": "Waiting", "detailStatus": "Pulling"}, "events": self.events}
         process = self.processes.get(container)
-        if self.is_trial:
+        if self.is_preflight:
             over = {"state": "Terminated", "exitCode": 0, "detailStatus": "Completed"}
             return {"restartCount": 0, "currentState": over, "events": self.events}
         if self.light and not self.behaviour:

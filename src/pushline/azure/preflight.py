@@ -33,15 +33,15 @@ from pushline.progress import Progress
 from pushline.project import Project
 from pushline.settings import PushlineSettings, seconds
 
-NAME = "pushline-trial"
-BLOBS = "pushline/trial/"
+NAME = "pushline-preflight"
+BLOBS = "pushline/preflight/"
 USER = "10001"  # of the scoring image
 JOB_S = 1800.0  # an image is built for the first one
 PORT = 80
 # Runs in the sidecar's image, as root, which is how a share is mounted; the secret is read as the scoring image's user.
 SCRIPT = (
-    'printf %s "$4" > "$2/trial" && printf "share " && cat "$2/trial" && rm "$2/trial"; echo; '
-    'adduser -D -H -u "$3" trial && su trial -s /bin/sh -c "printf \'secret \' && cat $1"; echo'
+    'printf %s "$4" > "$2/preflight" && printf "share " && cat "$2/preflight" && rm "$2/preflight"; echo; '
+    'adduser -D -H -u "$3" preflight && su preflight -s /bin/sh -c "printf \'secret \' && cat $1"; echo'
 )
 
 
@@ -49,7 +49,7 @@ class MayNotLook(Exception):
     """This identity may not read what lies above its resource group."""
 
 
-class Trial:
+class Preflight:
     """One workspace that is tried with the settings of a repository."""
 
     def __init__(self, project: Project, settings: PushlineSettings, progress: Progress) -> None:
@@ -58,7 +58,7 @@ class Trial:
         self.progress = progress
         self.target = AciTarget(project, settings)
         self.cloud = self.target.cloud
-        self.group = f"{self.target.label}-trial"
+        self.group = f"{self.target.label}-preflight"
 
     @cached_property
     def image(self) -> str:
@@ -81,19 +81,19 @@ class Probe(Struct, frozen=True):
     """One thing to try, and the GitHub environments whose identity has to be able to do it."""
 
     name: str
-    attempt: Callable[[Trial], str]
+    attempt: Callable[[Preflight], str]
     who: tuple[str, ...]
     paid: bool = False
 
 
-def cluster_quota(trial: Trial) -> str:
-    azure, region = trial.settings.azure, trial.cloud.facts.region
-    sizes = trial.told_of_region("MachineLearningServices", "vmSizes", WORKSPACE_VERSION)
+def cluster_quota(run: Preflight) -> str:
+    azure, region = run.settings.azure, run.cloud.facts.region
+    sizes = run.told_of_region("MachineLearningServices", "vmSizes", WORKSPACE_VERSION)
     size = next((each for each in sizes if str(each["name"]).lower() == azure.vm_size.lower()), None)
     if size is None:
         raise SettingsError(f"Azure ML has no {azure.vm_size} in {region}.", do="Change vm_size in [tool.pushline.azure].")
     wanted = int(size["vCPUs"]) * azure.max_nodes
-    for each in trial.told_of_region("MachineLearningServices", "usages", WORKSPACE_VERSION):
+    for each in run.told_of_region("MachineLearningServices", "usages", WORKSPACE_VERSION):
         name = str(each["name"]["value"])  # such as: Standard DSv3 Family Cluster Dedicated vCPUs
         if letters(name).startswith((letters(size["family"]), "totalclusterdedicated")) and 0 <= each["limit"] < wanted:
             raise TargetError(
@@ -104,11 +104,11 @@ def cluster_quota(trial: Trial) -> str:
     return f"{wanted} cores for {azure.max_nodes} nodes of {azure.vm_size} are within the quota"
 
 
-def container_quota(trial: Trial) -> str:
-    azure = trial.settings.azure
+def container_quota(run: Preflight) -> str:
+    azure = run.settings.azure
     cores, memory = azure.cpu + SIDECAR_CPU, azure.memory_gb + SIDECAR_MEMORY_GB
-    more = 1 if trial.target.groups.find(trial.target.label) else 2  # the candidate stands beside the live release
-    for each in trial.told_of_region("ContainerInstance", "capabilities", API):
+    more = 1 if run.target.groups.find(run.target.label) else 2  # the candidate stands beside the live release
+    for each in run.told_of_region("ContainerInstance", "capabilities", API):
         most = each["capabilities"]
         ours = (each.get("osType"), each.get("gpu"), each.get("ipAddressType")) == ("Linux", "None", "Public")
         if ours and (cores > most["maxCpu"] or memory > most["maxMemoryInGB"]):
@@ -118,7 +118,7 @@ def container_quota(trial: Trial) -> str:
                 do="Lower cpu or memory_gb in [tool.pushline.azure].",
             )
     wanted = {"ContainerGroups": more, "StandardCores": math.ceil(cores * more)}
-    for each in trial.told_of_region("ContainerInstance", "usages", API):
+    for each in run.told_of_region("ContainerInstance", "usages", API):
         name, left = str(each["name"]["value"]), each["limit"] - each["currentValue"]
         if name in wanted and left < wanted[name]:
             raise TargetError(
@@ -129,8 +129,8 @@ def container_quota(trial: Trial) -> str:
     return f"{more} more container groups of {cores:g} cores are within the quota"
 
 
-def blob(trial: Trial) -> str:
-    box, name = trial.cloud.container(STORE), BLOBS + secrets.token_hex(8)
+def blob(run: Preflight) -> str:
+    box, name = run.cloud.container(STORE), BLOBS + secrets.token_hex(8)
     with asking("writing, reading and deleting a blob of the workspace's store"):
         box.upload_blob(name, b"tried")
         box.download_blob(name).readall()
@@ -138,64 +138,64 @@ def blob(trial: Trial) -> str:
     return f"{STORE} takes an upload, and gives it back"
 
 
-def tracked_run(trial: Trial) -> str:
-    WorkspaceStore(trial.cloud, trial.settings.model_name, downloads=trial.project.state / "models").try_run()
+def tracked_run(run: Preflight) -> str:
+    WorkspaceStore(run.cloud, run.settings.model_name, downloads=run.project.state / "models").try_run()
     return "a run with tags and a figure was kept, and removed again"
 
 
-def vault(trial: Trial) -> str:
-    return "the endpoint's keys are there" if trial.target.vault.read() else "may be read; the first release makes the keys"
+def vault(run: Preflight) -> str:
+    return "the endpoint's keys are there" if run.target.vault.read() else "may be read; the first release makes the keys"
 
 
-def telemetry(trial: Trial) -> str:
-    if not trial.cloud.facts.insights:
+def telemetry(run: Preflight) -> str:
+    if not run.cloud.facts.insights:
         return "the workspace has no Application Insights, so none is sent"
-    trial.cloud.analytics_key()
+    run.cloud.analytics_key()
     return "Application Insights and its Log Analytics give what a container group needs"
 
 
-def share(trial: Trial) -> str:
-    place = f"{trial.cloud.certificates}/fileServices/default/shares/{SHARE}"
-    trial.cloud.arm.put(place, STORAGE_VERSION, {"properties": {}}, what="making the share that keeps certificates")
-    trial.cloud.certificates_key()
+def share(run: Preflight) -> str:
+    place = f"{run.cloud.certificates}/fileServices/default/shares/{SHARE}"
+    run.cloud.arm.put(place, STORAGE_VERSION, {"properties": {}}, what="making the share that keeps certificates")
+    run.cloud.certificates_key()
     return f"{SHARE} is there, and may be mounted"
 
 
-def registry(trial: Trial) -> str:
-    return f"signed in; the sidecar is {name_of(trial.image).partition('@')[0]}"
+def registry(run: Preflight) -> str:
+    return f"signed in; the sidecar is {name_of(run.image).partition('@')[0]}"
 
 
-def build(trial: Trial) -> str:
-    engine = engine_for(trial.settings.azure.image_builder)
+def build(run: Preflight) -> str:
+    engine = engine_for(run.settings.azure.image_builder)
     if engine:
         return f"{engine} of this machine builds"
-    dockerfile = trial.project.root / "Dockerfile"
+    dockerfile = run.project.root / "Dockerfile"
     base = re.search(r"^ARG BASE=(\S+)", dockerfile.read_text(encoding="utf-8") if dockerfile.is_file() else "", re.MULTILINE)
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        add_bytes(archive, f"FROM {base[1] if base else trial.settings.azure.sidecar}\nUSER {USER}\n".encode(), "Dockerfile")
-    ContainerRegistry(trial.cloud).build(packed.getvalue(), {}, NAME, "tried", push=False)
+        add_bytes(archive, f"FROM {base[1] if base else run.settings.azure.sidecar}\nUSER {USER}\n".encode(), "Dockerfile")
+    ContainerRegistry(run.cloud).build(packed.getvalue(), {}, NAME, "tried", push=False)
     return "the registry's tasks build on the image that ours begins with"
 
 
-def container_group(trial: Trial) -> str:
+def container_group(run: Preflight) -> str:
     """Started with what a release mounts. Where the live name is still to be taken it is taken for as long."""
-    cloud, groups, word = trial.cloud, trial.target.groups, secrets.token_hex(8)
-    label = trial.target.label + ("-t" if groups.find(trial.target.label) else "")
-    place = cloud.id_of("Microsoft.ContainerInstance", "containerGroups", trial.group)
-    until = time.monotonic() + seconds(trial.settings.azure.start_within)
-    trial.progress(f"Putting the container group {trial.group}; it is removed when it has ended.")
+    cloud, groups, word = run.cloud, run.target.groups, secrets.token_hex(8)
+    label = run.target.label + ("-t" if groups.find(run.target.label) else "")
+    place = cloud.id_of("Microsoft.ContainerInstance", "containerGroups", run.group)
+    until = time.monotonic() + seconds(run.settings.azure.start_within)
+    run.progress(f"Putting the container group {run.group}; it is removed when it has ended.")
     try:
-        cloud.arm.put(place, API, group_body(trial, label, word), what=f"putting the container group {trial.group}")
-        while not ended(groups.find(trial.group)):
+        cloud.arm.put(place, API, group_body(run, label, word), what=f"putting the container group {run.group}")
+        while not ended(groups.find(run.group)):
             if time.monotonic() > until:
-                why = groups.last_event(trial.group) or "It says nothing of why."
+                why = groups.last_event(run.group) or "It says nothing of why."
                 do = "Look at the group's events in the portal, or raise start_within in [tool.pushline.azure]."
-                raise TargetError(f"A container group did not start within {trial.settings.azure.start_within}.", why=why, do=do)
+                raise TargetError(f"A container group did not start within {run.settings.azure.start_within}.", why=why, do=do)
             time.sleep(LOOK_S / 4)
-        said = groups.log(trial.group, "trial", 20)
+        said = groups.log(run.group, "preflight", 20)
     finally:
-        groups.remove(trial.group)
+        groups.remove(run.group)
     if f"share {word}" not in said:
         raise TargetError(
             "A container could not write to the share that keeps certificates.",
@@ -212,12 +212,12 @@ def ended(group: Any) -> bool:
     return view is not None and view.current_state is not None and view.current_state.state == "Terminated"
 
 
-def group_body(trial: Trial, label: str, word: str) -> dict[str, Any]:
-    cloud, azure = trial.cloud, trial.settings.azure
+def group_body(run: Preflight, label: str, word: str) -> dict[str, Any]:
+    cloud, azure = run.cloud, run.settings.azure
     mounts = [{"name": "keys", "mountPath": KEYS_AT, "readOnly": True}, {"name": "certificates", "mountPath": DATA_AT}]
     port = {"port": PORT, "protocol": "TCP"}
     container = {
-        "image": trial.image,
+        "image": run.image,
         "command": ["/bin/sh", "-c", SCRIPT, "sh", f"{KEYS_AT}/word", DATA_AT, USER, word],
         "ports": [port],
         "resources": {"requests": {"cpu": SIDECAR_CPU, "memoryInGB": SIDECAR_MEMORY_GB}},
@@ -228,7 +228,7 @@ def group_body(trial: Trial, label: str, word: str) -> dict[str, Any]:
         "location": cloud.facts.region,
         "identity": {"type": "UserAssigned", "userAssignedIdentities": {cloud.pull_identity: {}}},
         "properties": {
-            "containers": [{"name": "trial", "properties": container}],
+            "containers": [{"name": "preflight", "properties": container}],
             "imageRegistryCredentials": [{"server": cloud.login_server, "identity": cloud.pull_identity}],
             "osType": "Linux",
             "restartPolicy": "Never",
@@ -243,31 +243,31 @@ def group_body(trial: Trial, label: str, word: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def job(trial: Trial) -> str:
+def job(run: Preflight) -> str:
     """A pipeline of one step with the code and the environment of training, on one node."""
-    cloud, began, file = trial.cloud, time.monotonic(), trial.project.root / "pipelines" / "trial.yml"
-    ensure_cluster(cloud, trial.progress)
+    cloud, began, file = run.cloud, time.monotonic(), run.project.root / "pipelines" / "preflight.yml"
+    ensure_cluster(cloud, run.progress)
     step = {
         "type": "command",
         "command": "python -c \"print('tried')\"",
         "code": "../src",
         "environment": {"build": {"path": "../requirements", "dockerfile_path": "training.Dockerfile"}},
     }
-    document = {"type": "pipeline", "name": f"{NAME}-{secrets.token_hex(6)}", "jobs": {"trial": step}}
-    document["settings"] = {"default_compute": f"azureml:{trial.settings.azure.cluster}"}
-    made = load(document, file, experiment=trial.settings.model_name, tags={NAME: "yes"})
+    document = {"type": "pipeline", "name": f"{NAME}-{secrets.token_hex(6)}", "jobs": {"preflight": step}}
+    document["settings"] = {"default_compute": f"azureml:{run.settings.azure.cluster}"}
+    made = load(document, file, experiment=run.settings.model_name, tags={NAME: "yes"})
     with asking("submitting a job of one step"), quietly():
         sent = cloud.ml.jobs.create_or_update(made)
-    training = AzureTraining(trial.project, trial.settings, file, {"budget": "1m"})
+    training = AzureTraining(run.project, run.settings, file, {"budget": "1m"})
     submitted = TrainingJob(sent.name, spoken(sent.status or "NotStarted"), str(sent.studio_url or ""))
     try:
-        submitted = training.follow(submitted, trial.progress, beside_s=JOB_S)
+        submitted = training.follow(submitted, run.progress, beside_s=JOB_S)
     finally:
         if submitted.status not in ENDED:
             with asking(f"cancelling {submitted.name}"), quietly():
                 cloud.ml.jobs.begin_cancel(submitted.name)
     if submitted.status != "Completed":
-        raise training.failed(submitted, trial.project.state / "logs")
+        raise training.failed(submitted, run.project.state / "logs")
     return f"{submitted.name} ran on one node, {time.monotonic() - began:.0f} s after it was asked for"
 
 
@@ -287,33 +287,33 @@ PROBES = (
 )
 
 
-def patiently(probe: Probe, trial: Trial, until: float) -> str:
+def patiently(probe: Probe, run: Preflight, until: float) -> str:
     """Attempt it; what may only be too new is attempted again until then."""
     while True:
         try:
-            return probe.attempt(trial)
+            return probe.attempt(run)
         except PushlineError as error:
             left = until - time.monotonic()
             if NEW_RIGHTS not in error.do or left <= 0:
                 raise
-            trial.progress(f"{probe.name}: {error.what} What was given lately takes minutes to be known; {left:.0f} s are left.")
+            run.progress(f"{probe.name}: {error.what} What was given lately takes minutes to be known; {left:.0f} s are left.")
             time.sleep(min(left, LOOK_S * 5))
 
 
-def clean(trial: Trial, environment: str) -> Iterator[str]:
-    """Remove what trials have left. `environment` says whose identity this is; empty is a person, who may all."""
-    if environment != "training" and trial.target.groups.remove(trial.group):
-        yield f"the container group {trial.group}"
-    box = trial.cloud.container(STORE)
-    with asking("deleting blobs of trials"):
+def clean(run: Preflight, environment: str) -> Iterator[str]:
+    """Remove what preflights have left. `environment` says whose identity this is; empty is a person, who may all."""
+    if environment != "training" and run.target.groups.remove(run.group):
+        yield f"the container group {run.group}"
+    box = run.cloud.container(STORE)
+    with asking("deleting blobs of preflights"):
         for each in list(box.list_blobs(name_starts_with=BLOBS)):
             box.delete_blob(each.name)
             yield f"the blob {each.name}"
     if environment != "production":
-        jobs = f"{trial.cloud.workspace_id}/jobs"
-        for each in trial.cloud.arm.all(jobs, WORKSPACE_VERSION, query=f"&tag={NAME}", what="listing the jobs of trials"):
+        jobs = f"{run.cloud.workspace_id}/jobs"
+        for each in run.cloud.arm.all(jobs, WORKSPACE_VERSION, query=f"&tag={NAME}", what="listing the jobs of preflights"):
             if str(each["name"]).startswith(NAME):
-                trial.cloud.arm.delete(str(each["id"]), WORKSPACE_VERSION, what=f"deleting the job {each['name']}")
+                run.cloud.arm.delete(str(each["id"]), WORKSPACE_VERSION, what=f"deleting the job {each['name']}")
                 yield f"the job {each['name']}"
 
 

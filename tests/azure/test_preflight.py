@@ -44,8 +44,8 @@ def tried(azure: Loopback, command: Command, client: str, *more: str, **variable
 
 @pytest.fixture(scope="module")
 def ground(repo: Path, pinned: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """One project for all of these: nothing is kept in it but the last trial's lines."""
-    return project_with(repo, tmp_path_factory.mktemp("trial") / "project", pinned)
+    """One project for all of these: nothing is kept in it but the last preflight's lines."""
+    return project_with(repo, tmp_path_factory.mktemp("preflight") / "project", pinned)
 
 
 @pytest.fixture
@@ -54,9 +54,9 @@ def command(ground: Project, inside: Command) -> Command:
 
 
 @pytest.fixture
-def trial(azure: Loopback, command: Command, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Found]:
+def preflight(azure: Loopback, command: Command, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Found]:
     """Run it as one of the two identities, who here may also read what the subscription has left."""
-    monkeypatch.setattr("pushline.azure.trial.LOOK_S", 0.05)
+    monkeypatch.setattr("pushline.azure.preflight.LOOK_S", 0.05)
     monkeypatch.setattr("pushline.doctor.azure.AGAIN_S", 0.2)
     before = dict(azure.world.rights)
 
@@ -126,7 +126,7 @@ FREE: dict[str, tuple[str, Planted | None, dict[str, str], str, str]] = {
     "groups used up": (RELEASE, quota("ContainerGroups", 1), {}, "container quota", "ContainerGroups"),
     "group larger than any": (RELEASE, None, {"PUSHLINE_AZURE__CPU": "64"}, "container quota", "cpu or memory_gb"),
     "store closed to this network": (
-        RELEASE, refusing("PUT", r"blob.core.*/pushline/trial/", 403, "AuthorizationFailure"), {},
+        RELEASE, refusing("PUT", r"blob.core.*/pushline/preflight/", 403, "AuthorizationFailure"), {},
         "upload", "AuthorizationFailure",
     ),
     "MLflow that takes no tags": (TRAINING, refusing("POST", "runs/set-tag", 400, "BadRequest"), {}, "MLflow run", "keep a run with tags"),
@@ -165,12 +165,12 @@ PAID_FOR: dict[str, tuple[str, Planted | None, dict[str, str], str, str]] = {
     ),
     "name that others have": (RELEASE, lambda world: world.taken.add(LABEL), {}, "container group", "another `label`"),
     "group that never starts": (
-        RELEASE, behaving(f"{LABEL}-trial", "pending"), {"PUSHLINE_AZURE__START_WITHIN": "2s"},
+        RELEASE, behaving(f"{LABEL}-preflight", "pending"), {"PUSHLINE_AZURE__START_WITHIN": "2s"},
         "container group", "Pulling",
     ),
-    "share that a container can't write": (RELEASE, behaving(f"{LABEL}-trial", "share refused"), {}, "container group", "key access"),
+    "share that a container can't write": (RELEASE, behaving(f"{LABEL}-preflight", "share refused"), {}, "container group", "key access"),
     "step that fails on the node": (
-        TRAINING, lambda world: world.sabotage.update(trial="echo no room; exit 3"), {},
+        TRAINING, lambda world: world.sabotage.update(preflight="echo no room; exit 3"), {},
         "job on one node", "no room",
     ),
     "node that Azure refuses": (
@@ -182,9 +182,9 @@ PAID_FOR: dict[str, tuple[str, Planted | None, dict[str, str], str, str]] = {
 
 
 @pytest.mark.parametrize("defect", FREE)
-def test_what_is_planted_is_found_and_named_before_anything_is_paid_for(trial: Callable[..., Found], defect: str) -> None:
+def test_what_is_planted_is_found_and_named_before_anything_is_paid_for(preflight: Callable[..., Found], defect: str) -> None:
     client, plant, variables, name, words = FREE[defect]
-    found = trial(client, plant, **variables)
+    found = preflight(client, plant, **variables)
     assert found.ended.code == 1
     assert found.lines[name]["state"] == "missing", found.lines
     assert words in found.says(name)
@@ -194,35 +194,35 @@ def test_what_is_planted_is_found_and_named_before_anything_is_paid_for(trial: C
 
 @pytest.mark.parametrize("defect", PAID_FOR)
 def test_what_only_a_try_shows_is_found_for_cents_and_nothing_after_it_is_tried(
-    azure: Loopback, trial: Callable[..., Found], defect: str
+    azure: Loopback, preflight: Callable[..., Found], defect: str
 ) -> None:
     client, plant, variables, name, words = PAID_FOR[defect]
-    found = trial(client, plant, **variables)
+    found = preflight(client, plant, **variables)
     assert found.ended.code == 1
     assert found.lines[name]["state"] == "missing", found.lines
     assert words in found.says(name)
     missing = [each for each, line in found.lines.items() if line["state"] == "missing"]
     assert missing == [name]
-    assert not [group for group in azure.world.groups.values() if group.name.endswith("-trial")]
+    assert not [group for group in azure.world.groups.values() if group.name.endswith("-preflight")]
 
 
 @pytest.mark.parametrize("client", [TRAINING, RELEASE])
 def test_a_sound_workspace_passes_and_leaves_nothing_once_cleaned(
-    azure: Loopback, trial: Callable[..., Found], command: Command, ground: Project, client: str
+    azure: Loopback, preflight: Callable[..., Found], command: Command, ground: Project, client: str
 ) -> None:
-    found = trial(client)
+    found = preflight(client)
     assert {line["state"] for line in found.lines.values()} == {"works"}, found.lines
     assert found.ended.code == 0
-    kept = json.loads((ground.state / "azure-trial.json").read_text())
+    kept = json.loads((ground.state / "azure-preflight.json").read_text())
     assert [line["name"] for line in kept] == list(found.lines)
     assert command("doctor", "--clean", client=client).code == 0
-    assert not [name for name in azure.world.jobs if name.startswith("pushline-trial")]
-    assert not [group for group in azure.world.groups.values() if group.name.endswith("-trial")]
-    assert "pushline-trial:tried" not in azure.world.tags
+    assert not [name for name in azure.world.jobs if name.startswith("pushline-preflight")]
+    assert not [group for group in azure.world.groups.values() if group.name.endswith("-preflight")]
+    assert "pushline-preflight:tried" not in azure.world.tags
 
 
-def test_keys_that_are_mounted_for_root_alone_are_no_defect_and_are_told(trial: Callable[..., Found]) -> None:
-    found = trial(RELEASE, behaving("secrets for root", "yes"))
+def test_keys_that_are_mounted_for_root_alone_are_no_defect_and_are_told(preflight: Callable[..., Found]) -> None:
+    found = preflight(RELEASE, behaving("secrets for root", "yes"))
     assert found.ended.code == 0
     assert "by its environment alone" in found.says("container group")
 
@@ -233,14 +233,14 @@ def test_who_may_not_read_the_subscription_is_told_so_and_the_rest_is_tried(azur
     assert found.lines["container group"]["state"] == "works"
 
 
-def test_a_role_that_is_too_new_is_waited_for(trial: Callable[..., Found]) -> None:
+def test_a_role_that_is_too_new_is_waited_for(preflight: Callable[..., Found]) -> None:
     late: list[Fault] = []
     content = {"error": {"code": "Forbidden", "message": "Caller is not authorized. Action: 'secrets/getSecret/action'"}}
 
     def too_new(world: World) -> None:
         late.append(world.fault("GET", r"vault.azure.net/secrets", 403, content=content, times=2))
 
-    found = trial(RELEASE, too_new, "--wait", "10m")
+    found = preflight(RELEASE, too_new, "--wait", "10m")
     assert found.lines["Key Vault"]["state"] == "works", found.lines["Key Vault"]
     assert late[0].seen == 3
 
