@@ -346,7 +346,7 @@ def test_a_table_is_adopted_from_its_address_which_is_pinned_with_it(project: Pr
         assert (ended.code, f"is fetched from {server.url('sixty.csv')}" in ended.out) == (0, True), ended.err
         assert server.url("sixty.csv") in project.data_lock.read_text()
         absent = run_cli(project, "adopt", server.url("gone.csv"), "--label", sixty.label)
-    assert (absent.code, "It answered 404" in absent.err) == (2, True)
+    assert (absent.code, "It answered 404" in absent.err) == (3, True)
 
 
 def test_an_address_that_may_hold_a_key_is_not_put_into_git(project: Project, tmp_path: Path) -> None:

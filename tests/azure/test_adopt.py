@@ -104,7 +104,7 @@ def test_the_graph_of_a_quantity_gives_its_value_and_an_interval_from_rows_held_
     (tmp_path / "azures" / "model.onnx").write_bytes(graph.SerializeToString())
     place = import_model(tmp_path / "azures", held, contract, tmp_path / "best", metric="rmse", use_known_after=False, seed=1)
     best, made, labels, predictions = read_best_model(place)
-    interval = fit_interval(labels, predictions[:, 0], 0.9, contract.label)
+    interval = fit_interval(labels, predictions, 0.9, contract.label)
     new = quantity_table(1000, 3, missing=0)
     value, low, high = predict(with_interval(made, interval), encode_frame(best.encoding, new)).T
     expected = np.maximum(0, fitted.predict(new[columns]))

@@ -51,7 +51,7 @@ def quantity_model(folder: Path, learn: pd.DataFrame) -> Path:
         encode_frame(encoding, learn), learn["price"]
     )
     graph = matrix_graph([trees_of(trees, 1)], [1.0], Calibration(), columns=len(encoding.columns), classes=1).SerializeToString()
-    interval = fit_interval(held["price"].to_numpy(), trees.predict(encode_frame(encoding, held)), level, contract.label)
+    interval = fit_interval(held["price"].to_numpy(), trees.predict(encode_frame(encoding, held))[:, None], level, contract.label)
     origin = Origin(data_version="0" * 16, git_revision="unknown")
     said = {"threshold": None, "level": level, "algorithm": "LightGBM", "golden": held.head(20), "origin": origin, "card": "# Card\n"}
     write_model_folder(folder, with_interval(graph, interval), contract, encoding, **said)

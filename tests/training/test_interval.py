@@ -33,7 +33,7 @@ def fitted(matrix: np.ndarray, labels: np.ndarray) -> bytes:
         fill=0 * ones, numbers=(0, 1, 2, 3), mean=0 * ones, scale=ones, categories=(), weights=weights[:-1, None], bias=weights[-1:]
     )
     graph = matrix_graph([part], [1.0], Calibration(), columns=4, classes=1).SerializeToString()
-    return with_interval(graph, fit_interval(labels, predictions, LEVEL, LABEL))
+    return with_interval(graph, fit_interval(labels, predictions[:, None], LEVEL, LABEL))
 
 
 def test_over_many_tables_the_intervals_hold_the_share_they_promise() -> None:
@@ -65,7 +65,7 @@ def test_value_low_and_high_never_leave_the_bounds_of_the_label() -> None:
     )
     graph = matrix_graph([part], [1.0], Calibration(), columns=4, classes=1).SerializeToString()
     label = Column(name="price", type="number", role="label", minimum=0, maximum=12)
-    served = predict(with_interval(graph, fit_interval(labels, labels + 1, LEVEL, label)), matrix)
+    served = predict(with_interval(graph, fit_interval(labels, labels[:, None] + 1, LEVEL, label)), matrix)
     assert served.min() == 0
     assert served.max() == 12
     value, low, high = served.T

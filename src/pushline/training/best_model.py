@@ -3,7 +3,7 @@
 matrix.onnx        the numeric graph
 automl.json        `BestModel`
 out_of_fold.npz    `labels` int64 [rows] and `probabilities` float32 [rows, classes], each row's made by models that had not seen it;
-                   for a quantity `labels` are float64 and `probabilities` its predictions [rows, 1]
+                   for a quantity `labels` are float64 and `probabilities` its predictions [rows, 1], or [rows, 3] with quantiles
 explanation.npz    what its answers are explained by, where they are a sum of trees
 leaderboard.json   the trials, for people
 """

@@ -62,7 +62,7 @@ def conclude(
     chosen = choose_threshold(labels, probabilities[:, 1], wanted) if len(best.classes) == 2 else None
     threshold, level = chosen.threshold if chosen else None, coverage if contract.is_regression else None
     if level is not None:
-        graph = with_interval(graph, fit_interval(labels, probabilities[:, 0], level, contract.label))
+        graph = with_interval(graph, fit_interval(labels, probabilities, level, contract.label))
     seen = evaluate(graph, holdout, contract, best.encoding, threshold=threshold, level=level, metric=best.metric, seed=seed)
     seen = msgspec.structs.replace(seen, search=best.curve, treatments=best.treatments, suspects=best.suspects)
     seen = msgspec.structs.replace(seen, warnings=warnings_of(seen, counts))

@@ -11,7 +11,7 @@ from pushline.data.contract.labels import Codes, Targets, strata_of, targets_of
 from pushline.errors import StepFailed
 from pushline.progress import Progress
 from pushline.training.automl.limits import SearchSettings
-from pushline.training.automl.pool import warm_up
+from pushline.training.automl.pool import cores, warm_up
 from pushline.training.best_model import TIME_WAS_OVER, BestModel
 from pushline.training.features import compute, features_of
 from pushline.training.leakage import suspects_of
@@ -34,13 +34,16 @@ def find_model(
 ) -> tuple[BestModel, bytes, Targets, Any, bytes]:
     """Search on `frame` (features and label, cleaned).
 
-    Returns the record, the numeric graph, labels and probabilities out of fold, and what explains the graph's answers where trees do.
+    Returns the record, the numeric graph, labels and probabilities out of fold (of a quantity its value and, with rows enough,
+    two quantiles), and what explains the graph's answers where trees do.
 
     `belongs`: the number of each row's group or moment, where the contract names one. `stop`: asked now and then; once it
     says yes, the best so far is the result.
     """
     warm_up()  # the workers load their libraries while we encode
     from pushline.training.automl.search import search
+    from pushline.training.automl.trials import Folds, folds_of, same_rows
+    from pushline.training.quantiles import with_quantiles
 
     encoding: Encoding = encoding_of(contract.features(use_known_after=use_known_after))
     labels = targets_of(contract, frame[contract.label.name])
@@ -87,7 +90,13 @@ def find_model(
         seed=settings.seed,
         budget=settings.seconds if settings.max_trials is None or found.stopped.startswith(TIME_WAS_OVER) else None,
     )
-    return best, found.model, labels[found.rows], found.probabilities, found.explanation
+    model, probabilities = found.model, found.probabilities
+    if contract.is_regression:
+        dealt = folds or Folds(of=folds_of(strata_of(labels), settings.folds, settings.seed, same_rows(matrix)))  # as the search deals them
+        matrix[:, [column.is_date for column in encoding.columns] + [False] * len(features)] = 0  # as the graph has it
+        made = with_quantiles(model, matrix, labels, dealt, found.rows, seed=settings.seed, threads=cores())
+        model, probabilities = (made[0], np.column_stack([probabilities, made[1]])) if made else (model, probabilities)
+    return best, model, labels[found.rows], probabilities, found.explanation
 
 
 def folds_for(belongs: Codes, labels: Targets, settings: SearchSettings, contract: Contract) -> "Folds":

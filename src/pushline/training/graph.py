@@ -18,7 +18,7 @@ from pushline.training.trees import LEAF, TreeModel
 
 BYTES_A_NODE, BYTES_AN_OUTPUT = 34, 12  # of a tree; of a leaf, beyond its first output
 SMALLEST = 1e-7  # a probability of 0 has no logarithm
-VALUE = "value"  # the output for a quantity, before its interval
+VALUE, QUANTILES = "value", "quantiles"  # the outputs for a quantity, before its interval
 LINKS = {"sigmoid": "Sigmoid", "exp": "Exp", "value": "Identity"}  # of models with one output
 
 

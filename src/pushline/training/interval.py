@@ -3,7 +3,8 @@
 Of n exchangeable absolute residuals the ceil((n + 1) * level)-th smallest is exceeded by a new one with a chance of at most
 1 - level (Vovk, Gammerman and Shafer 2005, chapter 2). The residuals are out of fold and the model is fitted on all rows
 (Barber et al. 2021, section 2.4), so it errs a little less than they say. With rows enough the same is done within ranges of
-the predicted value (Mondrian), because large values are mostly less certain.
+the predicted value (Mondrian), because large values are mostly less certain. Where the graph has quantiles too (quantiles.py)
+the interval is theirs, moved by the conformal quantile of how far labels lie outside of it, if that is narrower.
 """
 
 import math
@@ -15,57 +16,77 @@ from msgspec import Struct
 from pushline.arrays import Floats
 from pushline.data.contract import Column
 from pushline.serving.model_folder import MATRIX_INPUT, PREDICTIONS
+from pushline.training.graph import QUANTILES
 from pushline.training.nodes import Nodes, model_of
 
 RANGES = 5  # of the predicted value at most
 ROWS_A_RANGE = 200
+NARROWER = 0.95  # of the mean width, from which quantiles are worth it
 
 
 class PredictionInterval(Struct, frozen=True, kw_only=True):
-    """Half of the interval's width by the range that the predicted value is in, and the bounds of the label."""
+    """Half of the interval's width by the range that the predicted value is in, or what is beyond the quantiles; the label's bounds."""
 
     level: float
     edges: tuple[float, ...]  # where the second and each later range begins
     widths: tuple[float, ...]  # one more than edges
+    beyond: float | None = None  # both quantiles are moved outwards by that; None: they are not used
     minimum: float | None = None
     maximum: float | None = None
 
 
 def fit_interval(labels: Floats, predictions: Floats, level: float, label: Column) -> PredictionInterval:
-    """The interval of predictions [rows] that no model made for rows it had seen."""
+    """The interval of predictions, [rows, 1] or with quantiles [rows, 3], that no model made for rows it had seen."""
+    value, quantiles = predictions[:, 0], predictions[:, 1:]
     ranges = max(1, min(RANGES, len(labels) // ROWS_A_RANGE))
-    edges = np.unique(np.quantile(predictions, np.arange(1, ranges) / ranges).astype(np.float32))
-    place = np.searchsorted(edges, predictions.astype(np.float32), side="right")
-    residuals = np.abs(labels - predictions)
+    edges = np.unique(np.quantile(value, np.arange(1, ranges) / ranges).astype(np.float32))
+    place = np.searchsorted(edges, value.astype(np.float32), side="right")
+    residuals = np.abs(labels - value)
     whole = half_width(residuals, level)
-    widths = [half_width(residuals[place == at], level) if np.any(place == at) else whole for at in range(len(edges) + 1)]
+    widths = np.array([half_width(residuals[place == at], level) if np.any(place == at) else whole for at in range(len(edges) + 1)])
+    beyond = None
+    if quantiles.shape[1]:
+        low, high = quantiles.T
+        moved = half_width(np.maximum(low - labels, labels - high), level)
+        width = np.mean(np.maximum(high + moved, value) - np.minimum(low - moved, value))
+        beyond = moved if width < NARROWER * np.mean(2 * widths[place]) else None
     return PredictionInterval(
-        level=level, edges=tuple(map(float, edges)), widths=tuple(widths), minimum=label.minimum, maximum=label.maximum
+        level=level,
+        edges=tuple(map(float, edges)),
+        widths=tuple(map(float, widths)),
+        beyond=beyond,
+        minimum=label.minimum,
+        maximum=label.maximum,
     )
 
 
 def half_width(residuals: Floats, level: float) -> float:
-    """The conformal quantile of absolute residuals; the largest where there are too few for the level."""
+    """The conformal quantile of residuals; the largest where there are too few for the level."""
     rank = min(len(residuals), math.ceil((len(residuals) + 1) * level))
     return float(np.sort(residuals)[rank - 1])
 
 
 def with_interval(model: bytes, interval: PredictionInterval) -> bytes:
-    """The numeric graph of a quantity with low and high behind its value."""
+    """The numeric graph of a quantity with low and high behind its value, without what they don't need."""
     import onnx
     from onnx import TensorProto, helper
 
     graph = onnx.load_from_string(model).graph
-    value = graph.output[0].name
+    value, unused = graph.output[0].name, QUANTILES if interval.beyond is None else ""
     nodes = Nodes(prefix="interval/")
-    apart = nodes.add("TreeEnsembleRegressor", [value], domain="ai.onnx.ml", **offsets(interval))
-    whole = nodes.add("Add", [value, apart])
+    if interval.beyond is None:
+        apart = nodes.add("TreeEnsembleRegressor", [value], domain="ai.onnx.ml", **offsets(interval))
+        whole = nodes.add("Add", [value, apart])
+    else:
+        moved = nodes.add("Add", [QUANTILES, nodes.constant([[-interval.beyond, interval.beyond]])])
+        low, high = (nodes.add("Gather", [moved, nodes.constant([side], np.int64)], axis=1) for side in (0, 1))
+        whole = nodes.add("Concat", [value, nodes.add("Min", [value, low]), nodes.add("Max", [value, high])], axis=1)
     limits = [-math.inf if interval.minimum is None else interval.minimum, math.inf if interval.maximum is None else interval.maximum]
     nodes.add("Clip", [whole, *map(nodes.constant, limits)], output=PREDICTIONS)
     return bytes(
         model_of(
             helper.make_graph(
-                [*graph.node, *nodes.nodes],
+                [*(node for node in graph.node if unused not in node.output), *nodes.nodes],
                 "matrix",
                 [each for each in graph.input if each.name == MATRIX_INPUT],
                 [helper.make_tensor_value_info(PREDICTIONS, TensorProto.FLOAT, [None, 3])],
