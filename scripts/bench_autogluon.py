@@ -1,4 +1,4 @@
-"""One run of AutoGluon for bench_automl.py, in AutoGluon's own environment: it imports nothing of the project."""
+"""One run of AutoGluon for bench_automl.py or bench_tables.py, in AutoGluon's own environment: it imports nothing of the project."""
 
 import json
 import sys
@@ -9,22 +9,22 @@ import numpy as np
 import pandas as pd
 
 
-def main(place: Path, label: str, positive: str, seconds: float) -> None:
+def main(place: Path, label: str, seconds: float, positive: str | None = None) -> None:
     from autogluon.tabular import TabularPredictor
 
     learn = pd.read_csv(place / "learn.csv", keep_default_na=False)
     judge = pd.read_csv(place / "judge.csv", keep_default_na=False).drop(columns=label)
     started = time.monotonic()
-    predictor = TabularPredictor(
-        label=label, eval_metric="average_precision", positive_class=positive, path=str(place / "model"), verbosity=0
-    )
+    task = {"eval_metric": "average_precision", "positive_class": positive} if positive else {"problem_type": "regression"}
+    predictor = TabularPredictor(label=label, path=str(place / "model"), verbosity=0, **task)
     predictor.fit(learn, presets="medium_quality", time_limit=seconds, num_cpus=2)
     wall = time.monotonic() - started
-    np.save(place / "positive.npy", predictor.predict_proba(judge)[positive].to_numpy())
+    answer = predictor.predict_proba if positive else predictor.predict
+    np.save(place / "answers.npy", (answer(judge)[positive] if positive else answer(judge)).to_numpy())
     times = []
     for number in range(30):
         began = time.perf_counter()
-        predictor.predict_proba(judge[number : number + 1])
+        answer(judge[number : number + 1])
         times.append(time.perf_counter() - began)
     size = sum(file.stat().st_size for file in (place / "model").rglob("*") if file.is_file())
     found = {

@@ -2,6 +2,7 @@
 
     python scripts/bench_automl.py --seeds 0-2           every method on three hold-outs
     python scripts/bench_automl.py --methods ours_15,lightgbm_default
+    python scripts/bench_automl.py --task regression      six tables of quantities on ten hold-outs each: scripts/bench_tables.py
 
 Each result is one line of build/bench/automl.jsonl, appended when it is there: an interrupted bench goes on where it was.
 Every run is a process of its own with both cores. docs/bench/automl.md is written from all lines there are; with `--scale` other
@@ -176,30 +177,34 @@ def flaml(seconds: float, *, ensemble: bool) -> Callable[[Split, int], dict[str,
 
 
 def autogluon(seconds: float) -> Callable[[Split, int], dict[str, Any]]:
-    """In an environment of its own below build/bench/, made at the first use: it is no dependency of the project."""
-
     def run(split: Split, seed: int) -> dict[str, Any]:
         import numpy as np
 
-        python, installed = GLUON / "venv" / "bin" / "python", GLUON / "installed"
-        if not installed.exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(GLUON / "venv")], check=True)
-            subprocess.run([str(python), "-m", "pip", "install", "-q", "autogluon.tabular[lightgbm,catboost,xgboost,fastai]"], check=True)
-            installed.touch()
-        place = GLUON / f"run-{os.getpid()}"
-        place.mkdir(parents=True)
-        split.learn.to_csv(place / "learn.csv", index=False)
-        split.judge.to_csv(place / "judge.csv", index=False)
         said = {"label": split.contract.label.name, "positive": split.contract.positive, "seconds": seconds}
-        subprocess.run(
-            [str(python), str(REPO / "scripts" / "bench_autogluon.py"), str(place), json.dumps(said)], check=True, stdout=subprocess.DEVNULL
-        )
-        found = json.loads((place / "result.json").read_text())
-        positive = np.load(place / "positive.npy")
-        subprocess.run(["rm", "-r", str(place)], check=True)
+        positive, found = run_autogluon(split.learn, split.judge, said)
         return {"probabilities": np.stack([1 - positive, positive], axis=1), **found}
 
     return run
+
+
+def run_autogluon(learn: Any, judge: Any, said: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """AutoGluon's answers for the frame `judge` and what they cost, in an environment of its own, made at the first use."""
+    import numpy as np
+
+    python, installed = GLUON / "venv" / "bin" / "python", GLUON / "installed"
+    if not installed.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(GLUON / "venv")], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "-q", "autogluon.tabular[lightgbm,catboost,xgboost,fastai]"], check=True)
+        installed.touch()
+    place = GLUON / f"run-{os.getpid()}"
+    place.mkdir(parents=True)
+    learn.to_csv(place / "learn.csv", index=False)
+    judge.to_csv(place / "judge.csv", index=False)
+    command = [str(python), str(REPO / "scripts" / "bench_autogluon.py"), str(place), json.dumps(said)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    found = json.loads((place / "result.json").read_text()), np.load(place / "answers.npy")
+    subprocess.run(["rm", "-r", str(place)], check=True)
+    return found[1], found[0]
 
 
 METHODS: dict[str, tuple[str, Callable[[Split, int], dict[str, Any]]]] = {
@@ -411,7 +416,13 @@ def main() -> None:
     parser.add_argument("--methods", type=lambda text: text.split(","), default=list(METHODS), help=", ".join(METHODS))
     parser.add_argument("--scale", type=float, default=1.0, help="of all budgets: 0.1 to see whether the bench works")
     parser.add_argument("--one", nargs=3, metavar=("METHOD", "SEED", "AFTER"), help=argparse.SUPPRESS)
-    said = parser.parse_args()
+    parser.add_argument("--task", choices=["classification", "regression"], default="classification")
+    said, others = parser.parse_known_args()
+    if said.task == "regression":  # is judged on other tables
+        tables = str(REPO / "scripts" / "bench_tables.py")
+        raise SystemExit(subprocess.run([sys.executable, tables, *sys.argv[1:]], check=False).returncode)
+    if others:
+        parser.error(f"unknown: {' '.join(others)}")
     if said.one:
         method, seed, after = said.one
         print(json.dumps(run_one(data_file(), method, int(seed), after=after == "True", scale=said.scale)))

