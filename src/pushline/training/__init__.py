@@ -5,7 +5,7 @@
 - `find.py`, `automl/`: the search
 - `nodes.py`, `graph.py`, `trees.py`: fitted models as one ONNX graph
 - `conclude.py`, `threshold.py`, `evaluate.py`, `metrics.py`, `warning.py`: figures, threshold and doubts of the model that was found
-- `quantity.py`, `interval.py`: the same for a quantity
+- `quantity.py`, `quantiles.py`, `interval.py`: the same for a quantity
 - `export.py`, `portable.py`, `explanation.py`, `card.py`: the model folder
 - `azure_model.py`: a model that Azure's AutoML made
 - `judge.py`: any version on any labelled file
