@@ -42,13 +42,13 @@ def train(
 ) -> None:
     from pushline.training.stage import refuse_unusable, refuse_wrong_names
 
-    if keep_best and delivery.settings.target == "aci":
+    if keep_best and delivery.settings.on_azure:
         raise SettingsError(
             "A search in Azure can't be ended with the best model so far.",
             why="It runs there on its own; an interruption here only stops following it.",
             do="Leave --keep-best out, and give it a smaller --budget; `pushline train --cancel` ends it without a model.",
         )
-    if attach and delivery.settings.target != "aci":
+    if attach and not delivery.settings.on_azure:
         raise SettingsError(
             "There is nothing to attach to.", why="Training runs in this process on the local target.", do="Leave --attach out."
         )

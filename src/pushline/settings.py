@@ -163,7 +163,7 @@ class Pipelines(Settings, frozen=True, kw_only=True):
 
 
 class Azure(Settings, frozen=True, kw_only=True):
-    """Where the `aci` target lives; what the workspace knows is read from it, not asked for."""
+    """Where the targets `aci` and `containerapps` live; what the workspace knows is read from it, not asked for."""
 
     subscription: Annotated[str, Meta(description="subscription id")] = ""
     resource_group: Annotated[str, Meta(description="resource group of the workspace")] = ""
@@ -186,8 +186,21 @@ class Azure(Settings, frozen=True, kw_only=True):
     pull_identity: Annotated[
         str, Meta(description="user-assigned identity with AcrPull, by name or id; empty: the workspace's name with -pull behind it")
     ] = ""
-    cpu: Annotated[Positive, Meta(description="cores of the scoring container")] = 1.0
-    memory_gb: Annotated[Positive, Meta(description="memory of the scoring container; the TLS sidecar has 0.5 more")] = 1.5
+    cpu: Annotated[
+        Positive, Meta(description="cores of the scoring container; on containerapps in steps of 0.25, 2 GB of memory for each")
+    ] = 1.0
+    memory_gb: Annotated[Positive, Meta(description="memory of the scoring container on aci; the TLS sidecar has 0.5 more")] = 1.5
+    environment: Annotated[
+        str,
+        Meta(
+            description="environment of Container Apps in the workspace's resource group; empty: the workspace's name with -apps behind it"
+        ),
+    ] = ""
+    min_replicas: Annotated[
+        Literal[0, 1], Meta(description="replicas that a release on containerapps keeps without requests; 0 starts with the first")
+    ] = 1
+    max_replicas: Annotated[PositiveInt, Meta(description="replicas at most of a release on containerapps")] = 3
+    concurrent_requests: Annotated[PositiveInt, Meta(description="requests at a time above which containerapps adds a replica")] = 50
     tls: Annotated[Literal["acme", "internal"], Meta(description="certificates from Let's Encrypt, or of the sidecar's own authority")] = (
         "acme"
     )
@@ -204,7 +217,7 @@ class Azure(Settings, frozen=True, kw_only=True):
 class PushlineSettings(Settings, frozen=True, kw_only=True):
     """All settings of a repository."""
 
-    target: Annotated[Literal["local", "aci"], Meta(description="where releases live")] = "local"
+    target: Annotated[Literal["local", "aci", "containerapps"], Meta(description="where releases live")] = "local"
     runner: Annotated[
         str, Meta(description="label of a runner of your own for the jobs that reach users, such as self-hosted; empty: one of GitHub's")
     ] = ""
@@ -218,6 +231,11 @@ class PushlineSettings(Settings, frozen=True, kw_only=True):
     promote: PromotionSteps = field(default_factory=PromotionSteps)
     pipelines: Pipelines = field(default_factory=Pipelines)
     azure: Azure = field(default_factory=Azure)
+
+    @property
+    def on_azure(self) -> bool:
+        """Whether training, registry and releases live in a workspace."""
+        return self.target != "local"
 
 
 def load_settings(root: Path | None, environ: Mapping[str, str] | None = None) -> PushlineSettings:

@@ -39,7 +39,7 @@ def completed(settings: PushlineSettings, subscription: str | None) -> PushlineS
     if not azure.subscription:
         raise SettingsError(
             "No subscription is named.",
-            why="Everything of the aci target lives in one.",
+            why="Everything on Azure lives in one.",
             do="Give --subscription ID, or set subscription in [tool.pushline.azure].",
         )
     group = azure.resource_group or f"{settings.model_name}-rg"
@@ -85,7 +85,7 @@ def read(arm: Arm, settings: PushlineSettings, *, region: str, prefix: str) -> A
             tenant=tenant,
             estate=wanted,
             found=found,
-            unregistered=tuple(name for name in estates.PROVIDERS if not registered(arm, f"{subscription}/providers/{name}")),
+            unregistered=tuple(name for name in wanted.providers if not registered(arm, f"{subscription}/providers/{name}")),
             role_ids=_role_ids(arm, subscription, wanted),
             held=frozenset(_held(arm, subscription, wanted, found)),
         )

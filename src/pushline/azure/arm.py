@@ -95,6 +95,14 @@ class Arm:
                 return made
             time.sleep(pause(answer))
 
+    def remove(self, resource: str, version: str, *, what: str) -> None:
+        """DELETE a resource and wait until it is gone; one that is not there is."""
+        with asking(what):
+            answer = self._send("DELETE", resource, version, None)
+            where = answer.headers.get("Azure-AsyncOperation") or answer.headers.get("Location")
+            if answer.status_code == 202 and where:
+                self._followed(where, what)
+
     def act(
         self, resource: str, action: str, version: str, body: dict[str, Any] | None = None, *, what: str, follow: bool = True
     ) -> dict[str, Any]:

@@ -36,12 +36,13 @@ class AzureConnection(Struct, frozen=True, kw_only=True):
     resource_group: str
     workspace: str
     clients: dict[str, str]  # client id by GitHub environment
+    target: str = "aci"
 
     def variables(self) -> dict[str, str]:
         """The variables of the repository."""
         names = {name: getattr(self, name) for name in ("subscription", "resource_group", "workspace")}
         said = {f"PUSHLINE_AZURE__{name.upper()}": value for name, value in names.items()}
-        return {"PUSHLINE_TARGET": "aci", **said, "AZURE_TENANT_ID": self.tenant}
+        return {"PUSHLINE_TARGET": self.target, **said, "AZURE_TENANT_ID": self.tenant}
 
     def environment_variables(self) -> dict[str, dict[str, str]]:
         """Those of each environment: who its jobs are."""
@@ -129,6 +130,7 @@ def connected(arm: Arm, state: AccountState) -> AzureConnection:
         resource_group=name_of(wanted.group),
         workspace=name_of(wanted.workspace),
         clients=clients,
+        target=wanted.target,
     )
 
 
@@ -165,7 +167,7 @@ def next_steps(facts: AzureConnection) -> list[str]:
     return [
         "Next: `pushline bootstrap github --reviewer LOGIN --apply` makes the variables of the repository from this.",
         "For a laptop, in pyproject.toml:",
-        '  target = "aci"',
+        f'  target = "{facts.target}"',
         "  [tool.pushline.azure]",
         *(f'  {name} = "{getattr(facts, name)}"' for name in ("subscription", "resource_group", "workspace")),
         "and for yourself, in the portal under Access control: " + " and ".join(f"{role.name} on the {role.scope}" for role in DATA_ROLES),

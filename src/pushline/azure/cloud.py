@@ -50,7 +50,7 @@ class Cloud:
             if not getattr(settings, name):
                 raise SettingsError(
                     f"The setting azure.{name} is empty.",
-                    why="The target aci needs to know which workspace it belongs to.",
+                    why="A target on Azure needs to know which workspace it belongs to.",
                     do=f"Set {name} in [tool.pushline.azure] of pyproject.toml, or the variable PUSHLINE_AZURE__{name.upper()}.",
                 )
         self.settings = settings

@@ -117,13 +117,9 @@ def group_of(definition: Definition, secrets: Secrets) -> Any:
 
 
 def scoring(definition: Definition, secrets: Secrets) -> Any:
-    """The scoring container. It binds all addresses because probes come from outside it; its port is not public."""
+    """The scoring container."""
     from azure.mgmt.containerinstance import models
 
-    command = ["python", "-m", "pushline", "serve", "--model", "/model", "--release", definition.release.id]
-    command += ["--model-version", definition.release.model_version]
-    command += ["--host", "0.0.0.0", "--port", str(PORT), "--workers", str(definition.workers)]  # noqa: S104 - see above
-    command += ["--keys", f"{KEYS_AT}/keys.json"]
     variables = [models.EnvironmentVariable(name=name, value=value) for name, value in sorted(definition.serving.items())]
     # Whether the user of the image may read a mounted secret is not documented; where it may not, this is what it reads.
     variables.append(models.EnvironmentVariable(name=HANDED, secure_value=keys_of(secrets)))
@@ -132,7 +128,7 @@ def scoring(definition: Definition, secrets: Secrets) -> Any:
     return models.Container(
         name=SCORING,
         image=definition.image,
-        command=command,
+        command=serve_command(definition.release, definition.workers),
         ports=[models.ContainerPort(port=PORT, protocol="TCP")],
         environment_variables=variables,
         resources=resources(definition.cpu, definition.memory_gb),
@@ -140,6 +136,13 @@ def scoring(definition: Definition, secrets: Secrets) -> Any:
         liveness_probe=probe("/healthz", PORT, failures=5),
         readiness_probe=probe("/readyz", PORT, failures=3),
     )
+
+
+def serve_command(release: Release, workers: int) -> list[str]:
+    """What a scoring container runs. It binds all addresses because probes come from outside it; its port is not public."""
+    command = ["python", "-m", "pushline", "serve", "--model", "/model", "--release", release.id, "--model-version", release.model_version]
+    command += ["--host", "0.0.0.0", "--port", str(PORT), "--workers", str(workers)]  # noqa: S104 - see above
+    return [*command, "--keys", f"{KEYS_AT}/keys.json"]
 
 
 def serving_variables(serving: Serving) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the aci target stands on, each resource as the resource manager takes it: how it is made, and what it must have."""
+"""What the targets on Azure stand on, each resource as the resource manager takes it: how it is made, and what it must have."""
 
 import uuid
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from pushline.azure import cloud, roles
 from pushline.azure.compute import IDLE_S
+from pushline.azure.containerapps.definition import APP_VERSION, environment_name
 from pushline.azure.credential import AUDIENCE
 from pushline.azure.roles import Role
 from pushline.settings import Azure, PushlineSettings
@@ -15,6 +16,7 @@ from pushline.settings import Azure, PushlineSettings
 GROUP_VERSION = "2021-04-01"
 VAULT_VERSION = "2023-07-01"
 AUTHORIZATION_VERSION = "2022-04-01"
+DIAGNOSTICS_VERSION = "2021-05-01-preview"
 ISSUER = "https://token.actions.githubusercontent.com"
 PROVIDERS = (
     "Microsoft.ContainerInstance",
@@ -64,8 +66,13 @@ class Estate(Struct, frozen=True, kw_only=True):
     group: str
     workspace: str
     registry: str
+    target: str
     resources: tuple[Resource, ...]
     grants: tuple[Grant, ...]
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        return (*PROVIDERS, "Microsoft.App") if self.target == "containerapps" else PROVIDERS
 
     def identity(self, name: str) -> str:
         return f"{self.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{cloud.name_of(self.workspace)}-{name}"
@@ -109,7 +116,9 @@ def estate(settings: PushlineSettings, *, region: str, tenant: str, prefix: str,
         _workspace(workspace, parts, region),
     ]
     named = [workspace, *parts.values()]
-    made = Estate(subscription=azure.subscription, group=group, workspace=workspace, registry=registry, resources=(), grants=())
+    target = settings.target if settings.on_azure else "aci"
+    names = {"subscription": azure.subscription, "group": group, "workspace": workspace, "registry": registry, "target": target}
+    made = Estate(**names, resources=(), grants=())
     pull = _pull_identity(azure, made)
     resources += [
         _identity(pull, "pulls images", region),
@@ -118,14 +127,10 @@ def estate(settings: PushlineSettings, *, region: str, tenant: str, prefix: str,
         *(_trust(made.identity(name), where, prefix) for name, (where, _) in ACTING.items()),
         _releaser(group, azure),
     ]
-    return Estate(
-        subscription=azure.subscription,
-        group=group,
-        workspace=workspace,
-        registry=registry,
-        resources=tuple(resources),
-        grants=tuple(_grants(made, pull, dict(zip(("workspace", *parts), named, strict=True)))),
-    )
+    if target == "containerapps":
+        resources += _environment(f"{group}/providers/Microsoft.App/managedEnvironments/{environment_name(azure)}", analytics, region)
+    grants = _grants(made, pull, dict(zip(("workspace", *parts), named, strict=True)))
+    return Estate(**names, resources=tuple(resources), grants=tuple(grants))
 
 
 def releaser_name(settings: Azure) -> str:
@@ -171,6 +176,32 @@ def _parts(parts: Mapping[str, str], analytics: str, region: str, tenant: str) -
             id=parts["containerRegistry"],
             version=cloud.REGISTRY_VERSION,
             body={"location": region, "sku": {"name": "Basic"}, "properties": {"adminUserEnabled": False}},
+        ),
+    ]
+
+
+def _environment(resource: str, analytics: str, region: str) -> list[Resource]:
+    """An environment of Container Apps. Its logs go to the workspace's Log Analytics by a diagnostic setting, which needs no key."""
+    name = cloud.name_of(resource)
+    logs = {"appLogsConfiguration": {"destination": "azure-monitor"}}
+    profile = {"name": "Consumption", "workloadProfileType": "Consumption"}
+    categories = [{"category": f"ContainerApp{kind}Logs", "enabled": True} for kind in ("Console", "System")]
+    sent = {"workspaceId": analytics, "logs": categories}
+    return [
+        Resource(
+            what=f"environment {name} of Container Apps",
+            id=resource,
+            version=APP_VERSION,
+            body={"location": region, "properties": {**logs, "workloadProfiles": [profile]}},
+            must={"properties": logs},
+        ),
+        Resource(
+            what=f"diagnostic setting of {name}",
+            id=f"{resource}/providers/Microsoft.Insights/diagnosticSettings/pushline",
+            version=DIAGNOSTICS_VERSION,
+            body={"properties": sent},
+            must={"properties": sent},
+            mend="PUT",
         ),
     ]
 
@@ -269,6 +300,8 @@ def _grants(made: Estate, pull: str, ids: Mapping[str, str]) -> list[Grant]:
         roles.PULLER.scope: pull,
     }
     held = [(made.identity(name), role) for name, (_, all_roles) in ACTING.items() for role in all_roles]
-    return [
-        Grant(identity=identity, role=role.name, scope=scopes[role.scope], reason=role.reason) for identity, role in [*held, (pull, PULL)]
-    ]
+    held.append((pull, PULL))
+    if made.target == "containerapps":
+        held += [(made.identity("release"), role) for role in roles.RELEASE_TO_APPS]
+        held += [(pull, role) for role in roles.PULL_FOR_APPS]
+    return [Grant(identity=identity, role=role.name, scope=scopes[role.scope], reason=role.reason) for identity, role in held]

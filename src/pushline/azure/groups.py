@@ -9,10 +9,10 @@ import msgspec
 from pushline.azure.arm import PATIENCE
 from pushline.azure.cloud import Cloud
 from pushline.azure.definition import SCORING, SIDECAR, Definition, Secrets, group_of, must_be_remade
+from pushline.azure.endpoint import wait_until_ready
 from pushline.azure.failures import AGAIN, asking, code_of, first_line
 from pushline.errors import SettingsError, TargetError
 from pushline.progress import Progress
-from pushline.serving.client import Client
 
 API = "2023-05-01"
 LOOK_S = 2.0
@@ -68,7 +68,14 @@ class Groups:
             progress(f"The service named it {fqdn}; putting it again with that name on its certificate.")
             definition = msgspec.structs.replace(definition, site=fqdn)
             self._put_once(definition, secrets, until, progress)
-        self._wait_for_answer(definition, f"https://{fqdn}", until)
+        wait_until_ready(
+            f"https://{fqdn}",
+            definition.release.id,
+            until,
+            every_s=LOOK_S / 4,
+            fault=lambda: self.fault_of(definition.name),
+            not_up=lambda why: self.not_up(definition, why),
+        )
         return fqdn
 
     def _put_once(self, definition: Definition, secrets: Secrets, until: float, progress: Progress) -> str:
@@ -112,19 +119,6 @@ class Groups:
                 if not (busy or unsettled) or time.monotonic() > until:
                     raise
                 time.sleep(LOOK_S)
-
-    def _wait_for_answer(self, definition: Definition, url: str, until: float) -> None:
-        """Until /readyz says 200 over TLS, and that it is this release; a container that keeps ending is told at once."""
-        client = Client(url, timeout_s=5)
-        answer = client.get("/readyz")
-        while answer.status != 200 or answer.headers.get("x-release", definition.release.id) != definition.release.id:
-            fault = self.fault_of(definition.name)
-            if fault:
-                raise self.not_up(definition, fault)
-            if time.monotonic() > until:
-                raise self.not_up(definition, f"{url}/readyz gave {answer} for {self.start_within_s:g} s")
-            time.sleep(LOOK_S / 4)
-            answer = client.get("/readyz")
 
     def fault_of(self, name: str) -> str:
         """Why a group will not come up by itself, or nothing."""

@@ -18,6 +18,7 @@ class VaultKeys:
     def __init__(self, cloud: Cloud, label: str) -> None:
         self.cloud = cloud
         self.name = f"pushline-{label}-keys"
+        self.version = ""  # the address of the version that was read or written last
 
     @property
     def place(self) -> str:
@@ -38,7 +39,8 @@ class VaultKeys:
         what = "reading the endpoint's keys from Key Vault"
         with asking(what):
             try:
-                said = self._client().get_secret(self.name).value
+                secret = self._client().get_secret(self.name)
+                said, self.version = secret.value, secret.id
             except ResourceNotFoundError:
                 return None
             except HttpResponseError as error:
@@ -62,5 +64,5 @@ class VaultKeys:
         """The keys as the secret's newest version."""
         text = msgspec.json.encode(keys).decode()
         with asking("writing the endpoint's keys to Key Vault"):
-            self._client().set_secret(self.name, text, content_type="application/json")
+            self.version = self._client().set_secret(self.name, text, content_type="application/json").id
         return keys

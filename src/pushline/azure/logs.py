@@ -1,17 +1,16 @@
-"""The log of the live release: what its container says now, and what Log Analytics has kept, in the shape of the local one."""
+"""The log of the live release: what its containers say now, and what Log Analytics has kept, in the shape of the local one."""
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from pushline.azure.cloud import Cloud
-from pushline.azure.definition import SCORING
 from pushline.azure.failures import asking
-from pushline.azure.groups import Groups
 from pushline.errors import TargetError
 from pushline.release.journal import FAILURES
 from pushline.release.target import LogEntry
@@ -19,21 +18,33 @@ from pushline.release.target import LogEntry
 TAIL = 5000
 LOOK_S = 3.0
 SEVERITY = ("debug", "info", "warning", "error", "critical")
-# One row a line of the container, a failed request or an exception that the service reported.
-QUERY = """union isfuzzy=true ContainerInstanceLog_CL, AppRequests, AppExceptions
+# One row a line of a container, a failed request or an exception that the service reported.
+QUERY = """union isfuzzy=true {table}, AppRequests, AppExceptions
 | where TimeGenerated > ago({seconds}s)
-| where Type != "ContainerInstanceLog_CL" or ContainerGroup_s == "{group}"
+| where Type != "{table}" or {owner} == "{name}"
 | order by TimeGenerated asc
 | take {rows}"""
 
 
-def entries(cloud: Cloud, groups: Groups, group: str, *, since: float | None, errors: bool, follow: bool) -> Iterator[LogEntry]:
-    """Entries oldest first. A container's own log ends with its life; with `since` Log Analytics is asked for what was before."""
+class LogTable(Struct, frozen=True, kw_only=True):
+    """Where Log Analytics keeps the lines of containers: the table, its column with their owner's name, and that with the text."""
+
+    table: str
+    owner: str
+    text: str
+
+
+def entries(
+    cloud: Cloud, kept_in: LogTable, name: str, now: Callable[[], str], *, since: float | None, errors: bool, follow: bool
+) -> Iterator[LogEntry]:
+    """Entries oldest first. A container's own log, which `now` gives, ends with its life; with `since` Log Analytics is asked for
+    what was before.
+    """
     seen: set[bytes] = set()
     start = datetime.now(UTC) - timedelta(seconds=since) if since is not None else None
-    kept, reported = from_analytics(cloud, group, since) if since is not None and cloud.facts.insights else ([], [])
+    kept, reported = from_analytics(cloud, kept_in, name, since) if since is not None and cloud.facts.insights else ([], [])
     while True:
-        fresh = [*kept, *from_container(groups, group)]
+        fresh = [*kept, *(entry for entry in map(entry_of, now().splitlines()) if entry is not None)]
         logged = {entry.fields.get("request_id") for entry in fresh}  # a request that a line tells of is told once
         fresh += [entry for entry in reported if entry.fields.get("request_id", "") not in logged]
         kept = reported = []
@@ -49,27 +60,24 @@ def entries(cloud: Cloud, groups: Groups, group: str, *, since: float | None, er
         time.sleep(LOOK_S)
 
 
-def from_container(groups: Groups, group: str) -> Iterator[LogEntry]:
-    """What the scoring container has said in its present life."""
-    yield from (entry for entry in map(entry_of, groups.log(group, SCORING, TAIL).splitlines()) if entry is not None)
-
-
 def entry_of(line: str) -> LogEntry | None:
+    """The entry in a line, behind whatever the platform puts before it."""
     try:
-        return msgspec.json.decode(line, type=LogEntry)
+        return msgspec.json.decode(line[max(line.find("{"), 0) :], type=LogEntry)
     except (msgspec.DecodeError, UnicodeEncodeError):
         return None
 
 
-def from_analytics(cloud: Cloud, group: str, since: float) -> tuple[list[LogEntry], list[LogEntry]]:
-    """What Log Analytics has kept, some minutes behind: lines of the group's containers, and what the service reported itself.
+def from_analytics(cloud: Cloud, kept_in: LogTable, name: str, since: float) -> tuple[list[LogEntry], list[LogEntry]]:
+    """What Log Analytics has kept, some minutes behind: lines of the containers, and what the service reported itself.
 
     Raises TargetError where it answers in part only: half a log would be taken for the whole.
     """
     from azure.monitor.query import LogsQueryClient, LogsQueryStatus
 
     span = timedelta(seconds=since)
-    query = QUERY.format(seconds=int(span.total_seconds()) + 1, group=re.sub(r"[^a-z0-9-]", "", group), rows=TAIL)
+    asked = {"table": kept_in.table, "owner": kept_in.owner, "name": re.sub(r"[^a-z0-9-]", "", name)}
+    query = QUERY.format(seconds=int(span.total_seconds()) + 1, rows=TAIL, **asked)
     with asking("reading the logs"):
         answer = LogsQueryClient(cloud.credential).query_workspace(cloud.analytics[0], query, timespan=span)
     if answer.status != LogsQueryStatus.SUCCESS:
@@ -79,8 +87,8 @@ def from_analytics(cloud: Cloud, group: str, since: float) -> tuple[list[LogEntr
             do="Ask for a shorter time with --since.",
         )
     rows = [{name: row[name] for name in table.columns} for table in answer.tables for row in table.rows]
-    lines = [entry_of(str(row["Message"])) for row in rows if row.get("Message")]
-    reported = [entry_of_row(row) for row in rows if not row.get("Message")]
+    lines = [entry_of(str(row[kept_in.text])) for row in rows if row.get(kept_in.text)]
+    reported = [entry_of_row(row) for row in rows if not row.get(kept_in.text)]
     return [entry for entry in lines if entry is not None], [entry for entry in reported if entry is not None]
 
 

@@ -58,6 +58,12 @@ RELEASER = Role(
     ),
     reason="container groups, the image they run, the champion's tag",
 )
+APPS = Role(
+    name="Container Apps Contributor",
+    scope="resource group",
+    actions=("Microsoft.App/containerApps/*", "Microsoft.App/managedEnvironments/join/action"),
+    reason="the container app whose revisions are releases",
+)
 CERTIFICATES = Role(
     name="Storage Account Contributor",
     scope="storage account of the certificates",
@@ -76,6 +82,12 @@ SECRETS = Role(
     actions=("Microsoft.KeyVault/vaults/secrets/*",),
     reason="the endpoint's keys",
 )
+SECRETS_USER = Role(
+    name="Key Vault Secrets User",
+    scope="Key Vault of the workspace",
+    actions=("Microsoft.KeyVault/vaults/secrets/getSecret/action",),
+    reason="give a container app its keys",
+)
 LOGS = Role(
     name="Log Analytics Reader", scope="resource group", actions=("*/read", "Microsoft.OperationalInsights/workspaces/search/action"),
     reason="`pushline logs`",
@@ -84,3 +96,5 @@ LOGS = Role(
 DATA_ROLES = (BLOBS, SECRETS)  # what no role over resources brings with it, an Owner's neither
 TRAINING = (READER, BLOBS, DATA_SCIENTIST, COMPUTE, PULLER)
 RELEASE = (READER, BLOBS, RELEASER, CERTIFICATES, PULLER, SECRETS, LOGS)
+RELEASE_TO_APPS = (APPS,)  # what the target containerapps adds for who releases,
+PULL_FOR_APPS = (SECRETS_USER,)  # and for the identity that pulls images

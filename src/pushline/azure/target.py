@@ -7,23 +7,20 @@ live name does not answer meanwhile: docs/azure.md says for how long.
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeGuard
 
 import msgspec
 
 from pushline.azure import logs
-from pushline.azure.cloud import STORAGE_VERSION, Cloud, name_of
-from pushline.azure.container_registry import ContainerRegistry
-from pushline.azure.definition import SHARE, TAG, Definition, Secrets, label_fault, serving_variables
+from pushline.azure.cloud import STORAGE_VERSION, name_of
+from pushline.azure.definition import SCORING, SHARE, TAG, Definition, Secrets, label_fault, serving_variables
+from pushline.azure.endpoint import AzureEndpoint
 from pushline.azure.groups import Groups
-from pushline.azure.image import scoring_image
-from pushline.azure.keyvault import VaultKeys
 from pushline.azure.state import AciRecord, AciSlot, AciState, Command, PlannedChange, as_it_is
-from pushline.errors import SettingsError, TargetError
+from pushline.errors import TargetError
 from pushline.progress import Progress
-from pushline.project import Project
 from pushline.release.folders import check_whole
 from pushline.release.target import (
     Ability,
@@ -40,51 +37,32 @@ from pushline.release.target import (
 from pushline.results import Release
 from pushline.serving.client import Client
 from pushline.serving.keys import EndpointKeys, new_key
-from pushline.settings import PushlineSettings, seconds
+from pushline.settings import seconds
 
 CANDIDATE = "-candidate"
+LINES = logs.LogTable(table="ContainerInstanceLog_CL", owner="ContainerGroup_s", text="Message")
 BESIDE = "-c"  # in its DNS label: a certificate's common name ends at 64 characters, and Azure adds some forty
 
 
-class AciTarget:
+class AciTarget(AzureEndpoint):
     """Releases on Azure Container Instances."""
 
     name = "aci"
     can: frozenset[Ability] = frozenset()  # a container group that is put restarts as a whole
 
-    def __init__(self, project: Project, settings: PushlineSettings) -> None:
-        self.project = project
-        self.settings = settings
-        self.azure = settings.azure
-        self.cloud = Cloud(settings.azure)
-        self.label = settings.azure.label or settings.model_name
+    def label_fault(self) -> str:
         fault = label_fault(self.label + CANDIDATE)
-        if fault:
-            raise SettingsError(
-                f"{self.label!r} can't be the name of an endpoint.",
-                why=f"A DNS label is {fault}, also with {CANDIDATE} behind it.",
-                do="Set another `label` in [tool.pushline.azure].",
-            )
+        return f"A DNS label is {fault}, also with {CANDIDATE} behind it." if fault else ""
 
     @cached_property
     def groups(self) -> Groups:
         return Groups(self.cloud, seconds(self.azure.start_within))
 
     @cached_property
-    def vault(self) -> VaultKeys:
-        return VaultKeys(self.cloud, self.label)
-
-    @cached_property
     def record(self) -> AciRecord:
         return AciRecord(self.cloud, self.label)
 
     # Keys
-
-    def keys(self) -> EndpointKeys:
-        return self.vault.read_or_make()
-
-    def keys_place(self) -> str:
-        return self.vault.place
 
     def rotate_keys(self, progress: Progress) -> EndpointKeys:
         """A fresh primary key. What runs is put again with it, and does not answer meanwhile: the time is told.
@@ -135,23 +113,21 @@ class AciTarget:
 
     def definition_of(self, release: Release, site: str, progress: Progress) -> Definition:
         """The candidate's group for a release: its image and all around it made ready."""
-        registry = ContainerRegistry(self.cloud)
-        image = scoring_image(self.project, release, registry, self.azure.image_builder, progress)
         return Definition(
             name=self.label + CANDIDATE,
             label=self.label + BESIDE,
             scope=self.azure.label_scope,
             site=site,
             region=self.cloud.facts.region,
-            image=image,
-            sidecar=registry.copied(self.azure.sidecar, progress),
+            image=self.image_of(release, progress),
+            sidecar=self.registry.copied(self.azure.sidecar, progress),
             identity=self.cloud.pull_identity,
             cpu=self.azure.cpu,
             memory_gb=self.azure.memory_gb,
             workers=self.settings.serving.workers,
             serving=serving_variables(self.settings.serving),
             tls=self.azure.tls,
-            telemetry=self.azure.telemetry and bool(self.cloud.facts.insights),
+            telemetry=self.telemetry,
             storage_account=name_of(self.cloud.certificates),
             analytics=self.cloud.analytics[0] if self.cloud.facts.insights else "",
             release=msgspec.structs.replace(release, model=""),
@@ -168,7 +144,7 @@ class AciTarget:
         """What a PUT of the definition must bring again."""
         return Secrets(
             keys=keys or self.keys(),
-            connection=str(self.cloud.insights["ConnectionString"]) if definition.telemetry else "",
+            connection=self.connection if definition.telemetry else "",
             analytics_key=self.cloud.analytics_key() if definition.analytics else "",
             storage_key=self.cloud.certificates_key(),
         )
@@ -302,7 +278,7 @@ class AciTarget:
             workers=self.settings.serving.workers,
             serving=serving_variables(self.settings.serving),
             tls=self.azure.tls,
-            telemetry=self.azure.telemetry and bool(self.cloud.facts.insights),
+            telemetry=self.telemetry,
         )
         _, live = self._put_live(state, "start", definition, state.history, progress)
         return Endpoint(release=live.release, url=live.url)
@@ -369,4 +345,5 @@ class AciTarget:
         return endpoint is not None and endpoint.ready and not notes
 
     def logs(self, *, since: float | None, errors: bool, follow: bool) -> Iterator[LogEntry]:
-        return logs.entries(self.cloud, self.groups, self.label, since=since, errors=errors, follow=follow)
+        now = partial(self.groups.log, self.label, SCORING, logs.TAIL)
+        return logs.entries(self.cloud, LINES, self.label, now, since=since, errors=errors, follow=follow)

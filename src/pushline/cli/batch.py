@@ -57,7 +57,7 @@ def on_cluster(context: Context, source: str, out: Path, version: str | None, op
     """The same, by a batch endpoint of the workspace. Raises SettingsError where the target has none."""
     from pushline.errors import SettingsError
 
-    if context.settings.target != "aci":
+    if not context.settings.on_azure:
         raise SettingsError(
             "There is no cluster to score on.",
             why=f"The target is {context.settings.target}.",

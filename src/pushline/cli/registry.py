@@ -20,7 +20,7 @@ def registry() -> None:
 
 def lives_elsewhere(settings: "PushlineSettings") -> str:
     """Where the registry is when it needs no carrying; empty where it lies on this machine."""
-    if settings.target == "aci":
+    if settings.on_azure:
         return "the Azure ML workspace"
     return "MLFLOW_TRACKING_URI" if os.environ.get("MLFLOW_TRACKING_URI") else ""
 

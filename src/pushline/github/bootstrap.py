@@ -92,7 +92,8 @@ def wanted(
         return DesiredState(reviewers=reviewers, variables=runner)
     names = {"SUBSCRIPTION": azure.subscription, "RESOURCE_GROUP": azure.resource_group, "WORKSPACE": azure.workspace}
     said = {f"PUSHLINE_AZURE__{name}": value for name, value in names.items()}
-    return DesiredState(reviewers=reviewers, variables={"PUSHLINE_TARGET": "aci", **said, **runner})
+    target = settings.target if settings.on_azure else "aci"
+    return DesiredState(reviewers=reviewers, variables={"PUSHLINE_TARGET": target, **said, **runner})
 
 
 def lines(state: RepositoryState, changes: list[RepositoryChange]) -> list[str]:

@@ -41,7 +41,7 @@ class Schedules(Protocol):
 
 def open_publisher(project: "Project", settings: "PushlineSettings") -> Publisher:
     """Where the target of the settings keeps published pipelines."""
-    if settings.target == "aci":
+    if settings.on_azure:
         return on_azure(project, settings)
     from pushline.pipelines.service.published import PublishedPipelines
 
@@ -50,7 +50,7 @@ def open_publisher(project: "Project", settings: "PushlineSettings") -> Publishe
 
 def open_consumer(project: "Project", settings: "PushlineSettings", url: str | None) -> Consumer:
     """The REST interface of published pipelines: at `url`, or where the target of the settings has it."""
-    if settings.target == "aci" and url is None:
+    if settings.on_azure and url is None:
         return on_azure(project, settings)
     from pushline.pipelines.service.client import client_of
 
@@ -59,7 +59,7 @@ def open_consumer(project: "Project", settings: "PushlineSettings", url: str | N
 
 def open_schedules(project: "Project", settings: "PushlineSettings") -> Schedules:
     """Where the target of the settings keeps schedules."""
-    if settings.target == "aci":
+    if settings.on_azure:
         return on_azure(project, settings)
     from pushline.pipelines.schedule import WorkflowSchedules
 

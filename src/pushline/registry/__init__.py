@@ -22,7 +22,7 @@ def open_store(project: "Project", settings: "PushlineSettings") -> "ModelStore"
 
     Nothing is touched before the first question.
     """
-    if settings.target == "aci":
+    if settings.on_azure:
         from pushline.azure.cloud import Cloud
         from pushline.azure.store import WorkspaceStore
 

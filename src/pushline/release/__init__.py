@@ -25,6 +25,10 @@ def open_target(project: "Project", settings: "PushlineSettings", *, tied_to: in
         from pushline.azure.target import AciTarget
 
         return AciTarget(project, settings)
+    if settings.target == "containerapps":
+        from pushline.azure.containerapps.target import ContainerAppsTarget
+
+        return ContainerAppsTarget(project, settings)
     from pushline.release.local import LocalTarget
 
     return LocalTarget(project, settings, tied_to=tied_to)

@@ -131,7 +131,7 @@ def train(
 def identity_of(project: Project, settings: PushlineSettings, inputs: dict[str, Scalar | Path], overrides: dict[str, float]) -> str:
     """What the outcome of a training depends on, as one hash."""
     file = project.pipelines / PIPELINE
-    if settings.target == "aci":
+    if settings.on_azure:
         from pushline.azure.training import AzureTraining
 
         return AzureTraining(project, settings, file, inputs).mark
@@ -183,7 +183,7 @@ def run_where_the_target_is(
 ) -> "PipelineResult":
     """The same pipeline file on this machine, or in the workspace."""
     file, out = project.pipelines / PIPELINE, folder(project.build, TrainResult.stage) / "steps"
-    if settings.target == "aci":
+    if settings.on_azure:
         from pushline.azure.training import AzureTraining
 
         return AzureTraining(project, settings, file, inputs).run(out, progress, attach=attach)
@@ -209,7 +209,7 @@ def meanwhile(work: Callable[[], object]) -> Iterator[None]:
 
 def cancel(project: Project, settings: PushlineSettings, checked: CheckDataResult, *, budget: str | None, progress: Progress) -> bool:
     """End the training that goes on in Azure with this code and data; True where one did."""
-    if settings.target != "aci":
+    if not settings.on_azure:
         raise SettingsError(
             "There is no training to cancel.", why="On the local target it ends with its command.", do="Interrupt that command."
         )
@@ -227,7 +227,7 @@ def refuse_unusable(project: Project, settings: PushlineSettings, budget: str | 
 
 
 def time_of(settings: PushlineSettings, budget: str | None) -> str:
-    return budget or (settings.azure.budget if settings.target == "aci" else settings.training.local_budget)
+    return budget or (settings.azure.budget if settings.on_azure else settings.training.local_budget)
 
 
 def inputs_of(project: Project, settings: PushlineSettings, checked: CheckDataResult, budget: str | None) -> dict[str, Scalar | Path]:
@@ -273,7 +273,7 @@ def refuse_wrong_names(project: Project, settings: PushlineSettings, contract: C
                 why=f"{key} of its AutoML node is {str(named)!r}, {wanted}.",
                 do=f"Correct {key} in pipelines/{PIPELINE}, or the contract where that is wrong.",
             )
-    if settings.target == "aci" and settings.azure.engine == "azure":
+    if settings.on_azure and settings.azure.engine == "azure":
         return  # which has algorithms that are not here
     chosen = node.get("training") or {}
     allowed, blocked = (tuple(map(str, chosen.get(f"{key}_training_algorithms") or ())) for key in ("allowed", "blocked"))

@@ -1,0 +1,77 @@
+"""Live requests shared between two revisions by their weights."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from pushline.azure.containerapps.app import App
+from pushline.azure.containerapps.state import AppState
+from pushline.errors import TargetError
+from pushline.release.target import Endpoint, candidate_gone
+from pushline.release.traffic import RequestCounts, counts_of
+from pushline.serving.client import Client
+
+
+class WeightSplit:
+    """Whole percents; each revision is asked under its own name what it has counted.
+
+    With several replicas one of them answers that, so a count that falls is another replica's: the larger one stays.
+    """
+
+    def __init__(self, app: App, key: str) -> None:
+        self.app = app
+        self.key = key
+        state = app.read()
+        self.urls = {suffix: state.revisions[suffix].url for suffix in (state.live, state.candidate)}
+        self.seen = dict.fromkeys(self.urls, RequestCounts())
+
+    def give(self, share: float, *, mirror: float = 0.0) -> None:
+        """Weights of whole percents, at least 1; `mirror` is nothing that the ingress can do."""
+        percent = min(max(round(100 * share), 1), 100)
+
+        def still(state: AppState) -> AppState:
+            if (state.live, state.candidate) != tuple(self.urls):
+                raise TargetError(f"The revisions of {self.app.name} have changed during the steps.", do="Look at `pushline status`.")
+            return state
+
+        self.app.write(still, what=f"giving the candidate {percent} % of the requests", share=percent)
+
+    def counts(self) -> tuple[RequestCounts, RequestCounts]:
+        live, candidate = (self._counted(suffix) for suffix in self.urls)
+        if live is None:
+            raise TargetError(f"The live release does not answer on {self.app.name}.", do="Look at `pushline status` and `pushline logs`.")
+        if candidate is None:
+            was = self.seen[list(self.urls)[1]]
+            candidate = msgspec.structs.replace(was, requests=was.requests + 1, failures=was.failures + 1)
+        self.seen = dict(zip(self.urls, (live, candidate), strict=True))
+        return live, candidate
+
+    def _counted(self, suffix: str) -> RequestCounts | None:
+        answer = Client(self.urls[suffix]).get("/metrics", self.key)
+        return larger(self.seen[suffix], counts_of(answer.body.decode())) if answer.status == 200 else None
+
+
+def larger(before: RequestCounts, now: RequestCounts) -> RequestCounts:
+    changed: dict[str, Any] = {}
+    for name in now.__struct_fields__:
+        was, is_now = getattr(before, name), getattr(now, name)
+        keyed = isinstance(is_now, dict)
+        changed[name] = {key: max(was.get(key, 0), is_now.get(key, 0)) for key in {**was, **is_now}} if keyed else max(was, is_now)
+    return RequestCounts(**changed)
+
+
+@contextmanager
+def split(app: App, candidate: Endpoint, key: str) -> Iterator[WeightSplit]:
+    """A split that ends with its block."""
+    state = app.read()
+    there = state.revisions.get(state.candidate)
+    if there is None or (there.release.id, there.url) != (candidate.release.id, candidate.url):
+        raise candidate_gone(candidate, there.endpoint() if there else None)
+    if not state.live or state.stopped or state.live == state.candidate:
+        raise TargetError("There is no live release beside the candidate to share requests with.", do="Promote without steps.")
+    try:
+        yield WeightSplit(app, key)
+    finally:
+        app.write(lambda state: state, what=f"giving all requests of {app.name} to the live release")
