@@ -50,7 +50,7 @@ HEAVY = (
     "pushline.delivery",
 )
 FOR_STEPS = ("flaml", "lightgbm", "sklearn.ensemble", "pushline.training.conclude", "pushline.training.find")  # once there is a step
-FOR_AZURE = ("azure.ai.ml", "azure.ai.ml.entities", "azure.identity", "azureml.mlflow")  # once a command is for the aci target
+FOR_AZURE = ("azure.ai.ml", "azure.ai.ml.entities", "azure.identity", "azureml.mlflow")  # once a command is for Azure
 
 
 def load(names: tuple[str, ...]) -> None:
@@ -202,7 +202,7 @@ class Server:
                 self.begin(asker, json.loads(line))
 
     def begin(self, asker: Asker, request: dict[str, Any]) -> None:
-        if request["env"].get("PUSHLINE_TARGET") == "aci" and FOR_AZURE[0] not in sys.modules:
+        if request["env"].get("PUSHLINE_TARGET", "local") != "local" and FOR_AZURE[0] not in sys.modules:
             load(FOR_AZURE)
         if ".steps." in request["module"] and FOR_STEPS[-1] not in sys.modules:
             load(FOR_STEPS)

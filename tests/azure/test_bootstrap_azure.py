@@ -77,6 +77,23 @@ def test_the_two_identities_hold_their_roles_and_no_more(account: Empty, bootstr
     assert {name for name, _ in roles_at(account.world, "bank-ws-pull")} == {"AcrPull"}
 
 
+def test_for_container_apps_their_environment_its_logs_and_the_roles_for_both_are_made_too(
+    official: None, account: Empty, bootstrap: Bootstrap, project: Project
+) -> None:
+    ended = bootstrap(*NAMES, "--apply", PUSHLINE_TARGET="containerapps")
+    assert ended.code == 0, ended.err
+    [environment] = [each for each in account.world.resources.values() if each.get("type") == "Microsoft.App/managedEnvironments"]
+    assert (environment["name"], environment["location"]) == ("bank-ws-apps", "westeurope")
+    [setting] = [each for each in account.world.resources.values() if each.get("type") == "Microsoft.Insights/diagnosticSettings"]
+    assert setting["id"].startswith(environment["id"])
+    assert setting["properties"]["workspaceId"].endswith("bank-ws-logs")
+    assert {("Container Apps Contributor", "bank-rg")} <= roles_at(account.world, "bank-ws-release")
+    assert {name for name, _ in roles_at(account.world, "bank-ws-pull")} == {"AcrPull", "Key Vault Secrets User"}
+    assert json.loads((project.state / "azure.json").read_text())["target"] == "containerapps"
+    again = bootstrap(*NAMES, "--apply", PUSHLINE_TARGET="containerapps")
+    assert (again.code, changing(account)) == (0, []), again.err
+
+
 def test_each_identity_trusts_the_subject_of_its_environment_alone(account: Empty, bootstrap: Bootstrap) -> None:
     assert bootstrap(*NAMES, "--apply").code == 0
     subjects = {each.name: each.subject for each in account.world.directory.applications.values() if each.name.startswith("bank-ws-")}

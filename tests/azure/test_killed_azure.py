@@ -7,6 +7,7 @@ Key Vault. The services of the groups are played here, so that all calls can be 
 import contextlib
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from pushline.progress import silent
 from pushline.project import Project
 from pushline.registry.store import ModelVersion
 from pushline.release import stages
+from pushline.release.target import Target
 from pushline.results import Assertion, DeployResult, LoadTestResult, Release, SmokeResult
 from pushline.settings import PushlineSettings, load_settings
 
@@ -61,6 +63,7 @@ class Calls:
         self.azure, self.label, self.secret = azure, label, f"pushline-{label}-keys"
         self.seen: list[str] = []
         self.kill_after, self.dead = 0, False
+        self.refuse_at, self.refused_call = 0, ""
         self.held: set[str] = set()  # keys that clients have
         self.refused: list[str] = []
 
@@ -68,6 +71,14 @@ class Calls:
         if self.dead:
             raise Killed
         self.seen.append(f"{method} {what}")
+
+    def refuse(self, asked: requests.PreparedRequest) -> None:
+        """Let the loopback answer this very call with a conflict."""
+        if self.refuse_at == len(self.seen):
+            self.refused_call = self.seen[-1]
+            content = {"error": {"code": "Conflict", "message": "Another operation is under way."}}
+            where = re.escape(str(asked.url).partition("://")[2].partition("?")[0])
+            self.azure.world.fault(str(asked.method), f"{where}$", 409, content=content, times=1)
 
     def answered(self) -> None:
         self.look()
@@ -87,9 +98,8 @@ class Calls:
         return dict(json.loads(self.azure.world.vault[self.secret][-1]["value"]))
 
 
-@pytest.fixture
-def calls(azure: Loopback, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Calls:
-    made = Calls(azure, f"killed-{abs(hash(request.node.name)) % 10**8}")
+def counted_calls(made: Calls, monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """The calls of all clients from now on, counted by `made`."""
     send = requests.Session.send
 
     def counted(session: requests.Session, asked: requests.PreparedRequest, **more: Any) -> requests.Response:
@@ -99,6 +109,7 @@ def calls(azure: Loopback, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
             raise Killed
         if changes:
             made.count(str(asked.method), url.partition("/providers/")[2] or url.partition("net/")[2])
+            made.refuse(asked)
         answer = send(session, asked, **more)
         if changes:
             made.answered()
@@ -106,6 +117,23 @@ def calls(azure: Loopback, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
 
     monkeypatch.setattr(requests.Session, "send", counted)
     return made
+
+
+@pytest.fixture
+def calls(azure: Loopback, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Calls:
+    return counted_calls(Calls(azure, f"killed-{abs(hash(request.node.name)) % 10**8}"), monkeypatch)
+
+
+def without_smoke(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that is played scores nothing: a promotion asks it for its release alone."""
+
+    def assertions(url: str, release: Release, keys: Any) -> tuple[Assertion, ...]:
+        from pushline.serving.client import Client
+
+        seen = Client(url).get("/readyz").headers.get("x-release", "")
+        return (Assertion(name="it is this release", expected=release.id, seen=seen, passed=seen == release.id),)
+
+    monkeypatch.setattr(stages, "assertions_on", assertions)
 
 
 @pytest.fixture
@@ -117,21 +145,14 @@ def world(
     monkeypatch.setattr("pushline.azure.groups.SETTLE_S", 0.2)
     for name, value in azure.reach().items() | azure.as_job().items():
         monkeypatch.setenv(name, value)
-
-    def assertions(url: str, release: Release, keys: Any) -> tuple[Assertion, ...]:
-        from pushline.serving.client import Client
-
-        seen = Client(url).get("/readyz").headers.get("x-release", "")
-        return (Assertion(name="it is this release", expected=release.id, seen=seen, passed=seen == release.id),)
-
-    monkeypatch.setattr(stages, "assertions_on", assertions)
+    without_smoke(monkeypatch)
     images: dict[str, str] = {}
 
     def image(project: Project, release: Release, *more: Any) -> str:
         """Built once for a release: packing the context again each time is most of the time."""
         return images.get(release.id) or images.setdefault(release.id, scoring_image(project, release, *more))
 
-    monkeypatch.setattr("pushline.azure.target.scoring_image", image)
+    monkeypatch.setattr("pushline.azure.endpoint.scoring_image", image)
     settings = load_settings(aci.root, {**azure.settings(), **QUICK, "PUSHLINE_AZURE__LABEL": calls.label})
     one = AciTarget(aci, settings)
 
@@ -149,16 +170,16 @@ def world(
         azure.world.groups.pop(key)
 
 
-def evidence(target: AciTarget, release: Release) -> tuple[DeployResult, SmokeResult, LoadTestResult]:
+def evidence(target: Target, release: Release) -> tuple[DeployResult, SmokeResult, LoadTestResult]:
     candidate = target.deploy_candidate(release, silent)
-    deployed = DeployResult(target="aci", url=candidate.url, release=release)
+    deployed = DeployResult(target=target.name, url=candidate.url, release=release)
     smoked = SmokeResult(url=candidate.url, release=release.id, assertions=(), passed=True)
     figures = dict.fromkeys(("offered_rps", "achieved_rps", "seconds", "requests", "failures", "p50_ms", "p95_ms", "p99_ms", "max_ms"), 0)
     nothing: dict[str, Any] = {"errors": {}, "timeline": (), "breaches": (), "passed": True}
     return deployed, smoked, LoadTestResult(url=candidate.url, release=release.id, **figures, **nothing)
 
 
-def prepared(target: AciTarget, registry: Registry, model: Path, command: str) -> tuple[DeployResult, SmokeResult, LoadTestResult] | None:
+def prepared(target: Target, registry: Registry, model: Path, command: str) -> tuple[DeployResult, SmokeResult, LoadTestResult] | None:
     """Version 1 live and 2 beside it; for the others 2 live, 1 before it, and 3 beside it."""
     stages.promote(*evidence(target, release_of(model, 1)), registry, target, PushlineSettings(), progress=silent)  # type: ignore[arg-type]
     proof = evidence(target, release_of(model, 2))
@@ -169,7 +190,7 @@ def prepared(target: AciTarget, registry: Registry, model: Path, command: str) -
     return None
 
 
-def execute(target: AciTarget, registry: Registry, command: str, proof: Any) -> None:
+def execute(target: Target, registry: Registry, command: str, proof: Any) -> None:
     if command == "promote":
         stages.promote(*proof, registry, target, PushlineSettings(), progress=silent)  # type: ignore[arg-type]
     elif command == "rollback":
@@ -267,15 +288,12 @@ def test_with_any_call_refused_and_run_again_it_ends_as_an_undisturbed_one(calls
         if call.startswith("CROWN"):
             continue
         registry, target, proof = start(command)
-        method, _, where = call.partition(" ")
-        earlier = sum(each == call for each in undisturbed[:number])
-        content = {"error": {"code": "Conflict", "message": "Another operation is under way."}}
-        calls.azure.world.fault(method, f"{where}$", 409, content=content, times=1, after=earlier)
+        calls.refuse_at = number + 1
         ended = False
         with contextlib.suppress(PushlineError):
             execute(target(), registry, command, proof)
             ended = True
-        calls.azure.world.faults.clear()
+        calls.refuse_at = 0
         if not ended:
             execute(target(), registry, command, proof)
         assert truth(calls, target(), registry) == wanted, f"refused call {number + 1}: {call}"

@@ -14,7 +14,7 @@ def needs_azure() -> None:
             found = None
         if found is None:
             raise SettingsError(
-                "The target aci needs packages that are not installed here.",
+                "Targets on Azure need packages that are not installed here.",
                 why=f"{package} can't be imported.",
                 do='Install the extra: `pip install --require-hashes -r requirements/train.txt`, or keep `target = "local"`.',
             )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--version", metavar="N", help="Model version; by default the champion.")
 @click.option("--strict", is_flag=True, help="Stop at the first row that breaks the contract, instead of setting such rows aside.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Cores to use; by default all.")
-@click.option("--cluster", is_flag=True, help="Score on the cluster of the workspace, in parallel jobs, instead of here (target aci).")
+@click.option("--cluster", is_flag=True, help="Score on the cluster of the workspace, in parallel jobs, instead of here (on Azure).")
 @as_json
 def score_batch(
     context: Context, source: str, out: Path, version: str | None, strict: bool, workers: int | None, cluster: bool, json: bool

@@ -9,9 +9,9 @@ from pushline.cli.stages import stage
 @click.command("train")
 @click.option("--budget", metavar="TIME", help="AutoML's time, such as 45s, 10m or 2h; overrides the pipeline's limits.")
 @click.option("--keep-best", is_flag=True, help="The first Ctrl-C ends the search with the best model so far, the second the run.")
-@click.option("--attach", is_flag=True, help="On aci: follow the run that goes on there, or take what it left; never start one.")
+@click.option("--attach", is_flag=True, help="On Azure: follow the run that goes on there, or take what it left; never start one.")
 @click.option("--anew", is_flag=True, help="Train although nothing that training depends on has changed since an earlier version.")
-@click.option("--cancel", is_flag=True, help="On aci: end the run that goes on there.")
+@click.option("--cancel", is_flag=True, help="On Azure: end the run that goes on there.")
 @as_json
 def train(context: Context, budget: str | None, keep_best: bool, attach: bool, anew: bool, cancel: bool, json: bool) -> None:
     """Run pipelines/train.yml on the checked data.

@@ -87,7 +87,7 @@ def discard(context: Context, json: bool) -> None:
 def start(context: Context, json: bool) -> None:
     """Let the release that was live answer again.
 
-    After `stop`, after a restart of the machine, on aci with changed settings.
+    After `stop`, after a restart of the machine, on Azure with changed settings.
     """
     live = context.delivery.target().start(progress)
     show(live, json, [f"live: {line_of_endpoint(live)}"])

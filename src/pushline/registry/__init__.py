@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def open_store(project: "Project", settings: "PushlineSettings") -> "ModelStore":
-    """The registry of the project: on aci the workspace's; else its own on SQLite, or the one that `MLFLOW_TRACKING_URI` names.
+    """The registry of the project: on Azure the workspace's; else its own on SQLite, or the one that `MLFLOW_TRACKING_URI` names.
 
     Nothing is touched before the first question.
     """

@@ -98,7 +98,7 @@ class Target(Protocol):
         """Remove the candidate; the live release is untouched. True where there was one."""
 
     def start(self, progress: Progress) -> Endpoint:
-        """Let the release that was live answer again, where it was stopped or ended; on aci also with changed settings.
+        """Let the release that was live answer again, where it was stopped or ended; on Azure also with changed settings.
 
         Raises TargetError where none was ever live.
         """

@@ -18,6 +18,8 @@ STORAGE = arm("Microsoft.Storage", "storageAccounts", names.STORAGE)
 VAULT = arm("Microsoft.KeyVault", "vaults", names.VAULT)
 REGISTRY = arm("Microsoft.ContainerRegistry", "registries", names.REGISTRY)
 IDENTITY = arm("Microsoft.ManagedIdentity", "userAssignedIdentities", "bank-ws-pull")
+PULLER = "99999999-0000-0000-0000-000000000001"
+ENVIRONMENT = arm("Microsoft.App", "managedEnvironments", f"{names.WORKSPACE}-apps")
 CUSTOMER = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 ANALYTICS_KEY = "bG9nLWFuYWx5dGljcy1zaGFyZWQta2V5LXN0YXlzLXNlY3JldA=="
 STORAGE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -58,7 +60,8 @@ def build(world: "World") -> None:
     put(world, CERTIFICATES, here, provisioningState="Succeeded", allowSharedKeyAccess=True)
     put(world, VAULT, here, vaultUri=f"https://{names.VAULT}.vault.azure.net/", enableRbacAuthorization=True, tenantId=names.TENANT)
     put(world, REGISTRY, here, loginServer=f"{names.REGISTRY}.azurecr.io", provisioningState="Succeeded", adminUserEnabled=False)
-    put(world, IDENTITY, here, clientId="99999999-0000-0000-0000-000000000001", principalId="p", tenantId=names.TENANT)
+    put(world, ENVIRONMENT, here, defaultDomain=names.APPS_DOMAIN, provisioningState="Succeeded")
+    put(world, IDENTITY, here, clientId=PULLER, principalId="p", tenantId=names.TENANT)
 
 
 def readable(provider: str, kind: str) -> None:
@@ -77,6 +80,7 @@ for provider, kind in (
     ("Microsoft.KeyVault", "vaults"),
     ("Microsoft.ContainerRegistry", "registries"),
     ("Microsoft.ManagedIdentity", "userAssignedIdentities"),
+    ("Microsoft.App", "managedEnvironments"),
 ):
     readable(provider, kind)
 

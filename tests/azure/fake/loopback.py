@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fake import (  # noqa: F401 - importing them registers their routes
+    apps,
     assets,
     computes,
     directory,
@@ -49,12 +50,13 @@ class Loopback:
         estate.build(self.world)
         for client, name, held in (
             (TRAINING, "training", roles.TRAINING),
-            (RELEASE, "production", roles.RELEASE),
-            (PERSON, "laptop", (*roles.TRAINING, *roles.RELEASE)),
+            (RELEASE, "production", (*roles.RELEASE, *roles.RELEASE_TO_APPS)),
+            (PERSON, "laptop", (*roles.TRAINING, *roles.RELEASE, *roles.RELEASE_TO_APPS)),
         ):
             secret = f"{name}-secret-that-stays-secret"
             self.world.directory.applications[client] = Application(client, name, f"{REPOSITORY}:environment:{name}", secret)
             self.world.rights[client] = held
+        self.world.rights[estate.PULLER] = roles.PULL_FOR_APPS
         self.proxy = Proxy(self.world)
         self.world.reach = self.reach()
 
@@ -76,6 +78,8 @@ class Loopback:
             jobs.end_process(job)
         for group in self.world.groups.values():
             group.stop()
+        for app in self.world.apps.values():
+            app.end()
         for service in self.world.services.values():
             service.stop()
 

@@ -20,10 +20,12 @@ from pushline.azure.roles import Role
 if TYPE_CHECKING:
     from fake.world import World
 
-BUILT_IN = {role.name: role for role in (*roles.TRAINING, *roles.RELEASE) if role.built_in}
+GIVEN = (*roles.TRAINING, *roles.RELEASE, *roles.RELEASE_TO_APPS, *roles.PULL_FOR_APPS)
+BUILT_IN = {role.name: role for role in GIVEN if role.built_in}
 ACR_PULL = Role(name="AcrPull", scope="", actions=(f"{roles.ACR}/pull/read",), reason="")
 AUTHORIZATION = "/providers/Microsoft.Authorization"
 IDENTITY = plain("Microsoft.ManagedIdentity", "userAssignedIdentities")
+DIAGNOSTICS = plain("Microsoft.App", "managedEnvironments") + "/providers/Microsoft.Insights/diagnosticSettings/{setting}"
 TRUST = IDENTITY + "/federatedIdentityCredentials/{trust}"
 # What the service adds to a resource of a kind once it is made.
 ADDED: dict[str, Any] = {
@@ -125,9 +127,17 @@ for path in (
     plain("Microsoft.Storage", "storageAccounts"),
     plain("Microsoft.KeyVault", "vaults"),
     plain("Microsoft.ContainerRegistry", "registries"),
+    plain("Microsoft.App", "managedEnvironments"),
+    DIAGNOSTICS,
     WORKSPACE,
 ):
     makeable(path)
+
+
+@route("GET", ARM, DIAGNOSTICS)
+def read_diagnostics(world: "World", request: Request, **_: str) -> Response:
+    authorize(world, request)
+    return Response(200, get(world, request.path))
 
 
 @route("PATCH", ARM, WORKSPACE + "/computes/{name}")

@@ -23,6 +23,7 @@ STORAGE = "bankstore"
 VAULT = "bank-kv"
 REGISTRY = "bankacr"
 SUFFIX = "azurecontainer.io"
+APPS_DOMAIN = f"calmsea-1a2b3c4d.{REGION}.azurecontainerapps.io"  # of the one environment of Container Apps
 HISTORY = f"{REGION}.api.azureml.ms"
 
 
@@ -109,6 +110,7 @@ class World:
         self.builds: dict[str, dict[str, Any]] = {}  # runs of ACR tasks
         self.registry_tokens: dict[str, str] = {}
         self.groups: dict[str, Any] = {}  # container groups as they run
+        self.apps: dict[str, Any] = {}  # container apps as they run, by name
         self.telemetry: list[dict[str, Any]] = []  # rows of the workspace's Log Analytics
         self.behaviour: dict[str, str] = {}  # of container groups: `pending` or `crash`
         self.light = False  # whether a group's service is played here instead of started

@@ -3,5 +3,6 @@
 - `definition.py`: what a revision is made of
 - `state.py`: what the app says of itself: its revisions, weights and tags; nothing is remembered anywhere else
 - `app.py`: the app, read and changed through the resource manager
+- `split.py`: live requests shared by weights
 - `target.py`: the target
 """

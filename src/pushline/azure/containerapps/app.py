@@ -38,7 +38,7 @@ def changed(state: AppState, change: Change, share: int = 0) -> AppState:
     return msgspec.structs.replace(state, weights=weights)
 
 
-class App:
+class ContainerApp:
     """The app that bears an endpoint's name."""
 
     def __init__(self, cloud: Cloud, name: str, start_within_s: float) -> None:

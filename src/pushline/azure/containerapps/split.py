@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from pushline.azure.containerapps.app import App
+from pushline.azure.containerapps.app import ContainerApp
 from pushline.azure.containerapps.state import AppState
 from pushline.errors import TargetError
 from pushline.release.target import Endpoint, candidate_gone
@@ -20,7 +20,7 @@ class WeightSplit:
     With several replicas one of them answers that, so a count that falls is another replica's: the larger one stays.
     """
 
-    def __init__(self, app: App, key: str) -> None:
+    def __init__(self, app: ContainerApp, key: str) -> None:
         self.app = app
         self.key = key
         state = app.read()
@@ -63,7 +63,7 @@ def larger(before: RequestCounts, now: RequestCounts) -> RequestCounts:
 
 
 @contextmanager
-def split(app: App, candidate: Endpoint, key: str) -> Iterator[WeightSplit]:
+def split(app: ContainerApp, candidate: Endpoint, key: str) -> Iterator[WeightSplit]:
     """A split that ends with its block."""
     state = app.read()
     there = state.revisions.get(state.candidate)

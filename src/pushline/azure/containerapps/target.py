@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pushline.azure import logs
-from pushline.azure.containerapps.app import App, Change
+from pushline.azure.containerapps.app import Change, ContainerApp
 from pushline.azure.containerapps.definition import AppDefinition, cpu_fault, name_fault, same_content
 from pushline.azure.containerapps.split import split
 from pushline.azure.containerapps.state import REMEMBERED, AppState
@@ -50,8 +50,8 @@ class ContainerAppsTarget(AzureEndpoint):
         return name_fault(self.label)
 
     @cached_property
-    def app(self) -> App:
-        return App(self.cloud, self.label, seconds(self.azure.start_within))
+    def app(self) -> ContainerApp:
+        return ContainerApp(self.cloud, self.label, seconds(self.azure.start_within))
 
     # Keys
 
@@ -177,7 +177,7 @@ class ContainerAppsTarget(AzureEndpoint):
         self.app.tidy({*promoted(state).needed, state.live})
         live = self._switch(promoted, progress)
         self.app.tidy()
-        return live
+        return replace(live, release=candidate.release)
 
     def _switch(self, change: Change, progress: Progress) -> Endpoint:
         """Give the name to another revision, in one call, and wait until it answers there."""

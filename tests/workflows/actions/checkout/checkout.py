@@ -41,7 +41,7 @@ def give_identity() -> None:
     """What a job with `id-token: write` gets, by the environment it runs in; and the values that its environment has for it."""
     job = job_of(Path(".github/workflows", os.environ["TEST_WORKFLOW"]), os.environ["GITHUB_JOB"])
     asked = str(job.get("environment", ""))
-    on_azure = os.environ.get("PUSHLINE_TARGET") == "aci"
+    on_azure = os.environ.get("PUSHLINE_TARGET", "local") != "local"
     named = asked if "${{" not in asked else "training" if on_azure and "'training'" in asked else ""
     given = json.loads(os.environ["TEST_IDENTITIES"]).get(named, {})
     may_ask = job["permissions"].get("id-token") == "write"
