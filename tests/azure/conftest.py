@@ -230,8 +230,8 @@ def rows(pinned: Path, tmp_path: Path) -> Path:
     return file
 
 
-def registered(azure: Loopback, project: Project, model: Path, name: str) -> str:
-    """The version of the model in the workspace's registry, where it is accepted and champion; made once."""
+def registered(azure: Loopback, project: Project, model: Path, name: str, *, versions: int = 1) -> str:
+    """The first of so many versions of the model in the workspace's registry, all accepted and it the champion; made once."""
     with pytest.MonkeyPatch.context() as training:
         for variable, value in {**azure.as_job(TRAINING), "PUSHLINE_MODEL_NAME": name}.items():
             training.setenv(variable, value)
@@ -240,10 +240,12 @@ def registered(azure: Loopback, project: Project, model: Path, name: str) -> str
         if known:
             return known[0].version
         dataset = {"name": "t", "version": "0", "digest": "0", "source": "t"}
-        run = store.log_training(parameters={}, metrics={}, tags={}, dataset=dataset, model=model, artifacts={})
-        version = store.register(run, {"accepted": "true"}).version
-        store.set_champion_alias(version)
-        return version
+        made = []
+        for _ in range(versions):
+            run = store.log_training(parameters={}, metrics={}, tags={}, dataset=dataset, model=model, artifacts={})
+            made.append(store.register(run, {"accepted": "true"}).version)
+        store.set_champion_alias(made[0])
+        return made[0]
 
 
 @pytest.fixture

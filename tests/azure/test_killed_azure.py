@@ -195,7 +195,7 @@ def execute(target: Target, registry: Registry, command: str, proof: Any) -> Non
         stages.promote(*proof, registry, target, PushlineSettings(), progress=silent)  # type: ignore[arg-type]
     elif command == "rollback":
         stages.plan_of_roll_back(target, registry)  # type: ignore[arg-type]
-        stages.roll_back(registry, target, PushlineSettings(), progress=silent)  # type: ignore[arg-type]
+        stages.roll_back(registry, target, progress=silent)  # type: ignore[arg-type]
     elif command == "rotate":
         target.rotate_keys(silent)
     elif command == "withdraw":

@@ -52,6 +52,7 @@ World = tuple[Callable[[], ContainerAppsTarget], Registry]
 def world(azure: Loopback, aci: Project, calls: Calls, model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     azure.world.light = True
     monkeypatch.setattr("pushline.azure.containerapps.app.LOOK_S", 0.02)
+    monkeypatch.setattr("pushline.release.steps.NOTICE_S", 0.01)  # nobody asks what is played
     monkeypatch.setattr("pushline.azure.arm.pause", lambda answer: 0.01)
     for name, value in azure.reach().items() | azure.as_job().items():
         monkeypatch.setenv(name, value)

@@ -12,6 +12,7 @@ from jsonschema import Draft4Validator
 from jsonschema.exceptions import best_match
 
 REPO = Path(__file__).resolve().parents[3]
+SAID = os.environ.pop("PUSHLINE_ARM_SCHEMAS", "")  # taken away: what begins so is a setting to the program
 
 # What azure-ai-ml itself sends against the schema of the version it names; each was looked at, none is ours to change.
 # The first two are errors of the schema: cores and memory are fractions, as the service's own examples show.
@@ -29,8 +30,7 @@ DEPARTURES: dict[str, list[str]] = {
 
 def archive() -> Path | None:
     """The zip of the schemas, where this machine has it."""
-    said = os.environ.get("PUSHLINE_ARM_SCHEMAS")
-    place = Path(said) if said else REPO.parent / "shared" / "arm_schemas.zip"
+    place = Path(SAID) if SAID else REPO.parent / "shared" / "arm_schemas.zip"
     return place if place.is_file() else None
 
 
