@@ -39,4 +39,4 @@ def fault(root: str, **expected: object) -> Callable[[Make], Make]:
     return register
 
 
-from data.faults import cells, files, headers, rows, values  # noqa: E402, F401  they register their faults here
+from data.faults import cells, exports, files, headers, rows, values  # noqa: E402, F401  they register their faults here

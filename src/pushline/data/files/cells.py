@@ -57,13 +57,17 @@ def reason_for(values: Sequence[str], kind: str) -> str:
     value = cells[0] if cells else ""
     if re.fullmatch(r"[+-]?(inf|infinity|nan)", value):
         return " but infinite or not a number"
-    if re.fullmatch(r"[+-]?\d{1,3}([,' _]\d{3})+(\.\d+)?", value):
+    if re.fullmatch(r"[+-]?\d{1,3}([,' _\u00a0\u202f]\d{3})+(\.\d+)?", value):
         decimal = any(re.fullmatch(r"[+-]?\d+,(\d{1,2}|\d{4,})", cell) for cell in cells)
         either = "," in value and "." not in value and value.count(",") == 1
         separators = "a comma for thousands or for decimals" if either else "thousand separators"
         return f"; written with {'a decimal comma' if decimal else separators}"
     if re.fullmatch(r"[+-]?\d+,\d+", value):
         return "; written with a decimal comma"
+    if re.fullmatch(r"[+-]?[\d.,]+\s*%", value):
+        return "; written with a percent sign"
+    if re.fullmatch(r"\u2212[\d.,]+|\([\d.,]+\)", value):
+        return "; written with a dash or parentheses in the place of the minus sign"
     if kind == "integer" and re.fullmatch(r"[+-]?\d*\.\d+", value):
         return " but a fraction"
     if kind == "integer" and re.fullmatch(r"[+-]?\d+", value):

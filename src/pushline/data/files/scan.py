@@ -24,6 +24,10 @@ MAGIC = (
     (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)", "Save it as CSV UTF-8"),
     (b"%PDF", "a PDF document", "Export the table as CSV"),
     (b"SQLite format 3\x00", "an SQLite database", "Export the table as CSV"),
+    (b"ARROW1", "an Arrow (Feather) file", "Write it as Parquet or CSV"),
+    (b"\x89HDF", "an HDF5 file", "Write it as Parquet or CSV"),
+    (b"\x80\x04\x95", "a pickled Python object", "Write it as Parquet or CSV"),
+    (b"\x80\x05\x95", "a pickled Python object", "Write it as Parquet or CSV"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "Run `git lfs pull`"),
 )
 
@@ -116,6 +120,11 @@ def kind_of(head: bytes, name: str) -> Finding | None:
         return _not_a_table(what, "Often a sign-in or error page that was saved in place of the data: download it again")
     if start.startswith((b'{"', b"[{", b'["', b"[[")) or (start[:1] in (b"{", b"[") and start[1:].lstrip()[:1] in (b'"', b"{", b"[")):
         return _not_a_table("JSON", "Export the table as CSV")
+    if start.startswith((b"insert into ", b"create table ")):
+        return _not_a_table("a list of SQL statements", "Export the table as CSV")
+    if start.startswith(b"sep="):
+        message = "The first line says which sign parts fields, for a spreadsheet; it is no header. Delete it."
+        return Finding("header", message, "sep=", "the columns' names", count=1, lines=(1,))
     return None
 
 
