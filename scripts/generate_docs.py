@@ -257,15 +257,10 @@ def ci_minutes() -> str:
     from pushline import costs
     from pushline.settings import load_settings
 
-    rows = [
-        [
-            found.event,
-            str(found.each),
-            f"{found.times:.3g}" if found.times != 1 else "as often as it happens",
-            ", ".join(f"{name} {taken}" for name, taken in found.jobs),
-        ]
-        for found in costs.minutes(ROOT, load_settings(ROOT, {}))
-    ]
+    rows = []
+    for found in costs.minutes(ROOT, load_settings(ROOT, {})):
+        often = "as often as it happens" if found.times == 1 else f"{found.times:.3g}"
+        rows.append([found.event, str(sum(found.jobs.values())), often, ", ".join(f"{name} {taken}" for name, taken in found.jobs.items())])
     return table(["event", "minutes", "times a month", "of them"], rows)
 
 

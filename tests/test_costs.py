@@ -14,6 +14,7 @@ from pushline.errors import SettingsError
 from pushline.project import Project
 from pushline.settings import Azure, PushlineSettings, Training
 
+PUSH, PULL_REQUEST = costs.EVENTS.values()
 Pushline = Callable[..., Ran]
 
 
@@ -22,9 +23,9 @@ def by_name(settings: PushlineSettings) -> dict[str, float]:
 
 
 def test_each_job_of_a_push_and_of_a_pull_request_is_counted_in_whole_minutes(repo: Path) -> None:
-    found = {each.event: dict(each.jobs) for each in costs.minutes(repo, PushlineSettings())}
-    assert list(found[costs.PUSH]) == ["check-data", "train", "register", "evidence", "release"]
-    assert set(found[costs.PULL_REQUEST]) == {"plan", "lint", "test", "data", "rehearsal", "checks"}
+    found = {each.event: each.jobs for each in costs.minutes(repo, PushlineSettings())}
+    assert list(found[PUSH]) == ["check-data", "train", "register", "evidence", "release"]
+    assert set(found[PULL_REQUEST]) == {"plan", "lint", "test", "data", "rehearsal", "checks"}
     assert all(taken >= 1 for jobs in found.values() for taken in jobs.values())
 
 
@@ -32,17 +33,17 @@ def test_a_python_less_in_the_matrix_saves_the_minutes_of_its_tests(repo: Path, 
     folder = tmp_path / ".github" / "workflows"
     shutil.copytree(repo / ".github" / "workflows", folder)
     file = folder / "checks.yml"
-    before = next(dict(each.jobs)["test"] for each in costs.minutes(tmp_path, PushlineSettings()) if each.event == costs.PULL_REQUEST)
+    before = next(each.jobs["test"] for each in costs.minutes(tmp_path, PushlineSettings()) if each.event == PULL_REQUEST)
     text = file.read_text()
     pythons = re.findall(r'"3\.\d+"', text.partition("python: [")[2].partition("]")[0])
     file.write_text(text.replace(f"{pythons[0]}, ", "", 1))
-    after = next(dict(each.jobs)["test"] for each in costs.minutes(tmp_path, PushlineSettings()) if each.event == costs.PULL_REQUEST)
+    after = next(each.jobs["test"] for each in costs.minutes(tmp_path, PushlineSettings()) if each.event == PULL_REQUEST)
     assert after / before == pytest.approx(1 - 1 / len(pythons))
 
 
 def test_a_longer_budget_makes_the_training_job_longer(repo: Path) -> None:
     def train(settings: PushlineSettings) -> int:
-        return next(dict(each.jobs)["train"] for each in costs.minutes(repo, settings) if each.event == costs.PUSH)
+        return next(each.jobs["train"] for each in costs.minutes(repo, settings) if each.event == PUSH)
 
     assert (
         train(PushlineSettings(training=Training(local_budget="30m"))) - train(PushlineSettings(training=Training(local_budget="10m")))

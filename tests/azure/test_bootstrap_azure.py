@@ -37,7 +37,7 @@ def test_without_apply_the_plan_is_printed_and_nothing_is_made(account: Empty, b
     assert ended.code == 0, ended.err
     assert "make the resource group bank-rg" in ended.out
     assert "trust of bank-ws-release in repo:someone/bank:environment:production" in ended.out
-    assert "core hours" in ended.out
+    assert "day and night" in ended.out
     assert changing(account) == []
 
 

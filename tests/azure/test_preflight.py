@@ -126,7 +126,7 @@ FREE: dict[str, tuple[str, Planted | None, dict[str, str], str, str]] = {
     "groups used up": (RELEASE, quota("ContainerGroups", 1), {}, "container quota", "ContainerGroups"),
     "group larger than any": (RELEASE, None, {"PUSHLINE_AZURE__CPU": "64"}, "container quota", "cpu or memory_gb"),
     "store closed to this network": (
-        RELEASE, refusing("PUT", r"blob.core.*/pushline/preflight/", 403, "AuthorizationFailure"), {},
+        RELEASE, refusing("PUT", r"blob.core.*/pushline/preflight", 403, "AuthorizationFailure"), {},
         "upload", "AuthorizationFailure",
     ),
     "MLflow that takes no tags": (TRAINING, refusing("POST", "runs/set-tag", 400, "BadRequest"), {}, "MLflow run", "keep a run with tags"),

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from pushline.azure.cloud import STORAGE_VERSION, WORKSPACE_VERSION, name_of, quietly, spoken
@@ -34,7 +35,7 @@ from pushline.project import Project
 from pushline.settings import PushlineSettings, seconds
 
 NAME = "pushline-preflight"
-BLOBS = "pushline/preflight/"
+BLOB = "pushline/preflight"
 USER = "10001"  # of the scoring image
 JOB_S = 1800.0  # an image is built for the first one
 PORT = 80
@@ -92,10 +93,10 @@ def cluster_quota(run: Preflight) -> str:
     size = next((each for each in sizes if str(each["name"]).lower() == azure.vm_size.lower()), None)
     if size is None:
         raise SettingsError(f"Azure ML has no {azure.vm_size} in {region}.", do="Change vm_size in [tool.pushline.azure].")
-    wanted = int(size["vCPUs"]) * azure.max_nodes
+    wanted, series = int(size["vCPUs"]) * azure.max_nodes, (str(size["family"]).lower(), "totalclusterdedicated")
     for each in run.told_of_region("MachineLearningServices", "usages", WORKSPACE_VERSION):
         name = str(each["name"]["value"])  # such as: Standard DSv3 Family Cluster Dedicated vCPUs
-        if letters(name).startswith((letters(size["family"]), "totalclusterdedicated")) and 0 <= each["limit"] < wanted:
+        if name.replace(" ", "").lower().startswith(series) and 0 <= each["limit"] < wanted:
             raise TargetError(
                 f"The cluster wants {wanted} cores and may have {each['limit']}.",
                 why=f"{azure.max_nodes} nodes of {azure.vm_size}, and {region} limits {name}.",
@@ -130,11 +131,11 @@ def container_quota(run: Preflight) -> str:
 
 
 def blob(run: Preflight) -> str:
-    box, name = run.cloud.container(STORE), BLOBS + secrets.token_hex(8)
+    box = run.cloud.container(STORE)
     with asking("writing, reading and deleting a blob of the workspace's store"):
-        box.upload_blob(name, b"tried")
-        box.download_blob(name).readall()
-        box.delete_blob(name)
+        box.upload_blob(BLOB, b"tried", overwrite=True)
+        box.download_blob(BLOB).readall()
+        box.delete_blob(BLOB)
     return f"{STORE} takes an upload, and gives it back"
 
 
@@ -245,14 +246,10 @@ def group_body(run: Preflight, label: str, word: str) -> dict[str, Any]:
 
 def job(run: Preflight) -> str:
     """A pipeline of one step with the code and the environment of training, on one node."""
-    cloud, began, file = run.cloud, time.monotonic(), run.project.root / "pipelines" / "preflight.yml"
+    cloud, began, file = run.cloud, time.monotonic(), run.project.pipelines / "components" / "prepare.yml"
     ensure_cluster(cloud, run.progress)
-    step = {
-        "type": "command",
-        "command": "python -c \"print('tried')\"",
-        "code": "../src",
-        "environment": {"build": {"path": "../requirements", "dockerfile_path": "training.Dockerfile"}},
-    }
+    component = msgspec.yaml.decode(file.read_text(encoding="utf-8"))
+    step = {"type": "command", "command": "python -c \"print('tried')\"", **{key: component[key] for key in ("code", "environment")}}
     document = {"type": "pipeline", "name": f"{NAME}-{secrets.token_hex(6)}", "jobs": {"preflight": step}}
     document["settings"] = {"default_compute": f"azureml:{run.settings.azure.cluster}"}
     made = load(document, file, experiment=run.settings.model_name, tags={NAME: "yes"})
@@ -304,18 +301,9 @@ def clean(run: Preflight, environment: str) -> Iterator[str]:
     """Remove what preflights have left. `environment` says whose identity this is; empty is a person, who may all."""
     if environment != "training" and run.target.groups.remove(run.group):
         yield f"the container group {run.group}"
-    box = run.cloud.container(STORE)
-    with asking("deleting blobs of preflights"):
-        for each in list(box.list_blobs(name_starts_with=BLOBS)):
-            box.delete_blob(each.name)
-            yield f"the blob {each.name}"
     if environment != "production":
         jobs = f"{run.cloud.workspace_id}/jobs"
         for each in run.cloud.arm.all(jobs, WORKSPACE_VERSION, query=f"&tag={NAME}", what="listing the jobs of preflights"):
             if str(each["name"]).startswith(NAME):
                 run.cloud.arm.delete(str(each["id"]), WORKSPACE_VERSION, what=f"deleting the job {each['name']}")
                 yield f"the job {each['name']}"
-
-
-def letters(text: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", str(text).lower())

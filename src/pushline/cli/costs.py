@@ -22,8 +22,11 @@ def costs(context: Context, pushes: int, pull_requests: int, prices: Path | None
     """
     from pushline import costs as estimate
 
-    found = estimate.costs(context.project.root, context.settings, estimate.prices(prices))
-    show(found, json, list(estimate.lines(found, pushes, pull_requests)))
+    root, settings, price = context.project.root, context.settings, estimate.prices(prices)
+    found = estimate.Costs(
+        prices=price, minutes=tuple(estimate.minutes(root, settings)), standing=tuple(estimate.standing(settings, price))
+    )
+    show(found, json, estimate.lines(found, dict(zip(estimate.EVENTS.values(), (pushes, pull_requests), strict=True))))
 
 
 COMMANDS = [costs]

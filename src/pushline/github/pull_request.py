@@ -36,18 +36,8 @@ def propose(root: Path, files: Sequence[Path], *, branch: str, title: str, body:
     tree = git(root, "write-tree")
     commit = git(root, *identity, "commit-tree", tree, "-p", "HEAD", "-m", title)
     git(root, "reset", "--quiet", "--", *names)
-    git(
-        root,
-        "-c",
-        "credential.helper=",
-        "-c",
-        "credential.helper=!gh auth git-credential",
-        "push",
-        "--force",
-        "--quiet",
-        "origin",
-        f"{commit}:refs/heads/{branch}",
-    )
+    signed_in = ("-c", "credential.helper=", "-c", "credential.helper=!gh auth git-credential")
+    git(root, *signed_in, "push", "--force", "--quiet", "origin", f"{commit}:refs/heads/{branch}")
     repository = gh.repository()
     if there := open_of(branch):
         gh.api(f"repos/{repository}/pulls/{there.number}", method="PATCH", body={"title": title, "body": body})
