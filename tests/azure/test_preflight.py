@@ -221,6 +221,14 @@ def test_a_sound_workspace_passes_and_leaves_nothing_once_cleaned(
     assert "pushline-preflight:tried" not in azure.world.tags
 
 
+def test_what_is_free_is_tried_alone_where_that_is_asked(preflight: Callable[..., Found]) -> None:
+    found = preflight(TRAINING, None, "--wait", "1s", "--free")
+    assert found.ended.code == 0, found.ended.err
+    assert "MLflow run" in found.lines
+    assert "job on one node" not in found.lines
+    assert found.paid == []
+
+
 def test_keys_that_are_mounted_for_root_alone_are_no_defect_and_are_told(preflight: Callable[..., Found]) -> None:
     found = preflight(RELEASE, behaving("secrets for root", "yes"))
     assert found.ended.code == 0

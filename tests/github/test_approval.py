@@ -62,6 +62,11 @@ def test_where_somebody_is_asked_the_evidence_names_its_run_alone(environments: 
         verdict(asked, shown(accepted=False), target="local", first="deploy")
 
 
+def test_the_approver_of_a_rehearsal_reads_that_its_release_ends_with_the_job(job: Any) -> None:
+    job(REVIEWED)
+    assert "This is a rehearsal" in approval("", first="", by_hand=False, rehearsal=True).lead()
+
+
 def test_a_later_job_names_the_run_that_trained_not_the_one_it_began_from(job: Any) -> None:
     job(REVIEWED)
     assert approval("57", first="train", by_hand=False).run == "59"

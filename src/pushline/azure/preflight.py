@@ -188,8 +188,8 @@ def container_group(run: Preflight) -> str:
     run.progress(f"Putting the container group {run.group}; it is removed when it has ended.")
     try:
         cloud.arm.put(place, API, group_body(run, label, word), what=f"putting the container group {run.group}")
-        while not ended(groups.find(run.group)):
-            if time.monotonic() > until:
+        while not ended(standing := groups.find(run.group)):
+            if time.monotonic() > until or (standing is not None and standing.provisioning_state == "Failed"):
                 why = groups.last_event(run.group) or "It says nothing of why."
                 do = "Look at the group's events in the portal, or raise start_within in [tool.pushline.azure]."
                 raise TargetError(f"A container group did not start within {run.settings.azure.start_within}.", why=why, do=do)

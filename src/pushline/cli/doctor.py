@@ -8,10 +8,11 @@ from pushline.wording import counted
 
 @click.command("doctor")
 @click.option("--azure", is_flag=True, help="Try what only Azure decides, each thing once, for minutes and cents.")
+@click.option("--free", is_flag=True, help="With --azure: only what costs nothing.")
 @click.option("--wait", metavar="TIME", default="10m", help="With --azure: how long rights given lately are waited for.", show_default=True)
 @click.option("--clean", is_flag=True, help="Remove what earlier preflights left on Azure, and try nothing.")
 @as_json
-def doctor(context: Context, azure: bool, wait: str, clean: bool, json: bool) -> None:
+def doctor(context: Context, azure: bool, free: bool, wait: str, clean: bool, json: bool) -> None:
     """Say what works on this machine, and what to do about the rest.
 
     Exit 1 where the target lacks something. What --azure found is kept in .pushline/azure-preflight.json.
@@ -39,7 +40,7 @@ def doctor(context: Context, azure: bool, wait: str, clean: bool, json: bool) ->
 
     here = Here(project=context.project, settings=context.settings, in_actions=actions.inside(), progress=progress)
     if azure or clean:
-        here = as_target(here, seconds(wait))
+        here = as_target(here, seconds(wait), free=free)
     if clean:
         for left in remove_leftovers(here):
             progress(f"removed: {left}")

@@ -30,6 +30,7 @@ class Here(Struct, frozen=True, kw_only=True):
     project: Project
     settings: PushlineSettings
     in_actions: bool
+    free: bool = False  # only what costs nothing is tried
     wait_s: float = 0.0  # for what was given lately to be known everywhere
     progress: Progress = silent
 

@@ -81,7 +81,7 @@ def preflights(here: Here) -> Iterator[Line]:
 
     preflight, environment, failed = Preflight(here.project, here.settings, here.progress), asked.environment(), ""
     for probe in PROBES:
-        if environment and environment not in probe.who:
+        if (environment and environment not in probe.who) or (probe.paid and here.free):
             continue
         if probe.paid and failed:
             yield not_needed(probe.name, f"was not tried: it costs, and {failed} is to be mended first")
@@ -95,11 +95,11 @@ def preflights(here: Here) -> Iterator[Line]:
             yield because(probe.name, error)
 
 
-def as_target(here: Here, wait_s: float) -> Here:
+def as_target(here: Here, wait_s: float, *, free: bool) -> Here:
     """The same with Azure as the target, whatever the settings say, and with the names that `bootstrap azure` would give."""
     known = recall(here.project.state)
     settings = completed(here.settings, here.settings.azure.subscription or (known.subscription if known else ""))
-    return msgspec.structs.replace(here, settings=msgspec.structs.replace(settings, target="aci"), wait_s=wait_s)
+    return msgspec.structs.replace(here, settings=msgspec.structs.replace(settings, target="aci"), wait_s=wait_s, free=free)
 
 
 def remove_leftovers(here: Here) -> Iterator[str]:
