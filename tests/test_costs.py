@@ -65,6 +65,14 @@ def test_twice_the_container_costs_twice_and_the_sidecar_stays() -> None:
     assert two["live container group"] == pytest.approx(2 * one["live container group"])
 
 
+def test_an_app_that_keeps_no_replica_costs_only_while_it_answers() -> None:
+    kept, none = (by_name(PushlineSettings(target="containerapps", azure=Azure(min_replicas=number))) for number in (1, 0))
+    assert kept["replicas that wait"] > 10
+    assert none["replicas that wait"] == 0
+    assert none["replica that answers"] == kept["replica that answers"] > 0
+    assert "live container group" not in kept
+
+
 def test_nodes_that_stay_are_told_apart_from_those_that_train() -> None:
     idle, standing = (by_name(PushlineSettings(target="aci", azure=Azure(min_nodes=nodes))) for nodes in (0, 1))
     assert "nodes that stay" not in idle

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from pushline.errors import SettingsError
-from pushline.settings import PushlineSettings, seconds
+from pushline.settings import Azure, PushlineSettings, seconds
 
 HOURS, WEEKS, DAYS = 730, 52 / 12, 365 / 12  # of a month
 SIDECAR_CPU, SIDECAR_MEMORY_GB = 0.5, 0.5
@@ -113,11 +113,7 @@ def standing(settings: PushlineSettings, prices: Prices) -> Iterator[Standing]:
     if settings.target == "local":
         return
     azure, price, euros = settings.azure, prices.azure, prices.euros
-    cores, memory = azure.cpu + SIDECAR_CPU, azure.memory_gb + SIDECAR_MEMORY_GB
-    hour = (cores * price["group_core_hour"] + memory * price["group_gb_hour"]) * euros
-    size = f"{cores:g} cores and {memory:g} GB"
-    yield Standing("live container group", hour * HOURS, f"{size} day and night; `pushline stop` ends that")
-    yield Standing("candidate", hour * RELEASE_MINUTES / 60, f"{size} for some {RELEASE_MINUTES} minutes", "a release")
+    yield from app(azure, price, euros) if settings.target == "containerapps" else group(azure, price, euros)
     found = re.search(r"_[A-Z]+(\d+)", azure.vm_size)  # Standard_D4s_v3 has four cores
     node = int(found[1] if found else 4) * price["node_core_hour"] * euros
     hours = (azure.max_nodes if azure.engine == "azure" else 1) * (seconds(azure.budget) + NODE_MINUTES * 60) / 3600
@@ -130,6 +126,25 @@ def standing(settings: PushlineSettings, prices: Prices) -> Iterator[Standing]:
     yield Standing("logs and telemetry", LOGS_GB * price["logs_gb"] * euros, f"{LOGS_GB:g} GB taken in; 30 days of them are kept")
     kept = f"{STORED_GB:g} GB of data, models and certificates; the workspace itself is free, Key Vault and identities are cents"
     yield Standing("storage", STORED_GB * price["storage_gb_month"] * euros, kept)
+
+
+def group(azure: Azure, price: Mapping[str, float], euros: float) -> Iterator[Standing]:
+    cores, memory = azure.cpu + SIDECAR_CPU, azure.memory_gb + SIDECAR_MEMORY_GB
+    hour = (cores * price["group_core_hour"] + memory * price["group_gb_hour"]) * euros
+    size = f"{cores:g} cores and {memory:g} GB"
+    yield Standing("live container group", hour * HOURS, f"{size} day and night; `pushline stop` ends that")
+    yield Standing("candidate", hour * RELEASE_MINUTES / 60, f"{size} for some {RELEASE_MINUTES} minutes", "a release")
+
+
+def app(azure: Azure, price: Mapping[str, float], euros: float) -> Iterator[Standing]:
+    """Each core has 2 GB. What a subscription gets free in a month (180,000 core seconds, 360,000 GB seconds) is not taken off."""
+    memory = 2 * azure.cpu * price["app_gb_hour"]
+    idle, busy = ((azure.cpu * price[core] + memory) * euros for core in ("app_idle_core_hour", "app_core_hour"))
+    size, replicas = f"{azure.cpu:g} cores and {2 * azure.cpu:g} GB", 2 * azure.min_replicas
+    kept = f"{replicas} of {size}, of the live release and of the one before; min_replicas = 0 ends that" if replicas else "none is kept"
+    yield Standing("replicas that wait", replicas * idle * HOURS, kept)
+    yield Standing("replica that answers", busy, f"{size}, up to {azure.max_replicas} at a time", "an hour")
+    yield Standing("candidate", busy * RELEASE_MINUTES / 60, f"{size} for some {RELEASE_MINUTES} minutes", "a release")
 
 
 def lines_of(standing: Iterable[Standing]) -> Iterator[str]:
@@ -151,6 +166,6 @@ def lines(found: Costs, often: Mapping[str, int]) -> Iterator[str]:
     yield f"  {'a month':<22} {total:>4.0f} min, at most {total * price.github['minute'] * price.euros:.2f} € ({plans})"
     if found.standing:
         pushes = often[EVENTS["deliver.yml"]]
-        month = sum(each.euros * (pushes if each.each else 1) for each in found.standing)
+        month = sum(each.euros * {"": 1, "an hour": 0}.get(each.each, pushes) for each in found.standing)
         yield from ("Azure:", *lines_of(found.standing), f"  {'a month':<22} {month:>7.2f} € with {pushes} pushes that train and release")
     yield f"Prices of {price.date}: {price.place}; {price.euros:g} € for a dollar. `--prices FILE` takes yours."

@@ -229,6 +229,18 @@ def test_what_is_free_is_tried_alone_where_that_is_asked(preflight: Callable[...
     assert found.paid == []
 
 
+def test_what_container_apps_do_not_stand_on_is_not_tried(azure: Loopback, preflight: Callable[..., Found]) -> None:
+    began = len(azure.world.calls)
+    found = preflight(RELEASE, PUSHLINE_TARGET="containerapps")
+    assert found.ended.code == 0, found.lines
+    assert {name for name, line in found.lines.items() if line["state"] == "not needed"} == {
+        "container quota",
+        "certificates",
+        "container group",
+    }
+    assert not [call for call in azure.world.calls[began:] if call.method == "PUT" and "containergroups" in call.path.lower()]
+
+
 def test_keys_that_are_mounted_for_root_alone_are_no_defect_and_are_told(preflight: Callable[..., Found]) -> None:
     found = preflight(RELEASE, behaving("secrets for root", "yes"))
     assert found.ended.code == 0

@@ -158,7 +158,7 @@ def lines(state: AccountState, plan: AzurePlan, settings: PushlineSettings) -> l
     said += [f"  {change.method:5} {change.what}" for change in plan.changes]
     said += [f"  left alone: {line}" for line in plan.blocked]
     price = costs.prices()
-    standing = costs.standing(msgspec.structs.replace(settings, target="aci"), price)
+    standing = costs.standing(settings if settings.on_azure else msgspec.structs.replace(settings, target="aci"), price)
     return [*said, f"What it costs ({price.date}; `pushline costs` says more):", *costs.lines_of(standing)]
 
 

@@ -85,6 +85,7 @@ class Probe(Struct, frozen=True):
     attempt: Callable[[Preflight], str]
     who: tuple[str, ...]
     paid: bool = False
+    groups: bool = False  # of container groups: the target aci alone needs it
 
 
 def cluster_quota(run: Preflight) -> str:
@@ -271,15 +272,15 @@ def job(run: Preflight) -> str:
 TRAINING, RELEASE = ("training",), ("production",)
 PROBES = (
     Probe("cluster quota", cluster_quota, TRAINING),
-    Probe("container quota", container_quota, RELEASE),
+    Probe("container quota", container_quota, RELEASE, groups=True),
     Probe("upload", blob, (*TRAINING, *RELEASE)),
     Probe("MLflow run", tracked_run, TRAINING),
     Probe("Key Vault", vault, RELEASE),
     Probe("telemetry", telemetry, RELEASE),
-    Probe("certificates", share, RELEASE),
+    Probe("certificates", share, RELEASE, groups=True),
     Probe("registry", registry, RELEASE),
     Probe("image build", build, RELEASE, paid=True),
-    Probe("container group", container_group, RELEASE, paid=True),
+    Probe("container group", container_group, RELEASE, paid=True, groups=True),
     Probe("job on one node", job, TRAINING, paid=True),
 )
 

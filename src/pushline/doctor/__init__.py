@@ -36,7 +36,7 @@ class Here(Struct, frozen=True, kw_only=True):
 
     @property
     def on_azure(self) -> bool:
-        return self.settings.target == "aci"
+        return self.settings.on_azure
 
 
 RoomCheck = Callable[[Here], Iterator[Line]]

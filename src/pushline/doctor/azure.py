@@ -83,6 +83,9 @@ def preflights(here: Here) -> Iterator[Line]:
     for probe in PROBES:
         if (environment and environment not in probe.who) or (probe.paid and here.free):
             continue
+        if probe.groups and here.settings.target != "aci":
+            yield not_needed(probe.name, f"is not what {here.settings.target} stands on")
+            continue
         if probe.paid and failed:
             yield not_needed(probe.name, f"was not tried: it costs, and {failed} is to be mended first")
             continue
@@ -96,10 +99,11 @@ def preflights(here: Here) -> Iterator[Line]:
 
 
 def as_target(here: Here, wait_s: float, *, free: bool) -> Here:
-    """The same with Azure as the target, whatever the settings say, and with the names that `bootstrap azure` would give."""
+    """The same with a target on Azure, and with the names that `bootstrap azure` would give."""
     known = recall(here.project.state)
     settings = completed(here.settings, here.settings.azure.subscription or (known.subscription if known else ""))
-    return msgspec.structs.replace(here, settings=msgspec.structs.replace(settings, target="aci"), wait_s=wait_s, free=free)
+    target = settings.target if settings.on_azure else "aci"
+    return msgspec.structs.replace(here, settings=msgspec.structs.replace(settings, target=target), wait_s=wait_s, free=free)
 
 
 def remove_leftovers(here: Here) -> Iterator[str]:
