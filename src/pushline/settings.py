@@ -143,7 +143,7 @@ class PromotionSteps(Settings, frozen=True, kw_only=True):
         Meta(description="percent of the live requests that the candidate answers, one after another; [100] is one switch"),
     ] = (1.0, 10.0, 50.0, 100.0)
     requests: Annotated[PositiveInt, Meta(description="requests that the candidate must have answered in a step")] = 100
-    seconds: Annotated[Positive, Meta(description="that a step lasts at least")] = 5.0
+    seconds: Annotated[Positive, Meta(description="that a step lasts at least")] = 10.0
     wait: Annotated[Positive, Meta(description="seconds that a step waits at most for its requests")] = 30.0
     mirror: Annotated[Share, Meta(description="share of the other requests of which the candidate gets a copy, to compare its answers")] = (
         0.1
@@ -151,6 +151,7 @@ class PromotionSteps(Settings, frozen=True, kw_only=True):
     slower: Annotated[
         Annotated[float, Meta(gt=1)], Meta(description="factor by which a quarter of the answers may take longer than the live release's")
     ] = 4.0
+    memory_mb: Annotated[PositiveInt, Meta(description="MB by which the candidate may grow more than the live release in a step")] = 64
 
 
 class Pipelines(Settings, frozen=True, kw_only=True):

@@ -38,7 +38,7 @@ def counts(requests: int, *, failures: int = 0, typical: int = 1, yes: float = 0
 
 
 def judged(live: RequestCounts, candidate: RequestCounts) -> str:
-    return worse(live, candidate, slo=Load(), limits=ReplayLimits(), slower=4.0, alpha=0.003)
+    return worse(live, candidate, slo=Load(), limits=ReplayLimits(), rules=PromotionSteps(), alpha=0.003)
 
 
 LIVE = counts(20_000, failures=2)
@@ -48,6 +48,7 @@ WORSE = {
     "slower than the 250 ms": counts(200, typical=6),
     "the share of yes went from": counts(600, yes=0.3),
     "its scores are distributed otherwise": counts(200, middle=0.99),
+    "it grew by 90 MB": counts(200, memory=90_000_000),
     "of its answers to the same rows clearly differ": counts(200, compared=200, flipped=60),
 }
 

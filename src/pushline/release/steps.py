@@ -40,7 +40,7 @@ def climb(
         alpha = ALPHA / len(shares)
         for share in shares:
             progress(f"{candidate.release.id} answers {share:.0%} of the live requests.")
-            judge = partial(worse, slo=slo, limits=limits, slower=rules.slower, alpha=alpha)
+            judge = partial(worse, slo=slo, limits=limits, rules=rules, alpha=alpha)
             step = taken(split, share, mirror, rules, judge)
             if step.cause:
                 raise stopped(candidate, live, step)
@@ -83,14 +83,20 @@ def taken(split: TrafficSplit, share: float, mirror: float, rules: PromotionStep
             )
 
 
-def worse(live: RequestCounts, candidate: RequestCounts, *, slo: Load, limits: ReplayLimits, slower: float, alpha: float) -> str:
+def worse(live: RequestCounts, candidate: RequestCounts, *, slo: Load, limits: ReplayLimits, rules: PromotionSteps, alpha: float) -> str:
     """Why the candidate is surely worse than the live release was meanwhile; empty where it is not. `alpha`: chance of a false alarm."""
-    rules = (failing, slowing, answering, flipping)
-    causes = (rule(live, candidate, slo, limits, slower, alpha / len(rules)) for rule in rules)
+    alpha /= 4
+    causes = (
+        failing(live, candidate, slo, alpha),
+        slowing(live, candidate, slo, rules.slower, alpha),
+        answering(live, candidate, limits, alpha),
+        flipping(candidate, limits, alpha),
+        growing(live, candidate, rules.memory_mb),
+    )
     return "; ".join(cause for cause in causes if cause)
 
 
-def failing(live: RequestCounts, candidate: RequestCounts, slo: Load, limits: ReplayLimits, slower: float, alpha: float) -> str:
+def failing(live: RequestCounts, candidate: RequestCounts, slo: Load, alpha: float) -> str:
     """Of all failures, the candidate has a larger share than of the requests.
 
     Where both fail equally often, each failure is the candidate's with the chance that a request is: Lindon and Malek, "Anytime-valid
@@ -105,7 +111,7 @@ def failing(live: RequestCounts, candidate: RequestCounts, slo: Load, limits: Re
     return ""
 
 
-def slowing(live: RequestCounts, candidate: RequestCounts, slo: Load, limits: ReplayLimits, slower: float, alpha: float) -> str:
+def slowing(live: RequestCounts, candidate: RequestCounts, slo: Load, slower: float, alpha: float) -> str:
     """It takes longer than the live release by a factor, or more of its answers are slower than the SLO's p99."""
     every = sorted(live.times.keys() & candidate.times.keys())
     if not every:
@@ -130,7 +136,7 @@ def beyond(counts: RequestCounts, bound: float) -> tuple[float, float]:
     return counts.times[math.inf] - counts.times[bound], counts.times[math.inf]
 
 
-def answering(live: RequestCounts, candidate: RequestCounts, slo: Load, limits: ReplayLimits, slower: float, alpha: float) -> str:
+def answering(live: RequestCounts, candidate: RequestCounts, limits: ReplayLimits, alpha: float) -> str:
     """A class is answered more or less often by the odds of replay's limit, or the scores lie otherwise by its distance."""
     shared = list(shares_of(live, candidate))
     alpha /= max(1, 4 * len(shared))  # two sides, each with bounds on two shares
@@ -165,11 +171,17 @@ def odds(share: float) -> float:
     return max(share, 1e-9) / max(1 - share, 1e-9)
 
 
-def flipping(live: RequestCounts, candidate: RequestCounts, slo: Load, limits: ReplayLimits, slower: float, alpha: float) -> str:
+def flipping(candidate: RequestCounts, limits: ReplayLimits, alpha: float) -> str:
     """To copies of the same requests it answers clearly otherwise, more often than replay's limit allows."""
     if bounds(candidate.flipped, candidate.compared, alpha=alpha)[0] > limits.flips:
         return f"{candidate.flipped / candidate.compared:.1%} of its answers to the same rows clearly differ (limit {limits.flips:.0%})"
     return ""
+
+
+def growing(live: RequestCounts, candidate: RequestCounts, memory_mb: int) -> str:
+    """It takes more and more memory. A leak of a few bytes a request is not seen in the time of a step."""
+    grown = (candidate.memory - live.memory) / 1e6
+    return f"it grew by {grown:.0f} MB more than the live release (limit {memory_mb} MB)" if grown > memory_mb else ""
 
 
 def stopped(candidate: Endpoint, live: Endpoint, step: PromotionStep) -> CandidateWorse:

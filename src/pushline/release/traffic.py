@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-SAMPLE = re.compile(r"^pushline_(\w+?)(?:\{(.*)\})? ([0-9.e+]+)$", re.MULTILINE)
+SAMPLE = re.compile(r"^(?:pushline_|process_)(\w+?)(?:\{(.*)\})? ([0-9.e+]+)$", re.MULTILINE)
 REFUSED = ("400", "422")  # for what a request holds: whoever has no key, or sends too much, says nothing about the model
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -19,6 +19,7 @@ class RequestCounts(Struct, frozen=True, kw_only=True):
     times: dict[float, int] = {}  # of requests answered within so many seconds
     answers: dict[str, int] = {}  # of rows, by the class answered
     scores: dict[float, int] = {}  # of rows, by the positive class's probability at most; none but of two classes
+    memory: int = 0  # bytes that its workers have now: the one figure that falls too
     handed_back: int = 0  # that the candidate was sent and did not answer
     compared: int = 0  # requests whose copy both answered
     flipped: float = 0  # of these, those whose answers differ clearly
@@ -50,6 +51,7 @@ def counts_of(metrics: str) -> RequestCounts:
         times={float(bound): count for bound, count in of("score_seconds_bucket").items()},
         answers=of("answers_total"),
         scores={float(bound): count for bound, count in of("probability_bucket").items()},
+        memory=of("resident_memory_bytes").get("", 0),
         handed_back=of("handed_back_total").get("", 0),
         compared=of("compared_total").get("", 0),
         flipped=of("flipped_total").get("", 0),

@@ -33,7 +33,8 @@ class Metrics:
         self.rows = start
         self.log_lost = start + 1
         self.handed_back, self.compared, self.flipped = start + 2, start + 3, start + 4
-        self.time = start + 5  # one cell a bucket, one above all, then the sum
+        self.memory = start + 5  # of the process, now
+        self.time = start + 6  # one cell a bucket, one above all, then the sum
         self.time_sum = self.time + len(SECONDS) + 1
         self.score = self.time_sum + 1
         start = self.score + SCORE_BINS
@@ -71,6 +72,11 @@ class Metrics:
         if self.table is not None:
             self.table[self.slot] = self.cells
 
+    def leave(self) -> None:
+        """This worker ends: its memory is free again, and what it counted stays."""
+        self.cells[self.memory] = 0
+        self.publish()
+
     def total(self) -> list[float]:
         """The counters of all workers."""
         summed: list[float] = self.cells if self.table is None else self.table.sum(axis=0).tolist()
@@ -101,6 +107,7 @@ class Metrics:
             ),
             *family("pushline_compared_total", "Requests whose copy a candidate answered too.", "counter", of(self.compared)),
             *family("pushline_flipped_total", "Of these, those it answered clearly otherwise.", "counter", of(self.flipped)),
+            *family("process_resident_memory_bytes", "Memory of the workers.", "gauge", of(self.memory)),
             *histogram("pushline_score_seconds", "Time from a request's head to its answer.", SECONDS, cells[self.time :]),
             f"pushline_score_seconds_sum {cells[self.time_sum]:.6f}",
         ]

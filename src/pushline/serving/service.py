@@ -1,5 +1,6 @@
 """What a worker answers: scores, with everything a user needs around them."""
 
+import os
 import re
 import time
 from functools import partial
@@ -23,6 +24,7 @@ from pushline.serving.running import Place, Running
 from pushline.serving.scorer import Scorer
 from pushline.serving.telemetry import Sender, TelemetryNote
 
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -67,6 +69,7 @@ class Service(App):
         super().tick()
         self.score_head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\n" + self.common
         self.metrics.cells[self.metrics.log_lost] = self.log.lost + (self.records.lost if self.record else 0)
+        self.metrics.cells[self.metrics.memory] = resident_bytes()
         self.metrics.publish()
         self.handoff.look(self.clock)
         if self.telemetry is not None:
@@ -158,3 +161,9 @@ def reasons_asked(url: bytes) -> int:
     if len(asked) != 1 or not re.fullmatch("[1-9][0-9]{0,3}", asked[0]):
         raise Problem("invalid-query")
     return int(asked[0])
+
+
+def resident_bytes() -> int:
+    """The memory that this process has now."""
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - a path would cost more than the read
+        return int(file.read().split()[1]) * PAGE_BYTES

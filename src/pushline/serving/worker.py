@@ -79,4 +79,5 @@ async def serve(service: Service, place: Place) -> None:
         await asyncio.sleep(0.02)
     ticking.cancel()
     service.tick()
+    service.metrics.leave()
     service.log.close()
