@@ -19,6 +19,7 @@ from locust.env import Environment
 
 PAYLOADS = Path(os.environ["LOAD_PAYLOADS"]).read_bytes().splitlines()  # a request's body a line
 RATE = float(os.environ.get("LOAD_RATE", "50"))  # requests/s of all users together
+BURST = float(os.environ.get("LOAD_BURST", "1"))  # factor of the rate in the last of every five seconds
 USERS = int(os.environ.get("LOAD_USERS", "10"))
 SECONDS = float(os.environ.get("LOAD_SECONDS", "0"))  # from the moment all users run; 0: as long as --run-time says
 ANSWER_WITHIN = float(os.environ.get("LOAD_ANSWER_WITHIN", "10"))  # seconds; later is a failure
@@ -49,7 +50,7 @@ class Client(FastHttpUser):
 
     def wait_time(self) -> float:
         """Until the next arrival; none where it is due already."""
-        self.due += USERS / RATE
+        self.due += self.pause()
         return max(0.0, self.due - time.time())
 
     def context(self) -> dict[str, float]:
@@ -60,7 +61,12 @@ class Client(FastHttpUser):
         while begun and SECONDS and self.due < begun[0] + SECONDS:
             if self.asked < self.due:
                 requests.append((self.due, ANSWER_WITHIN * 1000, "not asked: the answers before are late"))
-            self.due += USERS / RATE
+            self.due += self.pause()
+
+    def pause(self) -> float:
+        """From an arrival of this client to its next."""
+        in_burst = begun and (self.due - begun[0]) % 5 >= 4
+        return USERS / RATE / (BURST if in_burst else 1)
 
     @task
     def score(self) -> None:

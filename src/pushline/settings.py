@@ -129,6 +129,8 @@ class Load(Settings, frozen=True, kw_only=True):
     rate: Annotated[Positive, Meta(description="requests a second that are offered")] = 50.0
     seconds: Annotated[Positive, Meta(description="how long the load lasts")] = 10.0
     users: Annotated[PositiveInt, Meta(description="simulated clients that share the rate")] = 10
+    burst: Annotated[float, Meta(ge=1, description="factor of the rate in the last of every five seconds")] = 1.0
+    long: Annotated[Share, Meta(description="share of the requests that hold 100 rows instead of one")] = 0.0
     failures: Annotated[Share, Meta(description="share of requests that may fail")] = 0.0
     achieved: Annotated[Share, Meta(description="share of the offered rate that must be achieved: a stalled server answers late")] = 0.9
     p95_ms: Annotated[Positive, Meta(description="95 of 100 answers are faster than this")] = 100.0

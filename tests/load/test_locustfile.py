@@ -55,6 +55,22 @@ def test_a_server_that_never_answers_fails(project: Project, release: Release, s
     assert seen.achieved_rps == 0
 
 
+def test_a_burst_is_offered_in_the_last_of_five_seconds_and_long_requests_are_among_the_others(
+    project: Project, release: Release, serve: Serve
+) -> None:
+    lengths: list[int] = []
+
+    def answer(request: bytes) -> tuple[float, bytes]:
+        lengths.append(len(request))
+        return 0.0, SCORE
+
+    seen, _ = load_on(project, release, serve(answer), msgspec.structs.replace(SLO, seconds=5, burst=4, long=0.1))
+    assert seen.offered_rps == pytest.approx(40 * 8 / 5)
+    quiet, burst = [piece.requests for piece in seen.timeline[:4]], seen.timeline[4].requests
+    assert 2.5 * max(quiet) < burst < 160 + 40
+    assert 0.02 < sum(length > 5000 for length in lengths) / len(lengths) < 0.25
+
+
 def test_a_slow_server_breaks_the_percentiles(project: Project, release: Release, serve: Serve) -> None:
     slo = msgspec.structs.replace(SLO, rate=10)
     _, broken = load_on(project, release, serve(lambda request: (0.3, SCORE)), slo)

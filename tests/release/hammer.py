@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
+from itertools import cycle
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -15,11 +16,11 @@ class Hammer:
     they ask up to `rate` times a second.
     """
 
-    def __init__(self, url: str, body: bytes, key: str, *, kept: int = 6, fresh: int = 2, rate: float = 400.0) -> None:
+    def __init__(self, url: str, body: bytes | list[bytes], key: str, *, kept: int = 6, fresh: int = 2, rate: float = 400.0) -> None:
         parts = urlsplit(url)
         self.place = (parts.hostname or "", parts.port or 80)
         self.key = key
-        self.body = body
+        self.bodies = cycle([body] if isinstance(body, bytes) else body)
         self.kept, self.fresh = kept, fresh
         self.pause = (kept + fresh) / rate
         self.seen: Counter[str] = Counter()  # by release, of those that were answered with a score
@@ -74,9 +75,10 @@ class Hammer:
 
     async def score(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, keep: bool) -> tuple[str, bool]:
         """The release that answered with a score, and whether the connection ends with it. Raises ValueError for another answer."""
+        body = next(self.bodies)
         head = f"POST /score HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {self.key}\r\ncontent-type: application/json\r\n"
-        head += f"content-length: {len(self.body)}\r\n" + ("\r\n" if keep else "connection: close\r\n\r\n")
-        writer.write(head.encode() + self.body)
+        head += f"content-length: {len(body)}\r\n" + ("\r\n" if keep else "connection: close\r\n\r\n")
+        writer.write(head.encode() + body)
         await writer.drain()
         lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines[1:] if line)

@@ -132,7 +132,8 @@ def with_breaches(seen: Replay, limits: ReplayLimits) -> Replay:
     broken = []
     if not seen.flipped - 2 * np.sqrt(seen.flipped * (1 - seen.flipped) / seen.rows) <= limits.flips:
         worst = next(iter(seen.flips), "")
-        broken.append(f"{seen.flipped:.1%} of the answers differ clearly, most of them {worst} (limit {limits.flips:.0%})")
+        place = f", and answers moved most where {seen.groups[0].name}" if seen.groups else ""
+        broken.append(f"{seen.flipped:.1%} of the answers differ clearly, most of them {worst}{place} (limit {limits.flips:.0%})")
     if not seen.distance - 1.36 * np.sqrt(2 / seen.rows) <= limits.distance:  # 95 % of the Kolmogorov-Smirnov distance's own chance
         broken.append(f"the scores are distributed otherwise, by {seen.distance:.2f} (limit {limits.distance:.2f})")
     if seen.groups and not larger(seen.groups[0].odds) <= limits.odds:

@@ -24,6 +24,8 @@ from pushline.serving.model_folder import read_contract, read_golden
 from pushline.settings import Load
 
 DISTINCT = 500  # different payloads: more than any cache of one row would hold
+LONG_ROWS = 100  # of a long request
+EVERY_S = 5  # the last of so many seconds is a burst, where the SLO has bursts
 STARTED_WITHIN_S = 60.0
 # A locustfile is anyone's code: it gets the endpoint's key, and nothing by which the cloud could be asked.
 NOT_PASSED_ON = ("LOCUST_", "LOAD_", "AZURE_", "ACTIONS_ID_TOKEN_")
@@ -115,7 +117,7 @@ def put_load(project: Project, url: str, release: Release, key: str, slo: Load, 
     """
     folder = project.build / "load-test"
     payloads, left, said = folder / "payloads.jsonl", folder / "requests.json", folder / "locust.log"
-    write_atomically(payloads, b"\n".join(payloads_of(project, release, progress)) + b"\n")
+    write_atomically(payloads, b"\n".join(payloads_of(project, release, progress, long=slo.long)) + b"\n")
     left.unlink(missing_ok=True)
     answer_within = max(2.0, 4 * slo.p99_ms / 1000)
     command = [sys.executable, "-m", "locust", "--locustfile", str(project.root / "load" / "locustfile.py")]
@@ -126,6 +128,7 @@ def put_load(project: Project, url: str, release: Release, key: str, slo: Load, 
         "LOAD_PAYLOADS": str(payloads),
         "LOAD_SEEN": str(left),
         "LOAD_RATE": str(slo.rate),
+        "LOAD_BURST": str(slo.burst),
         "LOAD_SECONDS": str(slo.seconds),
         "LOAD_USERS": str(slo.users),
         "LOAD_ANSWER_WITHIN": str(answer_within),
@@ -139,7 +142,8 @@ def put_load(project: Project, url: str, release: Release, key: str, slo: Load, 
         seen = msgspec.json.decode(left.read_bytes(), type=LoadMeasurement)
     except (OSError, msgspec.DecodeError) as error:
         raise no_load(said, "It left no list of its requests.") from error
-    return summarize(seen, rate=slo.rate, seconds=slo.seconds)
+    bursts = slo.seconds // EVERY_S
+    return summarize(seen, rate=slo.rate * (1 + (slo.burst - 1) * bursts / slo.seconds), seconds=slo.seconds)
 
 
 def generate(command: list[str], environment: dict[str, str], said: Path, *, within_s: float) -> None:
@@ -160,8 +164,11 @@ def no_load(said: Path, why: str) -> TargetError:
     return TargetError("load-test stopped: Locust could not put its load on the release.", why=why + last, do=f"{said} holds what it said.")
 
 
-def payloads_of(project: Project, release: Release, progress: Progress) -> list[bytes]:
-    """Bodies of requests: rows drawn from the profile, or the golden rows where the repository has no profile yet."""
+def payloads_of(project: Project, release: Release, progress: Progress, *, long: float = 0.0) -> list[bytes]:
+    """Bodies of requests: rows drawn from the profile, or the golden rows where the repository has no profile yet.
+
+    Each holds one row, and a share of them, `long`, LONG_ROWS.
+    """
     contract = read_contract(Path(release.model))
     if project.profile.is_file():
         from pushline.data.profile import load_profile
@@ -173,7 +180,10 @@ def payloads_of(project: Project, release: Release, progress: Progress) -> list[
     else:
         progress("There is no data_checks/profile.json; the golden rows are the load.")
         rows = [dict(row.row) for row in read_golden(Path(release.model))]
-    return [msgspec.json.encode({"data": [row]}) for row in rows]
+    bodies = [msgspec.json.encode({"data": [row]}) for row in rows]
+    for number in range(round(long * len(rows))):
+        bodies[number] = msgspec.json.encode({"data": [rows[(number + n) % len(rows)] for n in range(LONG_ROWS)]})
+    return bodies
 
 
 def plain(value: Any) -> Any:
