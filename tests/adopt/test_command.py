@@ -29,8 +29,8 @@ Run = Callable[..., Ran]
 GIT = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid"]
 
 
-def adopt(project: Project, table: Table, *options: str) -> Ran:
-    return run_cli(project, "adopt", str(table.file), "--label", table.label, *table.options, *options)
+def adopt(project: Project, table: Table, *options: str, text: str | None = None) -> Ran:
+    return run_cli(project, "adopt", str(table.file), "--label", table.label, *table.options, *options, text_input=text)
 
 
 def commit(project: Project) -> None:

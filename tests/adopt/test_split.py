@@ -14,8 +14,10 @@ import pytest
 from pushline.adopt.columns import draft
 from pushline.adopt.draft import AdoptRequest, Draft, draft_of
 from pushline.adopt.facts import facts_of
+from pushline.adopt.split import split_said, split_text
 from pushline.adopt.text_table import read_text_table
-from pushline.data.contract import Split
+from pushline.data.contract import Split, parse_contract
+from pushline.errors import SettingsError
 from pushline.project import Project
 
 
@@ -139,3 +141,22 @@ def test_a_hold_out_of_groups_holds_enough_of_them(tmp_path: Path) -> None:
     found = drafted(visits(), tmp_path)
     assert found.holdout >= 0.2
     assert "about 30 groups" in found.why_held_out
+
+
+@pytest.mark.parametrize(
+    ("text", "split"),
+    [
+        ("row", None),
+        ("group:shop", Split(group="shop")),
+        ("time:at", Split(time="at")),
+        ("group:shop,time:at", Split(group="shop", time="at")),
+    ],
+)
+def test_a_split_is_said_and_read_in_one_form(text: str, split: Split | None) -> None:
+    columns = [{"name": name, "type": "integer"} for name in ("shop", "at")]
+    label = {"name": "y", "type": "integer", "role": "label", "allowed": ["0", "1"]}
+    contract = parse_contract({"name": "visits", "columns": [*columns, label]})
+    assert (split_said(text, contract), split_text(split)) == (split, text)
+    for wrong in ("shop", "group:", "time:gone", "group:y", ""):
+        with pytest.raises(SettingsError, match="--split"):
+            split_said(wrong, contract)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from pushline.adopt.columns import ColumnDraft, draft
 from pushline.adopt.facts import facts_of
 from pushline.adopt.label import Label, label_of
-from pushline.adopt.split import SplitProposal, holdout_of, propose
+from pushline.adopt.split import SplitProposal, holdout_of, propose, split_said
 from pushline.adopt.text_table import TextTable, not_adopted
 from pushline.data.checks.check_data import check_data
 from pushline.data.checks.label_checks import deciding_of, matrix_of
@@ -47,6 +47,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     why_held_out: str  # more than the usual share; empty where it is not
     repeated: float  # share of rows that repeat an earlier one
     split: str  # how the hold-out is chosen, and what else was tried, with figures; empty where nothing else came into question
+    tried: tuple[Split | None, ...]  # the same without figures
     rewritten: tuple[str, ...]  # what differs between the given file and `table`
     told: tuple[str, ...]  # how cells were read that could be read otherwise
     findings: tuple[str, ...]  # of check-data, by the drafted contract
@@ -66,6 +67,9 @@ class AdoptRequest(Struct, frozen=True, kw_only=True):
     decimal: str | None = None  # "," or ".": which sign parts decimals wherever both could be meant
     keep_suspect: tuple[str, ...] = ()  # columns that may decide the label
     known_after: tuple[str, ...] = ()  # columns that are known only once the outcome is
+    sensitive: tuple[str, ...] = ()  # columns by whose groups figures are wanted
+    objective: str | None = None  # of the threshold
+    split: str | None = None  # see `split_said`; by default as figures say
 
 
 Merge = Callable[[Contract], Contract]
@@ -100,6 +104,8 @@ def draft_of(
         groups = [each.column.name for each in columns if each.is_group]
         counts = [each.name for each in numbered if each.name not in groups and facts[each.name].filled == source.rows]
         proposal = propose(typed, contract, groups, counts)
+        if request.split:
+            proposal = msgspec.structs.replace(proposal, split=split_said(request.split, contract))
         drafted = contract = with_proposal(contract, proposal.split)
     held = holdout_of(typed, contract, labelled.counts, source.file.name, scratch)
     deciding, suspects = doubted(typed, scratch, contract)
@@ -123,6 +129,7 @@ def draft_of(
         why_held_out=held.why,
         repeated=repeated,
         split=proposal.said(contract),
+        tried=tuple(each.split for each in proposal.tried),
         rewritten=rewritten,
         told=tuple(each.told for each in columns if each.told),
         findings=findings,
@@ -143,11 +150,11 @@ def with_proposal(contract: Contract, split: Split | None) -> Contract:
 
 def decided(columns: list[ColumnDraft], request: AdoptRequest, base: Contract | None, source: TextTable) -> list[ColumnDraft]:
     """The columns with what a person said of those that decide the label, now or when the table was adopted before."""
-    unknown = sorted({*request.keep_suspect, *request.known_after} - {each.column.name for each in columns})
+    unknown = sorted({*request.keep_suspect, *request.known_after, *request.sensitive} - {each.column.name for each in columns})
     if unknown:
         raise SettingsError(
             f"{source.file.name} has no column {unknown[0]!r}.",
-            why="--keep-suspect and --known-after name columns of the table.",
+            why="--keep-suspect, --known-after and --sensitive name columns of the table.",
             do=f"It has {', '.join(each.column.name for each in columns[:20])}. Nothing was changed.",
         )
     before = base.by_name if base else {}
@@ -159,7 +166,8 @@ def decided(columns: list[ColumnDraft], request: AdoptRequest, base: Contract | 
         after = name in request.known_after or (earlier is not None and earlier.known == "after" and name not in request.keep_suspect)
         kept = name in request.keep_suspect or (earlier is not None and earlier.decides_label and not after)
         fields: dict[str, Any] = {"known": "after", "reason": "It is known only once the outcome is"} if after else {"decides_label": kept}
-        return msgspec.structs.replace(each, column=msgspec.structs.replace(each.column, **fields))
+        column = msgspec.structs.replace(each.column, sensitive=name in request.sensitive, **fields)
+        return msgspec.structs.replace(each, column=column)
 
     return [of(each) for each in columns]
 

@@ -113,7 +113,7 @@ def refuse_older(project: Project, record: Record | None) -> None:
 
 def adopted_of(draft: Draft, request: AdoptRequest, example: bytes) -> RecordedDraft:
     """What is recorded of the draft."""
-    settings = settings_of(draft, model_name(draft.contract.name))
+    settings = settings_of(draft, model_name(draft.contract.name), request.objective)
     return RecordedDraft(
         file=request.file.name,
         contract=draft.drafted,

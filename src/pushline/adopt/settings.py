@@ -10,6 +10,7 @@ from pushline.data.contract.contract import Contract
 from pushline.errors import SettingsError
 from pushline.results import Scalar
 from pushline.training.automl.limits import azure_metric
+from pushline.training.threshold import parse_objective
 
 if TYPE_CHECKING:
     from pushline.adopt.draft import Draft
@@ -26,9 +27,11 @@ def metric_of(draft: "Draft") -> str:
     return "average_precision" if draft.label.rarest < (RARE if classes == 2 else 0.5 / classes) else "roc_auc"
 
 
-def settings_of(draft: "Draft", model_name: str) -> dict[str, Scalar]:
-    """Each drafted setting by its path below [tool.pushline]."""
+def settings_of(draft: "Draft", model_name: str, objective: str | None = None) -> dict[str, Scalar]:
+    """Each drafted setting by its path below [tool.pushline]. Raises SettingsError for an objective that is none."""
     settings: dict[str, Scalar] = {"model_name": model_name, "training.metric": metric_of(draft), "training.holdout": draft.holdout}
+    if objective is not None:
+        settings["training.objective"] = str(parse_objective(objective) and objective)
     settings["promotion.minimum_gain"] = -round(min(0.1, max(0.005, 0.3 / math.sqrt(draft.held_out))), 3)
     columns = len(draft.contract.features())
     slower = max(0, columns - WIDE)

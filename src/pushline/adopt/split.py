@@ -6,6 +6,7 @@ on one hold-out each, so a difference within twice their standard errors says no
 """
 
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,22 @@ class SplitProposal(Struct, frozen=True, kw_only=True):
 def shown(split: Split | None) -> str:
     names = (f"{kind} {name}" for kind, name in (("group", split and split.group), ("time", split and split.time)) if name)
     return " and ".join(names) or "row"
+
+
+def split_text(split: Split | None) -> str:
+    """A split as --split says it."""
+    return ",".join(f"{kind}:{name}" for kind, name in (("group", split and split.group), ("time", split and split.time)) if name) or "row"
+
+
+def split_said(text: str, contract: Contract) -> Split | None:
+    """The split that --split says: row, group:COLUMN, time:COLUMN or group:COLUMN,time:COLUMN. Raises SettingsError."""
+    said = re.fullmatch(r"(?:group:(?P<group>.+?))?(?:(?:^|,)time:(?P<time>.+))?", text)
+    names = said.groupdict() if said else {}
+    unknown = [name for name in names.values() if name and (name not in contract.by_name or name == contract.label.name)]
+    if text != "row" and (unknown or not any(names.values())):
+        why = f"The table has no column {unknown[0]!r} beside its label." if unknown else "It is none of row, group:COLUMN, time:COLUMN."
+        raise SettingsError(f"--split {text} can't be used.", why=why, do="Name a column, or leave --split out. Nothing was changed.")
+    return Split(group=names.get("group"), time=names.get("time")) if any(names.values()) else None
 
 
 def propose(typed: Path, contract: Contract, groups: list[str], counts: list[str], seed: int = 0) -> SplitProposal:

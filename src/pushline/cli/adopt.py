@@ -32,6 +32,9 @@ ABOUT_THE_TABLE = (
     click.option("--task", type=click.Choice(["classification", "regression"]), help="What the label is; by default as its values look."),
     click.option("--keep-suspect", multiple=True, metavar="COLUMN", help="It decides the label and is known before it all the same."),
     click.option("--known-after", multiple=True, metavar="COLUMN", help="It is known only once the outcome is: the model leaves it out."),
+    click.option("--sensitive", multiple=True, metavar="COLUMN", help="Figures are also given by its groups."),
+    click.option("--objective", metavar="TEXT", help="What the threshold serves, such as cost:5: a miss costs 5 false alarms."),
+    click.option("--split", metavar="TEXT", help="row, group:COLUMN, time:COLUMN or group:COLUMN,time:COLUMN; by default as figures say."),
     click.option(
         "--engine",
         type=click.Choice(["vendor", "index"]),
@@ -51,6 +54,7 @@ def about_the_table(function: Callable[..., None]) -> Callable[..., None]:
 @about_the_table
 @click.option("--diff", is_flag=True, help="Show every file that changes, and how.")
 @click.option("--apply", "make", is_flag=True, help="Make it so; without this the plan is only shown, and on a terminal asked for.")
+@click.option("--interactive", is_flag=True, help="Ask one by one what only a person knows, each with what is proposed.")
 @click.option("--undo", is_flag=True, help="Take the last adoption back, file by file as it was.")
 @click.option("--thin", is_flag=True, help="Bring a repository that adopted its table with the engine in src/ to the small form.")
 @as_json
@@ -63,6 +67,7 @@ def adopt(
     engine: "EngineSource",
     diff: bool,
     make: bool,
+    interactive: bool,
     undo: bool,
     thin: bool,
     json: bool,
@@ -80,6 +85,8 @@ def adopt(
     from pushline.adopt.draft import AdoptRequest
     from pushline.adopt.journal import take_back_last
 
+    if interactive and json:
+        raise click.UsageError("--interactive asks on standard output, where --json prints the result alone.")
     if undo:
         with context.alone():
             click.echo(f"{take_back_last(context.project)} files are as they were before the adoption.")
@@ -93,7 +100,7 @@ def adopt(
             f"adopt needs {missing}.", why="It drafts from a table, for one of its columns.", do="pushline adopt FILE --label COLUMN"
         )
     request = AdoptRequest(file=Path(file), address=file if "://" in file else "", label=label, **about)
-    show_and_do(context, request, in_git=in_git, engine=engine, diff=diff, make=make, json=json)
+    show_and_do(context, request, in_git=in_git, engine=engine, diff=diff, make=make, interactive=interactive, json=json)
 
 
 @click.command("new")
@@ -151,7 +158,15 @@ def make_thin(context: Context, engine: "EngineSource", *, make: bool) -> None:
 
 
 def show_and_do(
-    context: Context, request: "AdoptRequest", *, in_git: bool, engine: "EngineSource", diff: bool, make: bool, json: bool
+    context: Context,
+    request: "AdoptRequest",
+    *,
+    in_git: bool,
+    engine: "EngineSource",
+    diff: bool,
+    make: bool,
+    interactive: bool,
+    json: bool,
 ) -> None:
     """Show the plan; on a terminal ask what it leaves open; make it so where that was wished."""
     if not json:
@@ -159,6 +174,7 @@ def show_and_do(
     from pushline.adopt.journal import begin
     from pushline.adopt.plan import carry_out, plan_adoption, refuse_deciding, refuse_other_table, refuse_unsaved
     from pushline.adopt.report import adoption_of, change_lines, next_lines, plan_lines
+    from pushline.cli.questions import answered
     from pushline.files import scratch
 
     project = context.project
@@ -166,8 +182,8 @@ def show_and_do(
     begin(project, make=make, progress=progress)
     with scratch(project.state / "adopt-scratch") as place:
         plan = plan_adoption(project, request, in_git=in_git, engine=engine, scratch=place)
-        if asks and plan.draft.deciding:
-            request = with_answers(request, plan.draft.deciding)
+        if interactive or (asks and plan.draft.deciding):
+            request = answered(request, plan, everything=interactive)
             plan = plan_adoption(project, request, in_git=in_git, engine=engine, scratch=place)
         if not json:
             for line in [*plan_lines(plan), *change_lines(plan, whole=diff)]:
@@ -176,26 +192,13 @@ def show_and_do(
             refuse_deciding(plan)
         refuse_unsaved(project, plan.changes)
         refuse_other_table(project, plan)
-        if not make and asks and plan.changes:
+        if not make and (asks or interactive) and plan.changes:
             hush()
             make = click.confirm("Make it so?", default=False)
         if make:
             with context.alone():
                 carry_out(project, plan)
         show(adoption_of(plan, applied=make), json, next_lines(plan, applied=make))
-
-
-def with_answers(request: "AdoptRequest", deciding: dict[str, str]) -> "AdoptRequest":
-    """The request with what a person says of each column that decides the label."""
-    import msgspec
-
-    for name, said in deciding.items():
-        click.echo(said)
-        hush()
-        before = click.confirm(f"Is {name} known before the outcome is?", default=False)
-        field = "keep_suspect" if before else "known_after"
-        request = msgspec.structs.replace(request, **{field: (*getattr(request, field), name)})
-    return request
 
 
 COMMANDS = [adopt, new]
