@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from pushline.adopt.plan import Plan
 
 # People may be treated unlike by such a column, so figures by its groups are worth having.
-PERSONAL = re.compile(
-    r"(?i)(^|[^a-z])(age|sex|gender|race|ethnicity|nationality|religion|marital|marital[ _-]?status|disability|alter|geschlecht)$"
-)
+PERSONAL = re.compile(r"(?i)(^|[^a-z])(age|sex|gender|race|ethnicity|nationality|religion|civil[ _-]?status|disability|alter|geschlecht)$")
 
 
 def answered(request: "AdoptRequest", plan: "Plan", *, everything: bool) -> "AdoptRequest":
