@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 from fake.loopback import Loopback
-from test_killed_azure import COMMANDS, Calls, Killed, Registry, counted_calls, execute, prepared, without_smoke
+from test_killed_azure import COMMANDS as COMMON
+from test_killed_azure import Calls, Killed, Registry, counted_calls, prepared, without_smoke
+from test_killed_azure import execute as execute_common
 
 from conftest import QUICK
+from models_made import release_of
 from pushline.azure.containerapps.target import ContainerAppsTarget
 from pushline.azure.image import scoring_image
 from pushline.errors import PushlineError
@@ -25,6 +28,7 @@ from pushline.results import Release
 from pushline.settings import load_settings
 
 pytestmark = pytest.mark.slow
+COMMANDS = ("deploy", *COMMON)
 
 
 class AppCalls(Calls):
@@ -99,6 +103,13 @@ def truth(calls: Calls, target: ContainerAppsTarget, registry: Registry) -> dict
     }
 
 
+def execute(target: ContainerAppsTarget, registry: Registry, command: str, proof: Any) -> None:
+    if command == "deploy":
+        target.deploy_candidate(release_of(registry.model, 4), silent)
+    else:
+        execute_common(target, registry, command, proof)
+
+
 Start = Callable[[str], tuple[Registry, Callable[[], ContainerAppsTarget], Any]]
 
 
@@ -119,6 +130,7 @@ def start(world: World, calls: Calls, model: Path) -> Start:
         azure.faults.clear()
         if not before:
             proof = prepared(target(), registry, model, command)
+            target().image_of(release_of(model, 4), silent)  # building it is not what is looked at here
             before.update(run=copied(azure.apps[calls.label]), vault=list(azure.vault[calls.secret]), proof=proof, role=registry.role)
         azure.apps[calls.label] = copied(before["run"])
         azure.vault[calls.secret] = list(before["vault"])

@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from fake import estate
 from fake.loopback import Loopback
 
 from conftest import QUICK
 from models_made import release_of
+from pushline.azure.containerapps.definition import cpu_fault
 from pushline.azure.containerapps.target import ContainerAppsTarget
+from pushline.errors import SettingsError, TargetError
 from pushline.progress import silent
 from pushline.project import Project
 from pushline.results import Release
@@ -89,3 +92,42 @@ def test_a_rollback_moves_the_weight_to_a_revision_that_runs(
     assert release_at(target.roll_back(silent)) == "v1-test", "this one was not running any more"
     [app] = [each for each in azure.world.apps.values() if each.name == target.label]
     assert [each.active for each in app.revisions.values()] == [True, False, False]
+
+
+def test_a_candidate_that_keeps_ending_is_removed_and_its_last_words_are_told(
+    azure: Loopback, target: ContainerAppsTarget, release: Callable[[int], Release], release_at: ReleaseAt
+) -> None:
+    live = deliver(target, release(1))
+    azure.world.behaviour[target.label] = "crash"
+    with pytest.raises(TargetError, match=r"keeps ending .3 restarts.*The model folder can't be used"):
+        target.deploy_candidate(release(2), silent)
+    azure.world.behaviour.clear()
+    found = target.status()
+    assert (found.candidate, found.notes) == (None, ())
+    assert release_at(live) == "v1-test"
+    [app] = [each for each in azure.world.apps.values() if each.name == target.label]
+    assert [each.active for each in app.revisions.values()] == [True, False]
+
+
+def test_an_environment_or_a_right_that_is_not_there_names_the_command_that_makes_it(
+    azure: Loopback, target: ContainerAppsTarget, release: Callable[[int], Release], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(azure.world.rights, estate.PULLER, ())
+    with pytest.raises(TargetError) as refused:
+        target.deploy_candidate(release(1), silent)
+    assert "pushline bootstrap azure --apply" in refused.value.do
+    monkeypatch.delitem(azure.world.resources, estate.ENVIRONMENT.lower())
+    with pytest.raises(TargetError) as unknown:
+        target.deploy_candidate(release(1), silent)
+    assert "pushline bootstrap azure --apply" in unknown.value.do
+    assert not target.app.read().there
+
+
+def test_a_name_or_a_size_that_container_apps_does_not_take_is_a_setting(aci: Project, azure: Loopback) -> None:
+    said = {**azure.settings(), **QUICK, "PUSHLINE_TARGET": "containerapps"}
+    for label in ("a-name-of-more-than-thirty-two-characters", "two--dashes", "9-first"):
+        with pytest.raises(SettingsError, match="can't be the name of an endpoint"):
+            ContainerAppsTarget(aci, load_settings(aci.root, {**said, "PUSHLINE_AZURE__LABEL": label}))
+    assert "steps of 0.25" in cpu_fault(0.3)
+    assert "steps of 0.25" in cpu_fault(4.25)
+    assert cpu_fault(0.75) == ""

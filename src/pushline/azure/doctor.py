@@ -88,7 +88,7 @@ def workspace(settings: PushlineSettings) -> str:
 
 def roles_lacking(settings: PushlineSettings, environment: str) -> Iterator[str]:
     """The roles that the identity of a GitHub environment should have here and has not, judged by the actions it may do."""
-    wanted = next((all_roles for where, all_roles in estate.ACTING.values() if where == environment), ())
+    wanted = estate.roles_in(environment, settings.target)
     cloud = Cloud(settings.azure)
     scopes = {
         "resource group": estate.group_of(settings.azure),

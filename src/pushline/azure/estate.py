@@ -133,6 +133,12 @@ def estate(settings: PushlineSettings, *, region: str, tenant: str, prefix: str,
     return Estate(**names, resources=tuple(resources), grants=tuple(grants))
 
 
+def roles_in(environment: str, target: str) -> tuple[Role, ...]:
+    """What the identity of a GitHub environment must hold to deliver to a target."""
+    held = next((all_roles for where, all_roles in ACTING.values() if where == environment), ())
+    return (*held, *(roles.RELEASE_TO_APPS if (environment, target) == ("production", "containerapps") else ()))
+
+
 def releaser_name(settings: Azure) -> str:
     """Names of one's own roles are taken for a whole directory, so ours carries its workspace's."""
     return f"{roles.RELEASER.name} of {settings.workspace} in {settings.resource_group}"
@@ -299,9 +305,6 @@ def _grants(made: Estate, pull: str, ids: Mapping[str, str]) -> list[Grant]:
         roles.CERTIFICATES.scope: f"{made.group}/providers/Microsoft.Storage/storageAccounts/{cloud.stem_of(made.workspace)}tls",
         roles.PULLER.scope: pull,
     }
-    held = [(made.identity(name), role) for name, (_, all_roles) in ACTING.items() for role in all_roles]
-    held.append((pull, PULL))
-    if made.target == "containerapps":
-        held += [(made.identity("release"), role) for role in roles.RELEASE_TO_APPS]
-        held += [(pull, role) for role in roles.PULL_FOR_APPS]
+    held = [(made.identity(name), role) for name, (where, _) in ACTING.items() for role in roles_in(where, made.target)]
+    held += [(pull, role) for role in (PULL, *(roles.PULL_FOR_APPS if made.target == "containerapps" else ()))]
     return [Grant(identity=identity, role=role.name, scope=scopes[role.scope], reason=role.reason) for identity, role in held]

@@ -33,6 +33,11 @@ HELPS = (
         "Give the identity that pulls images AcrPull on the workspace's registry: `pushline bootstrap azure --apply` does. " + NEW_RIGHTS,
     ),
     ("DnsNameLabelNotAvailable", "Set another `label` in [tool.pushline.azure]: another container group of the region has that name."),
+    (
+        "ResourceNotFound.*managedEnvironments|Unable to get value using Managed identity",
+        'Run `pushline bootstrap azure --apply` with target = "containerapps": it makes the environment, and lets the identity that pulls '
+        f"images read the keys. {NEW_RIGHTS}",
+    ),
     ("soft.?deleted workspace", "Delete the workspace for good in the portal (Recently deleted), or name another one. " + AGAIN),
 )
 BUSY = frozenset({429, 500, 502, 503, 504})

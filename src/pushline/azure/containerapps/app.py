@@ -109,16 +109,11 @@ class ContainerApp:
         what = f"giving {self.name} its keys"
         self._persist(lambda: self.cloud.arm.make("PATCH", self.id, APP_VERSION, body, what=what))
 
-    def act_on(self, suffix: str, action: str) -> None:
-        """`activate`, `deactivate` or `restart` a revision."""
-        revision = f"{self.id}/revisions/{self.name}--{suffix}"
-        what = f"asking to {action} the revision {self.name}--{suffix}"
-        self._persist(lambda: self.cloud.arm.act(revision, action, APP_VERSION, what=what))
-
-    def act(self, action: str) -> None:
-        """`start` or `stop` the whole app."""
-        what = f"asking to {action} the container app {self.name}"
-        self._persist(lambda: self.cloud.arm.act(self.id, action, APP_VERSION, what=what))
+    def act(self, action: str, suffix: str = "") -> None:
+        """`activate`, `deactivate` or `restart` a revision; `start` or `stop` the whole app."""
+        name = f"{self.name}--{suffix}" if suffix else self.name
+        resource = f"{self.id}/revisions/{name}" if suffix else self.id
+        self._persist(lambda: self.cloud.arm.act(resource, action, APP_VERSION, what=f"asking to {action} {name}"))
 
     def remove(self) -> None:
         self._persist(lambda: self.cloud.arm.remove(self.id, APP_VERSION, what=f"deleting the container app {self.name}"))
@@ -128,7 +123,7 @@ class ContainerApp:
         state = self.read()
         left = [each.suffix for each in state.revisions.values() if each.active and each.suffix not in (needed or state.needed)]
         for suffix in left:
-            self.act_on(suffix, "deactivate")
+            self.act("deactivate", suffix)
         return bool(left)
 
     def _persist(self, call: Callable[[], T]) -> T:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import msgspec
 
@@ -17,7 +16,7 @@ from pushline.serving.client import Client
 class WeightSplit:
     """Whole percents; each revision is asked under its own name what it has counted.
 
-    With several replicas one of them answers that, so a count that falls is another replica's: the larger one stays.
+    With several replicas one of them answers that, so counts that fall are another replica's: the larger ones stay.
     """
 
     def __init__(self, app: ContainerApp, key: str) -> None:
@@ -50,16 +49,9 @@ class WeightSplit:
 
     def _counted(self, suffix: str) -> RequestCounts | None:
         answer = Client(self.urls[suffix]).get("/metrics", self.key)
-        return larger(self.seen[suffix], counts_of(answer.body.decode())) if answer.status == 200 else None
-
-
-def larger(before: RequestCounts, now: RequestCounts) -> RequestCounts:
-    changed: dict[str, Any] = {}
-    for name in now.__struct_fields__:
-        was, is_now = getattr(before, name), getattr(now, name)
-        keyed = isinstance(is_now, dict)
-        changed[name] = {key: max(was.get(key, 0), is_now.get(key, 0)) for key in {**was, **is_now}} if keyed else max(was, is_now)
-    return RequestCounts(**changed)
+        if answer.status != 200:
+            return None
+        return max(counts_of(answer.body.decode()), self.seen[suffix], key=lambda counts: counts.requests)
 
 
 @contextmanager

@@ -102,16 +102,9 @@ def revision_of(told: Mapping[str, Any]) -> Revision | None:
 
 
 def tags_of(state: AppState) -> dict[str, str]:
-    """All tags of the app. The release is there for who looks at the portal."""
-    release = state.revisions[state.live].release if state.live in state.revisions else None
-    return {
-        LIVE: state.live,
-        CANDIDATE: state.candidate,
-        HISTORY: " ".join(state.history[-REMEMBERED:]),
-        UNFINISHED: state.unfinished,
-        f"{TAG}release": release.id if release else "",
-        f"{TAG}model-version": release.model_version if release else "",
-    }
+    """All tags of the app."""
+    history = " ".join(state.history[-REMEMBERED:])
+    return {LIVE: state.live, CANDIDATE: state.candidate, HISTORY: history, UNFINISHED: state.unfinished}
 
 
 def traffic_of(name: str, state: AppState) -> list[dict[str, Any]]:

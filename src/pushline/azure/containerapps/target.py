@@ -71,17 +71,15 @@ class ContainerAppsTarget(AzureEndpoint):
             self._renew(state.revisions[state.live].definition, progress)
         for suffix in [] if state.stopped else state.needed - {state.live}:
             if state.revisions[suffix].active:
-                self.app.act_on(suffix, "restart")
+                self.app.act("restart", suffix)
                 self.app.wait(state.revisions[suffix])
         return self.vault.write(EndpointKeys(primary=taken.secondary, secondary=taken.primary))
 
-    def _renew(self, definition: AppDefinition, progress: Progress) -> AppState:
+    def _renew(self, definition: AppDefinition, progress: Progress) -> None:
         """The live release as another revision, which takes the weight once it answers."""
         suffix = self._bring_up(definition, lambda state, _: state, progress)
-        state = self.app.write(lambda state: replace(state, live=suffix), what=f"giving {self.label} to its renewed revision")
-        self.app.wait(state.revisions[suffix], state.url)
+        self._switch(lambda state: replace(state, live=suffix), progress)
         self.app.tidy()
-        return state
 
     # The way up
 
@@ -90,19 +88,13 @@ class ContainerAppsTarget(AzureEndpoint):
         check_whole(Path(release.model))
         self.keys()
         definition = self.definition_of(release, self.image_of(release, progress))
-        suffix = definition.suffix(self.vault.version)
-        state = self.app.read()
-        if state.candidate == suffix and not state.stopped and not self._fault(state, suffix):
-            progress(f"{self.label}--{suffix} already runs {release.id}.")
-        else:
-            try:
-                self._bring_up(definition, lambda state, suffix: replace(state, candidate=suffix), progress)
-            except BaseException:
-                self._removed(suffix, progress)
-                raise
-            state = self.app.read()
+        try:
+            suffix = self._bring_up(definition, lambda state, suffix: replace(state, candidate=suffix), progress)
+        except BaseException:
+            self._removed(definition.suffix(self.vault.version), progress)
+            raise
         self.app.tidy()
-        return replace(state.revisions[suffix].endpoint(), release=release)
+        return replace(self.app.read().revisions[suffix].endpoint(), release=release)
 
     def definition_of(self, release: Release, image: str) -> AppDefinition:
         """A revision with the settings of today."""
@@ -139,7 +131,7 @@ class ContainerAppsTarget(AzureEndpoint):
 
     def _activate(self, state: AppState, suffix: str) -> None:
         if not state.revisions[suffix].active:
-            self.app.act_on(suffix, "activate")
+            self.app.act("activate", suffix)
             self.app.wait(state.revisions[suffix])
 
     def _removed(self, suffix: str, progress: Progress) -> None:
@@ -198,6 +190,10 @@ class ContainerAppsTarget(AzureEndpoint):
             live = self._back(state, progress)
         if known is not None:
             known(live.release)
+        return self._ended(live)
+
+    def _ended(self, live: Endpoint) -> Endpoint:
+        """The rollback to it has nothing more to do."""
         self.app.tidy()
         self.app.write(lambda state: replace(state, unfinished=""), what=f"noting that {self.label} was rolled back")
         return live
@@ -219,10 +215,7 @@ class ContainerAppsTarget(AzureEndpoint):
             if state.there:
                 self.app.remove()
             return None
-        live = self._back(state, progress)
-        self.app.tidy()
-        self.app.write(lambda state: replace(state, unfinished=""), what=f"noting that {self.label} was withdrawn")
-        return live
+        return self._ended(self._back(state, progress))
 
     def start(self, progress: Progress) -> Endpoint:
         """The live release with the settings of today; its image stays."""
@@ -235,7 +228,8 @@ class ContainerAppsTarget(AzureEndpoint):
         standing = state.revisions[state.live].definition
         wanted = self.definition_of(standing.release, standing.image)
         if not same_content(wanted.suffix(""), state.live):
-            state = self._renew(wanted, progress)
+            self._renew(wanted, progress)
+            state = self.app.read()
         self.app.wait(state.revisions[state.live], state.url)
         return state.live_endpoint()
 
