@@ -341,3 +341,19 @@ def test_columns_have_the_same_facts_counted_together_or_one_by_one(tmp_path: Pa
     assert [(fact.filled, fact.numbers, fact.dates) for fact in together] == [
         (60, 40, 0), (40, 40, 0), (60, 0, 0), (60, 0, 40), (60, 60, 0), (0, 0, 0),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"), [("WAHR", "FALSCH"), ("Vrai", "Faux"), ("VERDADERO", "FALSO"), ("PRAWDA", "FAŁSZ"), ("ИСТИНА", "ЛОЖЬ")]
+)
+def test_true_and_false_of_another_language_are_booleans_and_that_is_told(yes: str, no: str, tmp_path: Path) -> None:
+    rows = "".join(f"{yes if row % 3 else no},{row % 7},{'' if row == 5 else no}\n" for row in range(60))
+    source = source_of(tmp_path, "paid,b,late\n" + rows.replace(f",{no}\n", f",{yes}\n", 9))
+    facts = {seen.name: seen for seen in facts_of(source, tmp_path)}
+    made = draft(facts["paid"], source)
+    assert (made.column.type, made.column.missing_at_most) == ("boolean", 0.0)
+    assert made.rewritten == f"{yes.lower()} and {no.lower()} of `paid` as true and false"
+    with duckdb.connect() as connection:
+        cells = connection.execute(f"SELECT DISTINCT {made.rewrite.replace('{cell}', 'c0')} FROM read_parquet('{source.cells}') ORDER BY 1")
+        assert cells.fetchall() == [("false",), ("true",)]
+    assert draft(facts["late"], source).column.type == "boolean"

@@ -33,6 +33,13 @@ ROWS_A_GROUP = 1.2  # of them, on average
 ID_CAMEL = re.compile(r"[a-z](ID|Id|Key|No|Nr)$")
 
 
+# True and false as spreadsheets of other languages write them; a yes is a value like any other.
+TRUTHS = {
+    "wahr": "falsch", "vrai": "faux", "vero": "falso", "verdadero": "falso", "verdadeiro": "falso", "waar": "onwaar", "sant": "falskt",
+    "sand": "falsk", "sann": "usann", "tosi": "epätosi", "prawda": "fałsz", "pravda": "nepravda", "igaz": "hamis", "истина": "ложь",
+}  # fmt: skip
+
+
 class ColumnDraft(Struct, frozen=True, kw_only=True):
     """One column of the contract, and how a cell of the file becomes one of its values."""
 
@@ -53,9 +60,23 @@ def draft(facts: Facts, source: TextTable) -> ColumnDraft:
         return ColumnDraft(column=flags, **emptied(facts, "boolean"))
     if facts.numbers == facts.said and not facts.leading_zeros:
         return number(facts, source)
+    if words := truths(facts):
+        return truth(facts, *words)
     if facts.dates >= 0.95 * facts.said:
         return dates(facts)
     return text(facts)
+
+
+def truths(facts: Facts) -> tuple[str, str] | None:
+    """The words for true and false, where a column holds these two alone."""
+    seen = {value.strip().casefold() for value, _ in facts.values}
+    return next(((yes, no) for yes, no in TRUTHS.items() if seen == {yes, no}), None)
+
+
+def truth(facts: Facts, yes: str, no: str) -> ColumnDraft:
+    cell = f"CASE lower(trim({{cell}})) WHEN {literal(yes)} THEN 'true' WHEN {literal(no)} THEN 'false' END"
+    flags = Column(name=facts.name, type="boolean", missing_at_most=tolerated(facts), example=True)
+    return ColumnDraft(column=flags, rewrite=cell, rewritten=f"{yes} and {no} of `{facts.name}` as true and false")
 
 
 def dates(facts: Facts) -> ColumnDraft:

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from pushline.adopt.columns import ColumnDraft, in_order, number, padded_share
+from pushline.adopt.columns import TRUTHS, ColumnDraft, in_order, number, padded_share
 from pushline.adopt.facts import Facts
 from pushline.adopt.text_table import TextTable
 from pushline.data.contract import Column
@@ -19,7 +19,7 @@ MOST_CLASSES = 50
 FRACTIONS = 20  # different numbers that are not all whole, from which they are no names of classes
 FEWEST = 50  # rows with a quantity
 UNLABELLED = ("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "?", "#null!")
-YES = ("1", "yes", "y", "true", "t", "positive", "pos", "ja", "oui", "si", "sí", "sim", "tak", "да", "是")
+YES = ("1", "yes", "y", "true", "t", "positive", "pos", "ja", "oui", "si", "sí", "sim", "tak", "да", "是", *TRUTHS)
 
 
 class Label(Struct, frozen=True, kw_only=True):
