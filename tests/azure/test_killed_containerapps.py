@@ -201,6 +201,19 @@ def test_a_split_that_a_killed_command_has_left_ends_with_the_next_command(calls
     assert target().status().notes == ()
 
 
+def test_a_candidate_that_does_not_answer_has_failed_and_a_live_release_that_does_not_ends_the_steps(calls: Calls, start: Start) -> None:
+    _, target, proof = start("promote")
+    run, state = calls.azure.world.apps[calls.label], target().app.read()
+    with target().split(Endpoint(release=proof[0].release, url=proof[0].url), silent) as split:
+        assert [each.requests for each in split.counts()] == [0, 0]
+        run.revisions[f"{calls.label}--{state.candidate}"].replica = None
+        assert [(each.requests, each.failures) for each in split.counts()] == [(0, 0), (1, 1)]
+        assert split.counts()[1].failures == 2
+        run.revisions[f"{calls.label}--{state.live}"].replica = None
+        with pytest.raises(PushlineError, match="does not answer"):
+            split.counts()
+
+
 def test_a_split_ends_with_its_block(calls: Calls, start: Start) -> None:
     _, target, proof = start("promote")
     run = calls.azure.world.apps[calls.label]

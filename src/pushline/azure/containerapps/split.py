@@ -8,7 +8,7 @@ import msgspec
 from pushline.azure.containerapps.app import ContainerApp
 from pushline.azure.containerapps.state import AppState
 from pushline.errors import TargetError
-from pushline.release.target import Endpoint, candidate_gone
+from pushline.release.target import Endpoint
 from pushline.release.traffic import RequestCounts, counts_of
 from pushline.serving.client import Client
 
@@ -57,10 +57,7 @@ class WeightSplit:
 @contextmanager
 def split(app: ContainerApp, candidate: Endpoint, key: str) -> Iterator[WeightSplit]:
     """A split that ends with its block."""
-    state = app.read()
-    there = state.revisions.get(state.candidate)
-    if there is None or (there.release.id, there.url) != (candidate.release.id, candidate.url):
-        raise candidate_gone(candidate, there.endpoint() if there else None)
+    state = app.read().checked(candidate)
     if not state.live or state.stopped or state.live == state.candidate:
         raise TargetError("There is no live release beside the candidate to share requests with.", do="Promote without steps.")
     try:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from pushline.azure.containerapps.definition import RECORD, AppDefinition
 from pushline.azure.definition import TAG
-from pushline.release.target import Endpoint
+from pushline.release.target import Endpoint, candidate_gone
 from pushline.results import Release
 
 REMEMBERED = 5  # releases before the live one that can be rolled back to
@@ -53,6 +53,13 @@ class AppState(Struct, frozen=True, kw_only=True):
     def needed(self) -> set[str]:
         """The revisions that are to run: the one before the live one too, so that a rollback is a weight."""
         return {self.live, self.candidate, *self.history[-1:]} - {""}
+
+    def checked(self, candidate: Endpoint) -> "AppState":
+        """Itself, where the candidate is the one that is meant. Raises TargetError."""
+        there = self.revisions.get(self.candidate)
+        if there is None or (there.release.id, there.url) != (candidate.release.id, candidate.url):
+            raise candidate_gone(candidate, there.endpoint() if there else None)
+        return self
 
     def live_endpoint(self, *, ready: bool = True) -> Endpoint:
         return Endpoint(release=self.revisions[self.live].release, url=self.url, ready=ready)

@@ -27,7 +27,6 @@ from pushline.release.target import (
     OnLive,
     Status,
     TrafficSplit,
-    candidate_gone,
     nothing_before,
     nothing_to_start,
 )
@@ -157,9 +156,7 @@ class ContainerAppsTarget(AzureEndpoint):
 
     def promote(self, candidate: Endpoint, progress: Progress) -> Endpoint:
         def promoted(state: AppState) -> AppState:
-            there = state.revisions.get(state.candidate)
-            if there is None or (there.release.id, there.url) != (candidate.release.id, candidate.url):
-                raise candidate_gone(candidate, there.endpoint() if there else None)
+            state.checked(candidate)
             stays = not state.live or same_content(state.live, state.candidate)
             history = state.history if stays else (*state.history, state.live)
             return replace(state, live=state.candidate, candidate="", history=history[-REMEMBERED:], unfinished="")
