@@ -47,15 +47,10 @@ def packages(here: Here) -> Iterator[Line]:
 
 def pinned(lock: str) -> dict[str, str]:
     """Version by name of a lock's lines; those for another system or Python are left out."""
-    from packaging.markers import Marker
+    from packaging.requirements import Requirement
 
-    found = {}
-    for line in re.findall(r"^[a-z0-9][^\n]*", lock, re.MULTILINE | re.IGNORECASE):
-        name, _, rest = line.rstrip("\\ ").partition("==")
-        version, _, marker = rest.partition(";")
-        if not marker or Marker(marker.strip()).evaluate():
-            found[name.strip()] = version.strip()
-    return found
+    found = [Requirement(line.rstrip("\\ ")) for line in re.findall(r"^[a-z0-9][^\n]*", lock, re.MULTILINE | re.IGNORECASE)]
+    return {each.name: str(each.specifier).removeprefix("==") for each in found if each.marker is None or each.marker.evaluate()}
 
 
 def compared(pins: dict[str, str]) -> tuple[list[str], dict[str, str]]:
@@ -63,7 +58,7 @@ def compared(pins: dict[str, str]) -> tuple[list[str], dict[str, str]]:
     absent, other = [], {}
     for name, version in pins.items():
         try:
-            found = metadata.version(name.partition("[")[0])
+            found = metadata.version(name)
         except metadata.PackageNotFoundError:
             absent.append(name)
             continue
