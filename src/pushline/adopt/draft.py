@@ -285,17 +285,8 @@ def repeated_of(source: TextTable) -> float:
     cells = f"read_parquet({literal(str(source.cells))})"
     columns = ", ".join(f"c{number}" for number in range(len(source.names)))
     with database(source.cells.parent) as connection:
-        different = query(connection, f"SELECT count(DISTINCT hash({columns})) FROM {cells}")[0][0]
+        ((different,),) = connection.execute(f"SELECT count(DISTINCT hash({columns})) FROM {cells}").fetchall()
     return float((source.rows - different) / source.rows)
-
-
-def of(typed: Path) -> str:
-    return f"read_parquet({literal(str(typed))})"
-
-
-def query(connection: Any, sql: str) -> list[tuple[Any, ...]]:
-    found: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
-    return found
 
 
 def doubted(typed: Path, scratch: Path, contract: Contract) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
