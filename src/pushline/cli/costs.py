@@ -15,10 +15,10 @@ from pushline.cli.context import Context, as_json, show
 @click.option("--prices", type=click.Path(path_type=Path, dir_okay=False), help="A file with your prices; by default those of the engine.")
 @as_json
 def costs(context: Context, pushes: int, pull_requests: int, prices: Path | None, json: bool) -> None:
-    """Estimate what CI and Azure cost, from the workflows and the settings.
+    """Estimate what CI and Azure cost.
 
-    Minutes for a push, a pull request and a month of what the clock starts; euros for what stands. Asks nobody, and says of which
-    day its prices are.
+    By the workflows and the settings: minutes for a push, a pull request and a month of what the clock starts; euros for what
+    stands. Asks nobody, and says of which day its prices are.
     """
     from pushline import costs as estimate
 
