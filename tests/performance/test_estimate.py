@@ -6,7 +6,7 @@ import pytest
 
 from pushline.arrays import Floats
 from pushline.performance.density import density_ratio
-from pushline.performance.estimate import Rows, estimate
+from pushline.performance.estimate import Rows, calibrated, estimate
 from pushline.registry.measures import figure
 
 
@@ -43,6 +43,16 @@ def test_without_a_shift_nothing_is_weighted_and_the_interval_holds_what_comes()
         held += seen.interval.low <= figure("roc_auc", window.labels, window.answers) <= seen.interval.high
         assert not seen.density.shifted
     assert held >= 10  # of 12 at 95 %: less has a chance of 1 in 50
+
+
+def test_chances_follow_a_curve_that_no_line_in_the_logit_does() -> None:
+    random = np.random.default_rng(5)
+    said = random.uniform(0.01, 0.99, size=20_000)
+    truth = np.interp(said, (0, 0.4, 0.6, 1), (0.3, 0.35, 0.65, 0.7))  # sure of itself at both ends, and too little in the middle
+    labels = (random.uniform(size=len(said)) < truth).astype(np.int64)
+    answers = np.stack([1 - said, said], axis=1)
+    reference = Rows(matrix=np.zeros((len(said), 1)), answers=answers, labels=labels)
+    assert np.abs(calibrated(reference, np.ones(len(said)), answers)[:, 1] - truth).mean() < 0.025  # of a line: 0.06
 
 
 def quantities(rows: int, seed: int, *, shift: float = 0.0) -> Rows:

@@ -2,10 +2,11 @@
 
 Classes. Of a calibrated probability p the label is of the class with chance p, so the expected figure needs no label (confidence-based
 performance estimation, CBPE; Kivimäki, Białek, Nurminen and Kuberski 2024, arXiv 2407.08649): every row stands once for each class,
-weighted with that class's chance. Chances come from the reference, where labels are known: logit c_j(p) = a_j + b_j logit p_j, fitted there
-(Platt 1999) and divided by their sum. Where the window's rows are distributed otherwise the reference rows are weighted by
-w(x) = p_window(x) / p_reference(x), so that c is calibrated for the window (probabilistic adaptive performance estimation, PAPE; Białek,
-Kivimäki, Kuberski and Perrakis 2024, arXiv 2401.08348).
+weighted with that class's chance. Chances come from the reference, where labels are known: logit c_j(p) is a line in logit p_j with a
+bend at each of KNOTS, fitted there by ridge, and divided by their sum. A line without bends (Platt 1999) is too stiff for a model that
+overfits. Where the window's rows are distributed otherwise the reference rows are weighted by w(x) = p_window(x) / p_reference(x), so
+that c is calibrated for the window (probabilistic adaptive performance estimation, PAPE; Białek, Kivimäki, Kuberski and Perrakis 2024,
+arXiv 2401.08348).
 
 Quantities. A second model learns each reference row's own loss from the row and its prediction (direct loss estimation, DLE; as
 NannyML names it): the mean of what it expects on the window is the estimate, with the weighted residuals of the reference added, so that
@@ -25,6 +26,7 @@ from pushline.registry.measures import CELLS, EVERY
 from pushline.results import Interval
 
 ROUNDS = 120
+KNOTS = (0.1, 0.3, 0.5, 0.7, 0.9)  # quantiles of the reference's logits
 NEAREST = 1e-6  # of a probability to 0 and 1
 LOSSES = {"mae": lambda error, label: np.abs(error), "rmse": lambda error, label: error**2, "r2": lambda error, label: error**2,
           "mape": lambda error, label: np.abs(error / label)}  # fmt: skip
@@ -89,27 +91,42 @@ def calibrated(reference: Rows, weights: Floats, answers: Floats) -> Floats:
     """The chance of each class of new answers, as the reference has it under these weights."""
     classes = range(answers.shape[1])
     if len(classes) == 2:
-        positive = platt(reference.answers[:, 1], reference.labels == 1, weights, answers[:, 1])
+        positive = chances_of(reference.answers[:, 1], reference.labels == 1, weights, answers[:, 1])
         return np.stack([1 - positive, positive], axis=1)
-    each = [platt(reference.answers[:, one], reference.labels == one, weights, answers[:, one]) for one in classes]
+    each = [chances_of(reference.answers[:, one], reference.labels == one, weights, answers[:, one]) for one in classes]
     chances = np.clip(np.stack(each, axis=1), NEAREST, 1)
     return np.asarray(chances / chances.sum(axis=1, keepdims=True))
 
 
-def platt(seen: Floats, truth: Floats, weights: Floats, new: Floats) -> Floats:
-    """The chance at new probabilities: weighted logistic regression on the logit, held near the identity by one row's worth of ridge."""
+def chances_of(seen: Floats, truth: Floats, weights: Floats, new: Floats) -> Floats:
+    """The chance at new probabilities: weighted logistic regression on the logit and its bends, held near the identity by ridge.
+
+    By Newton's method, with steps halved until they lower the loss: from the identity the first would go far where a model is far off.
+    """
     x, y = logit(seen), truth.astype(np.float64)
-    a, b = 0.0, 1.0
-    for _ in range(12):
-        p = sigmoid(a + b * x)
-        slope, curve = weights * (y - p), weights * p * (1 - p) + 1e-12
-        gradient = np.array([slope.sum() - a, (slope * x).sum() - (b - 1)])
-        hessian = np.array([[curve.sum() + 1, (curve * x).sum()], [(curve * x).sum(), (curve * x * x).sum() + 1]])
-        step = np.clip(np.linalg.solve(hessian, gradient), -2, 2)
-        a, b = a + step[0], b + step[1]
-        if np.abs(step).max() < 1e-6:
+    bends = np.quantile(x, KNOTS)
+    design, identity = bent(x, bends), np.eye(2 + len(KNOTS))[1]
+
+    def loss(found: Floats) -> float:
+        raw = design @ found
+        return float(weights @ (np.logaddexp(0, raw) - y * raw) + ((found - identity) ** 2).sum() / 2)
+
+    found, now = identity, loss(identity)
+    for _ in range(20):
+        p = sigmoid(design @ found)
+        gradient = design.T @ (weights * (p - y)) + (found - identity)
+        hessian = (design * (weights * p * (1 - p))[:, None]).T @ design + np.eye(len(found))
+        step = np.linalg.solve(hessian, gradient)
+        while (after := loss(found - step)) > now and np.abs(step).max() > 1e-6:
+            step /= 2
+        found, before, now = found - step, now, after
+        if before - now < 1e-6:
             break
-    return sigmoid(a + b * logit(new))
+    return sigmoid(bent(logit(new), bends) @ found)
+
+
+def bent(x: Floats, bends: Floats) -> Floats:
+    return np.column_stack([np.ones_like(x), x, *(np.maximum(x - bend, 0) for bend in bends)])
 
 
 def logit(probability: Floats) -> Floats:
