@@ -17,6 +17,8 @@ The interval holds what the figure will turn out to be in 95 of 100 such windows
 reference.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from msgspec import Struct
 
@@ -61,14 +63,15 @@ def estimate(metric: str, reference: Rows, window: Rows, seed: int = 7, *, densi
     if metric in LOSSES:
         return estimate_of_quantity(metric, reference, window, density, seed)
     random, classes = np.random.default_rng(seed), reference.answers.shape[1]
-    chances = calibrated(reference, density.weights, window.answers)
+    chances_of = calibrator(reference, window.answers)
+    chances = chances_of(density.weights)
     value = expected(metric, window.answers, chances[None])[0]
-    at_a_time, drawn = max(1, CELLS // (len(window) * classes)), []
+    at_a_time, drawn = max(1, CELLS // (8 * len(window) * classes)), []
     for start in range(0, ROUNDS, at_a_time):
         labels = []
         for _ in range(min(at_a_time, ROUNDS - start)):
             again = np.bincount(random.integers(0, len(reference), len(reference)), minlength=len(reference))
-            likely = calibrated(reference, density.weights * again, window.answers).cumsum(axis=1)
+            likely = chances_of(density.weights * again).cumsum(axis=1)
             label = (random.random((len(window), 1)) * likely[:, -1:] > likely[:, :-1]).sum(axis=1)
             labels.append(np.eye(classes)[label])
         drawn.append(expected(metric, window.answers, np.asarray(labels)))
@@ -89,40 +92,53 @@ def expected(metric: str, answers: Floats, chances: Floats) -> Floats:
 
 def calibrated(reference: Rows, weights: Floats, answers: Floats) -> Floats:
     """The chance of each class of new answers, as the reference has it under these weights."""
-    classes = range(answers.shape[1])
-    if len(classes) == 2:
-        positive = chances_of(reference.answers[:, 1], reference.labels == 1, weights, answers[:, 1])
-        return np.stack([1 - positive, positive], axis=1)
-    each = [chances_of(reference.answers[:, one], reference.labels == one, weights, answers[:, one]) for one in classes]
-    chances = np.clip(np.stack(each, axis=1), NEAREST, 1)
-    return np.asarray(chances / chances.sum(axis=1, keepdims=True))
+    return calibrator(reference, answers)(weights)
 
 
-def chances_of(seen: Floats, truth: Floats, weights: Floats, new: Floats) -> Floats:
-    """The chance at new probabilities: weighted logistic regression on the logit and its bends, held near the identity by ridge.
+def calibrator(reference: Rows, answers: Floats) -> Callable[[Floats], Floats]:
+    """A function from weights of the reference's rows to the chance of each class of new answers."""
+    classes = answers.shape[1]
+    seen, labels = reference.answers, reference.labels
+    curves = [Curve(seen[:, one], labels == one, answers[:, one]) for one in ([1] if classes == 2 else range(classes))]
 
-    By Newton's method, with steps halved until they lower the loss: from the identity the first would go far where a model is far off.
-    """
-    x, y = logit(seen), truth.astype(np.float64)
-    bends = np.quantile(x, KNOTS)
-    design, identity = bent(x, bends), np.eye(2 + len(KNOTS))[1]
+    def chances(weights: Floats) -> Floats:
+        each = np.stack([curve.chances(weights) for curve in curves], axis=1)
+        if classes == 2:
+            return np.concatenate([1 - each, each], axis=1)
+        each = np.clip(each, NEAREST, 1)
+        return np.asarray(each / each.sum(axis=1, keepdims=True))
 
-    def loss(found: Floats) -> float:
-        raw = design @ found
-        return float(weights @ (np.logaddexp(0, raw) - y * raw) + ((found - identity) ** 2).sum() / 2)
+    return chances
 
-    found, now = identity, loss(identity)
-    for _ in range(20):
-        p = sigmoid(design @ found)
-        gradient = design.T @ (weights * (p - y)) + (found - identity)
-        hessian = (design * (weights * p * (1 - p))[:, None]).T @ design + np.eye(len(found))
-        step = np.linalg.solve(hessian, gradient)
-        while (after := loss(found - step)) > now and np.abs(step).max() > 1e-6:
-            step /= 2
-        found, before, now = found - step, now, after
-        if before - now < 1e-6:
-            break
-    return sigmoid(bent(logit(new), bends) @ found)
+
+class Curve:
+    """The chance of a class at new probabilities: a logistic regression on the logit and its bends, held near the identity by ridge."""
+
+    def __init__(self, seen: Floats, truth: Floats, new: Floats) -> None:
+        bends = np.quantile(logit(seen), KNOTS)
+        self.design, self.new, self.truth = bent(logit(seen), bends), bent(logit(new), bends), truth.astype(np.float64)
+        self.identity = np.eye(2 + len(KNOTS))[1]
+        self.start = self.identity
+
+    def chances(self, weights: Floats) -> Floats:
+        """By Newton's method from where the last weights ended, with steps halved until they lower the loss: the first may go too far."""
+        found, now = self.start, self.loss(self.start, weights)
+        for _ in range(20):
+            p = sigmoid(self.design @ found)
+            gradient = self.design.T @ (weights * (p - self.truth)) + (found - self.identity)
+            hessian = (self.design * (weights * p * (1 - p))[:, None]).T @ self.design + np.eye(len(found))
+            step = np.linalg.solve(hessian, gradient)
+            while (after := self.loss(found - step, weights)) > now and np.abs(step).max() > 1e-6:
+                step /= 2
+            found, before, now = found - step, now, after
+            if before - now < 1e-6:
+                break
+        self.start = found
+        return sigmoid(self.new @ found)
+
+    def loss(self, found: Floats, weights: Floats) -> float:
+        raw = self.design @ found
+        return float(weights @ (np.logaddexp(0, raw) - self.truth * raw) + ((found - self.identity) ** 2).sum() / 2)
 
 
 def bent(x: Floats, bends: Floats) -> Floats:

@@ -7,6 +7,7 @@ import numpy as np
 
 from pushline.data.contract import Contract
 from pushline.data.contract.encoding import encode_frame
+from pushline.data.contract.split import held_since
 from pushline.delivery import Delivery, maybe
 from pushline.files import scratch, whole_file
 from pushline.performance.estimate import Rows
@@ -57,9 +58,6 @@ def make_again(delivery: Delivery, version: ModelVersion, contract: Contract, fi
         rows = prepare(table, contract, holdout=share, use_known_after=settings.use_known_after).holdout
     since = version.tags.get(HELD_FROM, "")
     if contract.split is not None and contract.split.time is not None and since:
-        from pushline.data.contract.split import moments
-
-        values = moments(rows[contract.split.time])
-        rows = rows[np.asarray(values >= (float(since) if values.dtype == np.float64 else since), dtype=bool)]
+        rows = rows[held_since(rows, contract.split, since)]
     with whole_file(file, mode=0o600) as half:
         rows.to_parquet(half, index=False)
