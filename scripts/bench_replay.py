@@ -1,8 +1,8 @@
 """How often replay stops an honest retraining, and how often a fault: the limits of `[tool.pushline.replay]` on three tables.
 
 Two tables of generated rows, classes and a quantity, and the example's file where `--data` or PUSHLINE_DATA names a folder that holds it. A
-champion and its challengers learn from resampled rows, with other seeds, other sizes of model and thresholds of their own. A fault is
-planted in what the challenger learns from, or in its threshold. `make bench-replay` writes docs/bench/replay.md.
+champion and its challengers learn from resampled rows, with other seeds and thresholds of their own, a third more with another size. A
+fault is planted in what the challenger learns from, or in its threshold. `make bench-replay` writes docs/bench/replay.md.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import pandas as pd
 from pushline.data.contract import Contract, load_contract, parse_contract
 from pushline.data.contract.encoding import encode_frame, encoding_of
 from pushline.data.contract.labels import targets_of
-from pushline.registry.replay import HOLDOUT, replay
+from pushline.registry.replay import EVERY, HOLDOUT, replay
 from pushline.results import Replay
 from pushline.serving.model_folder import SCORING
 from pushline.settings import ReplayLimits
@@ -89,8 +89,8 @@ def tables(data: Path | None) -> list[Table]:
     return found
 
 
-def fitted(table: Table, folder: Path, rows: pd.DataFrame, seed: int) -> Path:
-    """A model folder as training leaves it, of one LightGBM whose size the seed chooses."""
+def fitted(table: Table, folder: Path, rows: pd.DataFrame, seed: int, *, other_size: bool = False) -> Path:
+    """A model folder as training leaves it, of one LightGBM, whose size the seed chooses where it is another."""
     from lightgbm import LGBMClassifier, LGBMRegressor
 
     from pushline.training.export import Origin, write_model_folder
@@ -101,7 +101,9 @@ def fitted(table: Table, folder: Path, rows: pd.DataFrame, seed: int) -> Path:
 
     contract, encoding = table.contract, encoding_of(table.contract.features())
     random = np.random.default_rng(seed)
-    how = {"n_estimators": int(random.integers(40, 160)), "num_leaves": int(random.choice([7, 15, 31])), "learning_rate": 0.06}
+    how = {"n_estimators": 100, "num_leaves": 15, "learning_rate": 0.06}
+    if other_size:
+        how |= {"n_estimators": int(random.integers(40, 160)), "num_leaves": int(random.choice([7, 31]))}
     kind = LGBMClassifier if contract.classes else LGBMRegressor
     model = kind(**how, min_child_samples=30, random_state=seed, n_jobs=1, verbose=-1)
     learn, kept = rows.iloc[: len(rows) * 3 // 4], rows.iloc[len(rows) * 3 // 4 :]
@@ -114,7 +116,7 @@ def fitted(table: Table, folder: Path, rows: pd.DataFrame, seed: int) -> Path:
         chosen = choose_threshold(targets.astype(int), model.predict_proba(encode_frame(encoding, kept))[:, 1], parse_objective("f1"))
         said["threshold"] = chosen.threshold
     else:
-        interval = fit_interval(targets.astype(float), model.predict(encode_frame(encoding, kept)), LEVEL, contract.label)
+        interval = fit_interval(targets.astype(float), model.predict(encode_frame(encoding, kept))[:, None], LEVEL, contract.label)
         content, said["level"] = with_interval(content, interval), LEVEL
     origin = Origin(data_version="0" * 16, git_revision="bench")
     golden = kept.head(3).drop(columns=table.label)
@@ -154,6 +156,11 @@ def old(rows: pd.DataFrame, table: Table) -> pd.DataFrame:
     return rows.assign(**{table.numbers[0]: rows[table.numbers[0]] / 3})
 
 
+def filled(rows: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Missing values filled where the model is trained, and not where it is asked."""
+    return rows.assign(**{table.numbers[0]: rows[table.numbers[0]].fillna(rows[table.numbers[0]].mean())})
+
+
 FAULTS: dict[str, Spoil] = {
     "columns swapped": rescaled,
     "a unit changed by 1,000": lambda rows, table: rows.assign(**{table.numbers[0]: rows[table.numbers[0]] / 1000}),
@@ -162,7 +169,7 @@ FAULTS: dict[str, Spoil] = {
     "constant answers": constant,
     "an old model": old,
     "the threshold ignored": lambda rows, table: rows,
-    "missing values treated otherwise": lambda rows, table: rows.assign(**{table.numbers[0]: rows[table.numbers[0]].fillna(0)}),
+    "missing values treated otherwise": filled,
 }
 
 
@@ -176,12 +183,21 @@ def asked(table: Table, challenger: Path, champion: Path) -> Replay:
     return replay(challenger, champion, table.asked, table.contract, ReplayLimits(), version="1", source=HOLDOUT)
 
 
-def of_table(table: Table, place: Path, honest: int, faulty: int) -> tuple[list[Replay], dict[str, list[Replay]], float]:
-    """Replays of honest challengers, those of each fault, and the seconds of 50,000 rows."""
-    champion, kept, spoilt = fitted(table, place / "champion", table.sample(0), 0), [], {}
+Outcome = tuple[list[Replay], list[Replay], dict[str, list[Replay]], float]
+
+
+def of_table(table: Table, place: Path, honest: int, faulty: int) -> Outcome:
+    """Replays of honest challengers, of those of another size, those of each fault, and the seconds of 50,000 rows."""
+    champion = fitted(table, place / "champion", table.sample(0), 0)
+    kept: list[Replay] = []
+    other: list[Replay] = []
+    spoilt: dict[str, list[Replay]] = {}
     for seed in range(1, honest + 1):
         kept.append(asked(table, fitted(table, place / f"honest-{seed}", table.sample(seed), seed), champion))
         print(f"{table.name}: {seed} of {honest}, {sum(bool(seen.breaches) for seen in kept)} stopped", *kept[-1].breaches, flush=True)
+    for seed in range(501, 501 + honest // 3):
+        other.append(asked(table, fitted(table, place / f"other-{seed}", table.sample(seed), seed, other_size=True), champion))
+        print(f"{table.name}: another size, {sum(bool(seen.breaches) for seen in other)} stopped", *other[-1].breaches, flush=True)
     for fault, spoil in FAULTS.items():
         for seed in range(1001, 1001 + faulty) if possible(fault, table) else ():
             model = fitted(table, place / f"{seed}-{fault.replace(' ', '-')}", spoil(table.sample(seed), table), seed)
@@ -192,34 +208,38 @@ def of_table(table: Table, place: Path, honest: int, faulty: int) -> tuple[list[
     many = table.asked.sample(50_000, replace=True, random_state=1)
     started = time.perf_counter()
     replay(place / "honest-1", champion, many, table.contract, ReplayLimits(), version="1", source=HOLDOUT)
-    return kept, spoilt, time.perf_counter() - started
+    return kept, other, spoilt, time.perf_counter() - started
 
 
 def largest(seen: list[Replay]) -> list[str]:
-    odds = [max((max(group.odds, 1 / group.odds) for group in one.groups), default=1.0) for one in seen]
-    columns = ([one.flipped for one in seen], [one.distance for one in seen], odds)
+    def odds(one: Replay, *, decisions: bool) -> float:
+        return max((max(group.odds, 1 / group.odds) for group in one.groups if (group.name == EVERY) == decisions), default=1.0)
+
+    of_groups, of_decisions = ([odds(one, decisions=kind) for one in seen] for kind in (False, True))
+    columns = ([one.flipped for one in seen], [one.distance for one in seen], of_groups, of_decisions)
     return [f"{np.quantile(values, 0.95):.3f} / {max(values):.3f}" for values in columns]
 
 
-def page(results: dict[str, tuple[list[Replay], dict[str, list[Replay]], float]]) -> str:
+def page(results: dict[str, Outcome]) -> str:
     limits = ReplayLimits()
     written = f"{datetime.now().astimezone():%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}"
     lines = [
         "# Replay, measured",
         "",
         f"Written by `make bench-replay` (scripts/bench_replay.py) on {written}. Challengers learn from {LEARNED:,} resampled",
-        f"rows, with sizes and thresholds of their own, and are asked {ASKED:,} rows. The limits are the defaults: {limits.flips:g},",
-        f"{limits.distance:g}, {limits.odds:g}. A figure is that of 95 % of the honest retrainings, and the largest.",
+        f"rows, with seeds and thresholds of their own, and are asked {ASKED:,} rows. The limits are the defaults: {limits.flips:g},",
+        f"{limits.distance:g}, {limits.odds:g}, {limits.decisions:g}. A figure is that of 95 % of the honest retrainings, and the largest.",
         "",
-        "| honest retrainings | stopped | answers that clearly differ | distance of scores | odds of a group | 50,000 rows |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| honest retrainings | stopped | answers that differ | distance of scores | odds of a group | odds of decisions | 50,000 rows |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for name, (honest, _, seconds) in results.items():
-        figures = [f"{sum(bool(seen.breaches) for seen in honest)} of {len(honest)}", *largest(honest), f"{seconds:.1f} s"]
-        lines.append(f"| {name} | {' | '.join(figures)} |")
+    for name, (honest, other, _, seconds) in results.items():
+        for kind, seen_of in ((name, honest), (f"{name}, another size of model", other)):
+            figures = [f"{sum(bool(seen.breaches) for seen in seen_of)} of {len(seen_of)}", *largest(seen_of), f"{seconds:.1f} s"]
+            lines.append(f"| {kind} | {' | '.join(figures)} |")
     lines += ["", f"| fault | {' | '.join(results)} | what the first was told |", f"|---|{'---:|' * len(results)}---|"]
     for fault in FAULTS:
-        of_fault = [spoilt.get(fault, []) for _, spoilt, _ in results.values()]
+        of_fault = [spoilt.get(fault, []) for _, _, spoilt, _ in results.values()]
         cells = [f"{sum(bool(seen.breaches) for seen in seen_of)} of {len(seen_of)}" if seen_of else "" for seen_of in of_fault]
         told = next((seen.breaches[0] for seen_of in of_fault for seen in seen_of if seen.breaches), "nothing")
         lines.append(f"| {fault} | {' | '.join(cells)} | {told} |")

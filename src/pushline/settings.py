@@ -86,6 +86,9 @@ class ReplayLimits(Settings, frozen=True, kw_only=True):
     odds: Annotated[
         float, Meta(ge=1, description="factor by which a class's odds may change over the rows of one value, or one fifth, of a column")
     ] = 2.0
+    decisions: Annotated[
+        float, Meta(ge=1, description="factor by which a class's odds may change over all decisions: a new threshold moves them too")
+    ] = 3.0
 
 
 class Serving(Settings, frozen=True, kw_only=True):

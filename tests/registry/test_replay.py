@@ -146,7 +146,7 @@ def test_a_challenger_over_a_limit_is_refused_at_register_with_the_reason(
         rows = shops(2000, 5)
         return lambda new, old, version: replay(new, old, rows, CONTRACT, limits, version=version, source=REQUESTS)
 
-    strict = ReplayLimits(distance=0, odds=1)
+    strict = ReplayLimits(distance=0, odds=1, decisions=1)
     challenger = trained(models["like-good"], holdout, log(store, models["like-good"]))
     refused = register(challenger, store, rules, progress=print, replays=asked(strict))
     assert not refused.decision.accept

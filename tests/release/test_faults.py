@@ -131,7 +131,7 @@ MODELS: dict[str, tuple[Spoilt, str]] = {
     "constant answers": (lambda rows: rows.assign(basket=0.0, visits=0, channel="web"), "distributed otherwise"),
     "an old model": (lambda rows: rows.assign(basket=(rows["basket"] * 0.4)), "basket is"),
     "the threshold ignored": (lambda rows: rows, "every decision is counted"),
-    "missing values treated otherwise": (lambda rows: rows.assign(basket=rows["basket"].fillna(0)), "basket is"),
+    "missing values treated otherwise": (lambda rows: rows.assign(basket=rows["basket"].fillna(500)), "basket is empty"),
 }  # fmt: skip
 
 

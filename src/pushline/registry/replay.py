@@ -30,6 +30,7 @@ LEAST_EXPECTED = 20.0  # rows of a class in a group, by either model's probabili
 SHOWN = 5  # groups
 EDGE = 1e-3  # of a probability: nearer to the other decision, two computations may differ
 LARGER = "a larger value"
+EVERY = "every decision is counted"  # the group of all rows, by their decisions instead of their probabilities
 REQUESTS, HOLDOUT = "requests", "held-out rows"
 
 
@@ -51,7 +52,7 @@ def replay(
         differ, flips = decided_otherwise(before, after, old, new, contract.classes)
         decided = np.eye(len(contract.classes))
         every = np.full(len(frame), fill_value=True)
-        groups = shift_of("every decision is counted", every, contract, decided[before], decided[after], differ)
+        groups = shift_of(EVERY, every, contract, decided[before], decided[after], differ)
         shift = partial(shift_of, contract=contract, old=old, new=new, differ=differ)
     else:
         differ, flips = outside(old, new)
@@ -136,10 +137,11 @@ def with_breaches(seen: Replay, limits: ReplayLimits) -> Replay:
         broken.append(f"{seen.flipped:.1%} of the answers differ clearly, most of them {worst}{place} (limit {limits.flips:.0%})")
     if not seen.distance - 1.36 * np.sqrt(2 / seen.rows) <= limits.distance:  # 95 % of the Kolmogorov-Smirnov distance's own chance
         broken.append(f"the scores are distributed otherwise, by {seen.distance:.2f} (limit {limits.distance:.2f})")
-    if seen.groups and not larger(seen.groups[0].odds) <= limits.odds:
-        first = seen.groups[0]
-        times = f"the odds of {first.label} are {first.odds:.2g} times what they were"
-        broken.append(f"where {first.name}, {times} (limit {limits.odds:g})")
+    bounds = {EVERY: limits.decisions}
+    moved = next((group for group in seen.groups if not larger(group.odds) <= bounds.get(group.name, limits.odds)), None)
+    if moved:
+        times = f"the odds of {moved.label} are {moved.odds:.2g} times what they were"
+        broken.append(f"where {moved.name}, {times} (limit {bounds.get(moved.name, limits.odds):g})")
     return msgspec.structs.replace(seen, breaches=tuple(broken))
 
 
