@@ -40,8 +40,8 @@ from release.registered import BETTER, GOOD, register_versions
 from signed import KEY, STRANGER, signed, trust
 from working_copy import copy_project
 
-FILES = ("MLmodel", "card.md", "conda.yaml", "contract.json", "golden.json", "matrix.onnx", "model.onnx", "python_env.yaml",
-         "requirements.txt", "scoring.json")  # fmt: skip
+FILES = ("MLmodel", "card.md", "conda.yaml", "contract.json", "explanation.npz", "golden.json", "matrix.onnx", "model.onnx",
+         "python_env.yaml", "requirements.txt", "scoring.json")  # fmt: skip
 ELSEWHERE = "somebody/else"
 
 
