@@ -85,6 +85,7 @@ def test_requests_are_shared_step_by_step_and_none_is_lost(local: LocalTarget, b
     _, candidate, hammer = beside
     assert up(local, candidate) == (0.05, 0.5)
     assert 0 < hammer.seen["v2-test"] < hammer.seen["v1-test"]
+    hammer.wait_for(50)  # what was on its way as the split ended
     hammer.seen.clear()
     hammer.wait_for(200)
     assert set(hammer.seen) == {"v1-test"}  # the split ended with its block
@@ -130,6 +131,7 @@ def test_a_candidate_whose_answers_moved_goes_back_with_its_cause_and_stays_a_ca
     with pytest.raises(CandidateWorse) as refused:
         up(local, candidate, ReplayLimits(odds=10))
     assert "the share of yes went from 0.0% to 100.0%" in refused.value.why
+    hammer.wait_for(50)  # what was on its way as the split ended
     hammer.seen.clear()
     hammer.wait_for(200)
     assert set(hammer.seen) == {"v1-test"}

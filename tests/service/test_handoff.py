@@ -84,15 +84,6 @@ def test_a_client_that_ends_its_side_has_its_answer_first(service: Service, othe
     assert (answer.status, answer.headers["x-release"]) == (200, "r2")
 
 
-def test_what_the_address_asks_for_is_asked_of_the_other_one_too(service: Service, other: Service, row: dict[str, Any]) -> None:
-    body = json.dumps({"data": [row]}).encode()
-    with split(service, other, share=1.0):
-        until_other_answers(service, row)
-        handed_over = service.request(body, path="/score?explain=2")
-    assert handed_over.headers["x-release"] == "r2"
-    assert handed_over.json.keys() == service.request(body, path="/score?explain=2").json.keys() > {"result", "probability"}
-
-
 def test_the_split_ends_with_whoever_gave_it(service: Service, other: Service, row: dict[str, Any]) -> None:
     with split(service, other, share=1.0):
         until_other_answers(service, row)
