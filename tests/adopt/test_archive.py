@@ -66,7 +66,11 @@ def test_an_archive_without_exactly_one_table_is_refused(make: Callable[[Path], 
     assert told.value.why == why
 
 
-@pytest.mark.parametrize("content", [gzip.compress(TEXT)[:-20], gzip.compress(TEXT)[:12] + b"\xff" * 40, b"PK\x03\x04" + b"0" * 90])
+@pytest.mark.parametrize(
+    "content",
+    [gzip.compress(TEXT)[:-20], gzip.compress(TEXT)[:12] + b"\xff" * 40, b"PK\x03\x04" + b"0" * 90],
+    ids=["cut", "overwritten", "no ZIP"],  # the bytes of gzip hold the second at which they were made
+)
 def test_a_damaged_archive_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "t.csv.gz").write_bytes(content)
     with pytest.raises(DataCorrupt) as told:
