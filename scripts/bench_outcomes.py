@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from pushline.data.profile.recorded import LIVE
+
 ROOT = Path(__file__).resolve().parent.parent
 DAYS = 30
 LINE = (
@@ -58,7 +60,6 @@ def main() -> int:
     said = parser.parse_args()
     sys.path.insert(0, str(ROOT / "tests"))
     from performance.released import release
-    from pushline.data.profile.recorded import LIVE
     from working_copy import copy_project
 
     with tempfile.TemporaryDirectory() as place:

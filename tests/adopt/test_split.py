@@ -155,7 +155,7 @@ def test_a_hold_out_of_groups_holds_enough_of_them(tmp_path: Path) -> None:
 def test_a_split_is_said_and_read_in_one_form(text: str, split: Split | None) -> None:
     columns = [{"name": name, "type": "integer"} for name in ("shop", "at")]
     label = {"name": "y", "type": "integer", "role": "label", "allowed": ["0", "1"]}
-    contract = parse_contract({"name": "visits", "columns": [*columns, label]})
+    contract = parse_contract({"name": "visits", "positive": "1", "columns": [*columns, label]})
     assert (split_said(text, contract), split_text(split)) == (split, text)
     for wrong in ("shop", "group:", "time:gone", "group:y", ""):
         with pytest.raises(SettingsError, match="--split"):

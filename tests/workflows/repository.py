@@ -41,6 +41,12 @@ def as_act_can_run_it(root: Path) -> None:
         file.write_text(text, encoding="utf-8")
     for file in (root / ".github" / "workflows").glob("*.yml"):
         file.write_text(file.read_text(encoding="utf-8").replace("      queue: max\n", ""), encoding="utf-8")
+    for page in (
+        root / "docs" / "workflows.md",
+        root / "docs" / "costs.md",
+    ):  # what they tell of the queue and of the Pythons is no longer so
+        if page.is_file():
+            page.write_text(re.sub(r"<!-- generated: .*-->\n", "", page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def need_act() -> None:

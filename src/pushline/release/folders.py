@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -93,14 +94,15 @@ class ReleaseFolders:
         return read_json(self.root / release_id / RECORD, ReleaseManifest)
 
     def prune(self, needed: tuple[Release, ...]) -> None:
-        """Remove the copies of all other releases, and what an interrupted copy left."""
+        """Remove the copies of all other releases, and what an interrupted copy left; what a full disk keeps goes with the next one."""
         keep = {release.id for release in needed}
         if not self.root.is_dir():
             return
         tidy(self.root)
         for folder in self.root.iterdir():
             if folder.name not in keep and not folder.name.startswith(HALF):
-                remove(folder)
+                with suppress(OSError):  # the release is live: it does not fail for what nobody needs
+                    remove(folder)
 
     def _same(self, release_id: str, digests: dict[str, str]) -> bool:
         kept = self.kept(release_id)
