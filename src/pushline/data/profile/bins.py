@@ -49,4 +49,5 @@ def range_name(low: float, high: float) -> str:
 
 def edges_of(column: ColumnProfile) -> list[float]:
     """The borders between the cells of a number: half way from one cell to the next, so that rounding moves no value across."""
-    return [(high + low) / 2 for high, low in zip(column.high[:-1], column.low[1:], strict=True)]
+    # Between neighbours that no number lies between, half way may be the lower one.
+    return [max((high + low) / 2, math.nextafter(high, math.inf)) for high, low in zip(column.high[:-1], column.low[1:], strict=True)]

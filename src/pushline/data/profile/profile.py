@@ -212,10 +212,10 @@ class ClassCounts:
         order = np.argsort(values)
         values, labels = values[order], labels[order]
         starts = np.flatnonzero(np.diff(values, prepend=np.nan) != 0)
-        ends = np.append(starts[1:], len(values))
+        ends = np.append(starts, len(values))[1:]
         if len(starts) > DISTINCT:
             starts = starts[np.diff(ends * DISTINCT // len(values), prepend=-1) != 0]
-            ends = np.append(starts[1:], len(values))
+            ends = np.append(starts, len(values))[1:]
         cells = np.repeat(np.arange(len(starts)), ends - starts) * len(self.classes) + labels
         counts = np.bincount(cells, minlength=len(starts) * len(self.classes)).reshape(len(starts), len(self.classes))
         return Values(values[starts], values[ends - 1], counts), whole(missing)
