@@ -59,10 +59,11 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1_000_000)
     said = parser.parse_args()
     sys.path.insert(0, str(ROOT / "tests"))
-    from performance.released import release
     from working_copy import copy_project
 
     with tempfile.TemporaryDirectory() as place:
+        from performance.released import release
+
         folder, outcomes = Path(place) / "project", Path(place) / "outcomes.parquet"
         folder.mkdir()
         project = copy_project(ROOT, folder)

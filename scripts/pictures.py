@@ -1,6 +1,7 @@
 """Takes the pictures of the documentation from a real run: terminal, report, Swagger UI, job summary, and a screencast.
 
-`make pictures` copies the checkout, delivers in the copy on a free port, and photographs what is there with Chromium.
+`make pictures` copies the checkout, delivers in the copy on a free port, and photographs what is there with Chromium. What the pages
+held is kept beside the pictures, so that a test notices pictures of pages that are no more.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import termios
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "pictures"
 COLUMNS, ROWS = 100, 30
+SUMMARIES = ("train", "register")  # the stages whose summaries are photographed together
 WIDE = {"width": 1100, "height": 760}
 COLOURS = {31: "#ff7b72", 32: "#7ee787", 33: "#e3b341", 34: "#79c0ff", 35: "#d2a8ff", 36: "#76e3ea", 90: "#8b949e"}
 CONTROL = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|\x1b\][^\x07]*\x07|\x1b[=>]")
@@ -175,10 +178,23 @@ def copied(to: Path) -> None:
         subprocess.run([*git, *arguments], cwd=to, check=True, capture_output=True)
 
 
-def summary_of(build: Path, stages: tuple[str, ...]) -> str:
+def contents(build: Path, service: str) -> dict[str, list[str]]:
+    """What the photographed pages hold, in their order: sections of report and summary, operations of the service."""
+    report = (build / "report.html").read_text(encoding="utf-8")
+    summary = "\n".join((build / stage / "summary.md").read_text(encoding="utf-8") for stage in SUMMARIES)
+    with urllib.request.urlopen(f"{service}/openapi.json", timeout=10) as answer:  # noqa: S310 - on loopback
+        paths = json.load(answer)["paths"]
+    return {
+        "report": [html.unescape(heading) for heading in re.findall(r"<h2[^>]*>([^<]+)", report)],
+        "summary": re.findall(r"^##+ (.+)$", summary, flags=re.MULTILINE),
+        "docs": [f"{method.upper()} {path}" for path, operations in paths.items() for method in operations],
+    }
+
+
+def summary_of(build: Path) -> str:
     from markdown_it import MarkdownIt
 
-    text = "\n\n".join((build / stage / "summary.md").read_text(encoding="utf-8") for stage in stages)
+    text = "\n\n".join((build / stage / "summary.md").read_text(encoding="utf-8") for stage in SUMMARIES)
     text = re.sub(r"^```mermaid\n.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)  # GitHub draws these, this page can't
     return SUMMARY.format(body=MarkdownIt("commonmark").enable("table").render(text))
 
@@ -224,9 +240,11 @@ def film(camera: Camera, frames: list[tuple[float, str]], folder: Path, environm
         camera.page.wait_for_timeout(120)
     camera.page.goto("about:blank")  # the report forbids styles that are not its own
     camera.page.set_viewport_size({"width": 900, "height": 1160})
-    camera.show(summary_of(folder / "build", ("train", "register")))
+    camera.show(summary_of(folder / "build"))
     camera.picture("summary.webp")
     save_film(camera.frames, OUT / "screencast.webp")
+    held = json.dumps(contents(folder / "build", live), indent=2, ensure_ascii=False)
+    (OUT / "contents.json").write_text(held + "\n", encoding="utf-8")
 
 
 def swagger(camera: Camera, live: str, key: str) -> None:

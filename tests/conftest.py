@@ -176,7 +176,7 @@ LONGEST = (
 # A repository's own tests are what test_small.py runs in one; its delivery is here what `delivered` is.
 collect_ignore = ["repository/test_delivery.py"]
 # Files that share a delivery.
-TOGETHER = ("doctor/test_doctor.py", "test_observing.py")
+TOGETHER = ("doctor/test_doctor.py", "docs/test_pictures.py", "test_observing.py")
 # Files whose tests share nothing that is expensive to make: each test, or each parameter of a fixture, is a unit of its own.
 SPLIT = ("adopt/test_delivery.py", "adopt/test_page.py", "crash/", "data/checks/test_validate.py", "upgrade/test_matrix.py")
 
