@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
-# Five tests share two cores: threads of a library that wait for each other by turning round and round took ten times what they
+# Four tests share two cores: threads of a library that wait for each other by turning round and round took ten times what they
 # compute. It is read when a library is loaded, here and in every command that a test runs.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -25,6 +26,10 @@ from pushline.data.sources.lock import load_lock
 from pushline.project import Project
 from small_table import draw, pin
 from working_copy import REPO, copy_project, find_real_data, pinned_name
+
+# The same examples in every run, however busy the machine is: a test that failed fails again.
+hypothesis.settings.register_profile("seeded", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("seeded")
 
 # Where the tests run in the background, SIGINT is ignored, and every process they start would ignore it too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
