@@ -58,7 +58,8 @@ def next_steps(project: "Project", ran: "RunResult", settings: "PushlineSettings
         if ran.url and port and not ran.url.endswith(f":{port}"):
             steps.append(("port", f"{port} was taken when this release first started, so it answers at {ran.url}"))
         steps += [
-            ("live", f"{ran.url}/docs (until `make stop`; `pushline rollback` brings the release before back)"),
+            ("live", f"{ran.url}/docs (until `make stop`)"),
+            ("rollback", "pushline rollback (once there is a release before this one)"),
             ("score", "pushline score examples/two-rows.json"),
             ("serve", "make serve (the champion in the foreground)"),
         ]
