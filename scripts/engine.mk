@@ -56,6 +56,9 @@ bench-performance: setup  ## estimates of quality beside what turned out, and ho
 bench-explanations: setup  ## how fast answers are explained, and how far from the libraries' own
 	$(BIN)/python scripts/bench_explanations.py
 
+bench-outcomes: setup  ## outcomes and performance on a prediction log of a million rows
+	$(BIN)/python scripts/bench_outcomes.py
+
 bench-replay: setup  ## how often replay stops an honest retraining, and how often a fault
 	$(BIN)/python scripts/bench_replay.py
 
@@ -71,4 +74,4 @@ plan:  ## in GitHub Actions: what a pull request has to run
 verdict:  ## in GitHub Actions: whether a pull request may merge
 	@$(PYTHON) scripts/verdict.py
 
-.PHONY: bench bench-automl bench-batch bench-checks bench-performance bench-replay bench-estimates bench-explanations bench-intervals bench-tables check-engine docs mutation pictures plan release site test-crash test-fast upgrades verdict wheel
+.PHONY: bench bench-automl bench-batch bench-checks bench-performance bench-replay bench-estimates bench-explanations bench-intervals bench-outcomes bench-tables check-engine docs mutation pictures plan release site test-crash test-fast upgrades verdict wheel
