@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from command import QUICK, Ran, run_cli
+from pushline import guard
 from pushline.data.sources.fetch import TABLES
 from pushline.data.sources.lock import load_lock
 from pushline.project import Project
@@ -139,6 +140,15 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """What this process started ends before it does."""
+    yield
+    for process in guard.STARTED:
+        process.wait(60)
+    guard.collect()
+
+
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests read the settings of the project under test, not those of whoever runs them."""
@@ -151,6 +161,7 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def forgotten() -> Iterator[None]:
     """What the process keeps of a test ends with it: MLflow's registry, and the proxy that urllib found when it first asked."""
     yield
+    guard.collect()
     urllib.request.install_opener(None)  # type: ignore[arg-type]  # None is what it starts with
     if mlflow := sys.modules.get("mlflow"):
         mlflow.set_tracking_uri(None)

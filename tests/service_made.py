@@ -15,7 +15,7 @@ from typing import Any
 
 from pushline.serving.keys import EndpointKeys, make_keys
 
-READY_S = 30.0
+READY_S = 60.0
 TOLD = ("Serving release ", "Ready after ", "Keeping a sample ", "{")  # without a log file, its lines are there too
 UNREACHABLE = "Retrying due to server request error"  # what the exporter says of an endpoint of telemetry that is not there
 FAULTS = ("crash", "stderr", "log")
@@ -66,10 +66,10 @@ class Service:
             received = b"".join(iter(lambda: control.recv(65536), b""))
         return json.loads(received)
 
-    def connect(self, timeout_s: float = 10.0) -> socket.socket:
+    def connect(self, timeout_s: float = 60.0) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
 
-    def raw(self, sent: bytes, *, shut: bool = False, timeout_s: float = 10.0) -> Answer:
+    def raw(self, sent: bytes, *, shut: bool = False, timeout_s: float = 60.0) -> Answer:
         """Send bytes, and read until the service closes or one whole answer is there."""
         with self.connect(timeout_s) as connection:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -168,7 +168,7 @@ def service_of(
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -189,6 +189,6 @@ def wait_ready(service: Service) -> None:
 
 
 def get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         content: bytes = answer.read()
     return content

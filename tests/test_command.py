@@ -56,8 +56,8 @@ def test_one_in_a_shell_hears_signals_and_ends_with_what_stands_for_it(project: 
         said = process.stdout.readline()
         (served,) = [each for each in psutil.process_iter() if reads_into(each, process)]
         process.send_signal(number)
-        assert process.wait(20) == code, said
-        served.wait(20)
+        assert process.wait(60) == code, said
+        served.wait(60)
 
 
 def reads_into(other: psutil.Process, process: "subprocess.Popen[str]") -> bool:

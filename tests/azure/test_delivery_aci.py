@@ -212,7 +212,7 @@ def test_requests_arrive_in_application_insights_and_are_shown_as_the_container_
     assert again.code == 0, again.err
     azure.world.telemetry.clear()
     assert inside(returned.project, "score", str(returned.project.root / "examples" / "two-rows.json")).code == 0
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not (rows := [row for row in azure.world.telemetry if row["Name"] == "POST /score"]) and time.monotonic() < until:
         time.sleep(0.1)
     assert [row["ResultCode"] for row in rows] == ["200"]

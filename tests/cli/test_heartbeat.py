@@ -23,7 +23,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_silence_is_broken_with_the_time_so_far_and_the_time_that_is_left() -> None:
     said: queue.Queue[str] = queue.Queue()
     with beating("evaluate", 100.0, say=said.put):
-        first, second = said.get(timeout=20), said.get(timeout=20)
+        first, second = said.get(timeout=60), said.get(timeout=60)
     assert first in ("evaluate: working, 100 s last time", "evaluate: 0 s so far, about 100 s left")
     assert second.endswith(" left")
 
@@ -32,7 +32,7 @@ def test_silence_is_broken_with_the_time_so_far_and_the_time_that_is_left() -> N
 def test_without_an_earlier_run_no_time_is_promised() -> None:
     said: queue.Queue[str] = queue.Queue()
     with beating("evaluate", None, say=said.put):
-        assert "left" not in said.get(timeout=20)
+        assert "left" not in said.get(timeout=60)
 
 
 def test_nothing_is_said_to_who_has_just_heard_something_or_is_asked() -> None:
@@ -51,8 +51,8 @@ def test_a_stage_of_a_run_that_tells_nothing_shows_that_it_works(monkeypatch: py
     monkeypatch.setattr("pushline.cli.display.click.echo", lambda line, err: said.put(line))
     with LineDisplay({"train": 41.0}) as lines:
         lines.begin("train")
-        assert said.get(timeout=20) == "train       started"
-        assert said.get(timeout=20).strip().startswith("train: ")
+        assert said.get(timeout=60) == "train       started"
+        assert said.get(timeout=60).strip().startswith("train: ")
         lines.end("train", "done", 0.2, "average precision 0.470")
         assert heartbeat.CURRENT == []
 

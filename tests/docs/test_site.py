@@ -95,7 +95,7 @@ def test_the_search_finds_a_page_without_a_network(address: str, browser: Any) -
     page.goto(address + "/index.html")
     page.keyboard.press("/")
     page.keyboard.type("rollback")
-    page.get_by_role("link", name="Releases").first.wait_for(timeout=10_000)
+    page.get_by_role("link", name="Releases").first.wait_for(timeout=60_000)
     page.close()
 
 
@@ -109,6 +109,6 @@ def test_the_search_finds_a_page_in_a_site_that_is_opened_from_its_folder(site: 
     page.goto((site / start).as_uri())
     page.keyboard.press("/")
     page.keyboard.type("rollback")
-    page.get_by_role("link", name="Releases").first.wait_for(timeout=20_000)
+    page.get_by_role("link", name="Releases").first.wait_for(timeout=60_000)
     assert outside == []
     page.close()

@@ -41,7 +41,7 @@ def until(true: Callable[[], bool], alive: Callable[[], bool]) -> None:
 
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=30) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -187,7 +187,7 @@ def test_smoke_and_load_hold_behind_tls(
         assert all(assertion.passed for assertion in seen), [assertion for assertion in seen if not assertion.passed]
         slo = Load(rate=50, seconds=5, p95_ms=1000, p99_ms=2000)
         assert not breaches(put_load(project, https, release, running.keys.primary, slo, silent), slo)
-        with urllib.request.urlopen(https + "/docs", timeout=10) as answer:
+        with urllib.request.urlopen(https + "/docs", timeout=60) as answer:
             assert answer.headers["strict-transport-security"]
             assert answer.headers["server"] is None
         curl = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", http + "/score?x=1"]

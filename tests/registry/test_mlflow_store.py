@@ -5,9 +5,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -154,14 +156,14 @@ def server(tmp_path: Path) -> Iterator[str]:
     deadline = time.monotonic() + 120
     while True:
         try:
-            urllib.request.urlopen(f"{url}/health", timeout=2).close()
+            urllib.request.urlopen(f"{url}/health", timeout=10).close()
             break
         except OSError:
             assert time.monotonic() < deadline, "the tracking server did not start"
             time.sleep(0.3)
     yield url
     os.killpg(process.pid, 15)
-    process.wait(30)
+    process.wait(60)
 
 
 @pytest.mark.slow
@@ -176,9 +178,22 @@ def test_a_registry_behind_a_tracking_server_keeps_and_gives_models(server: str,
 
 
 @pytest.mark.slow
-def test_a_registry_that_does_not_answer_is_told_soon(tmp_path: Path) -> None:
-    store = MlflowStore("http://127.0.0.1:9", "shops", downloads=tmp_path)
-    started = time.monotonic()
-    with pytest.raises(RegistryError, match="could not"):
-        store.versions()
-    assert time.monotonic() - started < 60
+def test_a_registry_that_does_not_answer_is_asked_four_times_and_told(tmp_path: Path) -> None:
+    asked: list[object] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+
+        def hang_up() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, address = silent.accept()
+                    asked.append(address)
+                    connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        store = MlflowStore(f"http://127.0.0.1:{silent.getsockname()[1]}", "shops", downloads=tmp_path)
+        with pytest.raises(RegistryError, match="could not"):
+            store.versions()
+        silent.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert len(asked) == 4

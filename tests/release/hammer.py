@@ -44,7 +44,7 @@ class Hammer:
 
     def wait_for(self, more: int) -> None:
         """Until so many more requests have ended."""
-        goal, until = self.requests + more, time.monotonic() + 30
+        goal, until = self.requests + more, time.monotonic() + 60
         while self.requests < goal:
             assert time.monotonic() < until, f"only {self.requests} requests: {self.failures[:3]}"
             time.sleep(0.01)
@@ -58,7 +58,7 @@ class Hammer:
             started = time.monotonic()
             try:
                 connection = connection or await asyncio.open_connection(*self.place)
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(60):
                     release, close = await self.score(*connection, keep=keep)
                 self.seen[release] += 1
             except (OSError, EOFError, ValueError, TimeoutError) as error:

@@ -97,7 +97,7 @@ def test_a_killed_supervisor_leaves_no_worker_and_status_tells(local: LocalTarge
     supervisor = supervisor_of(local)
     workers = supervisor.children()
     supervisor.kill()
-    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    assert psutil.wait_procs(workers, timeout=60)[1] == []
     found = local.status()
     assert found.live is None
     assert "v1-test was live" in found.notes[0]
@@ -147,7 +147,7 @@ def test_a_candidate_ends_with_the_run_it_is_tied_to(project: Project, local: Lo
     candidates = processes_of(project)
     run.kill()
     run.wait()
-    assert psutil.wait_procs(candidates, timeout=10)[1] == []
+    assert psutil.wait_procs(candidates, timeout=60)[1] == []
     assert local.status().candidate is None
 
 
@@ -306,7 +306,7 @@ def test_a_promotion_that_was_cut_off_behind_its_record_is_completed(
     assert found.live is not None
     assert found.live.release.id == "v2-test"
     assert "was cut off" in found.notes[0]
-    assert psutil.wait_procs([before], timeout=10)[1] == []
+    assert psutil.wait_procs([before], timeout=60)[1] == []
     assert hammer.failures == []
 
 

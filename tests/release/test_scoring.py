@@ -93,7 +93,7 @@ def test_swagger_ui_for_the_live_release_passes_requests_on(local: LocalTarget, 
         assert json.loads(get(url + "/openapi.json"))["openapi"].startswith("3.")
         assert json.loads(get(url + "/readyz"))["release"] == "v1-test"
         viewer.send_signal(signal.SIGINT)
-        viewer.wait(10)
+        viewer.wait(60)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
-"""Requests that no honest client sends: each gets a problem document, quickly, and the service scores on."""
+"""Requests that no honest client sends: each gets a problem document, cheaply, and the service scores on."""
 
 import json
-import time
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import psutil
 import pytest
 
 from service_made import Answer, Service, received_of
@@ -173,6 +175,16 @@ REQUESTS: list[tuple[str, bytes, int]] = [
 ]
 
 
+@contextmanager
+def cheaply(service: Service) -> Iterator[None]:
+    """What is asked inside costs the worker little of a processor, however busy the machine is."""
+    worker = psutil.Process(service.worker)
+    before = worker.cpu_times()
+    yield
+    after = worker.cpu_times()
+    assert after.user + after.system - before.user - before.system < 1
+
+
 def check_problem(answer: Answer, status: int) -> None:
     assert answer.status == status, answer
     assert answer.headers["content-type"] == "application/problem+json"
@@ -190,16 +202,15 @@ def test_a_hostile_body_gets_a_problem_document(
     service: Service, row: dict[str, Any], body: Callable[[], bytes], status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(globals(), "ROW", row)
-    started = time.monotonic()
-    check_problem(service.raw(post(body()).replace(b"KEY", service.key.encode())), status)
-    assert time.monotonic() - started < 2
+    sent = post(body()).replace(b"KEY", service.key.encode())
+    with cheaply(service):
+        check_problem(service.raw(sent), status)
 
 
 @pytest.mark.parametrize(("sent", "status"), [pytest.param(sent, status, id=name) for name, sent, status in REQUESTS])
 def test_a_hostile_request_gets_a_problem_document(service: Service, sent: bytes, status: int) -> None:
-    started = time.monotonic()
-    check_problem(service.raw(sent.replace(b"KEY", service.key.encode())), status)
-    assert time.monotonic() - started < 2
+    with cheaply(service):
+        check_problem(service.raw(sent.replace(b"KEY", service.key.encode())), status)
 
 
 def test_a_request_that_ends_half_way_is_answered(service: Service) -> None:
@@ -214,6 +225,5 @@ def test_a_request_smuggled_behind_an_answered_one_is_not_run(service: Service) 
     with service.connect() as connection:
         connection.sendall(sent)
         check_problem(Answer(received_of(connection)), 400)
-        connection.settimeout(0.3)
-        with pytest.raises(TimeoutError):
-            connection.recv(1)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""

@@ -80,7 +80,7 @@ def telemetry_pid(service: Service) -> int | None:
     return next((line["fields"]["pid"] for line in service.log() if line["event"] == "telemetry"), None)
 
 
-def until(true: Any, seconds: float = 20.0) -> None:
+def until(true: Any, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end

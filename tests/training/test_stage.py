@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,8 +155,6 @@ def test_an_interruption_keeps_the_best_so_far_when_asked(project: Project, run_
             if "best 0." in line:
                 process.send_signal(signal.SIGINT)
                 break
-        at = time.monotonic()
         rest = process.stderr.read()
     assert process.returncode == 0, rest
-    assert time.monotonic() - at < 120
     assert best_of(project).stopped == "it was interrupted"

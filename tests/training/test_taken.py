@@ -120,7 +120,7 @@ def test_it_is_trained_where_the_registry_has_another_model_than_was_logged(deli
 def test_the_registry_is_opened_while_the_steps_run_and_a_failure_of_that_is_told_by_whoever_needs_it() -> None:
     opened = Event()
     with meanwhile(opened.set):
-        assert opened.wait(30)
+        assert opened.wait(60)
     with meanwhile(lambda: 1 / 0):
         pass
 

@@ -145,7 +145,7 @@ def test_a_folder_that_can_not_be_written_is_told(telling: Path, tmp_path: Path)
         run(telling, tmp_path / "file" / "out")
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -166,8 +166,8 @@ def test_however_a_run_ends_it_leaves_no_process_and_no_half_output(
     started = below(runner.pid)
     assert len(started) >= 3  # the guard, the step and its detached child
     runner.send_signal(number)
-    assert runner.wait(20) != 0
-    gone, alive = psutil.wait_procs(started, timeout=20)
+    assert runner.wait(60) != 0
+    gone, alive = psutil.wait_procs(started, timeout=60)
     assert not alive
     assert len(gone) == len(started)
     out = tmp_path / "out"

@@ -53,14 +53,14 @@ class Service:
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         said = [line for line in (self.project.state / "pipelines" / "serve.err").read_text().splitlines() if not line.startswith(TOLD)]
         assert not said
         return code
 
     def ask(self, method: str, path: str, body: Any = None, *, key: str | None = "") -> tuple[int, Any]:
         """The status and the JSON of one request; `key` None sends none."""
-        connection = http.client.HTTPConnection(*self.address, timeout=30)
+        connection = http.client.HTTPConnection(*self.address, timeout=60)
         headers = {} if key is None else {"authorization": f"Bearer {key or self.key}"}
         content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         if content is not None:
@@ -76,7 +76,7 @@ class Service:
 
     def status(self, method: str, path: str, *, key: str | None) -> int:
         """The status of a request without a body."""
-        connection = http.client.HTTPConnection(*self.address, timeout=30)
+        connection = http.client.HTTPConnection(*self.address, timeout=60)
         connection.request(method, path, headers={} if key is None else {"authorization": f"Bearer {key}"})
         status = connection.getresponse().status
         connection.close()

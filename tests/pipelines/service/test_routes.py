@@ -254,7 +254,7 @@ def test_a_run_outlives_the_service_and_is_found_again(serving: Service, tmp_pat
     assert serving.run(run)["state"] == "running"
     assert serving.ask("POST", f"/runs/{run}/cancel")[0] == 202
     assert serving.ended(run)["state"] == "cancelled"
-    assert not psutil.wait_procs(processes, timeout=20)[1]
+    assert not psutil.wait_procs(processes, timeout=60)[1]
 
 
 def test_a_run_that_was_killed_is_reported_as_lost_and_leaves_no_process(serving: Service, tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_a_run_that_was_killed_is_reported_as_lost_and_leaves_no_process(serving
     seen = serving.ended(run)
     assert seen["state"] == "lost"
     assert "gone" in seen["error"]["what"]
-    assert not psutil.wait_procs(processes, timeout=20)[1]
+    assert not psutil.wait_procs(processes, timeout=60)[1]
 
 
 def test_a_failing_run_tells_the_last_lines_of_its_step(serving: Service) -> None:
