@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import msgspec
@@ -21,7 +20,6 @@ from pushline.project import Project
 from pushline.registry import open_store
 from pushline.results import RegisterResult, TrainResult, load
 from pushline.settings import load_settings
-from pushline.training.stage import meanwhile
 from training.model_folders import table_csv_of
 from working_copy import REPO, copy_project, git
 
@@ -115,14 +113,6 @@ def test_it_is_trained_where_the_registry_has_another_model_than_was_logged(deli
     finally:
         model.write_bytes(content)
     assert content_hash(model) == before
-
-
-def test_the_registry_is_opened_while_the_steps_run_and_a_failure_of_that_is_told_by_whoever_needs_it() -> None:
-    opened = Event()
-    with meanwhile(opened.set):
-        assert opened.wait(60)
-    with meanwhile(lambda: 1 / 0):
-        pass
 
 
 def test_a_registry_that_is_not_there_has_no_version_and_is_not_made(project: Project) -> None:

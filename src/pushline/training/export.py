@@ -143,6 +143,17 @@ def write_model_folder(
     return scoring
 
 
+def load_mlflow() -> None:
+    """Import what `save_mlflow` needs, and let MLflow list the installed packages: five seconds that other work can use."""
+    from pushline.registry.mlflow_store import quietly
+
+    with quietly():
+        import mlflow.onnx  # noqa: F401
+        from mlflow.utils.requirements_utils import warn_dependency_requirement_mismatches
+
+        warn_dependency_requirement_mismatches(["mlflow"])
+
+
 def save_mlflow(portable: Any, folder: Path, contract: Contract, encoding: Encoding) -> None:
     """The portable graph as an MLflow model. The requirements are said, not inferred: inferring them loads the model in a new process."""
     from pushline.registry.mlflow_store import quietly

@@ -3,15 +3,15 @@
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from pushline.background import meanwhile
 from pushline.data.contract import Contract
 from pushline.data.contract.split import estimates, split_id
 from pushline.errors import DataError, ModelUnreadable, NotTrusted, RegistryError, SettingsError
@@ -191,20 +191,6 @@ def run_where_the_target_is(
 
     with meanwhile(store.open):
         return run_pipeline(file, inputs, out, progress=progress, overrides=overrides)
-
-
-@contextmanager
-def meanwhile(work: Callable[[], object]) -> Iterator[None]:
-    """Do `work` while this process waits for others. Whoever needs it then, finds it done, or gets to know why it can't be."""
-
-    def quietly() -> None:
-        with suppress(Exception):
-            work()
-
-    thread = threading.Thread(target=quietly, daemon=True)
-    thread.start()
-    yield
-    thread.join()
 
 
 def cancel(project: Project, settings: PushlineSettings, checked: CheckDataResult, *, budget: str | None, progress: Progress) -> bool:

@@ -27,10 +27,11 @@ def main() -> None:
 
     import pandas as pd
 
+    from pushline.background import meanwhile
     from pushline.data.contract import load_contract
     from pushline.training.azure_model import import_model, is_foreign, rows_held_back
     from pushline.training.conclude import conclude
-    from pushline.training.export import Origin
+    from pushline.training.export import Origin, load_mlflow
     from pushline.training.prepare import HOLDOUT, read_counts
 
     holdout, contract, best_model = pd.read_parquet(said.prepared / HOLDOUT), load_contract(said.contract), said.best_model
@@ -39,20 +40,21 @@ def main() -> None:
         rows, learned = rows_held_back(said.prepared)
         options = {"metric": said.metric, "use_known_after": said.use_known_after, "seed": said.seed, "learned": learned}
         best_model = import_model(best_model, rows, contract, place, **options)
-    concluded = conclude(
-        best_model,
-        holdout,
-        contract,
-        said.profile,
-        Origin(data_version=said.data_version, git_revision=said.git_revision, generated_sample=said.generated_sample),
-        objective=said.objective,
-        coverage=said.coverage,
-        model=said.model,
-        evaluation=said.evaluation,
-        seed=said.seed,
-        use_known_after=said.use_known_after,
-        counts=read_counts(said.prepared),
-    )
+    with meanwhile(load_mlflow):
+        concluded = conclude(
+            best_model,
+            holdout,
+            contract,
+            said.profile,
+            Origin(data_version=said.data_version, git_revision=said.git_revision, generated_sample=said.generated_sample),
+            objective=said.objective,
+            coverage=said.coverage,
+            model=said.model,
+            evaluation=said.evaluation,
+            seed=said.seed,
+            use_known_after=said.use_known_after,
+            counts=read_counts(said.prepared),
+        )
     seen = concluded.evaluation.metrics[concluded.evaluation.metric]
     say(
         f"{concluded.evaluation.metric} {seen.value:.4f} ({seen.low:.4f} to {seen.high:.4f}) on {concluded.evaluation.rows:,} rows held out"
