@@ -19,14 +19,14 @@ def contract_of(*columns: dict[str, Any], **whole: Any) -> Contract:
 
 def test_what_people_changed_stays_and_what_they_left_alone_follows_the_table() -> None:
     base = contract_of({"name": "a", "type": "integer", "maximum": 10}, {"name": "b", "type": "number"}, rows_at_least=20)
-    ours = contract_of(
-        {"name": "a", "type": "integer", "maximum": 99, "description": "Age"}, {"name": "b", "type": "number"}, rows_at_least=500
-    )
+    mine = {"name": "a", "type": "integer", "maximum": 99, "description": "Age"}
+    ours = contract_of(mine, {"name": "b", "type": "number"}, rows_at_least=500, limits=["Only customers of one shop."])
     new = contract_of({"name": "a", "type": "integer", "maximum": 20}, {"name": "b", "type": "integer"}, {"name": "c", "type": "number"})
     proposal, kept = merged(base, ours, new)
     a, b = proposal.by_name["a"], proposal.by_name["b"]
     assert (a.maximum, a.description, b.type, proposal.rows_at_least) == (99, "Age", "integer", 500)
     assert list(proposal.by_name) == ["a", "b", "c", "y"]
+    assert parse_contract(yaml.safe_load(contract_text(proposal, {}))).limits == ("Only customers of one shop.",)
     assert any("maximum stays 99" in line and "20" in line for line in kept)
 
 

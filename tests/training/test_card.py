@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -75,6 +76,13 @@ def test_the_card_says_where_the_model_comes_from_and_how_to_make_it_again(binar
     assert "PUSHLINE_TRAINING__METRIC=average_precision PUSHLINE_TRAINING__OBJECTIVE=f1 PUSHLINE_TRAINING__IMBALANCE=none " in again
     assert "PUSHLINE_TRAINING__SEED=1 PUSHLINE_TRAINING__USE_KNOWN_AFTER=false pushline train\n" in again
     assert "to the digit" not in again
+
+
+def test_the_limits_that_the_contract_names_stand_among_the_known_ones(binary: Judged):
+    sentence = "Held out by time it says yes four times as often."
+    card = card_with(replace(binary, contract=msgspec.structs.replace(binary.contract, limits=(sentence,))))
+    assert f"- {sentence}\n" in section(card, "Known limits")
+    assert sentence not in binary.card
 
 
 def test_a_search_that_a_clock_ended_is_said_not_to_repeat_to_the_digit(binary: Judged):

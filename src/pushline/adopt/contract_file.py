@@ -18,7 +18,7 @@ HEAD = """\
 # the load, the cleaning and the drift check are made from it. `pushline docs contract` lists every key.
 """
 GUESSES = """\
-# ColumnDraft by `pushline adopt` from the rows. Bounds and lists of values are what was seen, with some room: they are guesses, so
+# Drafted by `pushline adopt` from the rows. Bounds and lists of values are what was seen, with some room: they are guesses, so
 # values outside them are warnings. Where you know better, correct them and remove `severity: warning`. Worth a look first:
 # `known: after` for what is known only once the outcome is, `sensitive: true`, descriptions and units.
 """

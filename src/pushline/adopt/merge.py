@@ -36,6 +36,7 @@ def merged(base: Contract, ours: Contract, new: Contract) -> tuple[Contract, tup
         columns=tuple(columns),
         derived=derived,
         split=ours.split,
+        limits=ours.limits,
         name=ours.name,
     )
     faults = contract_faults(proposal)

@@ -55,6 +55,7 @@ class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     description: Annotated[str, Meta(description="what one row is and what the label says")] = ""
     licence: Annotated[str, Meta(description="licence of the data")] = ""
     source: Annotated[str, Meta(description="who made the data")] = ""
+    limits: Annotated[tuple[str, ...], Meta(description="known limits of the data, a sentence each, for the model card")] = ()
     task: Annotated[Literal["classification", "regression"], Meta(description="what the label is: one of a few classes, or a quantity")] = (
         "classification"
     )
