@@ -46,8 +46,7 @@ class Split:
         from sklearn.model_selection import train_test_split
 
         from pushline.data.contract import load_contract
-        from pushline.data.contract.encoding import encode_frame, encoding_of
-        from pushline.data.contract.labels import class_codes
+        from pushline.data.contract.encoding import class_codes, encode_frame, encoding_of
 
         self.contract = load_contract(REPO / "data_checks" / "contract.yml")
         frame = pd.read_csv(file, keep_default_na=False)

@@ -20,8 +20,7 @@ from pushline.adopt.draft import AdoptRequest, Draft, draft_of
 from pushline.adopt.split import shown
 from pushline.adopt.text_table import read_text_table
 from pushline.data.contract import Contract
-from pushline.data.contract.encoding import encode_frame, encoding_of
-from pushline.data.contract.labels import targets_of
+from pushline.data.contract.encoding import encode_frame, encoding_of, targets_of
 from pushline.project import Project
 from pushline.training.features import compute, features_of
 from pushline.training.prepare import prepare

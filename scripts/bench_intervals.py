@@ -63,12 +63,11 @@ def ours(matrix: np.ndarray, labels: np.ndarray, new: np.ndarray, seed: int) -> 
     from lightgbm import LGBMRegressor
 
     from pushline.data.contract import Column
-    from pushline.data.contract.labels import strata_of
+    from pushline.data.contract.encoding import strata_of
     from pushline.training.automl.trials import Folds, folds_of
     from pushline.training.export import predict
     from pushline.training.graph import Calibration, matrix_graph
-    from pushline.training.interval import fit_interval, with_interval
-    from pushline.training.quantiles import with_quantiles
+    from pushline.training.interval import fit_interval, with_interval, with_quantiles
     from pushline.training.trees import trees_of
 
     folds, value = folds_of(strata_of(labels), 5, seed), np.empty(len(labels))

@@ -93,8 +93,7 @@ def models() -> list[tuple[Table, Any]]:
 
 def estimates(repeats: int, peer: str | None) -> tuple[dict[tuple[str, str, str], list[float]], dict[str, list[bool]]]:
     """Absolute errors by metric, world and who says it; whether the interval held what turned out, by world."""
-    from pushline.performance.density import density_ratio
-    from pushline.performance.estimate import estimate
+    from pushline.performance.estimate import density_ratio, estimate
     from pushline.registry.measures import figure
 
     errors: dict[tuple[str, str, str], list[float]] = defaultdict(list)
@@ -152,8 +151,7 @@ DECAYS = {
 
 def alarms(releases: int, windows: int, size: int) -> tuple[int, int, dict[str, list[int]]]:
     """Windows and alarms of quiet releases with realised figures, and for each decay the windows until the alarm (0: none)."""
-    from pushline.performance.alarm import alarmed, errors_for
-    from pushline.performance.judge import WindowFigures, promise_of, realised
+    from pushline.performance.judge import WindowFigures, alarmed, errors_for, promise_of, realised
 
     errors, (table, model) = errors_for(1), models()[0]
     seen, raised, delays = 0, 0, defaultdict(list)

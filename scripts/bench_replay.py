@@ -21,8 +21,7 @@ import numpy as np
 import pandas as pd
 
 from pushline.data.contract import Contract, load_contract, parse_contract
-from pushline.data.contract.encoding import encode_frame, encoding_of
-from pushline.data.contract.labels import targets_of
+from pushline.data.contract.encoding import encode_frame, encoding_of, targets_of
 from pushline.registry.replay import EVERY, HOLDOUT, replay
 from pushline.results import Replay
 from pushline.serving.model_folder import SCORING

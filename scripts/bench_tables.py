@@ -45,7 +45,7 @@ class Split:
         import pandas as pd
         from sklearn.model_selection import train_test_split
 
-        from pushline.data.contract.labels import strata_of, targets_of
+        from pushline.data.contract.encoding import strata_of, targets_of
 
         self.file, self.label = file_of(folder, table), TABLES[table][0]
         self.is_quantity = table in QUANTITIES

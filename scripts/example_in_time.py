@@ -14,8 +14,7 @@ import msgspec
 import pandas as pd
 
 from pushline.data.contract import Column, Contract, Split, load_contract
-from pushline.data.contract.encoding import encode_frame
-from pushline.data.contract.labels import class_codes
+from pushline.data.contract.encoding import class_codes, encode_frame
 from pushline.training.automl.limits import SearchSettings
 from pushline.training.export import predict
 from pushline.training.find import find_model

@@ -294,7 +294,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 
 def contract_schema() -> bytes:
-    from pushline.data.contract.schema import schema_file
+    from pushline.data.contract.contract import schema_file
 
     return schema_file()
 

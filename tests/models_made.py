@@ -4,8 +4,7 @@ import warnings
 from pathlib import Path
 
 from pushline.data.contract import load_contract
-from pushline.data.contract.encoding import encode_frame, encoding_of
-from pushline.data.contract.labels import class_codes
+from pushline.data.contract.encoding import class_codes, encode_frame, encoding_of
 from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows
 from pushline.project import Project

@@ -126,7 +126,7 @@ class Delivery:
         return cancel(self.project, self.settings, load(self.build, CheckDataResult), budget=budget, progress=self.progress)
 
     def register(self) -> RegisterResult:
-        from pushline.registry.parts import DataParts
+        from pushline.registry.holdout import DataParts
         from pushline.registry.register import register
 
         trained = load(self.build, TrainResult)
@@ -209,7 +209,7 @@ class Delivery:
         Raises DataError where the data of this machine gives another one.
         """
         from pushline.serving.model_folder import read_contract
-        from pushline.training.holdout import hold_out_again
+        from pushline.training.prepare import hold_out_again
 
         self.progress("making the hold-out again from the pinned data")
         table = self.typed_table(trained, load(self.build, FetchResult))

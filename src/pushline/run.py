@@ -9,8 +9,7 @@ from typing import Any, Protocol
 
 from pushline.delivery import STAGES, Delivery, after
 from pushline.errors import NotAccepted, PushlineError
-from pushline.execution import execute, forget
-from pushline.preconditions import check
+from pushline.execution import check, execute, forget
 from pushline.report.cautions import cautions_of
 from pushline.report.page import write_report
 from pushline.report.states import StageOutcome, StateName, figure_of, outcomes, states_of, verdict_of

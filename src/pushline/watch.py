@@ -146,7 +146,7 @@ def log_of(delivery: Delivery, before: int | None) -> Literal["kept", "ended", "
 
 
 def drift_of(delivery: Delivery) -> Drift | None:
-    from pushline.data.profile.watch import drift_of_recorded
+    from pushline.data.profile.drift import drift_of_recorded
 
     try:
         return drift_of_recorded(delivery.project, delivery.contract())

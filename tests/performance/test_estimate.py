@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from pushline.arrays import Floats
-from pushline.performance.density import density_ratio
-from pushline.performance.estimate import Rows, calibrated, estimate
+from pushline.performance.estimate import Rows, calibrated, density_ratio, estimate
 from pushline.registry.measures import figure
 
 

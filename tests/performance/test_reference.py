@@ -11,7 +11,7 @@ import pandas as pd
 from pushline.data.contract import parse_contract
 from pushline.data.contract.encoding import encode_frame
 from pushline.data.contract.split import split_of
-from pushline.performance.reference import reference_of
+from pushline.performance.windows import reference_of
 from pushline.progress import silent
 from pushline.project import Project
 from pushline.registry.register import HELD_FROM, HELD_OUT

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pushline.registry.holdout import DataParts
 from pushline.registry.mlflow_store import MlflowStore
-from pushline.registry.parts import DataParts
 from pushline.registry.register import register
 from pushline.results import DataFile, RegisterResult
 from pushline.settings import Promotion

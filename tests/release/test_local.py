@@ -461,7 +461,7 @@ def test_an_interrupted_deployment_leaves_no_candidate(local: LocalTarget, relea
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pushline.release.supervisors.Supervisors.wait_ready", interrupt)
+    monkeypatch.setattr("pushline.release.process.Supervisors.wait_ready", interrupt)
     with pytest.raises(KeyboardInterrupt):
         local.deploy_candidate(release(1), silent)
     monkeypatch.undo()

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from pushline.data.contract import Contract, load_contract
-from pushline.data.contract.encoding import Encoding, encode_frame, encoding_of
-from pushline.data.contract.labels import Codes, class_codes
+from pushline.data.contract.encoding import Codes, Encoding, class_codes, encode_frame, encoding_of
 from pushline.data.files.reading import read_file
 from pushline.settings import load_settings
 from pushline.training.prepare import Prepared, prepare

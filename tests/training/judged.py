@@ -8,8 +8,7 @@ import pandas as pd
 from sklearn.model_selection import cross_val_predict
 
 from pushline.data.contract import Contract
-from pushline.data.contract.encoding import Encoding, encode_frame, encoding_of
-from pushline.data.contract.labels import class_codes
+from pushline.data.contract.encoding import Encoding, class_codes, encode_frame, encoding_of
 from pushline.evaluation import Evaluation
 from pushline.results import Trial
 from pushline.training.automl.algorithms import ALGORITHMS, Candidate, build

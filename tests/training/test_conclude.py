@@ -10,8 +10,7 @@ import pytest
 from sklearn import metrics as reference
 
 from pushline.data.contract import Contract, load_contract
-from pushline.data.contract.encoding import encode_frame
-from pushline.data.contract.labels import class_codes
+from pushline.data.contract.encoding import class_codes, encode_frame
 from pushline.serving.model_folder import MATRIX
 from pushline.training.best_model import BestModel, read_best_model
 from pushline.training.export import predict

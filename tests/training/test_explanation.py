@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from lightgbm import LGBMClassifier
 
-from pushline.data.contract.encoding import encode_frame, encoding_of
-from pushline.data.contract.labels import class_codes
+from pushline.data.contract.encoding import class_codes, encode_frame, encoding_of
 from pushline.serving.explanation import About, Trees
 from pushline.training import explanation
 from pushline.training.automl.algorithms import ALGORITHMS, Candidate, build

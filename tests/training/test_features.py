@@ -5,8 +5,7 @@ import pytest
 
 from pushline.data.contract import parse_contract
 from pushline.data.contract.derived import ExpressionError, parse_expression
-from pushline.data.contract.encoding import encode_frame, encoding_of
-from pushline.data.contract.labels import class_codes
+from pushline.data.contract.encoding import class_codes, encode_frame, encoding_of
 from pushline.errors import ContractError
 from pushline.training.automl.algorithms import ALGORITHMS, Candidate, build
 from pushline.training.automl.worker import part_of

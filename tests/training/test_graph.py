@@ -2,14 +2,12 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from pushline.data.contract.encoding import encode_frame, encoding_of
-from pushline.data.contract.labels import class_codes
+from pushline.data.contract.encoding import class_codes, encode_frame, encoding_of
 from pushline.training.automl.algorithms import ALGORITHMS, Candidate, build
 from pushline.training.automl.calibrate import calibrated
 from pushline.training.automl.worker import part_of
-from pushline.training.export import predict, result_of
+from pushline.training.export import portable_graph, predict, result_of
 from pushline.training.graph import Calibration, matrix_graph
-from pushline.training.portable import portable_graph
 from training.tables import odd_contract, odd_table
 
 MEMBERS = ("LightGBM", "XGBoostClassifier", "GradientBoosting", "LogisticRegression", "ExtremeRandomTrees")

@@ -14,8 +14,8 @@ from pushline.data.sources.lock import DataLock, FileSource, PinnedFile, lock_te
 from pushline.errors import CriticalFindings, DataError, RegistryError
 from pushline.evaluation import load_evaluation
 from pushline.project import Project
+from pushline.registry.holdout import FILES
 from pushline.registry.mlflow_store import MlflowStore
-from pushline.registry.parts import FILES
 from pushline.serving.model_folder import MATRIX, read_scoring
 from pushline.training.export import predict
 from pushline.training.judge import JudgedVersion, judge, lines_of

@@ -8,8 +8,7 @@ from pushline.data.contract import Column
 from pushline.training.automl.trials import Folds
 from pushline.training.export import predict
 from pushline.training.graph import QUANTILES, Calibration, Linear, matrix_graph
-from pushline.training.interval import fit_interval, with_interval
-from pushline.training.quantiles import FEWEST, fitted, with_quantiles
+from pushline.training.interval import FEWEST, fit_interval, fitted, with_interval, with_quantiles
 
 LABEL = Column(name="price", type="number", role="label")
 LEVEL = 0.9

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from pushline.data.contract.encoding import encode_frame, encoding_of
-from pushline.data.contract.labels import class_codes
+from pushline.data.contract.encoding import class_codes, encode_frame, encoding_of
 from pushline.training.automl.algorithms import ALGORITHMS, Algorithm, Candidate, build
 from pushline.training.automl.worker import part_of
 from pushline.training.export import predict

@@ -6,9 +6,8 @@ import pytest
 
 from pushline.evaluation import Evaluation, Suspect
 from pushline.results import Interval
-from pushline.training.prepare import Counts
-from pushline.training.twins import Twins, twins_of
-from pushline.training.warning import warnings_of
+from pushline.training.conclude import warnings_of
+from pushline.training.prepare import Counts, Twins, twins_of
 
 COUNTS = Counts(rows=10, train=5, holdout=5, rejected={}, train_classes={}, holdout_classes={})
 

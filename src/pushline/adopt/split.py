@@ -16,8 +16,7 @@ from msgspec import Struct
 
 from pushline.arrays import Floats, Mask
 from pushline.data.contract import Column, Contract, Split, contract_faults
-from pushline.data.contract.encoding import encode_frame, encoding_of
-from pushline.data.contract.labels import class_codes, is_usable, targets_of
+from pushline.data.contract.encoding import class_codes, encode_frame, encoding_of, is_usable, targets_of
 from pushline.data.contract.split import columns_of, gaps_of, holdout_sql, split_of
 from pushline.data.files.table import database, literal, name_of
 from pushline.errors import DataError, SettingsError

@@ -16,11 +16,14 @@ from pushline.batch.output import GrowingFile, Workplace, join_parquet, output, 
 from pushline.batch.rows import Reader
 from pushline.batch.score import ScoredPiece
 from pushline.batch.source import BatchInput, Piece, open_source, refuse_what_csv_cant_hold
-from pushline.data.contract import Contract
+from pushline.data.contract import Contract, load_contract
 from pushline.data.files.version import quoted
+from pushline.data.profile import load_profile
+from pushline.data.profile.drift import Drift, drift_of
 from pushline.errors import CriticalFindings, DataCorrupt, SettingsError
 from pushline.files import content_hash
 from pushline.progress import Progress
+from pushline.project import Project
 from pushline.results import Part
 from pushline.serving.scorer import Scorer
 
@@ -276,3 +279,16 @@ def refused(line: str, reason: str, others: str) -> CriticalFindings:
         why=f"With --strict no row may break the contract; {others}.",
         do="Correct the input, or leave out --strict: such rows then go to a file of their own.",
     )
+
+
+def drift_of_sample(project: Project, ended: BatchResult) -> Drift | None:
+    """The drift of the rows that the job kept for it, which are removed; None where it kept none or there is no profile."""
+    if ended.sample is None:
+        return None
+    sample = Path(ended.sample)
+    try:
+        if not project.profile.is_file():
+            return None
+        return drift_of(sample, load_contract(project.contract), load_profile(project.profile), Path(ended.input).name)
+    finally:
+        sample.unlink(missing_ok=True)

@@ -34,7 +34,7 @@ def score_batch(
     its content, an address by its beginning and by the size, time and ETag that its server tells.
     """
     from pushline.batch import job
-    from pushline.batch.drift import drift_of_sample
+    from pushline.batch.job import drift_of_sample
     from pushline.registry.store import version_or_champion
 
     contract = context.delivery.contract()

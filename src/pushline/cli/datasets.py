@@ -77,7 +77,7 @@ def drift(context: Context, file: Path | None, logs: bool, days: float | None, v
     FILE or recorded inputs are held against the profile; exit 1 where they have drifted. Drift promotes nothing: it says that the
     model may be out of date. Only labelled rows can tell.
     """
-    from pushline.data.profile.watch import drift_of_file, drift_of_recorded, refuse
+    from pushline.data.profile.drift import drift_of_file, drift_of_recorded, refuse
     from pushline.github import actions
     from pushline.report.datasets import drift_summary
     from pushline.report.terminal import lines_of_markdown
@@ -184,8 +184,8 @@ def diff(context: Context, revision: str, untrusted: bool, json: bool) -> None:
 @alone
 def refresh(context: Context, json: bool) -> None:
     """Ask the sources whether they hold new data; if so, check it and move data.lock to it."""
-    from pushline.data.sources.refresh import FOLDER
-    from pushline.data.sources.refresh import refresh as refresh_data
+    from pushline.data.sources.add import FOLDER
+    from pushline.data.sources.add import refresh as refresh_data
     from pushline.github import actions
     from pushline.report.datasets import refreshed_part, refreshed_summary
     from pushline.report.terminal import lines_of_markdown

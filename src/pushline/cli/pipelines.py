@@ -95,8 +95,7 @@ def retrain(context: Context, budget: str | None, json: bool) -> None:
 
     Champion and challenger meet on old and new hold-out rows apart.
     """
-    from pushline.execution import execute
-    from pushline.preconditions import check
+    from pushline.execution import check, execute
 
     result = None
     stages: dict[str, dict[str, Any]] = {"fetch": {}, "check-data": {}, "train": {"budget": budget, "anew": True}, "register": {}}

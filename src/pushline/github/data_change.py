@@ -1,6 +1,6 @@
 """New data as a pull request: merging it is the decision to retrain."""
 
-from pushline.data.sources.refresh import FOLDER, RefreshResult
+from pushline.data.sources.add import FOLDER, RefreshResult
 from pushline.errors import SettingsError
 from pushline.github.pull_request import PullRequest, left_in, propose
 from pushline.project import Project

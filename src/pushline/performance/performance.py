@@ -8,12 +8,9 @@ import numpy as np
 from pushline.data.contract import Column, Contract
 from pushline.data.profile.recorded import BEGINNING
 from pushline.delivery import Delivery
-from pushline.performance.alarm import LAST, Alarm, alarm_of, errors_for
-from pushline.performance.density import density_ratio
-from pushline.performance.estimate import LOSSES, Rows
-from pushline.performance.judge import Promise, WindowFigures, judge, promise_of
-from pushline.performance.reference import reference_of
-from pushline.performance.windows import Window, windows_of
+from pushline.performance.estimate import LOSSES, Rows, density_ratio
+from pushline.performance.judge import LAST, Alarm, Promise, WindowFigures, alarm_of, errors_for, judge, promise_of
+from pushline.performance.windows import Window, reference_of, windows_of
 from pushline.registry.store import version_or_champion
 from pushline.results import Part
 from pushline.serving.model_folder import read_contract, read_scoring

@@ -2,7 +2,7 @@
 
 - `store.py`: what the stages need of a registry; `mlflow_store.py`: MLflow's
 - `register.py`, `decision.py`: a model version, and whether it may replace the champion
-- `holdout.py`, `parts.py`, `measures.py`: two models on the same rows, and figures of many resamples at once
+- `holdout.py`, `measures.py`: two models on the same rows, and figures of many resamples at once
 - `replay.py`: what would have changed, asked of kept requests
 - `travel.py`: a local registry on its way to the next machine
 - `signature.py`: signatures that come after a model was logged

@@ -14,9 +14,8 @@ from pushline.data.contract.split import held_since, split_of
 from pushline.errors import ModelUnreadable
 from pushline.progress import Progress
 from pushline.registry.decision import against_champion, against_floor, fault_of, undecided, with_best, with_parts
-from pushline.registry.holdout import CannotCompare, probabilities_of, read_holdout
+from pushline.registry.holdout import FILES, CannotCompare, DataParts, probabilities_of, read_holdout
 from pushline.registry.measures import HIGHER_IS_BETTER, figure
-from pushline.registry.parts import FILES, DataParts
 from pushline.registry.store import CROWNED, MANIFEST, TRAINED, TRAINING, ModelStore, ModelVersion
 from pushline.results import Decision, RegisterResult, Replay, TrainResult
 from pushline.serving.model_folder import MATRIX, read_contract, read_scoring

@@ -18,8 +18,8 @@ from pushline.project import Project
 from pushline.release import journal
 from pushline.release.folders import ReleaseFolders
 from pushline.release.local_split import split_of
+from pushline.release.process import Supervisors
 from pushline.release.state import LocalRecord, LocalSlot, LocalState
-from pushline.release.supervisors import Supervisors
 from pushline.release.target import (
     Ability,
     Endpoint,

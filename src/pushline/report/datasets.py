@@ -1,9 +1,8 @@
 """Drift and new data as Markdown for job summaries and pull requests; `report.terminal` makes lines of it."""
 
 from pushline.data.profile.drift import ColumnDrift, Drift
-from pushline.data.sources.add import AddResult, Overlap
+from pushline.data.sources.add import AddResult, FileUpdate, Overlap, RefreshResult
 from pushline.data.sources.lock_history import LockDiff, LockListing
-from pushline.data.sources.refresh import FileUpdate, RefreshResult
 from pushline.report.figures import count, counted, decimal, numbers, short, visible
 from pushline.report.markdown import code, table, text
 from pushline.report.summary import findings_table

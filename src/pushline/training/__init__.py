@@ -1,12 +1,12 @@
 """Training: clean, features, AutoML, ensemble, evaluate, export, model card.
 
 - `stage.py`, `best_model.py`: the stage, on whatever target
-- `prepare.py`, `features.py`, `date_parts.py`, `leakage.py`, `twins.py`, `holdout.py`: from the table to the rows a model learns from
+- `prepare.py`, `features.py`, `leakage.py`: from the table to the rows a model learns from
 - `find.py`, `automl/`: the search
 - `nodes.py`, `graph.py`, `trees.py`: fitted models as one ONNX graph
-- `conclude.py`, `threshold.py`, `evaluate.py`, `metrics.py`, `warning.py`: figures, threshold and doubts of the model that was found
-- `quantity.py`, `quantiles.py`, `interval.py`: the same for a quantity
-- `export.py`, `portable.py`, `explanation.py`, `card.py`: the model folder
+- `conclude.py`, `threshold.py`, `evaluate.py`, `metrics.py`: figures, threshold and doubts of the model that was found
+- `quantity.py`, `interval.py`: the same for a quantity
+- `export.py`, `explanation.py`, `card.py`: the model folder
 - `azure_model.py`: a model that Azure's AutoML made
 - `judge.py`: any version on any labelled file
 """

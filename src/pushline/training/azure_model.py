@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pushline.data.contract import Contract
-from pushline.data.contract.encoding import EncodedColumn, Encoding, encode_frame, encoding_of
-from pushline.data.contract.labels import targets_of
+from pushline.data.contract.encoding import EncodedColumn, Encoding, encode_frame, encoding_of, targets_of
 from pushline.errors import ModelUnreadable
 from pushline.serving.model_folder import MATRIX_INPUT, PORTABLE, PROBABILITIES
 from pushline.training.best_model import AUTOML, BestModel, write_best_model

@@ -15,8 +15,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from pushline.data.contract.encoding import Encoding
-from pushline.data.contract.labels import Targets
+from pushline.data.contract.encoding import Encoding, Targets
 from pushline.errors import ModelUnreadable
 from pushline.evaluation import Points, Suspect, Treatment
 from pushline.files import cannot_write, write_atomically, write_json

@@ -9,7 +9,7 @@ from pushline.data.contract import Contract
 from pushline.data.contract.encoding import encode_frame
 from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows
-from pushline.evaluation import Evaluation
+from pushline.evaluation import COPY, Evaluation
 from pushline.files import write_json
 from pushline.serving.explanation import ORDERS, Scale
 from pushline.serving.model_folder import EXPLANATION
@@ -21,7 +21,6 @@ from pushline.training.export import Origin, write_model_folder
 from pushline.training.interval import fit_interval, with_interval
 from pushline.training.prepare import Counts
 from pushline.training.threshold import choose_threshold, parse_objective
-from pushline.training.warning import warnings_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 EVALUATION = "evaluation.json"
 METRICS = "metrics.json"
 GOLDEN_ROWS = 20
+PERFECT = 0.999  # ROC AUC or R² on the hold-out from which a leak is likelier than a model
+NEAR = 0.5  # of the held-out rows
 
 
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,3 +91,57 @@ def conclude(
     write_json(evaluation / EVALUATION, seen)
     write_json(evaluation / METRICS, seen.metrics)
     return Conclusion(evaluation=seen, algorithm=best.algorithm)
+
+
+def warnings_of(seen: Evaluation, counts: Counts | None) -> tuple[str, ...]:
+    """What a person must know before believing the figures, each as a sentence, the one that changes most first.
+
+    Nothing is left out or refused because of it.
+    """
+    return (*leaks(seen), *never_found(seen), *twins(counts))
+
+
+def leaks(seen: Evaluation) -> list[str]:
+    """Figures that no honest table gives, and single columns that give them."""
+    alone = [(one.column, one.evidence.get("roc_auc_alone", one.evidence.get("r2_alone"))) for one in seen.suspects]
+    copies = dict.fromkeys(name for name, area in alone if isinstance(area, float) and area >= COPY)
+    told = [
+        f"The column {name} alone decides the label: it is a copy of it, or is known only once the outcome is. Mark it `known: after` "
+        "in data_checks/contract.yml, or say there why it may be used."
+        for name in copies
+    ]
+    best = seen.metrics.get("roc_auc", seen.metrics.get("r2"))
+    if best is not None and best.value >= PERFECT:
+        told.append(
+            f"A {'ROC AUC' if seen.classes else 'R²'} of {best.value:.4f} on rows that no training saw is too good for most tables: "
+            "something may give the label away. "
+            "Look at the columns that the model uses most."
+        )
+    return told
+
+
+def never_found(seen: Evaluation) -> list[str]:
+    """Classes that the model never answers with, or never rightly."""
+    told = []
+    for number, (name, row) in enumerate(zip(seen.classes, seen.confusion, strict=False)):
+        said = sum(other[number] for other in seen.confusion)
+        if sum(row) and not row[number]:
+            how = f"{said:,} rows were said to be {name}, none rightly" if said else f"no row was said to be {name}"
+            told.append(f"The class {name} is never found (recall 0 %): of its {sum(row):,} held-out rows {how}.")
+    return told
+
+
+def twins(counts: Counts | None) -> list[str]:
+    """Held-out rows that training knows almost as they are."""
+    if counts is None or counts.twins is None:
+        return []
+    seen, told = counts.twins, []
+    if seen.same:
+        other = f", {seen.other_label:,} of them only under another label" if seen.other_label else ""
+        told.append(f"{seen.same:,} of {seen.rows:,} held-out rows have the features of a training row{other}.")
+    if seen.near > NEAR * seen.rows:
+        told.append(
+            f"{seen.near:,} of {seen.rows:,} held-out rows differ from a training row in a single feature: rows that belong together may "
+            "be on both sides, and the figures then flatter the model."
+        )
+    return told

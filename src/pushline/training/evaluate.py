@@ -9,8 +9,7 @@ import numpy as np
 
 from pushline.arrays import Floats
 from pushline.data.contract import Contract
-from pushline.data.contract.encoding import Encoding, encode_frame
-from pushline.data.contract.labels import Codes, Targets, targets_of
+from pushline.data.contract.encoding import Codes, Encoding, Targets, encode_frame, targets_of
 from pushline.evaluation import Bin, ClassCurves, Evaluation, Group, Importance, Points
 from pushline.registry.measures import BINS, HIGHER_IS_BETTER
 from pushline.training import quantity

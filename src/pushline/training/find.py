@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pushline.data.contract import Contract
-from pushline.data.contract.encoding import Encoding, encode_frame, encoding_of
-from pushline.data.contract.labels import Codes, Targets, strata_of, targets_of
+from pushline.data.contract.encoding import Codes, Encoding, Targets, encode_frame, encoding_of, strata_of, targets_of
 from pushline.errors import StepFailed
 from pushline.progress import Progress
 from pushline.training.automl.limits import SearchSettings
@@ -43,7 +42,7 @@ def find_model(
     warm_up()  # the workers load their libraries while we encode
     from pushline.training.automl.search import search
     from pushline.training.automl.trials import Folds, folds_of, same_rows
-    from pushline.training.quantiles import with_quantiles
+    from pushline.training.interval import with_quantiles
 
     encoding: Encoding = encoding_of(contract.features(use_known_after=use_known_after))
     labels = targets_of(contract, frame[contract.label.name])

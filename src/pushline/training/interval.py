@@ -3,7 +3,7 @@
 Of n exchangeable absolute residuals the ceil((n + 1) * level)-th smallest is exceeded by a new one with a chance of at most
 1 - level (Vovk, Gammerman and Shafer 2005, chapter 2). The residuals are out of fold and the model is fitted on all rows
 (Barber et al. 2021, section 2.4), so it errs a little less than they say. With rows enough the same is done within ranges of
-the predicted value (Mondrian), because large values are mostly less certain. Where the graph has quantiles too (quantiles.py)
+the predicted value (Mondrian), because large values are mostly less certain. Where the graph has quantiles too
 the interval is theirs, moved by the conformal quantile of how far labels lie outside of it, if that is narrower.
 """
 
@@ -13,15 +13,22 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from pushline.arrays import Floats
+from pushline.arrays import Floats, Mask
 from pushline.data.contract import Column
 from pushline.serving.model_folder import MATRIX_INPUT, PREDICTIONS
-from pushline.training.graph import QUANTILES
+from pushline.training.automl.trials import Folds
+from pushline.training.features import FEATURES
+from pushline.training.graph import QUANTILES, tree_attributes
 from pushline.training.nodes import Nodes, model_of
 
 RANGES = 5  # of the predicted value at most
 ROWS_A_RANGE = 200
 NARROWER = 0.95  # of the mean width, from which quantiles are worth it
+SHARES = (0.05, 0.95)  # that lie below
+FEWEST = 1000  # rows below which a tail is too thin to learn
+LEARNED = 30_000  # rows at most
+CELLS = 20_000_000  # of the matrix, above which it would take longer than it is worth
+PARAMETERS = {"n_estimators": 120, "num_leaves": 15, "learning_rate": 0.06, "min_child_samples": 30, "subsample": 0.8, "subsample_freq": 1}
 
 
 class PredictionInterval(Struct, frozen=True, kw_only=True):
@@ -117,3 +124,56 @@ def offsets(interval: PredictionInterval) -> dict[str, Any]:
         "target_weights": [float(weight) for _, _, weight in targets],
         "n_targets": 3,
     }
+
+
+def with_quantiles(
+    model: bytes, matrix: Floats, labels: Floats, folds: Folds, judged: Mask, *, seed: int, threads: int
+) -> tuple[bytes, Floats] | None:
+    """The graph with quantiles behind its value, and those of the judged rows out of fold; None where they are not worth it.
+
+    Two boosted models of the pinball loss (Koenker and Bassett 1978) say between what a row's label lies. `fit_interval` makes their
+    answers hold (conformalised quantile regression: Romano, Patterson and Candès 2019), and uses them where that is narrower.
+    """
+    if len(labels) < FEWEST or matrix.size > CELLS:
+        return None
+    answers = np.empty((len(labels), len(SHARES)))
+    for fold in np.unique(folds.of[judged]):
+        known = folds.of < fold if folds.forward else folds.of != fold
+        models = fitted(matrix[known], labels[known], seed, threads)
+        answers[folds.of == fold] = np.column_stack([each.predict(matrix[folds.of == fold]) for each in models])
+    return with_output(model, fitted(matrix, labels, seed, threads)), answers[judged]
+
+
+def fitted(matrix: Floats, labels: Floats, seed: int, threads: int) -> list[Any]:
+    """A model for each of SHARES."""
+    from lightgbm import LGBMRegressor
+
+    if len(labels) > LEARNED:
+        rows = np.random.default_rng(seed).permutation(len(labels))[:LEARNED]
+        matrix, labels = matrix[rows], labels[rows]
+    fixed: dict[str, Any] = {"deterministic": True, "force_row_wise": True, "verbosity": -1, "n_jobs": threads, "random_state": seed}
+    return [LGBMRegressor(objective="quantile", alpha=share, **PARAMETERS, **fixed).fit(matrix, labels) for share in SHARES]
+
+
+def with_output(model: bytes, quantiles: list[Any]) -> bytes:
+    import onnx
+    from onnx import TensorProto, helper
+
+    from pushline.training.trees import trees_of
+
+    graph = onnx.load_from_string(model).graph
+    source = FEATURES if any(FEATURES in node.output for node in graph.node) else MATRIX_INPUT
+    nodes = Nodes(prefix="quantiles/")
+    members = [(trees_of(each, 1), 1.0) for each in quantiles]
+    nodes.add("TreeEnsembleRegressor", [source], output=QUANTILES, domain="ai.onnx.ml", **tree_attributes(members))
+    return bytes(
+        model_of(
+            helper.make_graph(
+                [*graph.node, *nodes.nodes],
+                graph.name,
+                graph.input,
+                [*graph.output, helper.make_tensor_value_info(QUANTILES, TensorProto.FLOAT, [None, len(SHARES)])],
+                [*graph.initializer, *nodes.constants],
+            )
+        ).SerializeToString()
+    )

@@ -15,7 +15,7 @@ from pushline.evaluation import Evaluation
 from pushline.files import cannot_write, content_hash, write_json
 from pushline.progress import Progress
 from pushline.project import Project
-from pushline.registry.parts import FILES
+from pushline.registry.holdout import FILES
 from pushline.registry.store import version_or_champion
 from pushline.results import Interval, Part
 from pushline.serving.model_folder import MATRIX, read_contract, read_scoring

@@ -5,8 +5,7 @@ import numpy as np
 from pushline.arrays import Floats
 from pushline.data.checks.label_checks import ranks_left
 from pushline.data.contract import Column, Contract
-from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
-from pushline.data.contract.labels import Codes, Targets
+from pushline.data.contract.encoding import MISSING_CATEGORY, Codes, Encoding, Targets
 from pushline.evaluation import COPY, Suspect
 from pushline.registry.measures import figure
 from pushline.results import Scalar

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pushline.arrays import Floats
-from pushline.data.contract.labels import Codes
+from pushline.data.contract.encoding import Codes
 from pushline.registry.measures import CLASS_MEASURES, HIGHER_IS_BETTER, Measure, as_it_is, figure, over_resamples
 from pushline.results import Interval
 

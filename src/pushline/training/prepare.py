@@ -10,13 +10,14 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from pushline.arrays import Floats
 from pushline.data.contract import Column, Contract
-from pushline.data.contract.encoding import encode_frame, encoding_of
-from pushline.data.contract.labels import class_codes, is_usable, targets_of
+from pushline.data.contract.encoding import class_codes, encode_frame, encoding_of, is_usable, targets_of
 from pushline.data.contract.split import arrivals, gaps_of, split_of
 from pushline.errors import DataError
 from pushline.files import cannot_write, write_atomically, write_json
-from pushline.training.twins import Twins, twins_of
+from pushline.results import TrainResult
+from pushline.settings import Training
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +31,18 @@ MLTABLE = "MLTable"
 TABLE = "table.parquet"
 BELONGS = "belongs.npy"
 NO_LABEL = "no label"
+LOOKED_AT = 5_000  # held-out rows
+COLUMNS = 4  # below which rows are nearly equal by chance
+LABEL = 2**31  # a column's number that no column has
+
+
+class Twins(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many of the held-out rows that were looked at have a twin in training."""
+
+    rows: int
+    same: int  # a training row with the same features
+    other_label: int  # ... of which none has the same label
+    near: int  # no such row, but one that differs in a single feature
 
 
 class Counts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -204,3 +217,49 @@ def write_prepared(prepared: Prepared, out: Path) -> None:
     write_json(out / COUNTS, prepared.counts)
     text = f"type: mltable\npaths:\n  - file: ./{TRAIN}\ntransformations:\n  - read_parquet\n"
     write_atomically(out / MLTABLE, text.encode())
+
+
+def twins_of(train: Floats, train_labels: Floats, held: Floats, held_labels: Floats) -> Twins:
+    """Twins of the first rows of `held` in `train`: encoded features [rows, columns] and class numbers.
+
+    Figures on them flatter a model that remembers rows.
+    """
+    held, held_labels = held[:LOOKED_AT], held_labels[:LOOKED_AT]
+    columns = range(train.shape[1])
+    known, asked = (sum(hashes(matrix, column) for column in columns) for matrix in (train, held))
+    same = np.isin(asked, known)
+    labelled = np.isin(asked + hashes(held_labels[:, None], LABEL), known + hashes(train_labels[:, None], LABEL))
+    near = np.zeros(len(held), dtype=bool)
+    for column in columns if len(columns) >= COLUMNS else ():
+        near |= np.isin(asked - hashes(held, column), known - hashes(train, column))
+    return Twins(rows=len(held), same=int(same.sum()), other_label=int((same & ~labelled).sum()), near=int((near & ~same).sum()))
+
+
+def hashes(matrix: Floats, column: int) -> Any:
+    """A number for each cell of a column, another one in another column; missing values are equal."""
+    from pandas.util import hash_array
+
+    salt = np.random.default_rng(column).integers(2**63, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    values = matrix[:, min(column, matrix.shape[1] - 1)].astype(np.float64)
+    return hash_array(np.where(np.isnan(values), np.nan, values + 0.0)) * salt
+
+
+def hold_out_again(trained: TrainResult, table: Path, contract: Contract, settings: Training) -> None:
+    """Put the hold-out of `trained` where its result names it, from the typed table of the same data: on a machine that did not train.
+
+    Which rows are held out follows from their content, so they are the same rows. Raises DataError where their number says
+    that they are not.
+    """
+    rows = prepare(table, contract, holdout=settings.holdout, use_known_after=settings.use_known_after).holdout
+    if len(rows) != trained.holdout_rows:
+        raise DataError(
+            "The hold-out of the training run can't be made again.",
+            why=f"It had {trained.holdout_rows:,} rows, the data of this machine gives {len(rows):,}.",
+            do="Fetch the data that the run used (its data.lock), or run `pushline train` again.",
+        )
+    file = Path(trained.holdout)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        rows.to_parquet(file, index=False)
+    except OSError as error:
+        raise cannot_write(file, error) from error

@@ -32,8 +32,7 @@ from pushline.stopping import STOP_FILE, asked_to_stop
 from pushline.training.automl.limits import AZURE_METRICS, SearchSettings, algorithms_of, primary_metric
 from pushline.training.best_model import LEADERBOARD, BestModel, fitted_rows, read_best_model
 from pushline.training.conclude import EVALUATION
-from pushline.training.holdout import hold_out_again
-from pushline.training.prepare import HOLDOUT, Counts, read_counts
+from pushline.training.prepare import HOLDOUT, Counts, hold_out_again, read_counts
 from pushline.training.threshold import parse_objective
 
 if TYPE_CHECKING:

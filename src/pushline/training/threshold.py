@@ -4,7 +4,7 @@ import numpy as np
 from msgspec import Struct
 
 from pushline.arrays import Floats
-from pushline.data.contract.labels import Codes
+from pushline.data.contract.encoding import Codes
 from pushline.errors import SettingsError
 from pushline.training.metrics import ranked
 

@@ -12,8 +12,8 @@ from pushline.template.answers import PLACE
 from pushline.template.answers import Engine as Pin
 from pushline.upgrade import values
 from pushline.upgrade.engine import VENDOR, Engine, Notes, notes_between, number
-from pushline.upgrade.requirements import renewed
 from pushline.upgrade.trees import Merge, Scratch, Tree, git, workspace
+from pushline.upgrade.values import renewed
 
 LOCKS, PYPROJECT = "requirements/", "pyproject.toml"
 ENGINE = re.compile(r"(?<![\w-])(pushline(?:\[[^\]]*\])?==)[\w.+]+")

@@ -1,7 +1,6 @@
 from typing import Any
 
-from pushline.data.checks.findings import in_order, renamed
-from pushline.data.checks.root_causes import root_causes
+from pushline.data.checks.findings import in_order, renamed, root_causes
 from pushline.results import Finding
 
 ROWS = 1000

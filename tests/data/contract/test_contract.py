@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pushline.data.contract import Contract, load_contract, parse_contract
-from pushline.data.contract.schema import FILE, contract_schema, schema_file
+from pushline.data.contract.contract import FILE, contract_schema, schema_file
 from pushline.errors import ContractError
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pushline.training.automl.ensemble import best_vote, voted
+from pushline.training.automl.calibrate import best_vote, voted
 from pushline.training.metrics import score
 
 

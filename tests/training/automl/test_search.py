@@ -4,13 +4,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pushline.data.contract.encoding import encode_frame, encoding_of
-from pushline.data.contract.labels import class_codes
+from pushline.data.contract.encoding import class_codes, encode_frame, encoding_of
 from pushline.errors import StepFailed
 from pushline.training.automl import search as module
 from pushline.training.automl import trials
 from pushline.training.automl.algorithms import ALGORITHMS, Algorithm, Range
-from pushline.training.automl.ensemble import Vote, voted
+from pushline.training.automl.calibrate import Vote, voted
 from pushline.training.automl.limits import SearchSettings
 from pushline.training.automl.proposals import portfolio
 from pushline.training.automl.search import SearchResult, search

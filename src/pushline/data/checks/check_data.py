@@ -3,11 +3,9 @@
 import shutil
 from pathlib import Path
 
-from pushline.data.checks.check import Check, Detail, Observation
-from pushline.data.checks.findings import SEVERITIES, in_order, renamed
+from pushline.data.checks.findings import SEVERITIES, in_order, renamed, root_causes
 from pushline.data.checks.label_checks import label_findings
-from pushline.data.checks.root_causes import root_causes
-from pushline.data.checks.suite import checks_of
+from pushline.data.checks.suite import Check, Detail, Observation, checks_of
 from pushline.data.contract import Contract
 from pushline.data.files.lines import TableFile, lines_of
 from pushline.data.files.reading import Reading, read_file
@@ -126,8 +124,7 @@ def present_in(readings: list[Reading], contract: Contract) -> list[str]:
 
 def suite_findings(table: Path, scratch: Path, checks: list[Check], readings: list[Reading], docs: Path | None, name: str) -> list[Finding]:
     """Run the suite and turn each failure into findings with the lines of the file they are in; with `docs`, its pages too."""
-    from pushline.data.checks.data_docs import write_data_docs
-    from pushline.data.checks.validate import Validation, rows_of_duplicates
+    from pushline.data.checks.validate import Validation, rows_of_duplicates, write_data_docs
 
     validation = Validation(table, scratch)
     try:

@@ -15,7 +15,7 @@ from pushline.arrays import Floats, Ints
 from pushline.data.checks.findings import share
 from pushline.data.contract import Column, Contract
 from pushline.data.contract.dates import hours_sql
-from pushline.data.contract.labels import Targets
+from pushline.data.contract.encoding import Targets
 from pushline.data.files.reading import one
 from pushline.data.files.table import database, literal, name_of
 from pushline.data.profile import Profile, load_profile, value_of

@@ -1,17 +1,86 @@
-"""The Great Expectations suite of a contract and its rules.
+"""What a check is, and those that a contract and its rules make: the Great Expectations suite.
 
 Types, names and their order are not in it: the table was written with them, and what did not fit was found while reading.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from pushline.data.checks.check import ROW, Check, Detail, Observation, of_column, of_table
+from msgspec import Struct
+
 from pushline.data.checks.findings import DIFFERS, MOST_LINES, share, shown
 from pushline.data.contract import Column, Contract
 from pushline.data.files.table import literal, name_of
 from pushline.data.rules import Rule, broken
+from pushline.results import Severity
 from pushline.wording import counted
+
+ROW = "__row"  # of the table, from 0; a column of the view the suite runs on
+QUERY = "UnexpectedRowsExpectation"
+Detail = dict[str, Any]
+
+
+class Observation(Struct, frozen=True):
+    """What a failed expectation saw."""
+
+    message: str
+    seen: str = ""
+    count: int = 0
+    rows: tuple[int, ...] = ()
+    column: str | None = None  # where the check has none of its own
+
+
+class Check(Struct, frozen=True):
+    """One expectation, and how its result becomes a finding."""
+
+    id: str
+    expectation: str  # the class's name in great_expectations.expectations
+    options: dict[str, Any]
+    expected: str
+    explain: Callable[[Detail], Observation | list[Observation]]
+    severity: Severity = "critical"
+    column: str | None = None
+
+    @property
+    def is_query(self) -> bool:
+        """Where it fails, its result is one row of figures rather than a result per column."""
+        return self.expectation == QUERY
+
+
+def of_column(
+    id: str,
+    column: str,
+    expectation: str,
+    expected: str,
+    explain: Callable[[int, int, Sequence[Any]], tuple[str, str]],
+    severity: Severity = "critical",
+    **options: Any,
+) -> Check:
+    """A check of one column's cells; `explain` says message and what was seen, from how many are wrong of how many, and some of them."""
+
+    def observed(detail: Detail) -> Observation:
+        count, of = int(detail["unexpected_count"]), int(detail["element_count"]) - int(detail.get("missing_count") or 0)
+        wrong = list(dict.fromkeys(detail.get("partial_unexpected_list") or ()))
+        rows = tuple(int(entry[ROW]) for entry in detail.get("partial_unexpected_index_list") or ())
+        return Observation(*explain(count, of, wrong), count, rows)
+
+    return Check(id, expectation, {"column": column, **options}, expected, observed, severity, column)
+
+
+def of_table(
+    id: str,
+    sql: str,
+    expected: str,
+    explain: Callable[[Detail], Observation | list[Observation]],
+    severity: Severity = "critical",
+    column: str | None = None,
+) -> Check:
+    """A check that holds where `sql` gives no row; `{batch}` stands for the table.
+
+    Braces are Great Expectations' placeholders and colons SQLAlchemy's, so both are escaped.
+    """
+    text = sql.replace("{", "{{").replace("}", "}}").replace("{{batch}}", "{batch}").replace(":", "\\:")
+    return Check(id, QUERY, {"unexpected_rows_query": text}, expected, explain, severity, column)
 
 
 def checks_of(contract: Contract, rules: Sequence[Rule], present: Sequence[str], unread: Collection[str | None] = ()) -> list[Check]:

@@ -1,9 +1,9 @@
 """`data_checks/contract.yml`: what each column is, said once.
 
-- `column.py`, `contract.py`: the file as types, with its schema for editors in `schema.py`
+- `column.py`, `contract.py`: the file as types, with its schema for editors
 - `dates.py`: dates as text and as numbers
 - `derived.py`: derived features, small expressions over the columns of a row
-- `labels.py`, `encoding.py`: a row as a class number and as the matrix a model takes
+- `encoding.py`: a row as the matrix a model takes, and as a class number
 - `split.py`: which rows are held out
 """
 

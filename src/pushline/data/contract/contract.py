@@ -17,6 +17,7 @@ from pushline.errors import ContractError
 from pushline.settings import Share
 
 RESERVED = ("__row", "file_row_number")  # columns of the view the checks run on
+FILE = "contract.schema.json"
 
 
 class Derived(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -264,3 +265,19 @@ def derived_faults(contract: Contract, names: list[str]) -> list[str]:
         except ExpressionError as error:
             faults.append(f"derived {derived.name}: {error}")
     return faults
+
+
+def contract_schema() -> dict[str, Any]:
+    """The schema of the typed model, with its definitions."""
+    (reference,), definitions = msgspec.json.schema_components([Contract], ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A Pushline contract",
+        **reference,
+        "$defs": definitions,
+    }
+
+
+def schema_file() -> bytes:
+    """The schema as it lies beside the contract: for editors, so in one line."""
+    return msgspec.json.encode(contract_schema(), order="deterministic") + b"\n"

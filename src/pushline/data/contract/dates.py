@@ -1,7 +1,7 @@
 """Dates: ISO text in files and requests, quarters of an hour since 1970-01-01 (UTC) for a model, which sees their parts.
 
 As hours a date is one number of the matrix that float32 holds exactly until the year 2448. The parts of it, such as the weekday,
-are computed by the model's own graph (training/date_parts.py), so that service and training agree.
+are computed by the model's own graph (training/features.py), so that service and training agree.
 """
 
 import re

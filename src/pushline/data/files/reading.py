@@ -15,9 +15,8 @@ from pushline.data.contract import Contract
 from pushline.data.contract.dates import DATE_EXAMPLES
 from pushline.data.files import header as headers
 from pushline.data.files import scan as scans
-from pushline.data.files.cells import bad_cells, reason_for, typed
+from pushline.data.files.cells import MOST_REJECTS, bad_cells, reason_for, row_faults, typed, unreadable_rows
 from pushline.data.files.lines import TableFile, lines_of
-from pushline.data.files.rejects import MOST_REJECTS, row_faults, unreadable_rows
 from pushline.data.files.table import database, literal, name_of
 from pushline.results import Finding
 from pushline.wording import counted

@@ -1,14 +1,30 @@
-"""The coarse bins of a column: what drift counts in, and the bands of a quantity."""
+"""The histogram of one column, and its coarse bins: what drift counts in, and the bands of a quantity."""
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 from msgspec import Struct
 
-from pushline.data.profile.column import ColumnProfile
-
 PARTS = 10  # bins a number is put into, about equally full
 RARE = 0.01  # texts with a smaller share make one bin
+
+
+class ColumnProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The histogram of one column; `counts` and `missing` are by class, in the profile's order of classes."""
+
+    name: str
+    kind: Literal["number", "category", "free"]  # free: identifiers and text without a list of values, of which nothing is kept
+    decimals: int = 0
+    values: tuple[str, ...] = ()  # of a category
+    low: tuple[float, ...] = ()  # of a number: each cell holds the values from low to high
+    high: tuple[float, ...] = ()
+    counts: tuple[tuple[int, ...], ...] = ()
+    missing: tuple[int, ...] = ()
+
+    @property
+    def cells(self) -> int:
+        return len(self.values) if self.kind == "category" else len(self.low)
 
 
 class DriftBin(Struct, frozen=True, kw_only=True):

@@ -19,8 +19,7 @@ from pushline.arrays import Floats, Ints
 from pushline.data.contract import Column, Contract
 from pushline.data.files.table import literal, name_of, open_table, unreadable
 from pushline.data.files.version import table_of
-from pushline.data.profile.bins import edges_of, numeric_bins
-from pushline.data.profile.column import ColumnProfile
+from pushline.data.profile.bins import ColumnProfile, edges_of, numeric_bins
 from pushline.data.profile.histogram import (
     FEW,
     SMALLEST,

@@ -11,7 +11,7 @@ from pushline.arrays import Floats, Ints
 from pushline.data.contract import Column, Contract
 from pushline.data.contract.dates import DATE_EXAMPLES
 from pushline.data.files.table import literal
-from pushline.data.profile.column import ColumnProfile
+from pushline.data.profile.bins import ColumnProfile
 from pushline.data.profile.profile import Profile
 from pushline.errors import SettingsError
 from pushline.files import cannot_write

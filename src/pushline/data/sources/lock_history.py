@@ -4,8 +4,7 @@ import subprocess
 from pathlib import Path
 
 from pushline.data.contract import Contract
-from pushline.data.profile.drift import Drift
-from pushline.data.profile.watch import drift_of_file
+from pushline.data.profile.drift import Drift, drift_of_file
 from pushline.data.sources.download import TRUSTED, Terms
 from pushline.data.sources.fetch import TABLES, DataLocations, place_of
 from pushline.data.sources.lock import DataLock, PinnedFile, load_lock, parse_lock

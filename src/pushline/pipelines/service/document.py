@@ -5,9 +5,8 @@ from typing import Any
 import msgspec
 
 from pushline import __version__
-from pushline.pipelines.service.inputs import Start
 from pushline.pipelines.service.published import NAME, Version
-from pushline.pipelines.service.runs import LogPart, Run
+from pushline.pipelines.service.runs import LogPart, Run, Start
 from pushline.serving.openapi import JSON, ApiDocument, common_problems, health_of, reference
 from pushline.serving.problems import Problem
 from pushline.settings import Serving

@@ -11,9 +11,8 @@ import msgspec
 from pushline.errors import PushlineError, SettingsError
 from pushline.guard import collect
 from pushline.pipelines.service.document import document
-from pushline.pipelines.service.inputs import Start
 from pushline.pipelines.service.published import PublishedPipelines, Version
-from pushline.pipelines.service.runs import Run, Runs, TooMany
+from pushline.pipelines.service.runs import Run, Runs, Start, TooMany
 from pushline.progress import Progress
 from pushline.project import Project
 from pushline.serving.app import JSON, App, Handler

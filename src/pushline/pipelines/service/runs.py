@@ -3,7 +3,7 @@
 Below `.pushline/pipelines/runs/<id>/` a run holds `request.json` (never changed), `state.json`, `log.txt` and `project/`:
 its version's files by links, its own `build/`, and the registry and caches of the real project. The process holds a lock on
 `alive` for as long as it lives, from before it was started: a run whose lock is free has ended, and one that did not say how
-is reported as lost.
+is reported as lost. A caller may give a run values of the declared types, and files of the project or its data alone.
 """
 
 import os
@@ -15,20 +15,21 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct, field, structs
+from msgspec import Meta, Struct, field, structs
 
 from pushline.engine import code_in
 from pushline.errors import SettingsError, TargetError
 from pushline.files import cannot_write, write_json
 from pushline.guard import detached
 from pushline.locks import holder_of, locked
-from pushline.pipelines.service.inputs import FolderRule, checked_inputs
+from pushline.pipelines.runner.binding import text_of
 from pushline.pipelines.service.published import PublishedPipelines, Version, decode
 from pushline.project import REVISION, Project
 from pushline.results import Scalar
+from pushline.settings import seconds
 
 RUNS = "pipelines/runs"  # below .pushline
 REQUEST, STATE, LOG, ALIVE, CANCEL = "request.json", "state.json", "log.txt", "alive", "cancel"
@@ -233,3 +234,69 @@ def lost() -> RunError:
         why="It was killed, or the machine was restarted. Its steps ended with it.",
         do="Its log shows how far it came. Start it again.",
     )
+
+
+class Start(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a caller asks for: values by the names that the version describes, and a version instead of the default one."""
+
+    inputs: dict[str, str | int | float | bool] = field(default_factory=dict)
+    version: Annotated[int, Meta(ge=1)] | None = None
+
+
+class FolderRule(Struct, frozen=True):
+    """Whose key starts runs may not read the whole machine by them: not the keys, nor anybody's home."""
+
+    within: tuple[Path, ...]
+    without: tuple[Path, ...]
+    outputs: Path  # of runs; they lie in a folder that is left out
+
+    @classmethod
+    def of(cls, project: Project, outputs: Path, folder: str) -> "FolderRule":
+        data = [Path(place).resolve() for place in (os.environ.get("PUSHLINE_DATA"), folder) if place]
+        return cls((project.root, *data), (project.state.resolve(), project.root / ".git"), outputs)
+
+    def allow(self, path: Path) -> bool:
+        """Whether the path exists and, its links followed, lies where a caller may read."""
+        try:
+            real = path.resolve(strict=True)
+        except (OSError, RuntimeError):
+            return False
+        if real.is_relative_to(self.outputs):
+            return True
+        return any(real.is_relative_to(place) for place in self.within) and not any(real.is_relative_to(place) for place in self.without)
+
+    def __str__(self) -> str:
+        return f"in {' or '.join(str(place) for place in self.within)}"
+
+
+def checked_inputs(version: Version, inputs: Mapping[str, Any], folders: FolderRule) -> dict[str, Scalar]:
+    """What the caller set, each of its type. Raises SettingsError naming the input and what it accepts."""
+    known = {one.name: one for one in version.inputs}
+    for name in inputs:
+        if name not in known:
+            raise SettingsError(
+                f"{version.name} has no input {name!r}.", why=f"Its inputs are {', '.join(known) or 'none'}.", do="Name one of them."
+            )
+    given: dict[str, Scalar] = {}
+    for name, one in known.items():
+        if name not in inputs:
+            if one.required:
+                raise SettingsError(f"The input {name} is missing.", why=one.description, do=f"Set {name}.")
+            continue
+        value, spec = inputs[name], one.spec()
+        if not isinstance(value, str | int | float | bool):
+            raise SettingsError(f"The input {name} is wrong.", why="It is no single value.", do="Give a text, a number, true or false.")
+        if spec.is_path:
+            if not isinstance(value, str) or "\0" in value or not Path(value).is_absolute() or not folders.allow(Path(value)):
+                raise SettingsError(
+                    f"The input {name} is wrong.",
+                    why=f"{value!r} is no existing absolute path that a caller may name.",
+                    do=f"Name a file {folders}.",
+                )
+            given[name] = value
+        else:
+            text_of(spec, value, name)
+            given[name] = value
+            if name == "budget":
+                seconds(str(value))
+    return given

@@ -4,5 +4,5 @@
 - `search.py`: the search; `proposals.py`: what to try next; `algorithms.py`, `regressors.py`, `linear.py`: of what
 - `trials.py`, `pool.py`, `worker.py`: a candidate on its folds, in processes with limits of time and memory
 - `target_means.py`: columns of many values as numbers; `imbalance.py`, `treatments.py`: the rare class
-- `ensemble.py`, `calibrate.py`: the vote, and its probabilities brought to observed frequencies
+- `calibrate.py`: the vote, and its probabilities brought to observed frequencies
 """

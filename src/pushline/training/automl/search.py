@@ -10,14 +10,12 @@ import numpy as np
 from msgspec import Struct, structs
 
 from pushline.arrays import Floats
-from pushline.data.contract.encoding import Encoding
-from pushline.data.contract.labels import Targets, is_quantity, strata_of
+from pushline.data.contract.encoding import Encoding, Targets, is_quantity, strata_of
 from pushline.evaluation import Treatment
 from pushline.progress import Progress
 from pushline.results import VOTE, Trial
 from pushline.training.automl.algorithms import LARGEST, Algorithm, for_table
-from pushline.training.automl.calibrate import best_calibration, calibrated, losses
-from pushline.training.automl.ensemble import Vote, best_vote, voted
+from pushline.training.automl.calibrate import Vote, best_calibration, best_vote, calibrated, losses, voted
 from pushline.training.automl.limits import SearchSettings, algorithms_of
 from pushline.training.automl.pool import Pool, cores
 from pushline.training.automl.proposals import Proposals, portfolio

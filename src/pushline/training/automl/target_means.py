@@ -7,7 +7,7 @@ predicted it is of all rows learned from; a value that none of them had, or a mi
 import numpy as np
 
 from pushline.arrays import Floats
-from pushline.data.contract.labels import Targets, is_quantity
+from pushline.data.contract.encoding import Targets, is_quantity
 from pushline.training.graph import TargetMeans
 
 MANY = 12  # values from which a column has its means: fewer are told apart by a few splits

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pushline.arrays import Floats
-from pushline.data.contract.labels import Codes
+from pushline.data.contract.encoding import Codes
 from pushline.evaluation import Treatment
 from pushline.training.automl.calibrate import calibrated, fitted
 from pushline.training.automl.trials import TrialResult, Trials

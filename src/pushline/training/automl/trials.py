@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from pushline.arrays import Floats
-from pushline.data.contract.labels import Codes
+from pushline.data.contract.encoding import Codes
 from pushline.errors import StepFailed
 from pushline.results import Trial
 from pushline.training.automl.algorithms import Candidate

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from pushline.data.contract.labels import is_quantity, strata_of
+from pushline.data.contract.encoding import is_quantity, strata_of
 from pushline.training.automl.algorithms import Candidate
 
 PR_SET_PDEATHSIG = 1
