@@ -66,25 +66,27 @@ def rule_faults(rules: list[Rule], contract: Contract) -> list[str]:
     ids = [rule.id for rule in rules]
     faults = [f"{name} is the id of two rules" for name in sorted({name for name in ids if ids.count(name) > 1})]
     faults += [f"{name} is the id of a check" for name in ids if name in BASICS]
+    known = []
     for rule in rules:
         unknown = [name for name in rule.columns if name not in contract.by_name]
         faults += [f"{rule.id} speaks of {name}, which is not in the contract" for name in unknown]
-        if not unknown and (said := refusal_of(rule, contract)):
-            faults.append(f"{rule.id}: {said}")
-    return faults
+        known += [] if unknown else [rule]
+    return faults + refusals_of(known, contract)
 
 
-def refusal_of(rule: Rule, contract: Contract) -> str:
-    """What DuckDB says against the condition, tried on an empty table that has the rule's own columns only."""
+def refusals_of(rules: list[Rule], contract: Contract) -> list[str]:
+    """What DuckDB says against each condition, tried on an empty table that has the rule's own columns only."""
     import duckdb
 
-    columns = ", ".join(f"CAST(NULL AS {TYPES[contract.by_name[name].type]}) AS {name_of(name)}" for name in rule.columns)
+    refusals = []
     with duckdb.connect(config=OFFLINE) as connection:
-        try:
-            connection.execute(f"SELECT CAST(({rule.holds}) AS BOOLEAN) FROM (SELECT {columns}) WHERE false")
-        except duckdb.Error as error:
-            return str(error).splitlines()[0]
-    return ""
+        for rule in rules:
+            columns = ", ".join(f"CAST(NULL AS {TYPES[contract.by_name[name].type]}) AS {name_of(name)}" for name in rule.columns)
+            try:
+                connection.execute(f"SELECT CAST(({rule.holds}) AS BOOLEAN) FROM (SELECT {columns}) WHERE false")
+            except duckdb.Error as error:
+                refusals.append(f"{rule.id}: {str(error).splitlines()[0]}")
+    return refusals
 
 
 def broken(rule: Rule, contract: Contract) -> str:
