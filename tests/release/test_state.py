@@ -1,5 +1,6 @@
 """What the local target remembers, between versions of Pushline: the last three formats and one to come."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from msgspec import Struct
 
 from pushline.errors import TargetError
 from pushline.release.folders import RECORD, ReleaseFolders, ReleaseManifest
-from pushline.release.state import LocalRecord, LocalState
+from pushline.release.process import Process
+from pushline.release.state import REMEMBERED, LocalRecord, LocalState
 from pushline.results import Release
 from pushline.settings import Serving
 
@@ -119,9 +121,71 @@ def test_what_is_kept_of_a_release_is_read_by_versions_before_and_keeps_what_lat
     assert folders.settings_of(of, Serving()).max_rows == 4
 
 
+def test_models_are_where_this_checkout_keeps_them(record: LocalRecord, tmp_path: Path) -> None:
+    assert record.read() == LocalState()
+    record.file.write_bytes(msgspec.json.encode(WRITTEN["without logs"]))
+    state = record.read()
+    assert state.live is not None
+    assert state.candidate is not None
+    kept = [one.model for one in (*state.history, state.live.release, state.candidate.release)]
+    assert kept == [str(tmp_path / "releases" / f"v{number}-abc" / "model") for number in (1, 2, 3)]
+    assert [one.id for one in state.releases] == ["v1-abc", "v2-abc", "v3-abc"]
+
+
+def test_what_is_known_of_a_process_stays_with_it_and_goes_with_it(record: LocalRecord) -> None:
+    document = WRITTEN["one to come"]
+    record.file.write_bytes(msgspec.json.encode(document))
+    state = record.read()
+    assert state.live is not None
+    again = msgspec.convert(slot(4)["process"], Process)
+    for process, weight in ((again, None), (None, None)):
+        record.file.write_bytes(msgspec.json.encode(document))
+        record.write(msgspec.structs.replace(state, live=msgspec.structs.replace(state.live, process=process)))
+        assert msgspec.json.decode(record.file.read_bytes())["live"].get("weight") is weight
+    record.file.unlink()
+    record.write(state)
+    assert "epoch" not in msgspec.json.decode(record.file.read_bytes())
+    record.write(LocalState(history=state.history * 6))
+    assert len(record.read().history) == REMEMBERED
+
+
+def test_a_second_command_says_that_it_waits_until_the_first_has_ended(record: LocalRecord) -> None:
+    said: list[str] = []
+    holds, goes = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with record.held(said.append):
+            holds.set()
+            goes.wait(60)
+
+    def told(line: str) -> None:
+        said.append(line)
+        goes.set()
+
+    other = threading.Thread(target=first)
+    other.start()
+    assert holds.wait(60)
+    with record.held(told):
+        assert len(said) == 1
+        assert said[0].startswith("Waiting for ")
+    other.join()
+
+
+def test_a_state_that_can_not_be_read_says_so(record: LocalRecord) -> None:
+    record.file.mkdir()
+    with pytest.raises(TargetError) as raised:
+        record.read()
+    assert raised.value.what == f"{record.file} can't be read."
+    assert "Is a directory" in raised.value.why
+    assert raised.value.do == "Make it readable for you."
+
+
 def test_a_state_that_can_not_be_understood_is_never_written_over(record: LocalRecord) -> None:
     record.file.write_bytes(b'{"live": 7}')
-    with pytest.raises(TargetError, match="can't be understood"):
+    with pytest.raises(TargetError) as raised:
         record.write(LocalState())
+    assert raised.value.what == "What the local target remembers can't be understood, so nothing was changed."
+    assert raised.value.why.startswith(f"{record.file}: ")
+    assert raised.value.do.startswith("Check out the commit that wrote it, or restore the file. What is live goes on; ")
     assert record.file.read_bytes() == b'{"live": 7}'
     assert [file.name for file in record.file.parent.iterdir()] == ["local-target.json"]

@@ -1,12 +1,13 @@
 import msgspec
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from pushline.data.contract import parse_contract
 from pushline.data.contract.split import split_of
-from pushline.errors import DataError
-from pushline.training.prepare import Counts, prepare, write_prepared
+from pushline.errors import DataError, PushlineError
+from pushline.training.prepare import prepare, read_counts, refuse_missing_class, write_prepared
 from training.tables import odd_contract, odd_table
 
 
@@ -190,7 +191,48 @@ def test_a_side_without_a_class_is_an_error_that_says_what_to_do(tmp_path):
     write(frame[frame["outcome"] == "bad"], tmp_path)
     with pytest.raises(DataError, match="no row of the class 'good'") as raised:
         prepare(tmp_path, odd_contract())
+    assert raised.value.what == "The training rows hold no row of the class 'good'."
     assert "Bring more rows" in raised.value.do
+
+
+def test_the_side_that_lacks_a_class_is_named_with_the_rows_of_both(tmp_path):
+    write(odd_table(300, 1), tmp_path)
+    counts = prepare(tmp_path, odd_contract(), holdout=0.2).counts
+    classes = {**counts.holdout_classes, "good": 0}
+    with pytest.raises(DataError) as raised:
+        refuse_missing_class(msgspec.structs.replace(counts, holdout_classes=classes))
+    assert raised.value.what == "The hold-out holds no row of the class 'good'."
+    sides = f"{counts.train} are for training and {counts.holdout} are held out"
+    assert raised.value.why == f"The table has 300 rows, of which {sides}."
+    with pytest.raises(DataError) as raised:
+        refuse_missing_class(msgspec.structs.replace(counts, train_classes={}, holdout_classes={}, train=0))
+    assert raised.value.what == "The training rows hold no row."
+
+
+PRICES = {
+    "name": "prices",
+    "task": "regression",
+    "columns": [{"name": "x", "type": "number"}, {"name": "y", "type": "number", "role": "label", "minimum": 0, "maximum": 9}],
+}
+
+
+def test_a_quantity_beyond_its_range_rejects_the_row(tmp_path):
+    random = np.random.default_rng(4)
+    frame = pd.DataFrame({"x": random.normal(size=300), "y": random.uniform(1, 8, 300), "other": "not of the contract"})
+    frame.loc[[3, 4, 5, 6], "y"] = [-1, 10, np.nan, np.inf]
+    write(frame, tmp_path)
+    prepared = prepare(tmp_path, parse_contract(PRICES))
+    assert prepared.counts.rejected == {"y: below 0": 1, "y: above 9": 1, "y: no label": 1, "y: no number": 1}
+    assert prepared.rejects.set_index("row")["reason"].to_dict() == {4: "y: below 0", 5: "y: above 9", 6: "y: no label", 7: "y: no number"}
+    assert list(prepared.train) == list(prepared.holdout) == ["x", "y"]
+    assert prepared.counts.train_classes == {}
+
+
+def test_a_side_of_a_quantity_needs_a_row(tmp_path):
+    write(pd.DataFrame({"x": [1.0], "y": [2.0]}), tmp_path)
+    with pytest.raises(DataError) as raised:
+        prepare(tmp_path, parse_contract(PRICES))
+    assert raised.value.what == "The hold-out holds no row."
 
 
 def test_a_table_that_is_not_there_names_the_stage_that_makes_it(tmp_path):
@@ -200,9 +242,21 @@ def test_a_table_that_is_not_there_names_the_stage_that_makes_it(tmp_path):
 
 
 def test_the_folder_holds_what_the_next_steps_and_azure_read(tmp_path):
+    frame = odd_table(300, 1)
+    frame.loc[6, "outcome"] = None
+    write(frame, tmp_path)
+    prepared = prepare(tmp_path, odd_contract(), held_back=0.2)
+    out = tmp_path / "out"
+    write_prepared(prepared, out)
+    assert read_counts(out) == prepared.counts
+    for name in ("train", "held_back", "holdout", "rejects"):
+        pd.testing.assert_frame_equal(pd.read_parquet(out / f"{name}.parquet"), getattr(prepared, name))
+        assert pq.read_schema(out / f"{name}.parquet").pandas_metadata["index_columns"] == []
+    assert (out / "MLTable").read_text() == ("type: mltable\npaths:\n  - file: ./train.parquet\ntransformations:\n  - read_parquet\n")
+
+
+def test_a_folder_that_can_not_be_written_is_an_error_that_names_it(tmp_path):
     write(odd_table(300, 1), tmp_path)
-    prepared = prepare(tmp_path, odd_contract())
-    write_prepared(prepared, tmp_path / "out")
-    assert msgspec.json.decode((tmp_path / "out" / "counts.json").read_bytes(), type=Counts) == prepared.counts
-    assert len(pd.read_parquet(tmp_path / "out" / "train.parquet")) == prepared.counts.train
-    assert "train.parquet" in (tmp_path / "out" / "MLTable").read_text()
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(PushlineError, match="out"):
+        write_prepared(prepare(tmp_path, odd_contract()), tmp_path / "out")
