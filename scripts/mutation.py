@@ -19,7 +19,7 @@ MODULES = {
     "registry/decision": ("tests/registry/test_decision.py", "tests/registry/test_measures.py", "tests/registry/test_quantities.py"),
     "data/contract/split": ("tests/data/contract/test_split.py",),
     "training/prepare": ("tests/training/test_prepare.py",),
-    "batch/job": ("tests/batch/test_job.py", "tests/batch/test_parts.py"),
+    "batch/job": ("tests/batch/test_job.py", "-m", "not slow"),
     "serving/connection": ("tests/serving",),
     "release/state": ("tests/release/test_state.py",),
 }
