@@ -16,8 +16,9 @@ from pushline.settings import load_settings
 
 Run = Callable[..., Ran]
 
-# What a look may leave: nothing of it is read by a stage, a release or a decision. The service itself logs what it was asked.
-SCRATCH = ("build/other/", "build/evaluate/", "build/drift/", ".pushline/logs/live.")
+# What a look may leave: nothing of it is read by a stage, a release or a decision. The service itself logs what it was asked,
+# and a command how long it took.
+SCRATCH = ("build/other/", "build/evaluate/", "build/drift/", ".pushline/logs/live.", ".pushline/took/")
 
 INSPECTING = [
     ("status", "--json"),

@@ -3,8 +3,9 @@
 import re
 import unicodedata
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -72,7 +73,16 @@ class AdoptRequest(Struct, frozen=True, kw_only=True):
     split: str | None = None  # see `split_said`; by default as figures say
 
 
+T = TypeVar("T")
 Merge = Callable[[Contract], Contract]
+
+
+def begun(make: Callable[[], T]) -> "Future[T]":
+    """What is made in a thread while the table is read."""
+    aside = ThreadPoolExecutor(1)
+    made = aside.submit(make)
+    aside.shutdown(wait=False)
+    return made
 
 
 def draft_of(
@@ -89,12 +99,13 @@ def draft_of(
     columns = decided(columns, request, base, source)
     refuse_nothing_to_learn(columns, source)
     table, rewritten = written(source, columns, scratch)
+    version = begun(lambda: table_of(table, source.delimiter))
     repeated = repeated_of(source)
     drafted = contract_of(source, columns, labelled, request.name or slug(source.file.stem))
     drafted = with_proposal(drafted, base.split) if base else drafted
     contract = merge(drafted) if merge else drafted
     typed, findings = typed_of(project, contract, table, scratch) if merge else freshly_typed(contract, table, source, scratch)
-    seen = table_of(table, contract.delimiter)
+    seen = version.result()
     if request.url:
         probe(request.url, seen.sha256, bool(rewritten), scratch)
     url = request.url or (request.address if not rewritten and is_pinnable(request.address) else "")

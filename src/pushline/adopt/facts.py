@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from pushline.adopt.dates import DateStyle, date_styles, is_date_sql
-from pushline.adopt.numbers import Style, Writing, number_sql, style_of, style_of_table, writing_sql
+from pushline.adopt.numbers import Style, Writing, has_sign_sql, number_sql, style_of, style_of_table, writing_sql
 from pushline.adopt.text_table import TextTable
 from pushline.data.files.cells import WHOLE
 from pushline.data.files.table import database, literal
@@ -104,18 +104,22 @@ def facts_of(source: TextTable, scratch: Path, decimal: str | None = None) -> tu
 
 def count_cells(connection: "duckdb.DuckDBPyConnection", cells: Path, batch: range) -> None:
     """Add the distinct cells of some columns, and how often each is there, to the table `seen`."""
-    columns = ", ".join(f"c{number}" for number in batch)
+    table = f"read_parquet({literal(str(cells))})"
+    each = f"SELECT {batch[0]} AS c, c{batch[0]} AS v FROM {table} WHERE v IS NOT NULL"
+    if len(batch) > 1:
+        columns = ", ".join(f"c{number}" for number in batch)
+        each = f"SELECT CAST(c[2:] AS INTEGER) AS c, v FROM (UNPIVOT (SELECT {columns} FROM {table}) ON COLUMNS(*) INTO NAME c VALUE v)"
     connection.execute(
-        f"INSERT INTO seen SELECT CAST(c[2:] AS INTEGER), v, n, lower(trim(v)) IN ({', '.join(map(literal, NOTHING))}) FROM "
-        f"(SELECT c, v, count(*) AS n FROM (UNPIVOT (SELECT {columns} FROM read_parquet({literal(str(cells))})) "
-        f"ON COLUMNS(*) INTO NAME c VALUE v) GROUP BY ALL)"
+        f"INSERT INTO seen SELECT c, v, n, lower(trim(v)) IN ({', '.join(map(literal, NOTHING))}) FROM "
+        f"(SELECT c, v, count(*) AS n FROM ({each}) GROUP BY ALL)"
     )
 
 
 def writings_of(connection: "duckdb.DuckDBPyConnection", batch: range) -> dict[int, Writing]:
-    """How the numbers of some columns are written."""
+    """How the numbers of some columns are written; those of whole numbers without any sign are not among them."""
     found = connection.execute(
-        f"SELECT c, {writing_sql('v')} FROM seen WHERE c BETWEEN {batch[0]} AND {batch[-1]} AND NOT nothing AND length(v) < 40 GROUP BY c"
+        f"SELECT c, {writing_sql('v')} FROM seen WHERE c BETWEEN {batch[0]} AND {batch[-1]} AND NOT nothing AND length(v) < 40 "
+        f"AND {has_sign_sql('v')} GROUP BY c"
     ).fetchall()
     return {
         number: Writing(

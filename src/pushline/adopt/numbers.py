@@ -36,22 +36,28 @@ def bare(cell: str, sign: str) -> str:
     return f"trim(replace({cell}, {literal(sign)}, ''))"
 
 
+def has_sign_sql(cell: str) -> str:
+    """SQL of whether a cell holds any of the signs that a Writing counts, so that most cells of texts are looked at once."""
+    return f"regexp_matches({cell}, '[.,]|{SIGN}')"
+
+
 def writing_sql(cell: str) -> str:
     """SQL of the counts of a Writing over distinct cells `cell`, each of them `n` times."""
-    plain = f"trim(regexp_replace(trim({cell}), '^({SIGN})|({SIGN})$', ''))"
+    signed = f"regexp_matches({cell}, '{SIGN}')"
+    plain = f"CASE WHEN {signed} THEN trim(regexp_replace(trim({cell}), '^({SIGN})|({SIGN})$', '')) ELSE trim({cell}) END"
 
-    def cells(pattern: str, *, but: str = "") -> str:
+    def cells(holds: str, pattern: str, *, but: str = "") -> str:
         without = f" AND NOT regexp_full_match({plain}, '{but}')" if but else ""
-        return f"coalesce(sum(n) FILTER (regexp_full_match({plain}, '{pattern}'){without}), 0)"
+        return f"coalesce(sum(n) FILTER (contains({cell}, '{holds}') AND regexp_full_match({plain}, '{pattern}'){without}), 0)"
 
     twice = {"comma": r"[+-]?[0-9]{1,3}([.][0-9]{3}){2,}", "point": r"[+-]?[0-9]{1,3}(,[0-9]{3}){2,}"}
     return ", ".join(
         [
-            f"{cells(COMMA, but=EITHER['comma'])} + {cells(twice['comma'])}",
-            f"{cells(POINT, but=EITHER['point'])} + {cells(twice['point'])}",
-            cells(EITHER["comma"]),
-            cells(EITHER["point"]),
-            f"list(DISTINCT regexp_extract({cell}, '{SIGN}')) FILTER (regexp_matches({plain}, '^[+-]?[0-9][0-9.,]*$'))",
+            f"{cells(',', COMMA, but=EITHER['comma'])} + {cells('.', twice['comma'])}",
+            f"{cells('.', POINT, but=EITHER['point'])} + {cells(',', twice['point'])}",
+            cells(",", EITHER["comma"]),
+            cells(".", EITHER["point"]),
+            f"list(DISTINCT regexp_extract({cell}, '{SIGN}')) FILTER ({signed} AND regexp_matches({plain}, '^[+-]?[0-9][0-9.,]*$'))",
             f"min(trim({cell})) FILTER (regexp_full_match({plain}, '{EITHER['comma']}|{EITHER['point']}'))",
         ]
     )

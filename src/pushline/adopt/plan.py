@@ -2,7 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from shlex import quote
 
@@ -10,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from pushline.adopt.contract_file import edited
-from pushline.adopt.draft import AdoptRequest, Draft, Merge, draft_of
+from pushline.adopt.draft import AdoptRequest, Draft, Merge, begun, draft_of
 from pushline.adopt.example import example_rows, example_text
 from pushline.adopt.git import committed, is_kept_out, unsaved
 from pushline.adopt.journal import Change, apply, bytes_of, load_journal, sha256
@@ -30,7 +31,7 @@ from pushline.project import Project
 from pushline.template.answers import PLACE, Answers, Engine, EngineSource, Record, RecordedDraft, load_record, record_bytes
 from pushline.template.manifest import ENGINE, TABLE
 from pushline.template.render import render
-from pushline.template.wheel import own_wheel
+from pushline.template.wheel import Wheel, own_wheel
 
 IN_GIT = 10_000_000  # bytes of a table that is put into the repository
 EXAMPLE = "examples/two-rows.json"
@@ -38,7 +39,9 @@ IGNORED = ".gitignore"
 OLDER = "data_checks/adopted.json"  # the record of adoptions that left the engine in src/
 SHORT = (".yml", ".toml", ".md", "rules.py", ".lock", EXAMPLE)  # shown line by line
 ALIKE = 0.5  # share of the columns by which a file is a later state of the table that was adopted
+LONGER_BY_COLUMN = 1 / 60  # times as long as reading takes what follows, beyond twice
 LINES = 400  # of one file's difference that are shown
+Expect = Callable[[float], None]
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -52,15 +55,24 @@ class Plan(Struct, frozen=True, kw_only=True):
     kept: tuple[str, ...]  # what people changed and this leaves alone
 
 
-def plan_adoption(project: Project, request: AdoptRequest, *, in_git: bool, engine: EngineSource = "vendor", scratch: Path) -> Plan:
-    """What `pushline adopt` would do. Raises SettingsError or DataError where the table can't be adopted; writes only into `scratch`."""
+def plan_adoption(
+    project: Project, request: AdoptRequest, *, in_git: bool, engine: EngineSource = "vendor", scratch: Path, expect: Expect | None = None
+) -> Plan:
+    """What `pushline adopt` would do; writes only into `scratch`. Once the table is read, `expect` hears how many seconds are left.
+
+    Raises SettingsError or DataError where the table can't be adopted.
+    """
     record = load_record(project.root)
     refuse_older(project, record)
+    wheel = begun(own_wheel) if record is None else None
     before = record.answers.draft if record else None
     ours = contract_or_none(project)
     if request.address:
         request = msgspec.structs.replace(request, file=at_hand(request.address, scratch))
+    began = time.monotonic()
     source = read_text_table(request.file, scratch, request.sheet)
+    if expect:
+        expect((time.monotonic() - began) * (2 + len(source.names) * LONGER_BY_COLUMN))
     again = before is not None and ours is not None and is_same_table(before, request, source)
     kept: list[str] = []
     if again and ours is not None:
@@ -71,12 +83,12 @@ def plan_adoption(project: Project, request: AdoptRequest, *, in_git: bool, engi
     example = example_of(draft)
     made = adopted_of(draft, request, example)
     answers = Answers(table="repository" if in_git else "address" if draft.pinned.sources[0].url else "machine", draft=made)
-    if again and record:
+    if wheel is not None:
+        files = small_repository(project, answers, engine, wheel.result())
+    elif again and record:
         files = drafted_again(project, draft, made, record, answers, kept)
     elif record:
         files = another_table(project, record, answers)
-    else:
-        files = small_repository(project, answers, engine)
     files = {"data_checks/profile.json": profile_file(draft, scratch), EXAMPLE: example, **files}
     if in_git:
         files[f"{TABLES}/{draft.pinned.name}"] = draft.table.read_bytes()
@@ -164,9 +176,9 @@ def model_name(name: str) -> str:
     return name[:41].rstrip("-") if len(name) > 1 else f"{name}-model"
 
 
-def small_repository(project: Project, answers: Answers, engine: EngineSource) -> dict[str, bytes | None]:
+def small_repository(project: Project, answers: Answers, engine: EngineSource, wheel: Wheel) -> dict[str, bytes | None]:
     """A clone of the engine's repository as somebody's own: nothing of the engine is left but its wheel."""
-    made = render(Record(engine=Engine(version="", sha256="", source=engine), answers=answers), own_wheel())
+    made = render(Record(engine=Engine(version="", sha256="", source=engine), answers=answers), wheel)
     gone = [path for path in committed(project.root) if path.startswith((*ENGINE, "examples/")) and path != EXAMPLE]
     return {**dict.fromkeys(gone), **made}
 

@@ -30,7 +30,7 @@ FEWEST = 200  # rows below which no figure tells anything
 COLUMNS = 200  # that it looks at
 LEFT = 0.7  # share of the rows outside the hold-out that `group` and `time` together have to leave for training
 SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)  # of the rows that are held out
-PLENTY = 200  # rows expected of each class in the hold-out, by which it need not be counted
+SURE = 5  # standard deviations of a count of rows that come in pairs, by which the hold-out of a class need not be counted
 HELD_OUT = 10  # rows of each class in the hold-out, where the table has enough
 GROUPS_HELD_OUT = 30  # where rows belong together
 MOST_FOR_GROUPS = 0.3  # of the rows are held out for that
@@ -221,7 +221,8 @@ def holdout_of(typed: Path, contract: Contract, by_class: dict[str, int], file: 
     why = f"{rarest!r} has {by_class[rarest]:,} rows in all, and about {wanted} of them" if rarest else f"about {wanted} rows"
     with database(scratch) as connection:
         rows = 0 if contract.split else rows_that_differ(connection, typed, contract)
-        if SHARES[0] * min((rows, *by_class.values())) >= PLENTY:
+        expected = SHARES[0] * min((rows, *by_class.values()))
+        if expected - SURE * math.sqrt(2 * expected) >= wanted:
             return HoldOut(share=SHARES[0], rows=round(SHARES[0] * rows))
         least = 0.0
         if group is not None:
@@ -248,7 +249,7 @@ def holdout_of(typed: Path, contract: Contract, by_class: dict[str, int], file: 
 def rows_that_differ(connection: Any, typed: Path, contract: Contract) -> int:
     """The rows of a table of which most differ in what their side is decided by; 0 for any other."""
     names = ", ".join(name_of(column.name) for column in columns_of(contract))
-    different, rows = connection.execute(f"SELECT count(DISTINCT hash({names})), count(*) FROM {relation(typed)}").fetchone()
+    different, rows = connection.execute(f"SELECT approx_count_distinct(hash({names})), count(*) FROM {relation(typed)}").fetchone()
     return int(rows) if different > rows / 2 else 0
 
 

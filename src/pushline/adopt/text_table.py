@@ -78,7 +78,7 @@ def read_csv_cells(file: Path, head: bytes, scratch: Path) -> TextTable:
     names, changed = names_of(written, file)
     with database(scratch) as connection:
         try:
-            rows = copy_cells(connection, csv_relation(file, len(names), delimiter, strict=not seen.is_mixed), len(names), scratch)
+            rows = copy_cells(connection, csv_relation(file, len(names), delimiter, strict=not seen.is_mixed), scratch)
         except duckdb.OperationalError:
             raise
         except duckdb.Error as error:
@@ -99,8 +99,8 @@ def read_parquet_cells(file: Path, scratch: Path) -> TextTable:
         try:
             written = tuple(str(name) for name, *_ in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall())
             names, changed = names_of(written, file)
-            texts = ", ".join(f"CAST({name_of(name)} AS VARCHAR) AS c{n}" for n, name in enumerate(written))
-            rows = copy_cells(connection, f"(SELECT {texts} FROM {relation})", len(names), scratch)
+            texts = ", ".join(f"nullif(CAST({name_of(name)} AS VARCHAR), '') AS c{n}" for n, name in enumerate(written))
+            rows = copy_cells(connection, f"(SELECT {texts} FROM {relation})", scratch)
         except duckdb.OperationalError:
             raise
         except duckdb.Error as error:
@@ -110,10 +110,8 @@ def read_parquet_cells(file: Path, scratch: Path) -> TextTable:
     return TextTable(file=file, delimiter=",", names=names, cells=scratch / CELLS, rows=rows, changed=changed)
 
 
-def copy_cells(connection: Any, relation: str, width: int, scratch: Path) -> int:
-    columns = ", ".join(f"nullif(c{n}, '') AS c{n}" for n in range(width))
-    written = connection.execute(f"COPY (SELECT {columns} FROM {relation}) TO {literal(str(scratch / CELLS))} (FORMAT parquet)").fetchone()
-    return int(written[0])
+def copy_cells(connection: Any, relation: str, scratch: Path) -> int:
+    return int(connection.execute(f"COPY (FROM {relation}) TO {literal(str(scratch / CELLS))} (FORMAT parquet)").fetchone()[0])
 
 
 def delimiter_of(text: str, file: Path) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pushline.cli.context import Context, as_json, progress, show
-from pushline.cli.heartbeat import hush
+from pushline.cli.heartbeat import expect, hush
 from pushline.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -181,10 +181,10 @@ def show_and_do(
     asks = sys.stdin.isatty() and not json
     begin(project, make=make, progress=progress)
     with scratch(project.state / "adopt-scratch") as place:
-        plan = plan_adoption(project, request, in_git=in_git, engine=engine, scratch=place)
+        plan = plan_adoption(project, request, in_git=in_git, engine=engine, scratch=place, expect=expect)
         if interactive or (asks and plan.draft.deciding):
             request = answered(request, plan, everything=interactive)
-            plan = plan_adoption(project, request, in_git=in_git, engine=engine, scratch=place)
+            plan = plan_adoption(project, request, in_git=in_git, engine=engine, scratch=place, expect=expect)
         if not json:
             for line in [*plan_lines(plan), *change_lines(plan, whole=diff)]:
                 click.echo(line)

@@ -38,7 +38,7 @@ class Heartbeat:
     def words(self, passed_s: float) -> str:
         left = (self.expected_s or 0) - passed_s
         if passed_s < EVERY_S:
-            return f"{self.name}: working" + (f", {self.expected_s:.0f} s last time" if self.expected_s else "")
+            return f"{self.name}: working" + (f", about {self.expected_s:.0f} s in all" if self.expected_s else "")
         return f"{self.name}: {passed_s:.0f} s so far" + (f", about {left:.0f} s left" if left > 0 else "")
 
     def stop(self) -> None:
@@ -54,6 +54,12 @@ def heard() -> None:
     """Somebody has just spoken."""
     for one in CURRENT:
         one.heard()
+
+
+def expect(left_s: float) -> None:
+    """A command knows how much longer it takes."""
+    for one in CURRENT:
+        one.expected_s = time.monotonic() - one.started + left_s
 
 
 def hush() -> None:
@@ -73,6 +79,20 @@ def beating(name: str, expected_s: float | None = None, say: Callable[[str], Non
     finally:
         heart.stop()
         CURRENT.remove(heart)
+
+
+@contextlib.contextmanager
+def timed(name: str, root: Path) -> Iterator[None]:
+    """Let a command of the project at `root` show that it works, with how long it took here the last time."""
+    took, began, expected = root / ".pushline" / "took" / name, time.monotonic(), 0.0
+    with contextlib.suppress(OSError, ValueError):
+        expected = float(took.read_text(encoding="utf-8"))
+    with beating(name, expected or last_time(root / "build", name)):
+        yield
+    if time.monotonic() - began > FIRST_S and took.parent.parent.is_dir():
+        with contextlib.suppress(OSError):
+            took.parent.mkdir(exist_ok=True)
+            took.write_text(f"{time.monotonic() - began:.1f}", encoding="utf-8")
 
 
 def last_time(build: Path, stage: str) -> float | None:

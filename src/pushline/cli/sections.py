@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pushline.cli.heartbeat import WITHOUT, beating, last_time
+from pushline.cli.heartbeat import WITHOUT, timed
 
 SECTIONS = {
     "Start here": "doctor run new adopt",
@@ -43,5 +43,5 @@ class Sections(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
         if name and name not in WITHOUT and not ctx.resilient_parsing and not {"-h", "--help"} & set(rest):
-            ctx.with_resource(beating(name, last_time(Path(ctx.params.get("project") or ".") / "build", name)))
+            ctx.with_resource(timed(name, Path(ctx.params.get("project") or ".")))
         return name, command, rest

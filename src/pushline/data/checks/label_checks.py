@@ -7,6 +7,7 @@ label of the other half with hardly an error. Both see one column at a time: two
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -183,15 +184,19 @@ def share_left(values: Floats, labels: Ints) -> float | None:
     if rows < FEWEST or without < CELL:
         return None
     cells, known = cells_of(values)
-    half = np.random.default_rng(0).permutation(rows) % 2
-    errors = 0
+    half, errors, size = halves(rows), 0, (len(known) + 1, len(classes))
     for side in (0, 1):
         learn, judge = half != side, half == side
-        seen = np.zeros((len(known) + 1, len(classes)))
-        np.add.at(seen, (cells[learn], labels[learn]), 1.0)
-        seen += classes / rows / 2  # the commonest class where a cell has no row to learn from
+        counts = np.bincount(cells[learn] * len(classes) + labels[learn], minlength=size[0] * size[1]).reshape(size)
+        seen = counts + classes / rows / 2  # the commonest class where a cell has no row to learn from
         errors += int((seen.argmax(axis=1)[cells[judge]] != labels[judge]).sum())
     return float(min([errors, *(errors_of_threshold(values, labels) if len(classes) == 2 else ())]) / without)
+
+
+@cache
+def halves(rows: int) -> Ints:
+    """The half that each of so many rows is in."""
+    return np.asarray(np.random.default_rng(0).permutation(rows) % 2)
 
 
 def cells_of(values: Floats) -> tuple[Ints, Floats]:
@@ -211,7 +216,7 @@ def ranks_left(values: Floats, labels: Floats) -> float | None:
     _, ranks, counts = np.unique(labels, return_inverse=True, return_counts=True)
     labels = (np.cumsum(counts) - counts / 2)[ranks]
     cells, known = cells_of(values)
-    half = np.random.default_rng(0).permutation(rows) % 2
+    half = halves(rows)
     error = 0.0
     for side in (0, 1):
         learn, judge = half != side, half == side
