@@ -116,6 +116,17 @@ def path_with_commands() -> str:
     return os.pathsep.join([str(commands()), str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
+def put_venv(root: Path) -> None:
+    """A `.venv` for `make` in a project: what this one holds, and of `pushline` the warm one."""
+    real, place = Path(sys.prefix), root / ".venv"
+    (place / "bin").mkdir(parents=True)
+    for entry in [*real.iterdir(), *(real / "bin").iterdir()]:
+        if entry.name not in ("bin", "pushline", ".done"):
+            (place / entry.relative_to(real)).symlink_to(entry)
+    (place / "bin" / "pushline").symlink_to(commands() / "pushline")
+    (place / ".done").touch()
+
+
 @cache
 def warm() -> Path:
     """The folder of the warm process, which is started by the first who needs it and ends with the last: one for all workers of a run."""

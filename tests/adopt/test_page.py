@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from adopt.tables import orders
-from command import QUICK, clean_environment, path_with_commands
+from command import QUICK, clean_environment, path_with_commands, put_venv
 from pushline.project import Project
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -20,8 +20,7 @@ def test_every_shell_block_of_the_page_works(repo: Path, project: Project, tmp_p
     frame = pd.read_csv(orders(tmp_path).file, dtype=str, keep_default_na=False).rename(columns={"returned": "churned"})
     frame.to_csv(project.root / "customers.csv", index=False)
     frame.drop(columns="street").to_csv(project.root / "customers-2027.csv", index=False)
-    (project.root / ".venv").symlink_to(sys.prefix)
-    (Path(sys.prefix) / ".done").touch()
+    put_venv(project.root)
     environment = clean_environment({**QUICK, "PUSHLINE_TRAINING__LOCAL_BUDGET": "2s"})
     environment |= {f"GIT_{who}_{what}": "test@example.invalid" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     environment["PATH"] = path_with_commands()

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from command import QUICK, clean_environment, path_with_commands
+from command import QUICK, clean_environment, path_with_commands, put_venv
 from docs.pages import blocks, pages, prose
 from pushline.cli import pushline
 from pushline.project import Project
@@ -79,8 +79,7 @@ def test_the_front_page_leads_through_ten_tasks_of_at_most_two_commands(repo: Pa
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_every_shell_block_works_in_a_project_of_its_own(repo: Path, project: Project, tmp_path: Path) -> None:
-    (project.root / ".venv").symlink_to(sys.prefix)
-    (Path(sys.prefix) / ".done").touch()
+    put_venv(project.root)
     pin(project, draw(repo, tmp_path / "calls.csv", seed=5))  # nowhere to be had: `make run` goes on with as many generated rows
     identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
     subprocess.run(["git", *identity, "commit", "--quiet", "--all", "--message", "pin"], cwd=project.root, check=True)
