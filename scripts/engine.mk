@@ -15,7 +15,7 @@ release:  ## in GitHub Actions: make the release of a tag, with the wheel attach
 	@gh release create "$(TAG)" dist/*.whl --verify-tag --generate-notes
 
 test-fast: setup  ## the daily subset
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow"
+	$(BIN)/pytest $(SIDE_BY_SIDE) -n 3 -m "not slow"  # few of these wait, and each worker imports everything anew
 
 test-crash: setup  ## each command killed at every write it makes; hours
 	CRASH_POINTS=0 $(BIN)/pytest -q --timeout 0 tests/crash

@@ -13,6 +13,7 @@ from command import clean_environment, cold, commands, path_with_commands, run_c
 from pushline.project import Project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [("status", "--json"), ("doctor",), ("check-data", "nowhere.csv"), ("promote",), ("no-such-command",)]
 )

@@ -3,7 +3,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pushline.project import Project
+
+pytestmark = pytest.mark.slow  # `make check` looks at the same
 
 
 def generate(root: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -125,6 +125,7 @@ def test_a_date_of_birth_is_no_time_to_split_by(tmp_path: Path) -> None:
     assert "times that by time born" in found.split
 
 
+@pytest.mark.slow
 def test_a_table_adopted_again_keeps_its_split(tmp_path: Path) -> None:
     (tmp_path / "first").mkdir()
     (tmp_path / "again").mkdir()

@@ -73,7 +73,8 @@ def test_the_readme_fits_two_screens(repo: Path) -> None:
     assert len((repo / "README.md").read_text().splitlines()) < 100
 
 
-@pytest.mark.parametrize("encoding", ["ascii", pytest.param("utf-8", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_a_terminal_of_another_alphabet_gets_no_traceback(project: Project, run_pushline: Callable[..., Ran], encoding: str) -> None:
     nowhere = {"PUSHLINE_DATA": "", "HTTPS_PROXY": "http://127.0.0.1:9"}
     ended = run_pushline(project, "run", env={**nowhere, "PYTHONIOENCODING": encoding})

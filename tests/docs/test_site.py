@@ -29,6 +29,7 @@ def site(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
+@pytest.mark.slow
 def test_every_page_becomes_one_of_the_site(repo: Path, site: Path) -> None:
     pages = {page.relative_to(repo / "docs").with_suffix(".html") for page in (repo / "docs").rglob("*.md")}
     assert pages <= {page.relative_to(site) for page in site.rglob("*.html")}

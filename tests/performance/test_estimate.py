@@ -19,6 +19,7 @@ def world(rows: int, seed: int, *, shift: float = 0.0) -> Rows:
     return Rows(matrix=x.astype(np.float32), answers=np.stack([1 - said, said], axis=1), labels=labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["average_precision", "roc_auc", "log_loss", "accuracy"])
 def test_under_covariate_shift_weighted_estimates_err_far_less_than_unweighted_ones(metric: str) -> None:
     reference = world(6000, 1)
@@ -34,6 +35,7 @@ def test_under_covariate_shift_weighted_estimates_err_far_less_than_unweighted_o
     assert np.mean(errors["weighted"]) < 0.5 * np.mean(errors["unweighted"])
 
 
+@pytest.mark.slow
 def test_without_a_shift_nothing_is_weighted_and_the_interval_holds_what_comes() -> None:
     reference, held = world(6000, 1), 0
     for seed in range(12):
@@ -71,6 +73,7 @@ def test_the_loss_of_a_quantity_is_known_from_its_rows(metric: str) -> None:
     assert abs(seen.interval.value - truth) < 0.35 * abs(before - truth)
 
 
+@pytest.mark.slow
 def test_three_classes_are_estimated_like_two() -> None:
     random = np.random.default_rng(0)
 

@@ -87,6 +87,7 @@ def test_the_champions_own_model_is_accepted_again(store: MlflowStore, models: d
     assert "bit for bit" in again.decision.reason
 
 
+@pytest.mark.slow
 def test_an_equal_challenger_needs_progress_only_where_the_settings_say_so(
     store: MlflowStore, models: dict[str, Path], holdout: Path
 ) -> None:
@@ -99,6 +100,7 @@ def test_an_equal_challenger_needs_progress_only_where_the_settings_say_so(
     assert "minimum gain of +0.050" in refused.reason
 
 
+@pytest.mark.slow
 def test_the_same_models_get_the_same_decision_every_time(store: MlflowStore, models: dict[str, Path], holdout: Path) -> None:
     crowned(store, models["good"], holdout)
     first, second = (registered(store, models["like-good"], holdout).decision for _ in range(2))
@@ -148,6 +150,7 @@ def test_a_model_of_real_rows_meets_the_floor_where_the_champion_learned_from_ge
     assert "learned from generated rows" in result.decision.reason
 
 
+@pytest.mark.slow
 def test_many_small_losses_do_not_add_up(store: MlflowStore, models: dict[str, Path], holdout: Path, tmp_path: Path) -> None:
     tolerant = msgspec.structs.replace(RULES, minimum_gain=-0.05)
     best = crowned(store, models["good"], holdout)
@@ -160,6 +163,7 @@ def test_many_small_losses_do_not_add_up(store: MlflowStore, models: dict[str, P
     assert result.decision.evidence["best_version"] == best.version
 
 
+@pytest.mark.slow
 def test_a_version_that_was_rolled_back_is_not_held_against_anyone(store: MlflowStore, models: dict[str, Path], holdout: Path) -> None:
     first = crowned(store, models["poor"], holdout)
     crowned(store, models["good"], holdout)
@@ -167,6 +171,7 @@ def test_a_version_that_was_rolled_back_is_not_held_against_anyone(store: Mlflow
     assert "best_version" not in registered(store, models["like-good"], holdout).decision.evidence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["features-of-another-day", ""])
 def test_a_champion_that_may_have_learned_from_these_rows_gives_way_to_the_floor(
     split: str, store: MlflowStore, models: dict[str, Path], holdout: Path
@@ -179,6 +184,7 @@ def test_a_champion_that_may_have_learned_from_these_rows_gives_way_to_the_floor
     assert not registered(store, models["shuffled"], holdout).decision.accept
 
 
+@pytest.mark.slow
 def test_a_champion_that_held_out_less_is_met_on_the_rows_that_neither_has_seen(
     store: MlflowStore, models: dict[str, Path], holdout: Path
 ) -> None:
@@ -189,6 +195,7 @@ def test_a_champion_that_held_out_less_is_met_on_the_rows_that_neither_has_seen(
     assert evidence["rows"] == split_of(rows, CONTRACT, 0.05).sum()
 
 
+@pytest.mark.slow
 def test_in_time_they_meet_on_the_rows_that_neither_has_seen(store: MlflowStore, models: dict[str, Path], tmp_path: Path) -> None:
     contract = parse_contract({**msgspec.to_builtins(CONTRACT), "split": {"time": "visits"}})
     rows = shops(3000, 99)
@@ -230,7 +237,8 @@ def test_a_holdout_that_decides_nothing_is_refused(
     assert store.versions() == ()
 
 
-@pytest.mark.parametrize("metric", ["roc_auc", *(pytest.param(other, marks=pytest.mark.slow) for other in ("accuracy", "log_loss"))])
+@pytest.mark.slow
+@pytest.mark.parametrize("metric", ["roc_auc", "accuracy", "log_loss"])
 def test_every_metric_of_the_settings_decides_the_same_way(metric: str, store: MlflowStore, models: dict[str, Path], holdout: Path) -> None:
     def told(name: str) -> RegisterResult:
         run = log(store, models[name])

@@ -135,6 +135,7 @@ def test_the_newest_requests_are_asked_and_too_few_are_none(tmp_path: Path) -> N
     assert kept["visits"].tolist() == rows["visits"].tolist()[-220:]
 
 
+@pytest.mark.slow
 def test_a_challenger_over_a_limit_is_refused_at_register_with_the_reason(
     store: MlflowStore, models: dict[str, Path], holdout: Path
 ) -> None:

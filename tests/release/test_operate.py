@@ -31,6 +31,7 @@ def test_without_a_release_every_command_says_so(project: Project, run_pushline:
     assert "There is no previous release to roll back to." in rollback.err
 
 
+@pytest.mark.slow
 def test_status_shows_the_slots_and_what_comes_back(project: Project, local: LocalTarget, release: ReleaseOf, run_pushline: Run) -> None:
     deliver(local, release(1))
     live = deliver(local, release(2))
@@ -68,6 +69,7 @@ def test_rollback_discard_and_stop_answer_in_json_alone(
     assert json.loads(run_pushline(project, "stop", "--json").out) == {"stopped": True}
 
 
+@pytest.mark.slow
 def test_logs_are_filtered_by_time_and_failure(project: Project, local: LocalTarget, release: ReleaseOf, run_pushline: Run) -> None:
     live = deliver(local, release(1))
     Client(live.url).score([], None)
@@ -84,6 +86,7 @@ def test_logs_are_filtered_by_time_and_failure(project: Project, local: LocalTar
     assert "is not a duration" in wrong.err
 
 
+@pytest.mark.slow
 def test_following_the_logs_shows_what_comes_and_ends_when_interrupted(project: Project, local: LocalTarget, release: ReleaseOf) -> None:
     live = deliver(local, release(1))
     command = [sys.executable, "-m", "pushline", "logs", "--errors", "--follow"]
@@ -141,6 +144,7 @@ def test_the_primary_key_is_printed_alone_for_a_shell_but_never_into_the_log_of_
     assert shown.out.strip() not in in_a_job.err
 
 
+@pytest.mark.slow
 def test_the_live_address_is_printed_alone_for_a_shell(project: Project, local: LocalTarget, release: ReleaseOf, run_pushline: Run) -> None:
     assert "Nothing is live" in run_pushline(project, "status", "--url").err
     live = deliver(local, release(1))

@@ -31,6 +31,7 @@ def job(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
                 process.kill()
 
 
+@pytest.mark.slow
 def test_a_release_outlives_its_job_is_replaced_by_the_next_and_comes_back_in_a_third(
     local: LocalTarget, release: ReleaseOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

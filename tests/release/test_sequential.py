@@ -13,6 +13,7 @@ def test_the_example_of_the_module_runs() -> None:
     assert doctest.testmod(sequential).failed == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.002, 0.1, 0.5])
 def test_bounds_that_are_looked_at_all_the_time_are_wrong_no_more_often_than_they_say(share: float) -> None:
     worlds = np.random.default_rng(7).random((400, 3000)) < share

@@ -16,6 +16,7 @@ from pushline.serving.model_folder import MATRIX, read_golden
 
 from .conftest import ReleaseOf, deliver
 
+pytestmark = pytest.mark.slow
 ReleaseAt = Callable[[Endpoint], str]
 
 
@@ -72,7 +73,6 @@ def test_rollback_brings_the_previous_release_back(target: Target, release: Rele
     assert passed(seen), [assertion for assertion in seen if not assertion.passed]
 
 
-@pytest.mark.slow
 def test_rollback_without_a_previous_release_changes_nothing(target: Target, release: ReleaseOf, release_at: ReleaseAt) -> None:
     live = deliver(target, release(1))
     with pytest.raises(TargetError, match="no previous release"):
@@ -80,7 +80,6 @@ def test_rollback_without_a_previous_release_changes_nothing(target: Target, rel
     assert release_at(live) == "v1-test"
 
 
-@pytest.mark.slow
 def test_a_withdrawn_promotion_leaves_what_was_live_before(target: Target, release: ReleaseOf, release_at: ReleaseAt) -> None:
     deliver(target, release(1))
     deliver(target, release(2))
@@ -90,7 +89,6 @@ def test_a_withdrawn_promotion_leaves_what_was_live_before(target: Target, relea
     assert target.status().previous is None
 
 
-@pytest.mark.slow
 def test_a_withdrawn_first_promotion_leaves_nothing_live(target: Target, release: ReleaseOf, release_at: ReleaseAt) -> None:
     live = deliver(target, release(1))
     assert target.withdraw(silent) is None
@@ -107,7 +105,6 @@ def test_discarding_the_candidate_leaves_the_live_release(target: Target, releas
     assert target.status().candidate is None
 
 
-@pytest.mark.slow
 def test_a_second_candidate_takes_the_place_of_the_first(target: Target, release: ReleaseOf, release_at: ReleaseAt) -> None:
     first = target.deploy_candidate(release(1), silent)
     second = target.deploy_candidate(release(2), silent)
@@ -116,7 +113,6 @@ def test_a_second_candidate_takes_the_place_of_the_first(target: Target, release
         target.promote(first, silent)
 
 
-@pytest.mark.slow
 def test_the_live_release_deployed_again_is_not_its_own_previous(target: Target, release: ReleaseOf, release_at: ReleaseAt) -> None:
     deliver(target, release(1))
     live = deliver(target, release(1))
@@ -132,7 +128,6 @@ def test_stop_ends_the_live_release_and_the_candidate(target: Target, release: R
     assert target.status().live is None
 
 
-@pytest.mark.slow
 def test_a_rollback_is_possible_after_a_stop(target: Target, release: ReleaseOf, release_at: ReleaseAt) -> None:
     deliver(target, release(1))
     deliver(target, release(2))

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ def test_no_two_ticks_of_an_axis_read_the_same(low: float, width: float, unit: t
         )
 
 
+@pytest.mark.slow
 @given(
     points=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=5), anchor=st.sampled_from(["start", "middle", "end"])
 )

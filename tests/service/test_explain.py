@@ -105,6 +105,7 @@ def test_an_explanation_that_does_not_add_up_never_becomes_ready(model: Path, tm
         Scorer(other, max_rows=1, explain=True)
 
 
+@pytest.mark.slow
 def test_what_explains_is_loaded_only_where_it_is_wanted(model: Path) -> None:
     asks = (
         "import sys; from pathlib import Path; from pushline.serving.scorer import Scorer; "

@@ -106,6 +106,7 @@ def right_rows(contract: Contract) -> st.SearchStrategy[list[dict[str, Any]]]:
     return st.lists(st.fixed_dictionaries(required, optional=absent), min_size=1, max_size=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contract", [CLOSED, OPEN], ids=lambda contract: contract.name)
 @given(data=st.data())
 @settings(max_examples=300, deadline=None)
@@ -113,6 +114,7 @@ def test_both_passes_read_nearly_right_rows_alike(contract: Contract, data: st.D
     both(contract, json.dumps({"data": data.draw(rows_of(contract))}).encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contract", [CLOSED, OPEN], ids=lambda contract: contract.name)
 @given(data=st.data())
 @settings(max_examples=300, deadline=None)

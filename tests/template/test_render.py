@@ -63,6 +63,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_record(tmp_path / "template.json") == record
 
 
+@pytest.mark.slow
 def test_the_same_commit_gives_the_same_wheel(wheel: Wheel) -> None:
     assert own_wheel().sha256 == wheel.sha256
 

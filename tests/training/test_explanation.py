@@ -62,6 +62,7 @@ def told_by(name: str, model, matrix, chosen):
     return told[np.arange(len(matrix)), chosen if told.shape[1] > 1 else 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("name", ["LightGBM", "XGBoostClassifier", "CatBoost"])
 def test_contributions_are_those_of_the_library(name, classes):
@@ -97,6 +98,7 @@ def of_definition(part: TreeModel, output: int, row):
     return worth(set()), found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["RandomForest", "ExtremeRandomTrees", "GradientBoosting"])
 def test_contributions_are_those_of_the_definition(name):
     _, part, rows = fitted(name, 2)
@@ -136,6 +138,7 @@ def test_a_calibration_of_the_logarithm_of_odds_moves_contributions_with_it():
     assert 1 / (1 + np.exp(-base - added.sum(axis=1))) == pytest.approx(output[:, 1], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_vote_is_a_sum_of_trees_where_its_members_answers_are(monkeypatch):
     _, boosted, _ = fitted("LightGBM", 2)
     _, forest, rows = fitted("RandomForest", 2)

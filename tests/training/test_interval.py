@@ -36,6 +36,7 @@ def fitted(matrix: np.ndarray, labels: np.ndarray) -> bytes:
     return with_interval(graph, fit_interval(labels, predictions[:, None], LEVEL, LABEL))
 
 
+@pytest.mark.slow
 def test_over_many_tables_the_intervals_hold_the_share_they_promise() -> None:
     held, by_half = [], []
     for seed in range(200):

@@ -62,6 +62,7 @@ def judged(files: dict[str, Path], store: MlflowStore, tmp_path: Path) -> Judge:
     return run
 
 
+@pytest.mark.slow
 def test_the_champion_is_judged_by_its_own_metric_on_rows_it_never_saw(judged: Judge, store: MlflowStore):
     seen = judged("new")
     assert (seen.version, seen.metric, seen.rows, seen.rejected) == ("1", "roc_auc", 1500, {})
@@ -76,12 +77,14 @@ def test_the_champion_is_judged_by_its_own_metric_on_rows_it_never_saw(judged: J
     assert not seen.learned_from
 
 
+@pytest.mark.slow
 def test_a_file_that_the_version_learned_from_is_said_to_flatter_it(judged: Judge):
     assert judged("learned", "2").learned_from
     assert any("flatter" in line for line in lines_of(judged("learned", "2")))
     assert not judged("new", "2").learned_from
 
 
+@pytest.mark.slow
 def test_rows_that_the_version_was_made_from_are_counted(judged: Judge, files: dict[str, Path], tmp_path: Path):
     assert judged("new", "2").known_rows is None
     assert any("is not known" in line for line in lines_of(judged("new", "2")))
@@ -99,6 +102,7 @@ def test_rows_that_the_version_was_made_from_are_counted(judged: Judge, files: d
     assert any("700 of these 2,200 rows" in line for line in lines_of(seen))
 
 
+@pytest.mark.slow
 def test_rows_that_break_the_contract_are_counted_and_left_out(judged: Judge):
     seen = judged("broken")
     assert (seen.rows, sum(seen.rejected.values())) == (1500, 7)

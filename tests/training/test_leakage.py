@@ -75,6 +75,7 @@ def test_a_column_known_only_after_the_event_is_told_where_it_is_used(random):
     assert "known only after the event (Counted at the end)" in found["z"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("real_data")  # generated rows do not keep which columns go together in time
 def test_the_economic_columns_of_the_example_are_told_with_their_joint_values(example_split: ExampleSplit):
     found = suspects_of(example_split.matrix, example_split.labels, example_split.encoding, example_split.contract)

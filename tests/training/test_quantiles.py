@@ -35,6 +35,7 @@ def of_world(spread: float, rows: int = 2000) -> tuple[bytes, np.ndarray, np.nda
     return made[0], labels, np.column_stack([5 * matrix[:, 0], made[1]])
 
 
+@pytest.mark.slow
 def test_where_the_features_say_how_large_errors_are_the_interval_follows_them() -> None:
     graph, labels, predictions = of_world(spread=2.0)
     interval = fit_interval(labels, predictions, LEVEL, LABEL)
@@ -49,6 +50,7 @@ def test_where_the_features_say_how_large_errors_are_the_interval_follows_them()
     assert np.mean((high - low)[calm]) < 0.4 * np.mean((high - low)[~calm])
 
 
+@pytest.mark.slow
 def test_the_graph_answers_what_the_quantile_models_do() -> None:
     graph, labels, _ = of_world(spread=2.0)
     matrix, _ = world(2000, 1, spread=2.0)

@@ -11,7 +11,7 @@ from training.conftest import ExampleSplit
 from training.tables import odd_contract, odd_table
 
 EVERY = [
-    pytest.param(algorithm, parameters, id=f"{algorithm.name}-{number}")
+    pytest.param(algorithm, parameters, id=f"{algorithm.name}-{number}", marks=[pytest.mark.slow] if number else [])
     for algorithm in ALGORITHMS.values()
     for number, parameters in enumerate((*algorithm.portfolio, *algorithm.deep))
 ]
@@ -43,7 +43,7 @@ def difference(estimator, learn, answers, judge, classes):
 
 
 @pytest.mark.parametrize(("algorithm", "parameters"), EVERY + EDGES)
-@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("classes", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_the_graph_answers_as_the_library_with_missing_values_and_unseen_codes(algorithm, parameters, classes):
     contract = odd_contract(classes=classes)
     encoding = encoding_of(contract.features())

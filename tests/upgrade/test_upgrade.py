@@ -11,6 +11,8 @@ from command import Ran
 from upgrade.engines import CONTRACT, FILES, PYPROJECT, Owned, engine, gh_in, owned, rendered
 from working_copy import git
 
+pytestmark = pytest.mark.slow
+
 CHANGELOG = """\
 # Changelog
 

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,16 +22,21 @@ def workflows(repo: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(repo / ".github" / "workflows", tmp_path / "workflows"))
 
 
-def test_nothing_cancels_or_displaces_what_it_must_not_in_any_order(workflows: Path) -> None:
-    number, ends = order.explored(order.settings(workflows))
+@pytest.fixture(scope="module")
+def explored(repo: Path) -> Any:
+    """How many orders there are, and where each ends."""
+    return order.explored(order.settings(repo / ".github" / "workflows"))
+
+
+def test_nothing_cancels_or_displaces_what_it_must_not_in_any_order(explored: Any) -> None:
+    number, ends = explored
     assert number > 10_000
     assert set().union(*(end.wrong for end in ends)) == set()
     assert all(len(end.ended) == len(order.EVENTS) for end in ends)
 
 
-def test_every_order_ends_in_the_state_that_the_rules_of_the_page_give(workflows: Path) -> None:
-    _, ends = order.explored(order.settings(workflows))
-    for end in ends:
+def test_every_order_ends_in_the_state_that_the_rules_of_the_page_give(explored: Any) -> None:
+    for end in explored[1]:
         assert end.releases == order.by_the_table(tuple(event for event, _ in end.ended), end)
 
 

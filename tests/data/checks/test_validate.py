@@ -42,6 +42,7 @@ def table(repo: Path, contract: Contract, tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_great_expectations_counts_what_plain_sql_counts(table: Path, contract: Contract, repo: Path, tmp_path: Path) -> None:
     rules = load_rules(repo / "data_checks" / "rules.py", contract)
     validation = Validation(table, tmp_path)

@@ -34,6 +34,7 @@ def dated(kind: str = "datetime", **more: object) -> Contract:
     )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.datetimes(FIRST, LAST), min_size=1, max_size=20))
 def test_the_graph_finds_the_parts_that_the_calendar_has(moments: list[datetime]) -> None:

@@ -95,6 +95,7 @@ def test_a_sample_holds_nothing_that_the_data_could_not(tmp_path: Path, rows: li
     assert {(pd.isna(n), k if isinstance(k, str) else None) for n, k in zip(sample[NUMBER], sample[KIND], strict=True)} <= pairs
 
 
+@pytest.mark.slow
 @given(rows=st.lists(ROW, min_size=1, max_size=30), more=st.lists(ROW, max_size=10), share=st.sampled_from([0.1, 0.5]))
 @anything
 def test_a_row_never_changes_sides(rows: list[tuple[Any, ...]], more: list[tuple[Any, ...]], share: float) -> None:

@@ -34,6 +34,7 @@ def test_a_version_holds_the_pipeline_its_code_and_the_lock_and_can_not_be_writt
     assert not {one.name for one in version.inputs} & {"git_revision", "data_version", "contract"}
 
 
+@pytest.mark.slow
 def test_publishing_the_same_again_makes_no_new_version(published: PublishedPipelines) -> None:
     version, made = published.publish("train")
     assert (version.version, made) == (1, False)
@@ -42,6 +43,7 @@ def test_publishing_the_same_again_makes_no_new_version(published: PublishedPipe
     assert (version.version, made, version.default) == (2, True, True)
 
 
+@pytest.mark.slow
 def test_the_default_goes_back_and_a_retired_version_stays_known(published: PublishedPipelines) -> None:
     changed(published.project)
     published.publish("train")

@@ -5,6 +5,7 @@ from sklearn import metrics as reference
 from pushline.training.automl.treatments import figures_of
 
 
+@pytest.mark.slow
 def test_the_figures_of_a_treatment_are_those_of_scikit_learn():
     random = np.random.default_rng(1)
     labels = (random.random(700) < 0.2).astype(np.int64)
