@@ -5,9 +5,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
 from command import QUICK, Ran
+from pushline.cli import pushline
 from pushline.project import Project
 from pushline.release.local import LocalTarget
 from pushline.results import PromoteResult, load
@@ -46,9 +48,43 @@ INSPECTING = [
     ("completion", "zsh"),
     ("pipelines", "list"),
     ("pipelines", "runs"),
+    ("pipelines", "describe", "train"),
+    ("pipelines", "logs", "none"),
+    ("costs",),
+    ("docs",),
+    ("keys", "show"),
+    ("performance",),
+    ("replay",),
+    ("registry", "check-run", "1"),
+    ("adopt", "SOUND", "--label", "y"),
+    ("bootstrap", "github"),
+    ("bootstrap", "azure"),
+    ("consume", "http://127.0.0.1:9", "train"),
     ("train", "--budget", "banana"),
     ("deploy", "--version", "99"),
 ]
+
+# These change something by what they are for; that they change nothing where they refuse is held by tests of their own.
+ACTING = {
+    "data add", "data propose", "data refresh", "discard", "fetch", "keys rotate", "load-test", "new", "outcomes add", "pipelines cancel",
+    "pipelines default", "pipelines retire", "pipelines run", "pipelines serve", "pipelines work", "profile", "promote", "publish",
+    "records delete", "records export", "register", "registry pack", "registry restore", "registry sign", "report", "retrain", "run",
+    "score-batch", "serve", "smoke", "start", "stop", "upgrade",
+}  # fmt: skip
+
+
+def names_of(group: click.Group, before: str = "") -> set[str]:
+    """Every command, those of groups with the group's name before theirs."""
+    with click.Context(group) as context:
+        found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    inner = {name for start, one in found.items() if isinstance(one, click.Group) for name in names_of(one, f"{before}{start} ")}
+    return inner | {before + name for name, one in found.items() if not isinstance(one, click.Group)}
+
+
+def test_every_command_acts_or_is_seen_to_leave_all_as_it_was() -> None:
+    looked = {name for words in INSPECTING for name in (words[0], " ".join(words[:2]))}
+    assert names_of(pushline) <= ACTING | looked
+    assert names_of(pushline) >= ACTING
 
 
 def contents_of(root: Path) -> dict[str, str]:
