@@ -30,6 +30,16 @@ OTHERS = """import os
 if os.environ.get("MUTANT_UNDER_TEST") == "stats":
     os.environ["MUTANT_UNDER_TEST"] = ""
 """
+# Each change is tried in a fork, in which no search can be started: the model that tests of batch scoring ask is made before.
+MADE_BEFORE = """from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def trained() -> Path:
+    return Path({place!r})
+"""
 COPIED = ("src", "tests", "data_checks", "pipelines", "examples", "load", "docs", "scripts", "pyproject.toml", "data.lock", "README.md")
 
 
@@ -57,9 +67,26 @@ def copy_of_project(module: str) -> Path:
     return place
 
 
+def make_model(place: Path) -> None:
+    """Train once for all forks, on the table that `data.lock` pins, and let the tests of batch scoring use it."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from pushline.project import Project
+    from training.model_folders import make_model_folder
+    from working_copy import find_real_data
+
+    table = find_real_data()
+    if table is None:
+        raise SystemExit("The tests of batch/job need the table that data.lock pins: set PUSHLINE_DATA to it.")
+    (place / "trained").mkdir()
+    make_model_folder(table, Project(ROOT), place / "trained")
+    (place / "tests" / "batch" / "conftest.py").write_text(MADE_BEFORE.format(place=str(place / "trained")))
+
+
 def mutate(module: str) -> tuple[dict[str, int], list[str]]:
     """How many changes came to which end, and the names of those that no test noticed."""
     place = copy_of_project(module)
+    if module == "batch/job":
+        make_model(place)
     environment = {**os.environ, "PYTHONPATH": str(place / "mutants" / "src")}  # of the processes that tests start
     with (place / "mutmut.log").open("wb") as log:
 
