@@ -135,8 +135,8 @@ def models(metric: str, rows: int = 300) -> tuple[Array, Array, Array]:
         labels, _, _ = made(rows, 8)
         chances = [np.clip(0.5 + 0.6 * (labels - 0.5) + noise * random.normal(size=rows), 0.01, 0.99) for noise in (0.25, 0.6)]
         return labels, *(np.column_stack([1 - chance, chance]) for chance in chances)
-    labels = 100 + 30 * random.normal(size=rows)
-    return labels, *((labels + noise * random.normal(size=rows))[:, None] for noise in (5, 15))
+    labels = 1000 + 300 * random.normal(size=rows)
+    return labels, *((labels + noise * random.normal(size=rows))[:, None] for noise in (50, 150))
 
 
 def digits(metric: str, value: float) -> str:

@@ -256,8 +256,11 @@ def test_a_refused_body_that_is_short_is_dropped_and_the_connection_stays(app: E
 @pytest.mark.parametrize("line", [b"transfer-encoding: chunked", b"content-length: 5\r\nexpect: 100-continue"])
 def test_a_refused_body_of_unknown_length_or_that_waits_to_be_wanted_is_not_waited_for(app: Echo, line: bytes) -> None:
     own, wire = connected(app)
-    own.data_received(b"POST /score HTTP/1.1\r\nhost: t\r\n" + line + b"\r\n\r\n")
+    own.data_received(b"POST /score HTTP/1.1\r\nhost: t\r\nx-request-id: mine\r\n" + line + b"\r\n\r\n")
     assert (wire.statuses, own.state, b"connection: close" in wire.written) == ([401], "lingering", True)
+    assert b"x-request-id: mine\r\n" in wire.written
+    own.fail(Problem("timeout"))
+    assert wire.statuses == [401]
 
 
 def test_a_client_that_waits_to_be_told_is_told_to_go_on(app: Echo) -> None:

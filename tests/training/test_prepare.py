@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import msgspec
 import numpy as np
 import pandas as pd
@@ -7,7 +9,8 @@ import pytest
 from pushline.data.contract import parse_contract
 from pushline.data.contract.split import split_of
 from pushline.errors import DataError, PushlineError
-from pushline.training.prepare import prepare, read_counts, refuse_missing_class, write_prepared
+from pushline.settings import Training
+from pushline.training.prepare import hold_out_again, prepare, read_counts, refuse_missing_class, write_prepared
 from training.tables import odd_contract, odd_table
 
 
@@ -260,3 +263,17 @@ def test_a_folder_that_can_not_be_written_is_an_error_that_names_it(tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(PushlineError, match="out"):
         write_prepared(prepare(tmp_path, odd_contract()), tmp_path / "out")
+
+
+def test_the_hold_out_of_an_earlier_training_is_made_again_or_it_is_said_that_it_can_not_be(tmp_path):
+    write(odd_table(300, 1), tmp_path)
+    settings = Training(holdout=0.3)
+    unseen = prepare(tmp_path, odd_contract(), holdout=0.3).holdout
+    trained = SimpleNamespace(holdout=str(tmp_path / "a" / "b" / "holdout.parquet"), holdout_rows=len(unseen))
+    for _ in range(2):
+        hold_out_again(trained, tmp_path, odd_contract(), settings)
+        pd.testing.assert_frame_equal(pd.read_parquet(trained.holdout), unseen)
+    trained.holdout_rows += 1
+    with pytest.raises(DataError) as raised:
+        hold_out_again(trained, tmp_path, odd_contract(), settings)
+    assert raised.value.why == f"It had {len(unseen) + 1:,} rows, the data of this machine gives {len(unseen):,}."
