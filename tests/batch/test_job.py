@@ -6,11 +6,14 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ import pandas as pd
 import pytest
 from msgspec.json import encode
 
-from pushline.batch.job import BatchResult, Options, score_batch
+from pushline.batch.job import SAMPLE_ROWS, BatchResult, Options, sampling_step, score_batch
 from pushline.batch.source import open_source
 from pushline.data.contract import load_contract
 from pushline.errors import CriticalFindings, DataCorrupt, DataUnavailable, SettingsError
@@ -140,6 +143,53 @@ def test_rows_that_break_the_contract_go_to_the_rejects_with_line_and_reason(
     assert [row[: len(names)] for row in csv.reader(io.StringIO((tmp_path / "out.csv").read_text(encoding="utf-8")))][1:] == kept
 
 
+def test_a_job_tells_what_it_did_in_figures_that_add_up_over_its_pieces(
+    lines: list[str], tmp_path: Path, model_folder: Path, repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushline.batch.source.PIECE_BYTES", 10_000)
+    monkeypatch.setattr("pushline.batch.job.SAY_S", 0.0)
+    names, name = lines[0].split(","), features_by_type(repo)["string"]
+    bad = [",".join(broken(line.split(","), names, name, "nonsense")) for line in lines[1:4]]
+    text = "\n".join([lines[0], *bad[:2], *lines[4:500], bad[2], "1,2"]) + "\n"
+    (tmp_path / "rows.csv").write_text(text.replace(",", ";"), encoding="utf-8")
+    said: list[str] = []
+    options = Options(delimiter=";", workers=2)
+    ended = score_batch(str(tmp_path / "rows.csv"), tmp_path / "out.csv", model_folder, "7", options=options, progress=said.append)
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as stream:
+        results = [row["result"] for row in csv.DictReader(stream, delimiter=";")]
+    assert ended.results == dict(Counter(results))
+    assert (ended.rows, ended.scored, ended.rejected, sum(ended.histogram)) == (500, 496, 4, 496)
+    assert (ended.model_version, ended.resumed, ended.rejects) == ("7", False, str(tmp_path / "out.rejects.csv"))
+    nonsense = f"{name} is 'nonsense', which is not allowed"
+    assert ended.reasons == {nonsense: 3, f"holds 2 of {len(names)} fields": 1}
+    told = (tmp_path / "out.rejects.csv").read_text(encoding="utf-8").splitlines()
+    assert told[0] == f"line;reason;{lines[0].replace(',', ';')}"
+    assert told[1] == f"2;{nonsense};{bad[0].replace(',', ';')}"
+    assert told[4] == f"501;holds 2 of {len(names)} fields;1;2"
+    assert ended.seconds > 0
+    assert ended.rows_per_second == pytest.approx(ended.rows / ended.seconds, rel=0.1)
+    assert len(said) > 3
+    assert all(re.fullmatch(r"[\d,]+ rows, [\d,]+ rows/s, [\d,]+ s left", line) for line in said)
+
+
+def test_every_so_many_rows_one_is_kept_for_the_drift_of_the_input() -> None:
+    def step(kind: str, size: int) -> int:
+        return sampling_step(SimpleNamespace(kind=kind, size=size))  # type: ignore[arg-type]
+
+    assert [step("parquet", rows) for rows in (10, SAMPLE_ROWS, 10 * SAMPLE_ROWS)] == [1, 1, 10]
+    assert [step("csv", 40 * rows) for rows in (10, SAMPLE_ROWS, 10 * SAMPLE_ROWS)] == [1, 1, 10]
+
+
+def test_a_column_that_csv_can_not_hold_is_named_where_scores_go_to_csv(table: Path, tmp_path: Path, model_folder: Path) -> None:
+    frame = pd.read_csv(table, keep_default_na=False).head(20).assign(tags=[["a", "b"]] * 20)
+    frame.to_parquet(tmp_path / "rows.parquet", index=False)
+    with pytest.raises(SettingsError) as caught:
+        score(tmp_path / "rows.parquet", tmp_path / "out.csv", model_folder)
+    assert str(tmp_path / "rows.parquet") in str(caught.value)
+    assert "tags" in str(caught.value)
+    assert score(tmp_path / "rows.parquet", tmp_path / "out.parquet", model_folder).scored == 20
+
+
 def test_strict_stops_at_the_first_bad_row_and_leaves_no_output(lines: list[str], tmp_path: Path, model_folder: Path, repo: Path) -> None:
     names = lines[0].split(",")
     bad = ",".join(broken(lines[5].split(","), names, features_by_type(repo)["string"], "nonsense"))
@@ -179,7 +229,8 @@ def test_a_bad_row_of_a_parquet_file_is_rejected_by_its_number(table: Path, tmp_
     frame.to_parquet(tmp_path / "rows.parquet", index=False)
     ended = score(tmp_path / "rows.parquet", tmp_path / "out.parquet", model_folder)
     assert (ended.scored, ended.rejected) == (1999, 1)
-    assert (tmp_path / "out.rejects.csv").read_text(encoding="utf-8").splitlines()[1].startswith("5,")
+    told = (tmp_path / "out.rejects.csv").read_text(encoding="utf-8").splitlines()
+    assert (told[0], told[1][:2], len(told)) == ("row,reason", "5,", 2)
 
 
 def test_an_address_that_fsspec_knows_is_read(table: Path, tmp_path: Path, model_folder: Path) -> None:
@@ -227,8 +278,10 @@ def test_the_output_never_takes_the_inputs_place(table: Path, model_folder: Path
 def test_a_column_of_the_scores_name_is_refused(table: Path, tmp_path: Path, model_folder: Path) -> None:
     text = table.read_text(encoding="utf-8").splitlines()
     table.write_text("\n".join(["result," + text[0], *("x," + line for line in text[1:])]), encoding="utf-8")
-    with pytest.raises(SettingsError, match="result"):
+    with pytest.raises(SettingsError) as caught:
         score(table, tmp_path / "out.csv", model_folder)
+    assert caught.value.what == f"{table} has a column result already."
+    assert caught.value.do == "Rename it first."
 
 
 def test_pieces_hold_every_byte_once(tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
