@@ -170,29 +170,49 @@ def forgotten() -> Iterator[None]:
 
 # What takes minutes comes first, the longest before all, so that no worker is alone with it at the end.
 LONGEST = (
-    "workflows/test_small.py",
-    "workflows/test_deliver.py",
     "azure/test_delivery_aci.py",
-    "image/test_image.py",
-    "pipelines/test_retrain.py",
     "azure/test_training_azure.py",
-    "data/checks/test_check_data.py",
+    "workflows/test_small.py",
+    "image/test_image.py",
     "azure/",
-    "docs/test_commands.py",
+    "workflows/test_deliver.py",
     "workflows/",
-    "adopt/",
+    "data/checks/test_check_data.py",
+    "docs/",
+    "release/test_local.py",
+    "release/test_stages.py",
     "crash/",
-    "batch/test_output.py",
-    "training/test_stage.py",
-    "release/",
     "pipelines/",
-    "repository/",
+    "training/",
+    "batch/",
+    "release/",
+    "adopt/",
+    "registry/",
+    "report/",
     "data/",
 )
 # A repository's own tests are what test_small.py runs in one; its delivery is here what `delivered` is.
 collect_ignore = ["repository/test_delivery.py"]
-# Files that share a delivery.
-TOGETHER = ("doctor/test_doctor.py", "docs/test_pictures.py", "test_observing.py")
+# Files that stay on one worker: those that share a delivery, and two lots that share a loopback Azure, which runs a real MLflow server.
+TOGETHER = (
+    ("doctor/test_doctor.py", "docs/test_pictures.py", "test_observing.py"),
+    (
+        "azure/test_delivery_aci.py",
+        "azure/test_batch_azure.py",
+        "azure/test_killed_azure.py",
+        "azure/test_target_aci.py",
+        "azure/test_workflow_aci.py",
+    ),
+    (
+        "azure/test_training_azure.py",
+        "azure/test_delivery_containerapps.py",
+        "azure/test_faults_azure.py",
+        "azure/test_killed_containerapps.py",
+        "azure/test_published_azure.py",
+        "azure/test_target_containerapps.py",
+    ),
+)
+LOTS = {file: lot[0] for lot in TOGETHER for file in lot}
 # Files whose tests share nothing that is expensive to make: each test, or each parameter of a fixture, is a unit of its own.
 SPLIT = ("adopt/test_delivery.py", "adopt/test_page.py", "crash/", "data/checks/test_validate.py", "upgrade/test_matrix.py")
 
@@ -221,9 +241,7 @@ def unit(test: str) -> str:
     path, _, name = test.partition("::")
     name, _, values = name.removesuffix("]").partition("[")
     file = path.removeprefix("tests/")
-    if file in TOGETHER:
-        return TOGETHER[0]
-    return f"{file} {values or name}" if file.startswith(SPLIT) else file
+    return f"{file} {values or name}" if file.startswith(SPLIT) else LOTS.get(file, file)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import msgspec
 import psutil
 import pytest
 
-from command import Ran, clean_environment
+from command import Ran, clean_environment, commands
 from pushline import delivery as stages
 from pushline.delivery import Delivery
 from pushline.errors import NotAccepted, PushlineError, SloBreached, TargetError
@@ -303,7 +302,7 @@ def test_a_run_that_is_told_to_end_in_the_middle_of_train_leaves_no_process_and_
     project: Project, table_csv: Path, run_pushline: Callable[..., Ran]
 ) -> None:
     environment = clean_environment({"PUSHLINE_DATA": str(table_csv)})
-    command = [sys.executable, "-m", "pushline", "run", "--sample-if-offline", "--budget", "60s"]
+    command = [str(commands() / "pushline"), "run", "--sample-if-offline", "--budget", "60s"]
     with subprocess.Popen(command, cwd=project.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         for line in running.stderr:

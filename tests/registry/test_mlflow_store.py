@@ -9,12 +9,13 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from command import clean_environment
+from command import Ran, clean_environment, forked
 from pushline.errors import ModelUnreadable, RegistryError
 from pushline.files import content_hash
 from pushline.project import Project
@@ -126,18 +127,11 @@ def test_the_variable_of_mlflow_names_another_registry(project: Project, monkeyp
 
 @pytest.mark.slow
 def test_two_processes_may_open_a_new_registry_at_once_and_say_nothing(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from pushline.registry.mlflow_store import MlflowStore; p = Path(sys.argv[1]);"
-        "store = MlflowStore(f'sqlite:///{p}/mlflow.db', 'shops', artifacts=p / 'a', downloads=p); store.open(); print(store.versions())"
-    )
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment()
-        )
-        for _ in range(2)
-    ]
-    ended = [(process.communicate(timeout=120), process.returncode) for process in started]
-    assert ended == [(("()\n", ""), 0)] * 2
+    def opened(number: int) -> Ran:
+        return forked(Project(tmp_path), (), clean_environment(), 120, None, "registry.opening")
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(opened, range(2))) == [Ran(0, "()\n", "")] * 2
 
 
 @pytest.fixture

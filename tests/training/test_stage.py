@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import msgspec
 import pandas as pd
 import pytest
 
+from command import commands
 from pushline.data.contract import load_contract
 from pushline.data.profile import load_profile
 from pushline.data.profile.sample import sample_rows
@@ -146,7 +146,7 @@ def test_a_setting_that_means_nothing_stops_before_anything_runs(project: Projec
 
 def test_an_interruption_keeps_the_best_so_far_when_asked(project: Project, run_pushline: Run) -> None:
     checked(project, run_pushline)
-    command = [sys.executable, "-m", "pushline", "train", "--budget", "20m", "--keep-best"]
+    command = [str(commands() / "pushline"), "train", "--budget", "20m", "--keep-best"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PUSHLINE_")}
     started = subprocess.Popen(command, cwd=project.root, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     with started as process:

@@ -99,7 +99,7 @@ def test_text_with_braces_colons_and_quotes_goes_through_a_query(tmp_path: Path)
 
 @pytest.mark.slow
 def test_memory_stays_flat_and_lines_stay_right_on_a_large_file(project: Project, tmp_path: Path) -> None:
-    """400,000 rows, the same with a wrong cell far down, and with wrong values in each: within 500 MB, of which packages are 330."""
+    """400,000 rows with a wrong cell far down, and with wrong values in each: within 500 MB, of which packages are 330."""
     large = tmp_path / "large.csv"
     make = [sys.executable, "scripts/bench_checks.py", "--as", "rows:400000", str(large)]
     subprocess.run(make, cwd=project.root, env=clean_environment(), check=True)
@@ -109,13 +109,12 @@ def test_memory_stays_flat_and_lines_stay_right_on_a_large_file(project: Project
             cell.write(line if number != 350_000 else "forty," + line.split(",", 1)[1])
             values.write(line.replace("telephone", "fax").replace("cellular", "telex"))
     found = {}
-    for name in ("large", "cell", "values"):
+    for name in ("cell", "values"):
         code, memory = measured(project, tmp_path / f"{name}.csv")
         assert memory < 500
         findings = load(project.build / "other", CheckDataResult).findings
         found[name] = (code, [(f.id, f.column, f.count, f.lines[:2]) for f in findings])
     assert found == {
-        "large": (0, []),
         "cell": (1, [("type", "age", 1, (350_000,))]),
         "values": (1, [("allowed", "contact", 400_000, (2, 3))]),
     }
