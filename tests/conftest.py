@@ -200,6 +200,7 @@ TOGETHER = (
         "azure/test_delivery_aci.py",
         "azure/test_batch_azure.py",
         "azure/test_killed_azure.py",
+        "azure/test_preflight.py",
         "azure/test_target_aci.py",
         "azure/test_workflow_aci.py",
     ),
