@@ -11,7 +11,8 @@ from pushline.data.contract import Contract
 from pushline.data.contract.encoding import Encoding, class_codes, encode_frame, encoding_of
 from pushline.evaluation import Evaluation
 from pushline.results import Trial
-from pushline.training.automl.algorithms import ALGORITHMS, Candidate, build
+from pushline.training.automl.algorithms import ALGORITHMS, Candidate
+from pushline.training.automl.libraries import build
 from pushline.training.automl.worker import part_of
 from pushline.training.best_model import BestModel
 from pushline.training.card import card_of

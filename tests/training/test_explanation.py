@@ -13,7 +13,8 @@ from lightgbm import LGBMClassifier
 from pushline.data.contract.encoding import class_codes, encode_frame, encoding_of
 from pushline.serving.explanation import About, Trees
 from pushline.training import explanation
-from pushline.training.automl.algorithms import ALGORITHMS, Candidate, build
+from pushline.training.automl.algorithms import ALGORITHMS, Candidate
+from pushline.training.automl.libraries import build
 from pushline.training.automl.target_means import applied, with_means
 from pushline.training.automl.worker import part_of
 from pushline.training.explanation import leaves_of, of_trees

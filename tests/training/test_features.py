@@ -7,7 +7,8 @@ from pushline.data.contract import parse_contract
 from pushline.data.contract.derived import ExpressionError, parse_expression
 from pushline.data.contract.encoding import class_codes, encode_frame, encoding_of
 from pushline.errors import ContractError
-from pushline.training.automl.algorithms import ALGORITHMS, Candidate, build
+from pushline.training.automl.algorithms import ALGORITHMS, Candidate
+from pushline.training.automl.libraries import build
 from pushline.training.automl.worker import part_of
 from pushline.training.export import predict
 from pushline.training.features import compute, features_of

@@ -3,8 +3,9 @@ import onnxruntime
 import pytest
 
 from pushline.data.contract.encoding import class_codes, encode_frame, encoding_of
-from pushline.training.automl.algorithms import ALGORITHMS, Candidate, build
+from pushline.training.automl.algorithms import ALGORITHMS, Candidate
 from pushline.training.automl.calibrate import calibrated
+from pushline.training.automl.libraries import build
 from pushline.training.automl.worker import part_of
 from pushline.training.export import portable_graph, predict, result_of
 from pushline.training.graph import Calibration, matrix_graph

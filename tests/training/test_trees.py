@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from pushline.data.contract.encoding import class_codes, encode_frame, encoding_of
-from pushline.training.automl.algorithms import ALGORITHMS, Algorithm, Candidate, build
+from pushline.training.automl.algorithms import ALGORITHMS, Algorithm, Candidate
+from pushline.training.automl.libraries import build
 from pushline.training.automl.worker import part_of
 from pushline.training.export import predict
 from pushline.training.graph import Calibration, matrix_graph

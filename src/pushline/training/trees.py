@@ -51,24 +51,18 @@ def trees_of(model: Any, classes: int) -> TreeModel:
     """
     kind = type(model).__name__
     readers = {
-        "LGBMClassifier": from_lightgbm,
-        "XGBClassifier": from_xgboost,
-        "CatBoostClassifier": from_catboost,
-        "HistGradientBoostingClassifier": from_hist_gradient_boosting,
-        "RandomForestClassifier": from_forest,
-        "ExtraTreesClassifier": from_forest,
-        "DecisionTreeClassifier": from_forest,
-        "LGBMRegressor": from_lightgbm,
-        "XGBRegressor": from_xgboost,
-        "CatBoostRegressor": from_catboost,
-        "HistGradientBoostingRegressor": from_hist_gradient_boosting,
-        "RandomForestRegressor": from_forest,
-        "ExtraTreesRegressor": from_forest,
-        "DecisionTreeRegressor": from_forest,
+        "LGBM": from_lightgbm,
+        "XGB": from_xgboost,
+        "CatBoost": from_catboost,
+        "HistGradientBoosting": from_hist_gradient_boosting,
+        "RandomForest": from_forest,
+        "ExtraTrees": from_forest,
+        "DecisionTree": from_forest,
     }
-    if kind not in readers:
+    reader = readers.get(kind.removesuffix("Classifier").removesuffix("Regressor"))
+    if reader is None:
         raise TypeError(f"{kind} is not a tree model that can be written as ONNX")
-    return readers[kind](model, classes)
+    return reader(model, classes)
 
 
 def link_of(model: Any, classes: int) -> str:

@@ -3,15 +3,11 @@
 Every one of them can be written as ONNX; a test holds the graph and the library together for each.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from msgspec import Struct, structs
 
 from pushline.training.graph import bytes_of_tree
 
 Value = float | int | str | bool
-Builder = Callable[..., Any]
 
 
 class Range(Struct, frozen=True):
@@ -26,7 +22,7 @@ class Algorithm(Struct, frozen=True, kw_only=True):
     """One family of models."""
 
     name: str  # as Azure writes it, where Azure has it
-    builder: str  # module:function(parameters, seed, threads, kinds) -> estimator with fit and predict_proba, or predict
+    builder: str  # module:class of a library, or module:function(parameters, seed, threads, kinds) -> an estimator; see libraries.py
     portfolio: tuple[dict[str, Value], ...]  # tried first, in this order
     deep: tuple[dict[str, Value], ...] = ()  # tried behind the first of them where rows are many
     classes: int = 1  # of the table; see `within`
@@ -43,8 +39,6 @@ class Candidate(Struct, frozen=True, kw_only=True):
     builder: str
     parameters: dict[str, Value]
 
-
-HERE = "pushline.training.automl.algorithms"
 
 SLOW: dict[str, Value] = {"n_estimators": 250, "learning_rate": 0.03, "subsample": 0.8, "reg_lambda": 5.0}
 BOOSTING = {
@@ -64,7 +58,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     for algorithm in (
         Algorithm(
             name="LightGBM",
-            builder=f"{HERE}:lightgbm",
+            builder="lightgbm:LGBMClassifier",
             # Columns drawn for each split, or for each tree: where one column decides most, trees without it are lost.
             portfolio=(
                 {**SLOW, "colsample_bytree": 1.0, "feature_fraction_bynode": 0.5, "num_leaves": 15, "min_child_samples": 60},
@@ -80,7 +74,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         ),
         Algorithm(
             name="XGBoostClassifier",
-            builder=f"{HERE}:xgboost",
+            builder="xgboost:XGBClassifier",
             portfolio=({**SLOW, "colsample_bytree": 1.0, "colsample_bynode": 0.5, "max_leaves": 15, "min_child_weight": 6.0},),
             deep=({**DEEP, "colsample_bynode": 0.6, "max_leaves": 63, "min_child_weight": 2.0},),
             space={
@@ -92,7 +86,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         ),
         Algorithm(
             name="GradientBoosting",
-            builder=f"{HERE}:hist_gradient_boosting",
+            builder="sklearn.ensemble:HistGradientBoostingClassifier",
             portfolio=(
                 {
                     "max_iter": 250,
@@ -114,7 +108,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         ),
         Algorithm(
             name="CatBoost",
-            builder=f"{HERE}:catboost",
+            builder="catboost:CatBoostClassifier",
             portfolio=({"iterations": 300, "learning_rate": 0.06, "depth": 6, "l2_leaf_reg": 5.0, "rsm": 0.5},),
             space={
                 "iterations": Range(100, 500),
@@ -133,21 +127,21 @@ ALGORITHMS: dict[str, Algorithm] = {
         ),
         Algorithm(
             name="ExtremeRandomTrees",
-            builder=f"{HERE}:extra_trees",
+            builder="sklearn.ensemble:ExtraTreesClassifier",
             portfolio=({"n_estimators": 100, "max_leaf_nodes": 300, "min_samples_leaf": 5, "max_features": 0.7},),
             space=FOREST,
             patient=True,
         ),
         Algorithm(
             name="RandomForest",
-            builder=f"{HERE}:random_forest",
+            builder="sklearn.ensemble:RandomForestClassifier",
             portfolio=({"n_estimators": 100, "max_leaf_nodes": 200, "min_samples_leaf": 5, "max_features": 0.4},),
             space=FOREST,
             patient=True,
         ),
         Algorithm(
             name="DecisionTree",
-            builder=f"{HERE}:decision_tree",
+            builder="sklearn.tree:DecisionTreeClassifier",
             portfolio=({"max_leaf_nodes": 31, "min_samples_leaf": 50},),
             space={"max_leaf_nodes": Range(4, 200), "min_samples_leaf": Range(5, 500)},
             patient=True,
@@ -192,59 +186,3 @@ def within(parameters: dict[str, Value], classes: int) -> dict[str, Value]:
         return parameters
     faster = {"learning_rate": min(FASTEST, said["learning_rate"] * said[rounds] / room)} if "learning_rate" in said else {}
     return {**parameters, rounds: room, **faster}
-
-
-def build(candidate: Candidate, *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
-    """The unfitted estimator of a candidate. `kinds`: number, category or boolean for each column of the matrix."""
-    from importlib import import_module
-
-    module, _, function = candidate.builder.partition(":")
-    return getattr(import_module(module), function)(dict(candidate.parameters), seed=seed, threads=threads, kinds=kinds)
-
-
-def lightgbm(parameters: dict[str, Any], *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
-    from lightgbm import LGBMClassifier
-
-    # The same result on any number of threads and at every repetition.
-    fixed = {"deterministic": True, "force_row_wise": True, "subsample_freq": 1, "verbosity": -1}
-    return LGBMClassifier(**parameters, **fixed, random_state=seed, n_jobs=threads)
-
-
-def catboost(parameters: dict[str, Any], *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
-    from catboost import CatBoostClassifier
-
-    return CatBoostClassifier(
-        **parameters, random_seed=seed, thread_count=threads, verbose=False, allow_writing_files=False, bootstrap_type="Bernoulli"
-    )
-
-
-def xgboost(parameters: dict[str, Any], *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
-    from xgboost import XGBClassifier
-
-    return XGBClassifier(
-        **parameters, tree_method="hist", grow_policy="lossguide", max_depth=0, random_state=seed, n_jobs=threads, verbosity=0
-    )
-
-
-def hist_gradient_boosting(parameters: dict[str, Any], *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    return HistGradientBoostingClassifier(**parameters, early_stopping=False, random_state=seed)
-
-
-def extra_trees(parameters: dict[str, Any], *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
-    from sklearn.ensemble import ExtraTreesClassifier
-
-    return ExtraTreesClassifier(**parameters, random_state=seed, n_jobs=threads)
-
-
-def random_forest(parameters: dict[str, Any], *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
-    from sklearn.ensemble import RandomForestClassifier
-
-    return RandomForestClassifier(**parameters, random_state=seed, n_jobs=threads)
-
-
-def decision_tree(parameters: dict[str, Any], *, seed: int, threads: int, kinds: tuple[str, ...]) -> Any:
-    from sklearn.tree import DecisionTreeClassifier
-
-    return DecisionTreeClassifier(**parameters, random_state=seed)

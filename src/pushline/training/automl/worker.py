@@ -81,7 +81,7 @@ def fitted(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...
 
 
 def fit(job: Job, matrix: Any, labels: Any, folds: Any, kinds: tuple[str, ...], classes: int, started: float) -> FitResult:
-    from pushline.training.automl.algorithms import build
+    from pushline.training.automl.libraries import build
     from pushline.training.automl.target_means import columns_of, with_means
 
     learn = np.ones(len(labels), dtype=bool) if job.fold == WHOLE else folds < job.fold if job.forward else folds != job.fold
