@@ -1,12 +1,12 @@
 """What a run of a published pipeline does: the stages around a training, or the pipeline alone."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pushline.delivery import Delivery, refusal_of
+from pushline.doctor.machine import compared, pinned
 from pushline.execution import execute
 from pushline.pipelines.runner.definition import DataInput, load_pipeline
 from pushline.pipelines.service.published import from_check_data
@@ -79,19 +79,8 @@ def checked_data(work: "Work", delivery: Delivery, file: str | None) -> CheckDat
 
 def other_packages(lock: Path) -> list[str]:
     """A line where installed packages are not those of the version's lock: it runs with what is installed."""
-    from importlib.metadata import distributions
-
-    installed = {re.sub(r"[-_.]+", "-", one.name).lower(): one.version for one in distributions() if one.name}
-    pinned: dict[str, list[str]] = {}  # several for one name: each Python has its own
-    for name, version in re.findall(
-        r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8") if lock.is_file() else "", re.MULTILINE
-    ):
-        pinned.setdefault(re.sub(r"[-_.]+", "-", name).lower(), []).append(version)
-    other = [
-        f"{name} {installed[name]} (lock: {', '.join(known)})"
-        for name, known in pinned.items()
-        if name in installed and installed[name] not in known
-    ]
+    pins = pinned(lock.read_text(encoding="utf-8")) if lock.is_file() else {}
+    other = [f"{name} {found} (lock: {pins[name]})" for name, found in compared(pins)[1].items()]
     return [f"Packages here differ from the version's lock: {', '.join(other[:5])}{' …' if len(other) > 5 else ''}."] if other else []
 
 

@@ -28,23 +28,28 @@ LEADERBOARD = "leaderboard.json"
 TIME_WAS_OVER, INTERRUPTED = "the time was over", "it was interrupted"  # how `stopped` begins where the clock had a part in it
 
 
-class BestModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SearchOutcome(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a search came to. Scores are of the metric as people know it."""
+
+    algorithm: str  # of the winner, as a person reads it
+    members: tuple[tuple[str, str, float], ...]  # name, algorithm, weight
+    score: float  # of the metric, out of fold
+    leaderboard: tuple[Trial, ...]  # best first, those without a score last
+    curve: Points  # seconds since the search began, best score so far
+    seconds: float
+    stopped: str  # why the search ended
+    treatments: tuple[Treatment, ...] = ()
+
+
+class BestModel(SearchOutcome, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a model was found."""
 
     encoding: Encoding
     classes: tuple[str, ...]
     metric: str
-    algorithm: str
-    members: tuple[tuple[str, str, float], ...]  # name, algorithm, weight
-    score: float  # of the metric, out of fold
-    leaderboard: tuple[Trial, ...]
-    curve: Points  # seconds since the search began, best score so far
-    seconds: float
-    stopped: str  # why the search ended
     calibration: tuple[float, float] = (1.0, 0.0)  # slope and shift of the log-odds; 1 and 0 change nothing
     derived: tuple[str, ...] = ()  # features computed inside the graph
     imbalance: str = "none"
-    treatments: tuple[Treatment, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     rows: int = 0
     learned_share: float = 1.0  # of the rows that each fit learned from: less on a table too large for the time

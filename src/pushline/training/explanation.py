@@ -15,7 +15,7 @@ from pushline.serving.explanation import PATHS, About, Scale
 from pushline.serving.model_folder import MATRIX_INPUT
 from pushline.training.features import Feature, with_features
 from pushline.training.graph import Calibration, GraphPart, TargetMeans, with_means
-from pushline.training.nodes import Nodes, model_of
+from pushline.training.nodes import Nodes, floats
 from pushline.training.trees import LEAF, Tree, TreeModel
 
 MOST = 400_000  # features on the paths of all leaves: beyond, a row would take longer than its sampled values, and the file megabytes
@@ -129,11 +129,7 @@ def features_read(encoding: Encoding, features: Sequence[Feature], means: Target
 
 def graph_of(features: Sequence[Feature], encoding: Encoding, means: TargetMeans | None) -> bytes:
     """The graph from the matrix to the columns that the trees read."""
-    from onnx import TensorProto, helper
-
     nodes = Nodes()
     source = with_features(nodes, features, encoding)
     read = nodes.add("Identity", [with_means(nodes, source, means) if means is not None else source])
-    given = helper.make_tensor_value_info(MATRIX_INPUT, TensorProto.FLOAT, [None, len(encoding.names)])
-    got = helper.make_tensor_value_info(read, TensorProto.FLOAT, [None, None])
-    return bytes(model_of(helper.make_graph(nodes.nodes, "read", [given], [got], nodes.constants)).SerializeToString())
+    return bytes(nodes.model([floats(MATRIX_INPUT, len(encoding.names))], [floats(read, None)]).SerializeToString())

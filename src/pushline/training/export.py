@@ -34,7 +34,7 @@ from pushline.serving.model_folder import (
     Scoring,
     probability_of,
 )
-from pushline.training.nodes import Nodes, model_of
+from pushline.training.nodes import Nodes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,7 +187,7 @@ def save_mlflow(portable: Any, folder: Path, contract: Contract, encoding: Encod
 
 
 def column_type(contract: Contract, name: str) -> str:
-    """MLflow's type of a raw column."""
+    """MLflow's type of a raw column: a number that may be missing has no integer or boolean form."""
     column = contract.by_name[name]
     if column.type == "string":
         return "string"
@@ -223,7 +223,7 @@ def portable_graph(matrix: Any, contract: Contract, encoding: Encoding, classes:
     for position, name in enumerate(names):
         nodes.add("Gather", [columns, nodes.constant(position, np.int64)], output=name, axis=1)
         outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [None]))
-    return model_of(helper.make_graph(nodes.nodes, "portable", inputs, outputs, nodes.constants))
+    return nodes.model(inputs, outputs, "portable")
 
 
 def chosen_class(nodes: Nodes, probabilities: str, threshold: float | None) -> str:
@@ -268,10 +268,5 @@ def output_names(encoding: Encoding, classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def input_type(contract: Contract, name: str) -> str:
-    """The ONNX type of a raw column: a number that may be missing has no integer or boolean form."""
-    column = contract.by_name[name]
-    if column.type == "string":
-        return "STRING"
-    if column.type == "number" or column.is_date or column.optional:
-        return "FLOAT"
-    return "INT64" if column.type == "integer" else "BOOL"
+    """The ONNX type of a raw column."""
+    return {"string": "STRING", "double": "FLOAT", "long": "INT64", "boolean": "BOOL"}[column_type(contract, name)]

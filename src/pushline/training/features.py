@@ -10,7 +10,7 @@ from pushline.data.contract.dates import PARTS
 from pushline.data.contract.derived import Term, columns_of, parse_expression
 from pushline.data.contract.encoding import MISSING_CATEGORY, Encoding
 from pushline.serving.model_folder import MATRIX_INPUT
-from pushline.training.nodes import Nodes, model_of
+from pushline.training.nodes import Nodes, floats
 
 FEATURES = "features"  # the matrix with the derived features behind its columns
 MARCH_OF_YEAR_0 = 719468  # days before 1970-01-01
@@ -106,19 +106,11 @@ def compute(matrix: Matrix, features: Sequence[Feature], encoding: Encoding) -> 
     if not features:
         return matrix
     import onnxruntime
-    from onnx import TensorProto, helper
 
-    nodes = Nodes()
+    nodes, width = Nodes(), len(encoding.columns)
     with_features(nodes, features, encoding)
-    width = len(encoding.columns)
-    graph = helper.make_graph(
-        nodes.nodes,
-        "features",
-        [helper.make_tensor_value_info(MATRIX_INPUT, TensorProto.FLOAT, [None, width])],
-        [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, [None, width + len(features)])],
-        nodes.constants,
-    )
-    session = onnxruntime.InferenceSession(model_of(graph).SerializeToString(), providers=["CPUExecutionProvider"])
+    model = nodes.model([floats(MATRIX_INPUT, width)], [floats(FEATURES, width + len(features))])
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     computed: Matrix = session.run([FEATURES], {MATRIX_INPUT: matrix})[0]
     return computed
 

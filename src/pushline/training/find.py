@@ -11,7 +11,7 @@ from pushline.errors import StepFailed
 from pushline.progress import Progress
 from pushline.training.automl.limits import SearchSettings
 from pushline.training.automl.pool import cores, warm_up
-from pushline.training.best_model import TIME_WAS_OVER, BestModel
+from pushline.training.best_model import TIME_WAS_OVER, BestModel, SearchOutcome
 from pushline.training.features import compute, features_of
 from pushline.training.leakage import suspects_of
 
@@ -40,7 +40,7 @@ def find_model(
     says yes, the best so far is the result.
     """
     warm_up()  # the workers load their libraries while we encode
-    from pushline.training.automl.search import search
+    from pushline.training.automl.search import Search
     from pushline.training.automl.trials import Folds, folds_of, same_rows
     from pushline.training.interval import with_quantiles
 
@@ -53,33 +53,26 @@ def find_model(
     matrix = compute(raw, features, encoding)
     matrix[:, : raw.shape[1]] = raw  # what the graph is given: it leaves the dates out itself
     kinds = (*("date" if column.is_date else column.kind for column in encoding.columns), *("number" for _ in features))
-    found = search(
+    found = Search(
         matrix,
         labels,
         kinds,
         len(contract.classes) or 1,
         settings,
-        progress=progress,
         features=features,
         encoding=encoding,
-        stop=stop,
         folds=folds,
-    )
+        progress=progress,
+        stop=stop,
+    ).run()
     best = BestModel(
+        **{name: getattr(found, name) for name in SearchOutcome.__struct_fields__},
         encoding=encoding,
         classes=contract.classes,
         metric=settings.metric,
-        algorithm=found.algorithm,
-        members=found.members,
-        score=found.score,
-        leaderboard=found.leaderboard,
-        curve=found.curve,
-        seconds=found.seconds,
-        stopped=found.stopped,
         calibration=(found.calibration.slope, found.calibration.shift),
         derived=tuple(feature.name for feature in features),
         imbalance=settings.imbalance,
-        treatments=found.treatments,
         suspects=suspects,
         rows=len(frame),
         learned_share=found.plan.share,

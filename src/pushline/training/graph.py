@@ -4,6 +4,7 @@ All tree members of a vote share one `TreeEnsembleRegressor`, a group of its out
 operator and not one a member.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from msgspec import Struct
 from pushline.data.contract.encoding import Encoding
 from pushline.serving.model_folder import MATRIX_INPUT, PROBABILITIES
 from pushline.training.features import Feature, with_features
-from pushline.training.nodes import Nodes, model_of
+from pushline.training.nodes import Nodes, floats
 from pushline.training.trees import LEAF, TreeModel
 
 BYTES_A_NODE, BYTES_AN_OUTPUT = 34, 12  # of a tree; of a leaf, beyond its first output
@@ -106,11 +107,8 @@ def matrix_graph(
     shift = sum(weight * part.shift for part, weight in trees)
     if shift:
         probabilities.append(nodes.constant(shift))
-    total = probabilities[0]
-    for other in probabilities[1:]:
-        total = nodes.add("Add", [total, other])
-    finish(nodes, calibrated(nodes, total, calibration, classes), classes)
-    return closed(nodes, columns, classes)
+    finish(nodes, calibrated(nodes, nodes.sum(probabilities), calibration, classes), classes)
+    return nodes.model([floats(MATRIX_INPUT, columns)], [floats(PROBABILITIES if classes > 1 else VALUE, classes)])
 
 
 def with_means(nodes: Nodes, source: str, means: TargetMeans) -> str:
@@ -129,19 +127,6 @@ def finish(nodes: Nodes, probabilities: str, classes: int) -> None:
         nodes.add("Concat", [rest, probabilities], output=PROBABILITIES, axis=1)
     else:
         nodes.add("Identity", [probabilities], output=PROBABILITIES if classes > 1 else VALUE)
-
-
-def closed(nodes: Nodes, columns: int, classes: int) -> Any:
-    from onnx import TensorProto, helper
-
-    graph = helper.make_graph(
-        nodes.nodes,
-        "matrix",
-        [helper.make_tensor_value_info(MATRIX_INPUT, TensorProto.FLOAT, [None, columns])],
-        [helper.make_tensor_value_info(PROBABILITIES if classes > 1 else VALUE, TensorProto.FLOAT, [None, classes])],
-        nodes.constants,
-    )
-    return model_of(graph)
 
 
 def vote_of_trees(nodes: Nodes, members: Sequence[tuple[TreeModel, float]], classes: int, source: str) -> str:
@@ -165,10 +150,7 @@ def vote_of_trees(nodes: Nodes, members: Sequence[tuple[TreeModel, float]], clas
             elif classes == 2:
                 span = gather(nodes, span, [1], 2)
             summed.append(nodes.add("Mul", [span, nodes.constant(weight)]))
-    total = summed[0]
-    for other in summed[1:]:
-        total = nodes.add("Add", [total, other])
-    return total
+    return nodes.sum(summed)
 
 
 def gather(nodes: Nodes, values: str, columns: list[int], width: int) -> str:
@@ -179,23 +161,7 @@ def gather(nodes: Nodes, values: str, columns: list[int], width: int) -> str:
 
 def tree_attributes(members: Sequence[tuple[TreeModel, float]]) -> dict[str, Any]:
     """The attributes of one TreeEnsembleRegressor that holds all trees of all members."""
-    columns: dict[str, list[Any]] = {
-        key: []
-        for key in (
-            "nodes_treeids",
-            "nodes_nodeids",
-            "nodes_featureids",
-            "nodes_values",
-            "nodes_modes",
-            "nodes_truenodeids",
-            "nodes_falsenodeids",
-            "nodes_missing_value_tracks_true",
-            "target_treeids",
-            "target_nodeids",
-            "target_ids",
-            "target_weights",
-        )
-    }
+    columns = defaultdict[str, list[Any]](list)
     base: list[float] = []
     number = 0
     for model, _ in members:

@@ -19,7 +19,7 @@ from pushline.serving.model_folder import MATRIX_INPUT, PREDICTIONS
 from pushline.training.automl.trials import Folds
 from pushline.training.features import FEATURES
 from pushline.training.graph import QUANTILES, tree_attributes
-from pushline.training.nodes import Nodes, model_of
+from pushline.training.nodes import Nodes, floats
 
 RANGES = 5  # of the predicted value at most
 ROWS_A_RANGE = 200
@@ -76,11 +76,11 @@ def half_width(residuals: Floats, level: float) -> float:
 def with_interval(model: bytes, interval: PredictionInterval) -> bytes:
     """The numeric graph of a quantity with low and high behind its value, without what they don't need."""
     import onnx
-    from onnx import TensorProto, helper
 
     graph = onnx.load_from_string(model).graph
     value, unused = graph.output[0].name, QUANTILES if interval.beyond is None else ""
-    nodes = Nodes(prefix="interval/")
+    nodes = Nodes("interval/", behind=graph)
+    nodes.nodes = [node for node in graph.node if unused not in node.output]
     if interval.beyond is None:
         apart = nodes.add("TreeEnsembleRegressor", [value], domain="ai.onnx.ml", **offsets(interval))
         whole = nodes.add("Add", [value, apart])
@@ -90,17 +90,8 @@ def with_interval(model: bytes, interval: PredictionInterval) -> bytes:
         whole = nodes.add("Concat", [value, nodes.add("Min", [value, low]), nodes.add("Max", [value, high])], axis=1)
     limits = [-math.inf if interval.minimum is None else interval.minimum, math.inf if interval.maximum is None else interval.maximum]
     nodes.add("Clip", [whole, *map(nodes.constant, limits)], output=PREDICTIONS)
-    return bytes(
-        model_of(
-            helper.make_graph(
-                [*(node for node in graph.node if unused not in node.output), *nodes.nodes],
-                "matrix",
-                [each for each in graph.input if each.name == MATRIX_INPUT],
-                [helper.make_tensor_value_info(PREDICTIONS, TensorProto.FLOAT, [None, 3])],
-                [*graph.initializer, *nodes.constants],
-            )
-        ).SerializeToString()
-    )
+    given = [each for each in graph.input if each.name == MATRIX_INPUT]
+    return bytes(nodes.model(given, [floats(PREDICTIONS, 3)]).SerializeToString())
 
 
 def offsets(interval: PredictionInterval) -> dict[str, Any]:
@@ -157,23 +148,12 @@ def fitted(matrix: Floats, labels: Floats, seed: int, threads: int) -> list[Any]
 
 def with_output(model: bytes, quantiles: list[Any]) -> bytes:
     import onnx
-    from onnx import TensorProto, helper
 
     from pushline.training.trees import trees_of
 
     graph = onnx.load_from_string(model).graph
     source = FEATURES if any(FEATURES in node.output for node in graph.node) else MATRIX_INPUT
-    nodes = Nodes(prefix="quantiles/")
+    nodes = Nodes("quantiles/", behind=graph)
     members = [(trees_of(each, 1), 1.0) for each in quantiles]
     nodes.add("TreeEnsembleRegressor", [source], output=QUANTILES, domain="ai.onnx.ml", **tree_attributes(members))
-    return bytes(
-        model_of(
-            helper.make_graph(
-                [*graph.node, *nodes.nodes],
-                graph.name,
-                graph.input,
-                [*graph.output, helper.make_tensor_value_info(QUANTILES, TensorProto.FLOAT, [None, len(SHARES)])],
-                [*graph.initializer, *nodes.constants],
-            )
-        ).SerializeToString()
-    )
+    return bytes(nodes.model(graph.input, [*graph.output, floats(QUANTILES, len(SHARES))]).SerializeToString())

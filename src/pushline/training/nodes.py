@@ -1,6 +1,7 @@
 """ONNX written node by node."""
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ IR_VERSION = 9
 class Nodes:
     """A graph being written."""
 
-    def __init__(self, prefix: str = "") -> None:
+    def __init__(self, prefix: str = "", behind: Any = None) -> None:
+        """`behind`: the graph that it goes on from."""
         self.prefix = prefix
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
+        self.nodes: list[Any] = list(behind.node) if behind else []
+        self.constants: list[Any] = list(behind.initializer) if behind else []
         self._count = 0
 
     def constant(self, values: Any, kind: Any = np.float32) -> str:
@@ -45,14 +47,25 @@ class Nodes:
         )
         return output
 
+    def sum(self, values: Sequence[str]) -> str:
+        return reduce(lambda total, value: self.add("Add", [total, value]), values)
 
-def model_of(graph: Any) -> Any:
-    import onnx
-    from onnx import helper
+    def model(self, inputs: Sequence[Any], outputs: Sequence[Any], name: str = "matrix") -> Any:
+        """The whole graph as a model, checked."""
+        import onnx
+        from onnx import helper
 
-    from pushline import __version__
+        from pushline import __version__
 
-    sets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
-    model = helper.make_model(graph, opset_imports=sets, ir_version=IR_VERSION, producer_name="pushline", producer_version=__version__)
-    onnx.checker.check_model(model)
-    return model
+        graph = helper.make_graph(self.nodes, name, inputs, outputs, self.constants)
+        sets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+        model = helper.make_model(graph, opset_imports=sets, ir_version=IR_VERSION, producer_name="pushline", producer_version=__version__)
+        onnx.checker.check_model(model)
+        return model
+
+
+def floats(name: str, columns: int | None) -> Any:
+    """An input or output of a graph: float32 [rows, columns]."""
+    from onnx import TensorProto, helper
+
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, columns])

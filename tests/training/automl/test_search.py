@@ -12,7 +12,7 @@ from pushline.training.automl.algorithms import ALGORITHMS, Algorithm, Range
 from pushline.training.automl.calibrate import Vote, voted
 from pushline.training.automl.limits import SearchSettings
 from pushline.training.automl.proposals import portfolio
-from pushline.training.automl.search import SearchResult, search
+from pushline.training.automl.search import Search, SearchResult
 from pushline.training.export import predict
 from pushline.training.features import compute, features_of
 from pushline.training.metrics import score
@@ -56,7 +56,7 @@ class Table:
     def search(self, settings: SearchSettings, **options) -> SearchResult:
         told = options.pop("told", [])
         options = {"progress": told.append, "features": self.features, "encoding": self.encoding} | options
-        return search(self.matrix, self.labels, self.kinds, self.classes, settings, **options)
+        return Search(self.matrix, self.labels, self.kinds, self.classes, settings, **options).run()
 
 
 @pytest.fixture

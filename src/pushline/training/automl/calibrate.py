@@ -16,7 +16,6 @@ from pushline.data.contract.encoding import Codes
 from pushline.training.graph import SMALLEST, Calibration
 from pushline.training.metrics import score
 
-STEPS = 50
 ERRORS = 2.0  # standard errors by which the loss must fall
 PICKS = 20  # a weight is a multiple of 1/20
 
@@ -69,48 +68,30 @@ def fitted(labels: Codes, probabilities: Floats) -> Calibration:
 
 
 def platt(scores: Floats, truth: Floats) -> tuple[float, float]:
-    """Slope and shift of the logistic regression of the truth on the scores, by Newton's method with halved steps."""
+    """Slope and shift of the logistic regression of the truth on the scores."""
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
     design = np.stack([scores, np.ones_like(scores)], axis=1)
 
-    def loss(weights: Floats) -> float:
+    def loss(weights: Floats) -> tuple[float, Floats]:
         raw = design @ weights
-        return float(np.mean(np.logaddexp(0, raw) - truth * raw))
+        return float(np.mean(np.logaddexp(0, raw) - truth * raw)), design.T @ (expit(raw) - truth) / len(truth)
 
-    weights = np.array([1.0, 0.0])
-    now = loss(weights)
-    for _ in range(STEPS):
-        chances = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
-        slope = design.T @ (chances - truth) / len(truth)
-        curve = (design * (chances * (1 - chances))[:, None]).T @ design / len(truth) + 1e-9 * np.eye(2)
-        step = np.linalg.solve(curve, slope)
-        while loss(weights - step) > now and np.abs(step).max() > 1e-12:
-            step /= 2
-        before, now = now, loss(weights - step)
-        weights = weights - step
-        if before - now < 1e-12:
-            break
+    slope, shift = minimize(loss, (1.0, 0.0), jac=True, method="BFGS").x
     # A negative slope would turn the ranking round: the scores say nothing then, and shall go on saying it.
-    return float(max(weights[0], 1e-3)), float(weights[1])
+    return float(max(slope, 1e-3)), float(shift)
 
 
 def temperature(logs: Floats, labels: Codes) -> float:
-    """The factor on log-probabilities with the lowest log loss, by golden section on its logarithm."""
+    """The factor on log-probabilities with the lowest log loss."""
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
 
-    def loss(factor: float) -> float:
-        scores = logs * factor
-        top = scores.max(axis=1)
-        whole = top + np.log(np.exp(scores - top[:, None]).sum(axis=1))
-        return float(np.mean(whole - scores[np.arange(len(labels)), labels]))
+    def loss(power: float) -> float:
+        return float(-np.mean(log_softmax(logs * np.exp(power), axis=1)[np.arange(len(labels)), labels]))
 
-    low, high = -2.5, 2.5
-    ratio = (np.sqrt(5) - 1) / 2
-    for _ in range(40):
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        if loss(float(np.exp(left))) < loss(float(np.exp(right))):
-            high = right
-        else:
-            low = left
-    return float(np.exp((low + high) / 2))
+    return float(np.exp(minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded").x))
 
 
 class Vote(Struct, frozen=True, kw_only=True):

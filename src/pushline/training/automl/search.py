@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from msgspec import Struct, structs
+from msgspec import structs
 
 from pushline.arrays import Floats
 from pushline.data.contract.encoding import Encoding, Targets, is_quantity, strata_of
-from pushline.evaluation import Treatment
 from pushline.progress import Progress
 from pushline.results import VOTE, Trial
 from pushline.training.automl.algorithms import LARGEST, Algorithm, for_table
@@ -34,7 +33,7 @@ from pushline.training.automl.trials import (
     without,
 )
 from pushline.training.automl.worker import CHECKED_ROWS
-from pushline.training.best_model import INTERRUPTED, TIME_WAS_OVER
+from pushline.training.best_model import INTERRUPTED, TIME_WAS_OVER, SearchOutcome
 from pushline.training.explanation import of_trees
 from pushline.training.features import Feature
 from pushline.training.graph import Calibration, GraphPart, TargetMeans, matrix_graph, size_of
@@ -50,46 +49,15 @@ PROBED_ROWS = 20_000  # of one small fit that says how long a large table takes
 LARGE = 60_000  # rows from which that is worth asking
 
 
-class SearchResult(Struct, frozen=True, kw_only=True):
-    """What a search found. Scores are of the metric as people know it."""
+class SearchResult(SearchOutcome, frozen=True, kw_only=True):
+    """What a search found."""
 
-    leaderboard: tuple[Trial, ...]  # best first, those without a score last
-    algorithm: str  # of the winner, as a person reads it
-    members: tuple[tuple[str, str, float], ...]  # name, algorithm, weight
     model: bytes  # the numeric graph
     explanation: bytes  # of its answers; empty where they are no sum of trees
     rows: Any  # bool [rows]: those that were predicted out of fold
     probabilities: Any  # of the winner, out of fold, calibrated: float32 [those rows, classes]
-    score: float
     calibration: Calibration
-    curve: tuple[tuple[float, float], ...]  # seconds since the start, best score out of fold so far
-    treatments: tuple[Treatment, ...]
     plan: FoldPlan
-    seconds: float
-    stopped: str  # why the search ended
-
-
-def search(
-    matrix: Floats,
-    labels: Targets,
-    kinds: tuple[str, ...],
-    classes: int,
-    settings: SearchSettings,
-    *,
-    progress: Progress,
-    features: Sequence[Feature] = (),
-    encoding: Encoding | None = None,
-    stop: Callable[[], bool] = lambda: False,
-    folds: Folds | None = None,
-) -> SearchResult:
-    """Find and fit the best model of `labels` (positions of classes, or a quantity) from `matrix` (float32 [rows, columns]).
-
-    `kinds`: number, category, boolean or date for each column; a date is not learned from, only its parts are. The last
-    `len(features)` columns are derived; the graph computes them from the others, which `encoding` names. `stop` is asked now
-    and then: once it says yes, the best so far is the result. Raises StepFailed where not one trial ended well.
-    """
-    with tempfile.TemporaryDirectory(prefix="pushline-automl-") as folder:
-        return Search(Path(folder), matrix, labels, kinds, classes, settings, progress, features, encoding, stop, folds).run()
 
 
 class Search:
@@ -97,19 +65,25 @@ class Search:
 
     def __init__(
         self,
-        folder: Path,
         matrix: Floats,
         labels: Targets,
         kinds: tuple[str, ...],
         classes: int,
         settings: SearchSettings,
+        *,
         progress: Progress,
-        features: Sequence[Feature],
-        encoding: Encoding | None,
-        stop: Callable[[], bool],
-        folds: Folds | None,
+        features: Sequence[Feature] = (),
+        encoding: Encoding | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        folds: Folds | None = None,
     ) -> None:
-        self.folder, self.matrix, self.labels, self.kinds, self.classes = folder, matrix, labels, kinds, classes
+        """It learns `labels` (positions of classes, or a quantity) from `matrix` (float32 [rows, columns]).
+
+        `kinds`: number, category, boolean or date for each column; a date is not learned from, only its parts are. The last
+        `len(features)` columns are derived; the graph computes them from the others, which `encoding` names. `stop` is asked now
+        and then: once it says yes, the best so far is the result.
+        """
+        self.matrix, self.labels, self.classes = matrix, labels, classes
         self.settings, self.progress, self.features, self.encoding, self.stop = settings, progress, features, encoding, stop
         self.dealt = folds or Folds(of=folds_of(strata_of(labels), settings.folds, settings.seed, same_rows(matrix)))
         self.folds = self.dealt.of
@@ -121,27 +95,29 @@ class Search:
         self.curve: list[tuple[float, float]] = []
         self.shown = 0
         self.stopped = TIME_WAS_OVER
-        dates = np.array([kind == "date" for kind in kinds])
+        self.dates = np.array([kind == "date" for kind in kinds])
         self.kinds = tuple("number" if kind == "date" else kind for kind in kinds)
-        learned = np.where(dates, np.float32(0), matrix) if dates.any() else matrix
-        for name, values in (("matrix", learned), ("labels", labels), ("folds", self.folds)):
-            np.save(folder / f"{name}.npy", values)
 
     def run(self) -> SearchResult:
+        """Find and fit the best model. Raises StepFailed where not one trial ended well."""
         algorithms = [for_table(algorithm, len(self.labels), self.classes) for algorithm in algorithms_of(self.settings)]
         if is_quantity(self.labels):
             algorithms = [for_labels(algorithm, self.labels, self.settings.metric) for algorithm in algorithms]
         workers = max(1, min(self.settings.threads or cores(), 2 * self.settings.folds))
-        with Pool(self.folder, self.kinds, self.classes, workers=workers, memory=self.settings.memory) as pool:
-            pool.wait_until_ready()
-            # The budget is for the search: loading the libraries takes seconds that depend on the machine alone.
-            self.started = time.monotonic()
-            self.deadline = self.started + self.settings.seconds
-            self.trials = Trials(pool, self.labels, self.dealt, self.classes, self.settings)
-            if len(self.labels) > LARGE and self.settings.max_trials is None:
-                self.trials.make_plan(portfolio(algorithms)[0], PROBED_ROWS, self.deadline)
-            self.explore(algorithms)
-            return self.conclude()
+        with tempfile.TemporaryDirectory(prefix="pushline-automl-") as place:
+            learned = np.where(self.dates, np.float32(0), self.matrix) if self.dates.any() else self.matrix
+            for name, values in (("matrix", learned), ("labels", self.labels), ("folds", self.folds)):
+                np.save(Path(place) / f"{name}.npy", values)
+            with Pool(Path(place), self.kinds, self.classes, workers=workers, memory=self.settings.memory) as pool:
+                pool.wait_until_ready()
+                # The budget is for the search: loading the libraries takes seconds that depend on the machine alone.
+                self.started = time.monotonic()
+                self.deadline = self.started + self.settings.seconds
+                self.trials = Trials(pool, self.labels, self.dealt, self.classes, self.settings)
+                if len(self.labels) > LARGE and self.settings.max_trials is None:
+                    self.trials.make_plan(portfolio(algorithms)[0], PROBED_ROWS, self.deadline)
+                self.explore(algorithms)
+                return self.conclude()
 
     def explore(self, algorithms: Sequence[Algorithm]) -> None:
         """Try candidates until a limit is reached: the same ones for the same seed, whatever the clock says."""
