@@ -15,7 +15,7 @@ from pushline.results import CheckDataResult, RegisterResult, Scalar, TrainResul
 from pushline.settings import PushlineSettings
 
 if TYPE_CHECKING:
-    from pushline.pipelines.service.work import Work
+    from pushline.pipelines.service.runs import Work
 
 TRAIN = "train"
 

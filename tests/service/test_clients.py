@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import web
-from pushline.pipelines.service.document import document as document_of_pipelines
+from pushline.pipelines.service.routes import document as document_of_pipelines
 from pushline.settings import Serving
 from service_made import Service, get
 

@@ -94,7 +94,7 @@ def test_the_examples_are_what_the_service_answers(service: Service, document: d
 
 def test_linters_of_others_have_nothing_to_say(document: dict[str, Any]) -> None:
     """What the recommended rules of Redocly ask for beyond a valid document."""
-    from pushline.pipelines.service.document import document as of_pipelines
+    from pushline.pipelines.service.routes import document as of_pipelines
 
     for one in (document, json.loads(of_pipelines(Serving()))):
         assert set(one["info"]["license"]) == {"name", "identifier"}

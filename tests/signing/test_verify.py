@@ -33,8 +33,7 @@ from pushline.serving.serve import serve
 from pushline.settings import Serving, load_settings
 from pushline.signing import SIGNATURE, Signers, verify
 from pushline.signing.bundle import read_bundle
-from pushline.signing.sign import own_key
-from pushline.signing.signers import GITHUB, GithubSigner
+from pushline.signing.signers import GITHUB, GithubSigner, own_key
 from pushline.signing.verification import manifest_of
 from release.registered import BETTER, GOOD, register_versions
 from signed import KEY, STRANGER, signed, trust

@@ -238,7 +238,7 @@ def work(context: Context, folder: str, alive: int) -> None:
     import sys
     from pathlib import Path
 
-    from pushline.pipelines.service.work import work as do
+    from pushline.pipelines.service.runs import work as do
     from pushline.published_run import run_published
 
     os.set_inheritable(alive, False)  # the lock says that this process lives, not one it starts

@@ -23,7 +23,7 @@ def upgrade(context: Context, to: str | None, check: bool, allow_downgrade: bool
     from pushline.github import actions
     from pushline.report.terminal import lines_of_markdown
     from pushline.upgrade import upgrading
-    from pushline.upgrade.source import NoneKnown
+    from pushline.upgrade.engine import NoneKnown
     from pushline.upgrade.upgrading import propose_upgrade
 
     if propose:

@@ -10,7 +10,7 @@ from pushline.registry.store import ModelStore
 from pushline.results import TrainResult
 from pushline.serving.model_folder import read_scoring
 from pushline.signing import SIGNATURE, Signers, verify
-from pushline.signing.sign import own_key, sign_model
+from pushline.signing.signers import own_key, sign_model
 
 
 def sign_version(project: Project, store: ModelStore, number: str) -> str:

@@ -5,7 +5,7 @@
 - `smoke.py`, `openapi_faults.py`, `scoring.py`: what a release must answer
 - `load.py`: load and the verdict on it
 - `local.py`, `state.py`, `folders.py`, `journal.py`: the local target and what it remembers
-- `process.py`, `local_split.py`: its processes, and requests shared between two
+- `process.py`: its processes
 """
 
 from typing import TYPE_CHECKING

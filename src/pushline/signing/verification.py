@@ -9,8 +9,7 @@ from pushline.errors import NotTrusted
 from pushline.project import Project
 from pushline.signing.bundle import Bundle, Untrusted, fingerprint, read_bundle, verify_signature
 from pushline.signing.manifest import PREDICATE, SIGNATURE, STATEMENT, Statement, digest_of, digests_of
-from pushline.signing.sign import branch_of, repository_of
-from pushline.signing.signers import Signers, public_key
+from pushline.signing.signers import Signers, branch_of, public_key, repository_of
 
 
 def verify(

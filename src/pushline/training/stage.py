@@ -27,7 +27,7 @@ from pushline.results import VOTE, CheckDataResult, Scalar, TrainResult, folder
 from pushline.serving.model_folder import CARD, read_scoring
 from pushline.settings import PushlineSettings, Training, seconds
 from pushline.signing import trusted
-from pushline.signing.sign import own_key, sign_model
+from pushline.signing.signers import own_key, sign_model
 from pushline.stopping import STOP_FILE, asked_to_stop
 from pushline.training.automl.limits import AZURE_METRICS, SearchSettings, algorithms_of, primary_metric
 from pushline.training.best_model import LEADERBOARD, BestModel, fitted_rows, read_best_model

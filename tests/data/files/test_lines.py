@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from pushline.data.files.lines import TableFile, lines_of
+from pushline.data.files.reading import TableFile, lines_of
 
 
 def test_rows_of_a_plain_file_are_counted_without_reading_it() -> None:

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from pushline.data.contract.encoding import encode_frame, encoding_of
-from pushline.training.automl.algorithms import Candidate
+from pushline.training.automl.algorithms import REGRESSORS, Candidate, for_labels, objectives_of
 from pushline.training.automl.libraries import build
-from pushline.training.automl.regressors import REGRESSORS, for_labels, objectives_of
 from pushline.training.export import predict
 from pushline.training.graph import Calibration, matrix_graph
 from training.quantities import quantity_contract, quantity_table

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from pushline.training.automl.algorithms import ALGORITHMS, Candidate
-from pushline.training.automl.regressors import REGRESSORS
+from pushline.training.automl.algorithms import ALGORITHMS, REGRESSORS, Candidate
 from pushline.training.automl.target_means import MANY, columns_of, with_means
 from pushline.training.automl.worker import WHOLE, Job, fitted
 from pushline.training.export import predict

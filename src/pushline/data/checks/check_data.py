@@ -7,8 +7,7 @@ from pushline.data.checks.findings import SEVERITIES, in_order, renamed, root_ca
 from pushline.data.checks.label_checks import label_findings
 from pushline.data.checks.suite import Check, Detail, Observation, checks_of
 from pushline.data.contract import Contract
-from pushline.data.files.lines import TableFile, lines_of
-from pushline.data.files.reading import Reading, read_file
+from pushline.data.files.reading import Reading, TableFile, lines_of, read_file
 from pushline.data.files.table import database, literal, name_of
 from pushline.data.rules import load_rules
 from pushline.errors import DataError, PushlineError

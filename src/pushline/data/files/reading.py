@@ -4,7 +4,8 @@ A sound file takes one pass: any cell that is not of its type stops it. Only the
 fault is counted and located; cells that can't be read become empty, rows that can't be read are left out.
 """
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from pushline.data.contract.dates import DATE_EXAMPLES
 from pushline.data.files import header as headers
 from pushline.data.files import scan as scans
 from pushline.data.files.cells import MOST_REJECTS, bad_cells, reason_for, row_faults, typed, unreadable_rows
-from pushline.data.files.lines import TableFile, lines_of
 from pushline.data.files.table import database, literal, name_of
 from pushline.results import Finding
 from pushline.wording import counted
@@ -27,6 +27,20 @@ if TYPE_CHECKING:
 ARTICLES = {"integer": "an integer", "number": "a finite number", "boolean": "a boolean"}
 ARTICLES |= {kind: f"a {kind} such as {example}" for kind, example in DATE_EXAMPLES.items()}
 STOP = "error('not of its type')"  # SQL: what a sound file is read with
+csv.field_size_limit(16 << 20)
+
+
+class TableFile(Struct, kw_only=True):
+    """One file behind the table, and which of the table's rows came from it."""
+
+    file: Path
+    first_row: int = 0  # of the table, counted from 0
+    rows: int = 0
+    delimiter: str = ","
+    is_parquet: bool = False
+    one_line_each: bool = True  # every row is one line, none blank, none left out
+    left_out: frozenset[int] = frozenset()  # lines on which rows start that could not be read
+    encoding: str = "utf-8-sig"
 
 
 class Reading(Struct, kw_only=True):
@@ -193,3 +207,40 @@ def one(answer: Any) -> tuple[Any, ...]:
 def wrong_type(name: str, kind: str, bad: int, rows: int, values: Sequence[str], lines: tuple[int, ...]) -> Finding:
     message = f"{counted(bad, 'value')} of {name} {'is' if bad == 1 else 'are'} not {ARTICLES[kind]}{reason_for(values, kind)}."
     return Finding("type", message, shown(dict.fromkeys(values)), kind, column=name, count=bad, lines=lines)
+
+
+
+
+def lines_of(sources: Iterable[TableFile], rows: Iterable[int]) -> tuple[TableFile | None, tuple[int, ...]]:
+    """The file of the first of these rows, and the lines of all that are in that file.
+
+    A line counts from 1 and the header is line 1; in a Parquet file it is the row's number, from 1.
+    """
+    wanted = sorted(set(rows))
+    if not wanted:
+        return None, ()
+    source = next(s for s in sources if s.first_row <= wanted[0] < s.first_row + s.rows)
+    within = [row - source.first_row for row in wanted if row < source.first_row + source.rows]
+    if source.is_parquet:
+        return source, tuple(row + 1 for row in within)
+    if source.one_line_each:
+        return source, tuple(row + 2 for row in within)
+    return source, tuple(_walked(source, within))
+
+
+def _walked(source: TableFile, rows: list[int]) -> list[int]:
+    """The lines on which these rows start, found by reading the file up to the last of them."""
+    found: list[int] = []
+    with source.file.open(encoding=source.encoding, newline="") as stream:
+        reader = csv.reader(stream, delimiter=source.delimiter)
+        next(reader, None)
+        row, start = 0, reader.line_num + 1
+        for fields in reader:
+            if fields and start not in source.left_out:
+                if row == rows[len(found)]:
+                    found.append(start)
+                    if len(found) == len(rows):
+                        break
+                row += 1
+            start = reader.line_num + 1
+    return found

@@ -11,8 +11,7 @@ import msgspec
 
 from pushline.data.checks.check_data import check_data
 from pushline.data.contract import Contract
-from pushline.data.files.lines import lines_of
-from pushline.data.files.reading import Reading, read_file
+from pushline.data.files.reading import Reading, lines_of, read_file
 from pushline.data.files.table import database, literal, name_of
 from pushline.data.files.version import table_of
 from pushline.data.profile import load_profile

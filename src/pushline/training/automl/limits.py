@@ -8,8 +8,7 @@ from msgspec import Struct
 from pushline.errors import SettingsError
 from pushline.registry.measures import OF_QUANTITIES
 from pushline.settings import seconds
-from pushline.training.automl.algorithms import ALGORITHMS, Algorithm
-from pushline.training.automl.regressors import REGRESSORS
+from pushline.training.automl.algorithms import ALGORITHMS, REGRESSORS, Algorithm
 
 # Our metrics as Azure's primary metrics. On Azure these are means over the classes; here, for two classes, average
 # precision and ROC AUC are the positive class's.

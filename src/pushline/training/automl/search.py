@@ -13,12 +13,11 @@ from pushline.arrays import Floats
 from pushline.data.contract.encoding import Encoding, Targets, is_quantity, strata_of
 from pushline.progress import Progress
 from pushline.results import VOTE, Trial
-from pushline.training.automl.algorithms import LARGEST, Algorithm, for_table
+from pushline.training.automl.algorithms import LARGEST, OF_MEDIANS, Algorithm, for_labels, for_table
 from pushline.training.automl.calibrate import Vote, best_calibration, best_vote, calibrated, losses, voted
 from pushline.training.automl.limits import SearchSettings, algorithms_of
 from pushline.training.automl.pool import Pool, cores
 from pushline.training.automl.proposals import Proposals, portfolio
-from pushline.training.automl.regressors import OF_MEDIANS, for_labels
 from pushline.training.automl.treatments import compare
 from pushline.training.automl.trials import (
     WHOLE_SECONDS,
