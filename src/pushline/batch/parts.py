@@ -110,7 +110,10 @@ def put_together(folder: Path, number: int, source: BatchInput, uri: str, out: P
     else:
         with whole_file(out) as half, half.open("wb") as stream:
             for position, name in enumerate(accounts):
-                append_csv(folder / f"{name}.csv", stream, options.delimiter, with_header=position == 0)
+                with (folder / f"{name}.csv").open("rb") as part:
+                    if position:
+                        part.seek(end_of_header(part.read(HEAD_BYTES), options.delimiter))
+                    shutil.copyfileobj(part, stream)
     return account_of(list(accounts.values()), uri, out, seconds)
 
 
@@ -129,13 +132,6 @@ def all_rejects(folder: Path, names: list[str], first: int, delimiter: str) -> I
         for line in lines[1:]:
             place, comma, rest = line.partition(delimiter.encode())
             yield str(int(place) + int(name) - first).encode() + comma + rest
-
-
-def append_csv(file: Path, stream: Any, delimiter: str, *, with_header: bool) -> None:
-    with file.open("rb") as part:
-        if not with_header:
-            part.seek(end_of_header(part.read(HEAD_BYTES), delimiter))
-        shutil.copyfileobj(part, stream)
 
 
 def account_of(parts: list[BatchResult], uri: str, out: Path, seconds: float) -> BatchResult:

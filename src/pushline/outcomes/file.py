@@ -57,9 +57,10 @@ def read_outcomes(connection: "duckdb.DuckDBPyConnection", file: Path, contract:
         raise refusal(file, worst.message, own, worst.lines)
     known_at = name_of(KNOWN_AT.name) if KNOWN_AT in own else "NULL"
     more = ", ".join(f"{name_of(column.name)} := CAST({name_of(column.name)} AS VARCHAR)" for column in after)
+    label = f"CAST({name_of(contract.label.name)} AS VARCHAR)"
     columns = {
         "key": key_of(keys),
-        "outcome": label_text(contract),
+        "outcome": label if contract.is_regression else f"regexp_replace({label}, '[.]0$', '')",  # `1.0` of a class is `1`
         "known_at": f"coalesce(TRY_CAST({known_at} AS TIMESTAMP), TIMESTAMP '{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}')",
         "after": f"CAST(to_json(struct_pack({more})) AS VARCHAR)" if more else "CAST(NULL AS VARCHAR)",
         "nameless": " OR ".join(f"{name_of(column.name)} IS NULL" for column in by if not column.optional) or "false",
@@ -93,12 +94,6 @@ def fault_of(connection: "duckdb.DuckDBPyConnection", contract: Contract, names:
     twice = "SELECT any_value(key) FROM told WHERE outcome IS NOT NULL GROUP BY key, known_at HAVING count(DISTINCT outcome) > 1 LIMIT 1"
     found = connection.execute(twice).fetchone()
     return f"It tells two outcomes of {' '.join(found[0].split(chr(31)))}, known at the same time." if found else ""
-
-
-def label_text(contract: Contract) -> str:
-    """SQL for the label as the contract writes it: `1.0` of a class is `1`."""
-    text = f"CAST({name_of(contract.label.name)} AS VARCHAR)"
-    return text if contract.is_regression else f"regexp_replace({text}, '[.]0$', '')"
 
 
 def names_in(file: Path, delimiter: str) -> tuple[str, ...]:

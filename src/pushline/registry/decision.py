@@ -32,11 +32,6 @@ def shown(metric: str, value: float) -> str:
     return f"{value:,.4g}" if metric in IN_UNITS else f"{value:.3f}"
 
 
-def unit_of(metric: str, labels: Floats) -> float:
-    """What a gain is counted in: a figure that is in the label's unit as a share of what knowing nothing gives, any other as it is."""
-    return (random_figure(metric, labels, 1) or 1.0) if metric in IN_UNITS else 1.0
-
-
 def interval_of(values: Floats, confidence: float) -> tuple[float, float]:
     low, high = np.percentile(values, [50 * (1 - confidence), 50 * (1 + confidence)])
     return float(low), float(high)
@@ -116,7 +111,8 @@ def against_champion(
     new, old = figure(metric, labels, challenger), figure(metric, labels, champion)
     seen = resampled(metric, labels, [challenger, champion], rounds=rules.rounds, seed=SEED)
     sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
-    unit = unit_of(metric, labels)
+    # A figure that is in the label's unit is counted as a share of what knowing nothing gives, any other as it is.
+    unit = (random_figure(metric, labels, 1) or 1.0) if metric in IN_UNITS else 1.0
     gain = sign * (new - old) / unit
     low, high = interval_of(sign * (seen[0] - seen[1]) / unit, rules.confidence)
     evidence: dict[str, Scalar] = {

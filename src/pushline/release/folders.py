@@ -49,7 +49,8 @@ class ReleaseFolders:
         copy = self.here(release)
         digests = digests_of(source)
         kept = ReleaseManifest(release=copy, sha256=digests, serving=msgspec.structs.asdict(settings))
-        if self._same(release.id, digests):
+        before = self.kept(release.id)
+        if before is not None and before.sha256 == digests == digests_of(self.root / release.id / MODEL):
             write_json(self.root / release.id / CANDIDATE, kept.serving)
         else:
             self._copy(source, kept)
@@ -103,10 +104,6 @@ class ReleaseFolders:
             if folder.name not in keep and not folder.name.startswith(HALF):
                 with suppress(OSError):  # the release is live: it does not fail for what nobody needs
                     remove(folder)
-
-    def _same(self, release_id: str, digests: dict[str, str]) -> bool:
-        kept = self.kept(release_id)
-        return kept is not None and kept.sha256 == digests == digests_of(self.root / release_id / MODEL)
 
     def _copy(self, source: Path, kept: ReleaseManifest) -> None:
         """The copy appears under its name only when it is complete."""

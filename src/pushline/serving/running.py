@@ -1,6 +1,5 @@
 """What a service is told to run, and which version a model folder holds."""
 
-import os
 import socket
 from mmap import mmap
 from pathlib import Path
@@ -63,11 +62,6 @@ class ReleaseNames(Struct, frozen=True, kw_only=True):
 
 class ReleaseRecord(Struct, frozen=True, kw_only=True):
     release: ReleaseNames
-
-
-def telemetry_wanted() -> bool:
-    """Whether the environment says where in Application Insights to send telemetry."""
-    return bool(os.environ.get("APPLICATIONINSIGHTS_CONNECTION_STRING"))
 
 
 def record_of(model: Path) -> ReleaseNames | None:

@@ -54,7 +54,8 @@ class Service(App):
         self.openapi = document_of(self.scorer, running.version, running.settings)
         self.access_log = running.settings.access_log
         self.encode = msgspec.json.Encoder().encode
-        self.answer_end = self.end_of_answers()
+        # what every answer says of the model, as the end of its JSON
+        self.answer_end = b"," + self.encode({**self.scorer.constants, "model_version": running.version})[1:]
         self.own_headers = b"x-model-version: %b\r\nx-release: %b\r\n" % (running.version.encode(), running.release.encode())
         handlers = {
             "POST /score": self.score,
@@ -106,10 +107,6 @@ class Service(App):
         mirror = self.handoff.order.mirror
         if mirror and random() < mirror:  # noqa: S311 - a sample
             self.handoff.copy(exchange, fields)
-
-    def end_of_answers(self) -> bytes:
-        """What every answer says of the model, as the end of its JSON."""
-        return b"," + self.encode({**self.scorer.constants, "model_version": self.running.version})[1:]
 
     def readiness(self, exchange: Exchange) -> None:
         if self.draining:

@@ -23,7 +23,7 @@ from pushline.errors import PushlineError, TargetError
 from pushline.serving.child import Child, Life, become, how_it_ended, send, work
 from pushline.serving.control import LINE_BYTES, Order, Question, listen
 from pushline.serving.log import Level, Log
-from pushline.serving.running import SLOT_BYTES, Place, Running, telemetry_wanted
+from pushline.serving.running import SLOT_BYTES, Place, Running
 
 SPARE_SLOTS = 8  # for the counters of workers that are being replaced
 STEADY_S = 10.0  # a worker that ran this long did not die of its start
@@ -57,7 +57,8 @@ class Supervisor:
         self.slots = self.wanted + SPARE_SLOTS
         self.shared = mmap(-1, self.slots * SLOT_BYTES)
         # What the workers note of requests goes to one process that sends it on.
-        self.notes = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) if telemetry_wanted() else None
+        telemetry = os.environ.get("APPLICATIONINSIGHTS_CONNECTION_STRING")
+        self.notes = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) if telemetry else None
         self.sender: Child | None = None
         self.sender_not_before = 0.0
         self.stderr, self.to_stderr = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)  # a worker never waits for who reads

@@ -34,7 +34,6 @@ class Step(Struct, frozen=True, kw_only=True):
     stages: dict[int, tuple[str, str]] = {}
 
 
-
 class Upgraded(Struct, frozen=True, kw_only=True):
     """What an upgrade changes, or has changed."""
 
@@ -135,10 +134,6 @@ def propose_upgrade(project: Project) -> PullRequest:
             "contents, pull requests and workflows of this repository, store it as a secret, and name that secret as GH_TOKEN of the "
             "step `propose` in .github/workflows/upgrade.yml.",
         ) from error
-
-
-
-
 
 
 def folder_of(project: Project) -> Path:

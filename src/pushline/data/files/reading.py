@@ -5,7 +5,7 @@ fault is counted and located; cells that can't be read become empty, rows that c
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,7 +159,10 @@ class TableReader:
             bad, first_rows, values = bad_cells(self.connection, parquet, column, cells[column.name])
             if bad:
                 _, lines = lines_of([self.source], first_rows)
-                self.reading.findings.append(wrong_type(column.name, column.type, bad, rows, values, lines))
+                are, reason = "is" if bad == 1 else "are", reason_for(values, column.type)
+                message = f"{counted(bad, 'value')} of {column.name} {are} not {ARTICLES[column.type]}{reason}."
+                seen = shown(dict.fromkeys(values))
+                self.reading.findings.append(Finding("type", message, seen, column.type, column=column.name, count=bad, lines=lines))
         self.write(f"read_parquet({literal(str(parquet))})", cells, "NULL")
 
     def read_parquet(self) -> None:
@@ -202,13 +205,6 @@ def one(answer: Any) -> tuple[Any, ...]:
     if row is None:
         raise LookupError("the query gave no row")
     return tuple(row)
-
-
-def wrong_type(name: str, kind: str, bad: int, rows: int, values: Sequence[str], lines: tuple[int, ...]) -> Finding:
-    message = f"{counted(bad, 'value')} of {name} {'is' if bad == 1 else 'are'} not {ARTICLES[kind]}{reason_for(values, kind)}."
-    return Finding("type", message, shown(dict.fromkeys(values)), kind, column=name, count=bad, lines=lines)
-
-
 
 
 def lines_of(sources: Iterable[TableFile], rows: Iterable[int]) -> tuple[TableFile | None, tuple[int, ...]]:

@@ -107,11 +107,7 @@ def write_recorded(folder: Path, contract: Contract, table: Path, *, days: float
             [rows] = connection.execute(copied, {"since": since, "version": version}).fetchone() or (0,)
             if rows:
                 return int(rows)
-    raise nothing_recorded(folder)
-
-
-def nothing_recorded(folder: Path) -> DataUnavailable:
-    return DataUnavailable(
+    raise DataUnavailable(
         f"No inputs are kept in {folder}.",
         why="The service keeps them only where the setting serving.record says so, for serving.record_days.",
         do="Set `record` in [tool.pushline.serving] of pyproject.toml, or name a file: `pushline drift FILE`.",

@@ -25,10 +25,6 @@ WAYS_OUT = (
 )
 
 
-def never_in_vain() -> str:
-    return ""
-
-
 def fetch(
     project: Project,
     *,
@@ -37,7 +33,7 @@ def fetch(
     progress: Progress,
     sample: bool = False,
     terms: Terms = TRUSTED,
-    in_vain: Callable[[], str] = never_in_vain,
+    in_vain: Callable[[], str] = lambda: "",
 ) -> FetchResult:
     """Every file of `data.lock`, verified; or generated rows where `sample` asks for them.
 

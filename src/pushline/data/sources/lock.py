@@ -160,13 +160,11 @@ def write_text(file: Path, text: str, lock: DataLock) -> None:
 def block_of(pinned: PinnedFile) -> str:
     """One file as TOML."""
     lines = ["", "[[files]]", f"name = {string(pinned.name)}", f"version = {string(pinned.version)}", f"rows = {pinned.rows}"]
-    lines += ["columns = [", *(f"  {string(column)}," for column in pinned.columns), "]", *map(source_block, pinned.sources)]
+    lines += ["columns = [", *(f"  {string(column)}," for column in pinned.columns), "]"]
+    for source in pinned.sources:
+        url = [f"url = {string(source.url)}"] if source.url else []
+        lines += ["[[files.sources]]", *url, f"sha256 = {string(source.sha256)}"]
     return "\n".join(lines) + "\n"
-
-
-def source_block(source: FileSource) -> str:
-    url = [f"url = {string(source.url)}"] if source.url else []
-    return "\n".join(["[[files.sources]]", *url, f"sha256 = {string(source.sha256)}"])
 
 
 def string(text: str) -> str:

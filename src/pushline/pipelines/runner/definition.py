@@ -210,12 +210,10 @@ def automl_node_in(file: Path) -> dict[str, Any]:
 def load_component(file: Path) -> Component:
     """The command component in `file`. Raises SettingsError."""
     written = _convert(_read(file), ComponentFile, file)
-    folder = code_folder((file.parent / written.code).resolve()) if written.code else None
+    folder = (file.parent / written.code).resolve() if written.code else None
+    if folder and folder.name == FOLDER and not folder.exists():
+        folder = copied(folder)
     return Component(**msgspec.structs.asdict(written), file=file, folder=folder)
-
-
-def code_folder(named: Path) -> Path:
-    return copied(named) if named.name == FOLDER and not named.exists() else named
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -266,7 +266,7 @@ def inputs_of(pipeline: Pipeline, project: Project, defaults: Mapping[str, Scala
         if name in COMPUTED:
             continue
         if isinstance(value, DataInput):
-            if value.path is None or not published_with(value.path, project):
+            if value.path is None or not any(value.path.is_relative_to(project.root / taken) for taken in TAKEN):
                 checked, model = from_check_data(value, project), value.type == "mlflow_model"
                 described = f"{description}; by default the checked data that data.lock pins" if checked else description
                 made.append(PublishedInput(name=name, type=value.type, description=described, required=not checked and not model))
@@ -274,10 +274,6 @@ def inputs_of(pipeline: Pipeline, project: Project, defaults: Mapping[str, Scala
             said = {field: getattr(spec, field) for field in ("type", "description", "min", "max", "enum")}
             made.append(PublishedInput(name=name, default=defaults.get(name, value), **said))
     return tuple(made)
-
-
-def published_with(path: Path, project: Project) -> bool:
-    return any(path.is_relative_to(project.root / name) for name in TAKEN)
 
 
 def from_check_data(value: DataInput, project: Project) -> bool:
