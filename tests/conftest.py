@@ -151,9 +151,9 @@ def nothing_left_running() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests read the settings of the project under test, not those of whoever runs them."""
+    """Tests read the settings of the project under test, not those of whoever runs them, and are in no job but their own."""
     for name in list(os.environ):
-        if name.startswith("PUSHLINE_") and name != "PUSHLINE_DATA":
+        if name.startswith(("PUSHLINE_", "GITHUB_", "RUNNER_")) and name != "PUSHLINE_DATA":
             monkeypatch.delenv(name)
 
 

@@ -33,9 +33,14 @@ def test_an_empty_path_stays_empty(tmp_path: Path) -> None:
     assert load(tmp_path / "build", CheckDataResult).table == ""
 
 
-def test_a_missing_result_names_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="pushline smoke"):
+@pytest.mark.parametrize(("in_job", "do"), [("", "Run `pushline smoke` first"), ("true", "In the input `run`, name a run of deliver.yml")])
+def test_a_missing_result_names_the_command_that_makes_it_and_in_a_job_the_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_job: str, do: str
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", in_job)
+    with pytest.raises(SettingsError) as raised:
         load(tmp_path / "build", SmokeResult)
+    assert raised.value.do.startswith(do)
 
 
 def test_a_result_of_another_shape_is_refused(tmp_path: Path) -> None:

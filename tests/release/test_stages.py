@@ -118,6 +118,21 @@ def test_a_delivery_ends_live_and_crowned_and_a_rollback_undoes_both(pushline: P
     assert "There is no previous release" in nothing.err
 
 
+def test_a_rollback_names_the_version_it_replaces_although_its_release_ended_with_its_machine(
+    pushline: Pushline, registry: ModelStore, local: LocalTarget, release: ReleaseOf, tmp_path: Path
+) -> None:
+    deliver(local, release(1))
+    deliver(local, release(2))
+    registry.set_champion_alias(BETTER)
+    local.stop(silent)
+    state = local.record.read()
+    local.record.write(msgspec.structs.replace(state, live=None, history=state.history[:1]))  # as another machine gets to know it
+    plan = done(pushline("rollback", "--plan", "--json", GITHUB_STEP_SUMMARY=str(tmp_path / "summary.md")))
+    assert (plan["live"], plan["live_version"], plan["previous"]) == (None, BETTER, "v1-test")
+    said = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert f"Approving it replaces version {BETTER}, whose release ended with the machine it ran on, with `v1-test` (version 1)" in said
+
+
 def test_a_version_that_was_not_accepted_is_not_deployed(pushline: Pushline, registry: ModelStore) -> None:
     ran = pushline("deploy", "--version", REFUSED)
     assert ran.code == 1
