@@ -62,6 +62,9 @@ bench-outcomes: setup  ## outcomes and performance on a prediction log of a mill
 bench-replay: setup  ## how often replay stops an honest retraining, and how often a fault
 	$(BIN)/python scripts/bench_replay.py
 
+bench-commands: setup  ## how long the commands of everyday take to their first word and to their end
+	$(BIN)/python scripts/bench_commands.py $(if $(ONLY),--only $(ONLY))
+
 bench-batch: setup  ## score-batch beside pandas and mlflow.pyfunc on the same fit
 	$(BIN)/python scripts/bench_batch.py
 
@@ -74,4 +77,4 @@ plan:  ## in GitHub Actions: what a pull request has to run
 verdict:  ## in GitHub Actions: whether a pull request may merge
 	@$(PYTHON) scripts/verdict.py
 
-.PHONY: bench bench-automl bench-batch bench-checks bench-performance bench-replay bench-estimates bench-explanations bench-intervals bench-outcomes bench-tables check-engine docs mutation pictures plan release site test-crash test-fast upgrades verdict wheel
+.PHONY: bench bench-automl bench-batch bench-checks bench-commands bench-performance bench-replay bench-estimates bench-explanations bench-intervals bench-outcomes bench-tables check-engine docs mutation pictures plan release site test-crash test-fast upgrades verdict wheel

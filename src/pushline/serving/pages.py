@@ -56,6 +56,7 @@ def pages_of(openapi: bytes) -> dict[bytes, Page]:
         b"/swagger.json": document,
         b"/docs": page(HTML, html, {"cache-control": "no-cache", "content-security-policy": POLICY, "referrer-policy": "no-referrer"}),
         b"/docs/start.js": page(b"text/javascript; charset=utf-8", asset("start.js"), {"cache-control": "no-cache"}),
+        b"/docs/page.css": page(b"text/css; charset=utf-8", asset("page.css"), {"cache-control": "no-cache"}),
         b"/docs/swagger-ui-bundle.js": vendored("swagger-ui-bundle.js.gz", b"text/javascript; charset=utf-8", packed),
         b"/docs/swagger-ui.css": vendored("swagger-ui.css.gz", b"text/css; charset=utf-8", packed),
     }

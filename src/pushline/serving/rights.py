@@ -4,8 +4,8 @@ from typing import Literal
 
 Holder = Literal["anyone", "scoring", "pipelines"]
 
-PAGES = ("GET /", "GET /docs", "GET /docs/start.js", "GET /docs/swagger-ui-bundle.js", "GET /docs/swagger-ui.css", "GET /openapi.json",
-         "GET /swagger.json")  # fmt: skip
+PAGES = ("GET /", "GET /docs", "GET /docs/start.js", "GET /docs/page.css", "GET /docs/swagger-ui-bundle.js", "GET /docs/swagger-ui.css",
+         "GET /openapi.json", "GET /swagger.json")  # fmt: skip
 
 RIGHTS: dict[Holder, tuple[str, ...]] = {
     "anyone": ("GET /healthz", "GET /readyz", *PAGES),
