@@ -52,6 +52,13 @@ def test_a_variable_below_a_plain_setting_is_refused(tmp_path: Path) -> None:
         load_settings(write(tmp_path, "[tool.pushline]\ntarget = 'local'\n"), {"PUSHLINE_TARGET__X": "1"})
 
 
+def test_container_groups_and_a_private_network_exclude_each_other(tmp_path: Path) -> None:
+    folder = write(tmp_path, "[tool.pushline.azure]\nprivate_network = true\n")
+    assert load_settings(folder, {"PUSHLINE_TARGET": "containerapps"}).azure.private_network
+    with pytest.raises(SettingsError, match="containerapps"):
+        load_settings(folder, {"PUSHLINE_TARGET": "aci"})
+
+
 @pytest.mark.parametrize(("text", "value"), [("45s", 45), ("10m", 600), ("2h", 7200), ("30", 30), ("1.5m", 90)])
 def test_durations_are_read(text: str, value: float) -> None:
     assert seconds(text) == value

@@ -202,6 +202,10 @@ class Azure(Settings, frozen=True, kw_only=True):
             description="environment of Container Apps in the workspace's resource group; empty: the workspace's name with -apps behind it"
         ),
     ] = ""
+    private_network: Annotated[
+        bool,
+        Meta(description="reach workspace, vault, storage and releases over a virtual network alone; the jobs then need a `runner` in it"),
+    ] = False
     min_replicas: Annotated[
         Literal[0, 1], Meta(description="replicas that a release on containerapps keeps without requests; 0 starts with the first")
     ] = 1
@@ -262,7 +266,14 @@ def load_settings(root: Path | None, environ: Mapping[str, str] | None = None) -
     said = {name: value for name, value in environ.items() if name.startswith(PREFIX) and name not in NOT_SETTINGS}
     for name, value in said.items():
         overlay(table, name.removeprefix(PREFIX).lower().split("__"), value, name)
-    return read(table, ", ".join(sorted(said)) or "pyproject.toml", strict=False)
+    settings = read(table, ", ".join(sorted(said)) or "pyproject.toml", strict=False)
+    if settings.azure.private_network and settings.target == "aci":
+        raise SettingsError(
+            "Container groups can't be released in a private network.",
+            why="There they have an address that may change, and no name that a certificate could be for.",
+            do='Set target = "containerapps", or private_network = false in [tool.pushline.azure].',
+        )
+    return settings
 
 
 def overlay(table: dict[str, Any], path: list[str], value: str, variable: str) -> None:

@@ -73,7 +73,7 @@ def test_a_repository_that_was_renamed_is_noticed_by_its_subjects(in_account: Ca
     _, lines = doctor()
     said = [line["says"] for line in lines["Azure account"]]
     assert len(said) == 2
-    assert all("correct the trust" in each for each in said)
+    assert all("subject: repo:example/former:environment" in each for each in said)
 
 
 def test_a_sign_in_that_fails_is_a_line_with_what_to_do(doctor: Doctor) -> None:

@@ -7,5 +7,6 @@
 - `training.py`, `pipeline.py`, `table.py`, `compute.py`, `leaderboard.py`: a pipeline as a job of the workspace
 - `published.py`, `batch.py`: batch endpoints, of pipelines and of models
 - `store.py`: the model registry
-- `bootstrap.py`, `estate.py`, `roles.py`, `account.py`, `doctor.py`, `preflight.py`: what must stand in an account, made and looked at
+- `infrastructure.json`, `infrastructure.py`, `roles.py`: what must stand in an account
+- `bootstrap.py`, `account.py`, `doctor.py`, `preflight.py`: by what it is made, looked at and tried
 """

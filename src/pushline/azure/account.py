@@ -1,4 +1,4 @@
-"""An Azure account as it is: what of the estate stands, who holds which role, what is registered. Only reads."""
+"""An Azure account as it is: its directory, what of ours stands, which providers are registered. Only reads."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,28 +7,33 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from pushline.azure import estate as estates
+from pushline.azure import infrastructure
 from pushline.azure.arm import Arm
 from pushline.azure.cloud import INSIGHTS_VERSION, WORKSPACE_VERSION, hush, name_of
 from pushline.azure.credential import credential
-from pushline.azure.estate import AUTHORIZATION_VERSION, Estate
 from pushline.azure.packages import needs_azure
 from pushline.errors import SettingsError, TargetError
-from pushline.settings import PushlineSettings
+from pushline.settings import Azure, PushlineSettings
 
 SUBSCRIPTION_VERSION = "2022-12-01"
 PROVIDER_VERSION = "2021-04-01"
 
 
 class AccountState(Struct, frozen=True, kw_only=True):
-    """The account as it is: resources by id (None: not there), roles held as (principal, role's id, scope)."""
+    """The account as it is, and the parameters with which the template makes it as wanted."""
 
+    azure: Azure
+    target: str
     tenant: str
-    estate: Estate
-    found: Mapping[str, Mapping[str, Any] | None]
+    region: str
+    has_group: bool
     unregistered: tuple[str, ...]
-    role_ids: Mapping[str, str]
-    held: frozenset[tuple[str, str, str]]
+    parameters: Mapping[str, Any]
+    elsewhere: tuple[str, ...]  # roles that are another's to give
+
+    @property
+    def subscription(self) -> str:
+        return f"/subscriptions/{self.azure.subscription}"
 
 
 def completed(settings: PushlineSettings, subscription: str | None) -> PushlineSettings:
@@ -55,14 +60,14 @@ def sign_in() -> Arm:
 
 
 def read(arm: Arm, settings: PushlineSettings, *, region: str, prefix: str) -> AccountState:
-    """The account as it is now. Changes nothing.
+    """The account as it is now. Changes nothing. `prefix` is that of the subjects of GitHub's id-tokens.
 
     Raises SettingsError where the subscription is not this directory's, or a region is needed and not given.
     """
     azure = settings.azure
     with as_a_person():
         tenant = _tenant(arm, azure.subscription)
-        group = arm.find(estates.group_of(azure), estates.GROUP_VERSION, what="reading the resource group")
+        group = arm.find(infrastructure.group_of(azure), infrastructure.GROUP_VERSION, what="reading the resource group")
         region = str(group["location"]) if group else region
         if not region:
             raise SettingsError(
@@ -70,24 +75,19 @@ def read(arm: Arm, settings: PushlineSettings, *, region: str, prefix: str) -> A
                 why="A resource group is made in a region.",
                 do="Give --location, for example --location westeurope.",
             )
-        workspace = arm.find(estates.workspace_of(azure), WORKSPACE_VERSION, what="reading the workspace") if group else None
-        standing = _standing(arm, workspace)
-        wanted = estates.estate(settings, region=region, tenant=tenant, prefix=prefix, standing=standing)
-        known = {wanted.group: group, wanted.workspace: workspace}
-        found: dict[str, Mapping[str, Any] | None] = {}
-        for resource in wanted.resources:
-            if resource.id in known:
-                found[resource.id] = known[resource.id]
-            else:
-                found[resource.id] = arm.find(resource.id, resource.version, what=f"reading the {resource.what}")
+        standing = _standing(arm, azure) if group else {}
+        parameters = infrastructure.parameters(settings, prefix=prefix, standing=standing)
         subscription = f"/subscriptions/{azure.subscription}"
+        needed = infrastructure.providers(infrastructure.template(), parameters)
         return AccountState(
+            azure=azure,
+            target=settings.target if settings.on_azure else "aci",
             tenant=tenant,
-            estate=wanted,
-            found=found,
-            unregistered=tuple(name for name in wanted.providers if not registered(arm, f"{subscription}/providers/{name}")),
-            role_ids=_role_ids(arm, subscription, wanted),
-            held=frozenset(_held(arm, subscription, wanted, found)),
+            region=region,
+            has_group=group is not None,
+            unregistered=tuple(name for name in needed if not registered(arm, f"{subscription}/providers/{name}")),
+            parameters=parameters,
+            elsewhere=tuple(infrastructure.elsewhere(settings, parameters["existing"])),
         )
 
 
@@ -97,7 +97,7 @@ def as_a_person() -> Iterator[None]:
     try:
         yield
     except TargetError as error:
-        if "AuthorizationFailed" in error.why:
+        if "AuthorizationFailed" in error.why or "Authorization failed" in error.why:
             do = "Run it as an Owner of the subscription or of the resource group (a Contributor may not give roles). "
         elif "uota" in error.why:
             do = "Lower max_nodes or change vm_size in [tool.pushline.azure], or ask for more quota in the portal. "
@@ -107,12 +107,20 @@ def as_a_person() -> Iterator[None]:
         raise TargetError(error.what, why=error.why, do=do + again) from error
 
 
-def _standing(arm: Arm, workspace: Mapping[str, Any] | None) -> dict[str, Any]:
+def registered(arm: Arm, provider: str) -> bool:
+    told = arm.read(provider, PROVIDER_VERSION, what=f"reading whether {name_of(provider)} is registered")
+    return str(told.get("registrationState")) == "Registered"
+
+
+def _standing(arm: Arm, azure: Azure) -> dict[str, Any]:
     """What a workspace that is there was made with, and as `analytics` the Log Analytics behind its Application Insights."""
+    workspace = arm.find(infrastructure.workspace_of(azure), WORKSPACE_VERSION, what="reading the workspace")
     properties = dict((workspace or {}).get("properties", {}))
-    insights = properties.get("applicationInsights")
+    insights = properties.pop("applicationInsights", "")
     there = arm.find(insights, INSIGHTS_VERSION, what="reading Application Insights") if insights else None
-    return {**properties, "analytics": (there or {}).get("properties", {}).get("WorkspaceResourceId", "")}
+    analytics = (there or {}).get("properties", {}).get("WorkspaceResourceId", "")
+    # One of the old kind, without Log Analytics, can't be asked for logs: the workspace gets another.
+    return {**properties, **({"applicationInsights": insights, "analytics": analytics} if analytics else {})}
 
 
 def _tenant(arm: Arm, subscription: str) -> str:
@@ -126,30 +134,3 @@ def _tenant(arm: Arm, subscription: str) -> str:
             why=error.why,
             do="Correct --subscription, or sign in to the directory it belongs to (`az login --tenant`, or AZURE_TENANT_ID).",
         ) from error
-
-
-def registered(arm: Arm, provider: str) -> bool:
-    told = arm.read(provider, PROVIDER_VERSION, what=f"reading whether {name_of(provider)} is registered")
-    return str(told.get("registrationState")) == "Registered"
-
-
-def _role_ids(arm: Arm, subscription: str, wanted: Estate) -> dict[str, str]:
-    """The ids of the roles by their names: those built in, and our own."""
-    names = {grant.role for grant in wanted.grants}
-    path = f"{subscription}/providers/Microsoft.Authorization/roleDefinitions"
-    listed = arm.all(path, AUTHORIZATION_VERSION, what="listing the roles")
-    known = {str(each["properties"]["roleName"]): str(each["id"]) for each in listed}
-    return {name: identifier for name, identifier in known.items() if name in names}
-
-
-def _held(arm: Arm, subscription: str, wanted: Estate, found: Mapping[str, Mapping[str, Any] | None]) -> Iterator[tuple[str, str, str]]:
-    for identity in {grant.identity for grant in wanted.grants}:
-        there = found.get(identity)
-        if there is None:
-            continue
-        principal = str(there["properties"]["principalId"])
-        path = f"{subscription}/providers/Microsoft.Authorization/roleAssignments"
-        query = f"&$filter=principalId+eq+'{principal}'"
-        for each in arm.all(path, AUTHORIZATION_VERSION, query=query, what=f"listing the roles of {name_of(identity)}"):
-            said = each["properties"]
-            yield principal, name_of(str(said["roleDefinitionId"])).lower(), str(said["scope"]).lower()

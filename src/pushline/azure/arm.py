@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from pushline.azure.failures import AGAIN, asking, help_for
+from pushline.azure.failures import AGAIN, asking, causes, help_for
 from pushline.errors import TargetError
 
 HOST = "https://management.azure.com"
@@ -76,13 +76,15 @@ class Arm:
                 address = page.get("nextLink") or ""
         return found
 
-    def make(self, method: str, resource: str, version: str, body: dict[str, Any], *, what: str) -> dict[str, Any]:
+    def make(
+        self, method: str, resource: str, version: str, body: dict[str, Any], *, what: str, within_s: float = OPERATION_S
+    ) -> dict[str, Any]:
         """PUT or PATCH a resource, and wait until it is as asked."""
         with asking(what):
             answer = self._send(method, resource, version, body)
             where = answer.headers.get("Azure-AsyncOperation") or (answer.headers.get("Location") if answer.status_code == 202 else None)
             if where:
-                self._followed(where, what)
+                self._followed(where, what, within_s)
         until = time.monotonic() + OPERATION_S
         while True:
             with asking(what):
@@ -122,8 +124,8 @@ class Arm:
         answer.raise_for_status()
         return answer
 
-    def _followed(self, where: str, what: str) -> dict[str, Any]:
-        until = time.monotonic() + OPERATION_S
+    def _followed(self, where: str, what: str, within_s: float = OPERATION_S) -> dict[str, Any]:
+        until = time.monotonic() + within_s
         while time.monotonic() < until:
             answer = self._send("GET", where, "", None)
             state = dict(answer.json()) if answer.content else {}
@@ -131,11 +133,10 @@ class Arm:
             if status == "Succeeded":
                 return state
             if status in ("Failed", "Canceled"):
-                said = state.get("error", {})
-                why = f"It says {said.get('code')}: {said.get('message')}."
+                why = f"It says {causes(state.get('error') or {})}."
                 raise TargetError(f"Azure failed while {what}.", why=why, do=help_for(f"{what} {why}") or AGAIN)
             time.sleep(pause(answer))
-        raise TargetError(f"Azure did not finish while {what}.", why=f"It had {OPERATION_S:g} s.", do="Run the same command again.")
+        raise TargetError(f"Azure did not finish while {what}.", why=f"It had {within_s:g} s.", do="Run the same command again.")
 
 
 def pause(answer: Any) -> float:

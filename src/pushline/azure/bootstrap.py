@@ -1,7 +1,7 @@
-"""The Azure side of a repository: read, planned, made so, twice without harm."""
+"""The Azure side of a repository: what-if of one template, then its deployment, twice without harm."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +9,24 @@ import msgspec
 from msgspec import Struct
 
 from pushline import costs
-from pushline.azure import estate as estates
+from pushline.azure import infrastructure
 from pushline.azure.account import PROVIDER_VERSION, AccountState, as_a_person, registered
 from pushline.azure.arm import Arm
 from pushline.azure.cloud import IDENTITY_VERSION, name_of
-from pushline.azure.estate import AUTHORIZATION_VERSION, Grant, Resource
-from pushline.azure.roles import DATA_ROLES, RELEASER
+from pushline.azure.roles import DATA_ROLES
 from pushline.errors import SettingsError, TargetError
 from pushline.files import write_json
 from pushline.settings import PushlineSettings
 
 RECORD = "azure.json"  # under .pushline: what `bootstrap github` makes variables of
+DEPLOYMENTS_VERSION = "2024-07-01"
 REGISTERING_S = 300.0
+DEPLOYING_S = 3600.0
 KNOWN_S = 600.0  # until the directory knows an identity or a role that was just made
 UNKNOWN = ("PrincipalNotFound", "RoleDefinitionDoesNotExist")
 DELETED = "deleted state"  # a vault keeps its name for 90 days after it was deleted
-BETWEEN_S = 2.0
-DOING = {"make": "making", "correct": "correcting", "give": "giving", "register": "registering"}
+BETWEEN_S = 10.0
+VERBS = {"Create": "make", "Modify": "correct", "Deploy": "deploy again", "Register": "register"}
 
 
 class AzureConnection(Struct, frozen=True, kw_only=True):
@@ -50,88 +51,160 @@ class AzureConnection(Struct, frozen=True, kw_only=True):
 
 
 class AzureChange(Struct, frozen=True, kw_only=True):
-    """One call that makes something so."""
+    """One thing that will be made or corrected, and in what it differs now."""
 
+    kind: str  # as what-if says it: Create, Modify, Deploy; or Register
     what: str
-    method: str
-    path: str
-    version: str
-    body: Mapping[str, Any] | None = None
-    grant: Grant | None = None  # its body is only known once its identity is made
+    differs: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{VERBS[self.kind]} {self.what}" + "".join(f"\n        {line}" for line in self.differs)
 
 
 class AzurePlan(Struct, frozen=True, kw_only=True):
-    """What will be changed, and what can't be."""
+    """What will be changed, what can't be, and what is another's to do."""
 
     changes: tuple[AzureChange, ...]
     blocked: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
 
-def plan(state: AccountState) -> AzurePlan:
-    """The changes that make the account as wanted, in their order; none where it is."""
-    subscription = f"/subscriptions/{state.estate.subscription}"
-    changes = [
-        AzureChange(
-            what=f"register {name} in the subscription",
-            method="POST",
-            path=f"{subscription}/providers/{name}/register",
-            version=PROVIDER_VERSION,
-        )
-        for name in state.unregistered
-    ]
-    blocked = []
-    for resource in state.estate.resources:
-        there = state.found[resource.id]
-        if there is None:
-            changes.append(_call(resource, f"make the {resource.what}", "PUT", resource.body))
-            continue
-        if not holds(there, resource.fixed):
-            blocked.append(
-                f"The {resource.what} stands with another size, and a size can't change: name another `cluster` in "
-                "[tool.pushline.azure], or delete that one."
-            )
-        if not holds(there, resource.must, exact=resource.exact):
-            body = resource.body if resource.mend == "PUT" else resource.must
-            changes.append(_call(resource, f"correct the {resource.what}", resource.mend, body))
-    changes += [_give(state, grant) for grant in state.estate.grants if not _given(state, grant)]
-    return AzurePlan(changes=tuple(changes), blocked=tuple(blocked))
+class Deployment:
+    """One deployment of the template into the resource group."""
 
+    def __init__(self, arm: Arm, state: AccountState) -> None:
+        self.arm = arm
+        self.id = f"{infrastructure.group_of(state.azure)}/providers/Microsoft.Resources/deployments/pushline-{state.azure.workspace}"
+        self.parameters = dict(state.parameters)
+        self.template = infrastructure.template()
 
-def apply(arm: Arm, plan: AzurePlan, progress: Callable[[str], None]) -> None:
-    """Make the changes, in their order. What was made stays where one fails: the same command then goes on there.
+    def body(self) -> dict[str, Any]:
+        given = {name: {"value": value} for name, value in self.parameters.items()}
+        return {"properties": {"mode": "Incremental", "template": self.template, "parameters": given}}
 
-    Raises TargetError at the end where something stands that can't be changed.
-    """
-    for change in plan.changes:
-        with as_a_person():
-            if change.grant is not None:
-                _assign(arm, change, change.grant)
-            elif change.method == "POST":
-                provider, _, action = change.path.rpartition("/")
-                arm.act(provider, action, change.version, what=_doing(change.what))
-                _wait_registered(arm, provider)
+    def validate(self) -> None:
+        """Ask whether Azure would take it: names, rights, policies. A vault that was deleted comes back as it was."""
+        try:
+            self._act("validate", "validating the template")
+        except TargetError as error:
+            if DELETED not in error.why or self.parameters.get("recoverVault"):
+                raise
+            self.parameters["recoverVault"] = True
+            self.validate()
+
+    def what_if(self) -> tuple[AzureChange, ...]:
+        told = self._act("whatIf", "asking what the template would change")
+        return tuple(changes_of(told["properties"]["changes"]))
+
+    def run(self, progress: Callable[[str], None]) -> None:
+        """Deploy, again for as long as what was just made is not known everywhere."""
+        until = time.monotonic() + KNOWN_S
+        while True:
+            try:
+                self.arm.make("PUT", self.id, DEPLOYMENTS_VERSION, self.body(), what="deploying the template", within_s=DEPLOYING_S)
+            except TargetError as error:
+                # The directory learns of a new identity, and each region of a new role, a little later than the resource manager.
+                lag = all(any(code in cause for code in UNKNOWN) for cause in error.why.split("; "))
+                if not lag or time.monotonic() > until:
+                    raise
+                progress("Azure does not know everywhere what was just made; the template is deployed again.")
+                time.sleep(BETWEEN_S)
             else:
-                _make(arm, change)
-        progress(f"done: {change.what}")
+                return
+
+    def _act(self, action: str, what: str) -> dict[str, Any]:
+        return self.arm.act(self.id, action, DEPLOYMENTS_VERSION, self.body(), what=what)
+
+
+def plan(arm: Arm, state: AccountState) -> AzurePlan:
+    """What would change. Where there is no group yet Azure can't be asked, and all of the template would be made."""
+    changes = [AzureChange(kind="Register", what=f"{name} in the subscription") for name in state.unregistered]
+    if state.has_group and not state.unregistered:
+        with as_a_person():
+            deployment = Deployment(arm, state)
+            deployment.validate()
+            changes += deployment.what_if()
+    else:
+        text = infrastructure.template()
+        group = () if state.has_group else (f"resource group {state.azure.resource_group} in {state.region}",)
+        comments = (str(each["comments"]) for each in infrastructure.wanted(text, state.parameters))
+        changes += [AzureChange(kind="Create", what=what) for what in (*group, *comments)]
+    blocked = [
+        f"{change.what} stands with another size, and a size can't change: name another `cluster` in [tool.pushline.azure], "
+        "or delete that one."
+        for change in changes
+        if any("vmSize" in line for line in change.differs)
+    ]
+    return AzurePlan(changes=tuple(changes), blocked=tuple(blocked), elsewhere=state.elsewhere)
+
+
+def apply(arm: Arm, state: AccountState, plan: AzurePlan, progress: Callable[[str], None]) -> None:
+    """Make it so. What was made stays where one fails: the same command then goes on there.
+
+    Raises TargetError, and changes nothing, where something stands that can't be changed.
+    """
     if plan.blocked:
-        raise TargetError(plan.blocked[0], why="The rest is as it should be.")
+        raise TargetError(plan.blocked[0], why="Nothing was changed.")
+    if not plan.changes:
+        return
+    with as_a_person():
+        for name in state.unregistered:
+            provider = f"{state.subscription}/providers/{name}"
+            arm.act(provider, "register", PROVIDER_VERSION, what=f"registering {name} in the subscription")
+            _wait_registered(arm, provider)
+        if not state.has_group:
+            group = infrastructure.group_of(state.azure)
+            arm.make(
+                "PUT", group, infrastructure.GROUP_VERSION, {"location": state.region, "properties": {}}, what="making the resource group"
+            )
+        deployment = Deployment(arm, state)
+        deployment.validate()
+        progress("Deploying the template; that takes some minutes, and the portal shows them under Deployments of the resource group.")
+        deployment.run(progress)
+
+
+def changes_of(told: list[dict[str, Any]]) -> Iterator[AzureChange]:
+    """What what-if lists, without what stays, and without its noise."""
+    for each in told:
+        kind = str(each["changeType"])
+        differs = tuple(differences(each.get("delta") or []))
+        if kind in ("Create", "Deploy") or (kind == "Modify" and differs):
+            yield AzureChange(kind=kind, what=shown(str(each["resourceId"])), differs=differs)
+
+
+def differences(delta: list[dict[str, Any]], above: str = "") -> Iterator[str]:
+    """The properties that would be others.
+
+    learn.microsoft.com, "ARM template deployment what-if operation": what the service sets by itself is shown as deleted, and what
+    only a deployment can know (`reference`) is shown as its expression. Neither is a change.
+    """
+    for each in delta:
+        path = f"{above}{each['path']}"
+        after = each.get("after")
+        if each.get("children"):
+            yield from differences(each["children"], f"{path}.")
+        elif each["propertyChangeType"] in ("Create", "Modify") and not str(after).startswith("["):
+            yield f"{path}: {each.get('before')} → {after}"
+
+
+def shown(resource: str) -> str:
+    """Kind and name of a resource, without the group that all have in common."""
+    provider, _, rest = resource.rpartition("/providers/")[2].partition("/")
+    words = rest.split("/")
+    return f"{provider}/{'/'.join(words[::2])} {'/'.join(words[1::2])}"
 
 
 def connected(arm: Arm, state: AccountState) -> AzureConnection:
     """What jobs need to know of a complete account."""
-    wanted = state.estate
+    azure = state.azure
     clients = {
-        where: str(arm.read(wanted.identity(name), IDENTITY_VERSION, what="reading an identity")["properties"]["clientId"])
-        for name, (where, _) in estates.ACTING.items()
+        where: str(
+            arm.read(infrastructure.identity_of(azure, name), IDENTITY_VERSION, what="reading an identity")["properties"]["clientId"]
+        )
+        for name, (where, _) in infrastructure.ACTING.items()
     }
-    return AzureConnection(
-        tenant=state.tenant,
-        subscription=wanted.subscription,
-        resource_group=name_of(wanted.group),
-        workspace=name_of(wanted.workspace),
-        clients=clients,
-        target=wanted.target,
-    )
+    named = {name: getattr(azure, name) for name in ("subscription", "resource_group", "workspace")}
+    return AzureConnection(tenant=state.tenant, clients=clients, target=state.target, **named)
 
 
 def remember(folder: Path, facts: AzureConnection) -> Path:
@@ -153,13 +226,25 @@ def recall(folder: Path) -> AzureConnection | None:
 
 def lines(state: AccountState, plan: AzurePlan, settings: PushlineSettings) -> list[str]:
     """The plan for a person."""
-    where = f"{name_of(state.estate.workspace)} in {name_of(state.estate.group)}"
+    where = f"{state.azure.workspace} in {state.azure.resource_group}"
     said = [f"{where} needs {len(plan.changes)} changes:"] if plan.changes else [f"{where} is as it should be."]
-    said += [f"  {change.method:5} {change.what}" for change in plan.changes]
-    said += [f"  left alone: {line}" for line in plan.blocked]
+    said += [f"  {change}" for change in plan.changes]
+    said += [f"  left alone: {line}" for line in (*plan.blocked, *plan.elsewhere)]
+    trusted = f"Jobs are let in as {state.parameters['subjectPrefix']}:environment:training and …:environment:production."
     price = costs.prices()
     standing = costs.standing(settings if settings.on_azure else msgspec.structs.replace(settings, target="aci"), price)
-    return [*said, f"What it costs ({price.date}; `pushline costs` says more):", *costs.lines_of(standing)]
+    return [*said, trusted, f"What it costs ({price.date}; `pushline costs` says more):", *costs.lines_of(standing)]
+
+
+def write(folder: Path, state: AccountState) -> list[str]:
+    """Put the template and its parameters into a folder, for whoever reviews or deploys them; returns how."""
+    template, given = folder / infrastructure.TEMPLATE, folder / infrastructure.PARAMETERS
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(template, infrastructure.template())
+    values = {name: {"value": value} for name, value in state.parameters.items()}
+    write_json(given, {"$schema": infrastructure.PARAMETERS_SCHEMA, "contentVersion": "1.0.0.0", "parameters": values})
+    named = f"--resource-group {state.azure.resource_group} --template-file {template} --parameters @{given}"
+    return [f"Written: {template} and {given}.", f"az deployment group what-if {named}", f"az deployment group create {named}"]
 
 
 def next_steps(facts: AzureConnection) -> list[str]:
@@ -175,90 +260,9 @@ def next_steps(facts: AzureConnection) -> list[str]:
     ]
 
 
-def holds(there: Any, wanted: Any, *, exact: bool = False) -> bool:
-    """True where all that is wanted is there. Azure adds fields of its own, and unless `exact` writes names in letters of
-    its liking; `...` stands for anything that is not empty."""
-    if wanted is ...:
-        return bool(there)
-    if isinstance(wanted, Mapping):
-        return isinstance(there, Mapping) and all(holds(there.get(name), value, exact=exact) for name, value in wanted.items())
-    if isinstance(wanted, list | tuple):
-        found = isinstance(there, list) and len(there) == len(wanted)
-        return found and all(any(holds(t, w, exact=exact) for t in there) for w in wanted)
-    if isinstance(wanted, str) and not exact:
-        return isinstance(there, str) and there.lower() == wanted.lower()
-    return bool(there == wanted)
-
-
 def _wait_registered(arm: Arm, provider: str) -> None:
     until = time.monotonic() + REGISTERING_S
     while not registered(arm, provider):
         if time.monotonic() > until:
             raise TargetError(f"{name_of(provider)} is still being registered after {REGISTERING_S:g} s.", do="Run the same command again.")
-        time.sleep(BETWEEN_S)
-
-
-def _role_id(state: AccountState, grant: Grant) -> str:
-    if grant.role != RELEASER.name:
-        return state.role_ids.get(grant.role, "")
-    own = next(resource for resource in state.estate.resources if "/roleDefinitions/" in resource.id)
-    return f"/subscriptions/{state.estate.subscription}/providers/Microsoft.Authorization/roleDefinitions/{name_of(own.id)}"
-
-
-def _given(state: AccountState, grant: Grant) -> bool:
-    there = state.found.get(grant.identity)
-    if there is None:
-        return False
-    role = name_of(_role_id(state, grant)).lower()
-    return (str(there["properties"]["principalId"]), role, grant.scope.lower()) in state.held
-
-
-def _give(state: AccountState, grant: Grant) -> AzureChange:
-    what = f"give {name_of(grant.identity)} the role {grant.role} on {name_of(grant.scope)} ({grant.reason})"
-    role = _role_id(state, grant)
-    if not role:
-        raise TargetError(
-            f"Azure lists no role {grant.role}.",
-            why="It is looked for by its name among the roles of the subscription.",
-            do="Check that the sign-in may read roles (Microsoft.Authorization/roleDefinitions/read).",
-        )
-    path = f"{grant.scope}/providers/Microsoft.Authorization/roleAssignments"
-    return AzureChange(what=what, method="PUT", path=path, version=AUTHORIZATION_VERSION, grant=grant, body={"roleDefinitionId": role})
-
-
-def _call(resource: Resource, what: str, method: str, body: Mapping[str, Any]) -> AzureChange:
-    return AzureChange(what=what, method=method, path=resource.id, version=resource.version, body=body)
-
-
-def _assign(arm: Arm, change: AzureChange, grant: Grant) -> None:
-    told = arm.read(grant.identity, IDENTITY_VERSION, what=f"reading the identity {name_of(grant.identity)}")
-    principal = str(told["properties"]["principalId"])
-    body = {"properties": {**(change.body or {}), "principalId": principal, "principalType": "ServicePrincipal"}}
-    until = time.monotonic() + KNOWN_S
-    while True:
-        try:
-            arm.make("PUT", f"{change.path}/{grant.name(principal)}", change.version, body, what=_doing(change.what))
-        except TargetError as error:
-            # The directory learns of a new identity, and each region of a new role, a little later than the resource manager.
-            if not any(code in error.why for code in UNKNOWN) or time.monotonic() > until:
-                raise
-            time.sleep(BETWEEN_S)
-        else:
-            return
-
-
-def _make(arm: Arm, change: AzureChange) -> None:
-    """Make or correct a resource. A vault that was deleted comes back as it was: its name is taken for as long as it could."""
-    body = dict(change.body or {})
-    try:
-        arm.make(change.method, change.path, change.version, body, what=_doing(change.what))
-    except TargetError as error:
-        if DELETED not in error.why or "/vaults/" not in change.path:
-            raise
-        recovered = {**body, "properties": {**body["properties"], "createMode": "recover"}}
-        arm.make(change.method, change.path, change.version, recovered, what=_doing(change.what))
-
-
-def _doing(what: str) -> str:
-    verb, _, rest = what.partition(" ")
-    return f"{DOING[verb]} {rest}"
+        time.sleep(BETWEEN_S / 5)

@@ -8,16 +8,14 @@ from typing import Any
 
 import msgspec
 
-from pushline.azure import account, bootstrap, estate
+from pushline.azure import account, bootstrap, infrastructure
 from pushline.azure.arm import SCOPE, Arm
-from pushline.azure.cloud import Cloud, name_of
+from pushline.azure.cloud import REGISTRY_VERSION, STORAGE_VERSION, Cloud
 from pushline.azure.credential import ENDPOINT, assertion, credential
 from pushline.azure.failures import asking
 from pushline.azure.packages import needs_azure
 from pushline.azure.roles import CERTIFICATES, DATA_ROLES, PULLER, RELEASER, Role
 from pushline.settings import PushlineSettings
-
-NAMED = ("Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults", "Microsoft.ContainerRegistry/registries")
 
 
 def in_a_job() -> bool:
@@ -56,27 +54,27 @@ def claims_of(token: str) -> dict[str, Any]:
 
 def shortcomings(settings: PushlineSettings, prefix: str) -> list[str]:
     """What a whole account would need; what `bootstrap azure` would change."""
-    state = account.read(account.sign_in(), settings, region="-", prefix=prefix)
-    plan = bootstrap.plan(state)
-    return [change.what for change in plan.changes] + list(plan.blocked)
+    arm = account.sign_in()
+    plan = bootstrap.plan(arm, account.read(arm, settings, region="-", prefix=prefix))
+    return [str(change) for change in plan.changes] + list(plan.blocked)
 
 
 def names_taken(settings: PushlineSettings) -> Iterator[tuple[str, str]]:
-    """Of the resources that are still to be made and whose names are unique in all of Azure, those whose name is not free, and why."""
+    """Of what is still to be made and needs a name that nobody else on Azure has: whose name is not free, and why."""
     arm, above = account.sign_in(), f"/subscriptions/{settings.azure.subscription}/providers"
-    state = account.read(arm, settings, region="-", prefix="-")
     # Our own vault that was deleted is recovered by `bootstrap azure`.
-    deleted = arm.all(f"{above}/Microsoft.KeyVault/deletedVaults", estate.VAULT_VERSION, what="listing the deleted vaults")
+    deleted = arm.all(f"{above}/Microsoft.KeyVault/deletedVaults", infrastructure.VAULT_VERSION, what="listing the deleted vaults")
     ours = {str(each["name"]) for each in deleted}
-    for resource in state.estate.resources:
-        provider, _, kind = resource.id.rpartition("/providers/")[2].rpartition("/")[0].partition("/")
-        if state.found[resource.id] is None and f"{provider}/{kind}" in NAMED:
-            body = {"name": name_of(resource.id), "type": f"{provider}/{kind}"}
-            told = arm.act(
-                f"{above}/{provider}", "checkNameAvailability", resource.version, body, what=f"asking for the name of the {resource.what}"
-            )
-            if not told["nameAvailable"] and name_of(resource.id) not in ours:
-                yield resource.what, str(told.get("message") or told.get("reason"))
+    own = infrastructure.own_parts(settings.azure)
+    for resource, version in ((own["storageAccount"], STORAGE_VERSION), (own["keyVault"], infrastructure.VAULT_VERSION),
+                              (f"{own['storageAccount']}tls", STORAGE_VERSION), (own["containerRegistry"], REGISTRY_VERSION)):  # fmt: skip
+        provider, kind, name = resource.split("/")[-3:]
+        if name in ours or arm.find(resource, version, what=f"looking for {name}"):
+            continue
+        body = {"name": name, "type": f"{provider}/{kind}"}
+        told = arm.act(f"{above}/{provider}", "checkNameAvailability", version, body, what=f"asking whether the name {name} is free")
+        if not told["nameAvailable"]:
+            yield f"{provider}/{kind} {name}", str(told.get("message") or told.get("reason"))
 
 
 def workspace(settings: PushlineSettings) -> str:
@@ -88,10 +86,10 @@ def workspace(settings: PushlineSettings) -> str:
 
 def roles_lacking(settings: PushlineSettings, environment: str) -> Iterator[str]:
     """The roles that the identity of a GitHub environment should have here and has not, judged by the actions it may do."""
-    wanted = estate.roles_in(environment, settings.target)
+    wanted = infrastructure.roles_in(environment, settings.target)
     cloud = Cloud(settings.azure)
     scopes = {
-        "resource group": estate.group_of(settings.azure),
+        "resource group": infrastructure.group_of(settings.azure),
         "workspace": cloud.facts.id,
         "storage account of the workspace": cloud.facts.storage,
         "Key Vault of the workspace": cloud.facts.vault,
@@ -104,12 +102,12 @@ def roles_lacking(settings: PushlineSettings, environment: str) -> Iterator[str]
         if scope not in held:
             held[scope] = permissions(cloud.arm, scope)
         if not covered(role, held[scope]):
-            yield f"{estate.releaser_name(settings.azure) if role is RELEASER else role.name} on the {role.scope} ({role.reason})"
+            yield f"{infrastructure.releaser_name(settings.azure) if role is RELEASER else role.name} on the {role.scope} ({role.reason})"
 
 
 def permissions(arm: Arm, scope: str) -> list[dict[str, Any]]:
     path = f"{scope}/providers/Microsoft.Authorization/permissions"
-    return arm.all(path, estate.AUTHORIZATION_VERSION, what="asking what this identity may do")
+    return arm.all(path, infrastructure.AUTHORIZATION_VERSION, what="asking what this identity may do")
 
 
 def covered(role: Role, held: list[dict[str, Any]]) -> bool:

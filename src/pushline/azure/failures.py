@@ -38,6 +38,10 @@ HELPS = (
         'Run `pushline bootstrap azure --apply` with target = "containerapps": it makes the environment, and lets the identity that pulls '
         f"images read the keys. {NEW_RIGHTS}",
     ),
+    (
+        "RoleAssignmentExists|RoleDefinitionWithSameNameExists",
+        "Someone, or an earlier version, gave that under another name: remove it under Access control of what Azure names. " + AGAIN,
+    ),
     ("soft.?deleted workspace", "Delete the workspace for good in the portal (Recently deleted), or name another one. " + AGAIN),
 )
 BUSY = frozenset({429, 500, 502, 503, 504})
@@ -137,8 +141,16 @@ def code_of(error: Any) -> str:
 
 
 def message_of(error: Any) -> str:
-    said = getattr(getattr(error, "error", None), "message", "") or getattr(error, "message", "") or str(error)
-    return first_line(said)
+    told = getattr(error, "error", None)
+    inner = [first_line(f"{each.code}: {each.message}") for each in getattr(told, "details", None) or []]
+    said = "; ".join(inner) or getattr(told, "message", "") or getattr(error, "message", "") or str(error)
+    return first_line(said, 1200)
+
+
+def causes(error: dict[str, Any]) -> str:
+    """What an operation failed of: a deployment fails of each of its resources, whose own words lie within."""
+    inner = [causes(each) for each in error.get("details") or []]
+    return "; ".join(inner) or f"{error.get('code')}: {error.get('message')}".rstrip(".")
 
 
 def first_line(error: Any, most: int = 400) -> str:

@@ -1,5 +1,7 @@
 """Commands that set up what lies outside the repository."""
 
+from pathlib import Path
+
 import click
 
 from pushline.cli.context import Context, as_json, progress, show
@@ -39,9 +41,14 @@ def github(context: Context, reviewers: tuple[str, ...], make: bool, json: bool)
 @click.option("--subscription", metavar="ID", help="Where no setting names it.")
 @click.option("--location", metavar="REGION", default="", help="Where the resource group is made, such as westeurope.")
 @click.option("--subject-prefix", metavar="TEXT", help="Of GitHub's id-tokens, such as repo:OWNER/NAME; by default GitHub is asked.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for the template and its parameters, to be reviewed or deployed by others."
+)
 @click.option("--apply", "make", is_flag=True, help="Make it so; without this the plan is only printed.")
 @as_json
-def azure(context: Context, subscription: str | None, location: str, subject_prefix: str | None, make: bool, json: bool) -> None:
+def azure(
+    context: Context, subscription: str | None, location: str, subject_prefix: str | None, out: Path | None, make: bool, json: bool
+) -> None:
     """Workspace, registry, cluster, the identities of training and release, and what they may do."""
     from pushline.azure import account, bootstrap
     from pushline.github import oidc
@@ -50,10 +57,12 @@ def azure(context: Context, subscription: str | None, location: str, subject_pre
     prefix = subject_prefix or oidc.subject_prefix()
     arm = account.sign_in()
     state = account.read(arm, settings, region=location, prefix=prefix)
-    plan = bootstrap.plan(state)
+    for line in bootstrap.write(out, state) if out else ():
+        progress(line)
+    plan = bootstrap.plan(arm, state)
     show(plan, json, bootstrap.lines(state, plan, settings))
     if make:
-        bootstrap.apply(arm, plan, progress)
+        bootstrap.apply(arm, state, plan, progress)
     if make or not plan.changes:
         facts = bootstrap.connected(arm, state)
         bootstrap.remember(context.project.state, facts)

@@ -6,6 +6,7 @@ from fake import (  # noqa: F401 - importing them registers their routes
     apps,
     assets,
     computes,
+    deployments,
     directory,
     endpoints,
     estate,

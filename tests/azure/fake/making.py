@@ -20,9 +20,7 @@ from pushline.azure.roles import Role
 if TYPE_CHECKING:
     from fake.world import World
 
-GIVEN = (*roles.TRAINING, *roles.RELEASE, *roles.RELEASE_TO_APPS, *roles.PULL_FOR_APPS)
-BUILT_IN = {role.name: role for role in GIVEN if role.built_in}
-ACR_PULL = Role(name="AcrPull", scope="", actions=(f"{roles.ACR}/pull/read",), reason="")
+GIVEN = (*roles.TRAINING, *roles.RELEASE, *roles.RELEASE_TO_APPS, *roles.PULL_FOR_APPS, roles.PULL)
 AUTHORIZATION = "/providers/Microsoft.Authorization"
 IDENTITY = plain("Microsoft.ManagedIdentity", "userAssignedIdentities")
 DIAGNOSTICS = plain("Microsoft.App", "managedEnvironments") + "/providers/Microsoft.Insights/diagnosticSettings/{setting}"
@@ -36,7 +34,14 @@ ADDED: dict[str, Any] = {
     "Microsoft.MachineLearningServices/workspaces": lambda name: {"mlFlowTrackingUri": f"azureml://{HISTORY}/mlflow/v1.0/{name}"},
 }
 LAG = 2  # questions until something new is known everywhere
-UNPUBLISHED = ("Microsoft.Insights/components",)  # Microsoft's archive holds no schema of it at any version
+# Microsoft's archive holds no schema of these at any version.
+UNPUBLISHED = ("Microsoft.Insights/components", "Microsoft.Network/")
+NETWORK = (
+    *(plain("Microsoft.Network", kind) for kind in ("publicIPAddresses", "natGateways", "virtualNetworks", "privateDnsZones")),
+    plain("Microsoft.Network", "privateEndpoints"),
+    GROUP_PATH + "/providers/Microsoft.Network/privateDnsZones/{zone}/virtualNetworkLinks/{name}",
+    GROUP_PATH + "/providers/Microsoft.Network/privateEndpoints/{endpoint}/privateDnsZoneGroups/{name}",
+)
 WORLDWIDE = ("Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults", "Microsoft.ContainerRegistry/registries")
 
 
@@ -89,7 +94,7 @@ def makeable(path: str) -> None:
         authorize(world, request)
         need_group(world, request)
         provider, kind, own = kind_of(request.path)
-        if f"{provider}/{kind}" not in UNPUBLISHED:
+        if not f"{provider}/{kind}".startswith(UNPUBLISHED):
             check(world, request)
         if f"{provider}/{kind}" in WORLDWIDE and own in world.taken:
             raise Refusal(409, "NameAlreadyTaken", f"The name {own} is already taken by someone else.")
@@ -109,13 +114,6 @@ def makeable(path: str) -> None:
             return Response(202, None, {name: value for name, value in answer.headers.items() if name != "Azure-AsyncOperation"})
         return accepted(world, request, world.begin(finish), status=200 if known else 201, content=made)
 
-    @route("PATCH", ARM, path)
-    def correct(world: "World", request: Request, **_: str) -> Response:
-        authorize(world, request)
-        made = get(world, request.path)
-        made["properties"] = merged(made["properties"], request.json["properties"])
-        return Response(200, made)
-
 
 def merged(there: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     return {**there, **{name: merged(there[name], value) if isinstance(value, dict) else value for name, value in wanted.items()}}
@@ -130,6 +128,7 @@ for path in (
     plain("Microsoft.App", "managedEnvironments"),
     DIAGNOSTICS,
     WORKSPACE,
+    *NETWORK,
 ):
     makeable(path)
 
@@ -154,8 +153,9 @@ def make_identity(world: "World", request: Request, name: str, **_: str) -> Resp
     need_group(world, request)
     check(world, request)
     ids = {kind: str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}{request.path}")) for kind in ("clientId", "principalId")}
-    world.directory.applications[ids["clientId"]] = Application(ids["clientId"], name)
-    world.unsettled[ids["principalId"]] = LAG
+    if request.path.lower() not in world.resources:
+        world.directory.applications[ids["clientId"]] = Application(ids["clientId"], name)
+        world.unsettled[ids["principalId"]] = LAG
     return Response(201, put(world, request.path, request.json, tenantId=TENANT, **ids))
 
 
@@ -176,21 +176,6 @@ def make_trust(world: "World", request: Request, **_: str) -> Response:
     return Response(201, put(world, request.path, request.json))
 
 
-@route("GET", ARM, "/subscriptions/{subscription}" + AUTHORIZATION + "/roleDefinitions")
-def role_definitions(world: "World", request: Request, subscription: str) -> Response:
-    """On two pages, as a long list comes."""
-    names = [*BUILT_IN, ACR_PULL.name, "Owner"]
-    shown = [{"id": role_id(name), "properties": {"roleName": name, "type": "BuiltInRole"}} for name in names]
-    if "page" in request.query:
-        return Response(200, {"value": shown[3:]})
-    return Response(200, {"value": shown[:3], "nextLink": f"https://{ARM}{request.target}&page=2"})
-
-
-def role_id(name: str) -> str:
-    number = uuid.uuid5(uuid.NAMESPACE_DNS, name)
-    return f"/subscriptions/{SUBSCRIPTION}{AUTHORIZATION}/roleDefinitions/{number}"
-
-
 @route("GET", ARM, GROUP_PATH + AUTHORIZATION + "/roleDefinitions/{name}")
 def role_definition(world: "World", request: Request, **_: str) -> Response:
     authorize(world, request)
@@ -209,16 +194,8 @@ def make_role(world: "World", request: Request, subscription: str, group: str, n
     return Response(201, put(world, request.path, request.json))
 
 
-@route("GET", ARM, "/subscriptions/{subscription}" + AUTHORIZATION + "/roleAssignments")
-def role_assignments(world: "World", request: Request, subscription: str) -> Response:
-    found = re.fullmatch("principalId eq '([^']+)'", request.query.get("$filter", ""))
-    assert found, "asks for the roles of everyone"
-    given = [each for key, each in world.resources.items() if "/roleassignments/" in key]
-    return Response(200, {"value": [each for each in given if each["properties"]["principalId"] == found[1]]})
-
-
 @route("PUT", ARM, "/subscriptions/{scope...}" + AUTHORIZATION + "/roleAssignments/{name}")
-def assign(world: "World", request: Request, scope: str, name: str) -> Response:
+def assign(world: "World", request: Request, **_: str) -> Response:
     authorize(world, request)
     check(world, request)
     body = request.json["properties"]
@@ -227,7 +204,14 @@ def assign(world: "World", request: Request, scope: str, name: str) -> Response:
         raise Refusal(400, "PrincipalNotFound", f"Principal {body['principalId']} does not exist in the directory {TENANT}.")
     if unsettled(world, body["roleDefinitionId"].rpartition("/")[2].lower()):
         raise Refusal(400, "RoleDefinitionDoesNotExist", f"The role {body['roleDefinitionId']} does not exist.")
-    made = put(world, request.path, request.json, scope=request.path.partition(AUTHORIZATION)[0])
+    scope = request.path.partition(AUTHORIZATION)[0]
+    same = {"principalId": body["principalId"], "roleDefinitionId": body["roleDefinitionId"], "scope": scope}
+    for key, each in world.resources.items():
+        if "/roleassignments/" in key and same.items() <= each["properties"].items():
+            if key != request.path.lower():  # learn.microsoft.com, "Troubleshoot Azure RBAC": the three can be given once, by one name
+                raise Refusal(409, "RoleAssignmentExists", "The role assignment already exists.")
+            return Response(200, put(world, request.path, request.json, scope=scope))
+    made = put(world, request.path, request.json, scope=scope)
     client = known[0]["properties"]["clientId"]
     world.rights[client] = (*world.rights.get(client, ()), role_called(world, body["roleDefinitionId"]))
     return Response(201, made)
@@ -264,15 +248,15 @@ def unsettled(world: "World", name: str) -> bool:
 
 
 def role_called(world: "World", identifier: str) -> Role:
-    for role in (*BUILT_IN.values(), ACR_PULL):
-        if role_id(role.name).lower() == identifier.lower():
-            return role
     number = identifier.rpartition("/")[2]
+    for role in GIVEN:
+        if role.id == number.lower():
+            return role
     own = next((each for key, each in world.resources.items() if key.endswith(f"/roledefinitions/{number.lower()}")), None)
     if own is None:
         raise Refusal(400, "RoleDefinitionDoesNotExist", f"The role {identifier} does not exist.")
     said = own["properties"]
-    return Role(name=said["roleName"], scope="", actions=tuple(said["permissions"][0]["actions"]), built_in=False, reason="")
+    return Role(name=said["roleName"], scope="", actions=tuple(said["permissions"][0]["actions"]), reason="")
 
 
 def roles_at(world: "World", name: str) -> set[tuple[str, str]]:
