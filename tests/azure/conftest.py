@@ -268,6 +268,7 @@ def account(tmp_path: Path) -> Iterator[Empty]:
 def in_account(account: Empty, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """The real command line inside this process, as the person who owns that subscription unless variables say otherwise."""
     monkeypatch.setattr("pushline.azure.bootstrap.BETWEEN_S", 0.05)
+    monkeypatch.setattr("pushline.azure.arm.LOOK_S", 0.05)
 
     def run(*arguments: str, **variables: str) -> Ended:
         account.world.calls.clear()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake.loopback import PERSON, Empty
@@ -198,6 +199,32 @@ def test_identities_and_roles_that_are_not_known_everywhere_yet_are_waited_for(a
     assert ended.code == 0, ended.err
     assert len([call for call in changing(account) if "/deployments/" in call.path]) >= 2, "the stand-in knows new ones only after a while"
     assert "still may not read a blob or a secret" in ended.err
+
+
+@pytest.mark.parametrize(("late_s", "code"), [(240.0, 0), (3600.0, 4)])
+def test_what_takes_minutes_to_be_known_is_waited_for_ten_minutes_long(
+    account: Empty, bootstrap: Bootstrap, monkeypatch: pytest.MonkeyPatch, late_s: float, code: int
+) -> None:
+    world = account.world
+    world.late_s = late_s
+
+    def pass_time(seconds: float) -> None:
+        world.clock += seconds * 600  # a few long waits instead of many short ones
+
+    monkeypatch.setattr("pushline.azure.bootstrap.time", SimpleNamespace(sleep=pass_time, monotonic=lambda: world.clock))
+    ended = bootstrap(*NAMES, "--apply")
+    assert ended.code == code, ended.err
+    assert world.clock > 240
+    assert code == 0 or "RoleDefinitionDoesNotExist" in ended.err
+
+
+def test_what_was_made_and_is_not_shown_yet_is_looked_for_again(account: Empty, bootstrap: Bootstrap) -> None:
+    """A read may be answered by a region that has not heard of the write."""
+    content = {"error": {"code": "ResourceNotFound", "message": "The resource was not found."}}
+    late = account.world.fault("GET", r"/deployments/pushline-bank-ws$", 404, content=content, times=2)
+    ended = bootstrap(*NAMES, "--apply")
+    assert ended.code == 0, ended.err
+    assert late.seen > 2
 
 
 def test_a_vault_that_was_deleted_is_recovered(account: Empty, bootstrap: Bootstrap) -> None:

@@ -11,9 +11,11 @@ import pytest
 from calls import kinds_of, table_of
 from fake.estate import ANALYTICS_KEY, CONNECTION, STORAGE_KEY
 from fake.loopback import RELEASE, TRAINING, Loopback
+from fake.resources import matches
 from watching import telling
 
 from conftest import Command, Delivery, Pushline
+from pushline.azure import roles
 from pushline.results import DeployResult, LoadTestResult, PromoteResult, RegisterResult, SmokeResult, TrainResult, load
 from pushline.serving.client import Client
 from pushline.settings import load_settings
@@ -119,6 +121,12 @@ def test_a_second_delivery_replaces_the_first_and_remembers_it(second: Delivery,
     assert seen["live"]["release"]["model_version"] == "2"  # type: ignore[index]
     assert seen["previous"]["model_version"] == "1"
     assert seen["candidate"] is None
+
+
+def test_a_run_leads_to_the_experiments_of_the_workspace(second: Delivery) -> None:
+    told = second.ran["run"].out + second.ran["run"].err
+    assert "the workspace bank-ws in https://ml.azure.com" in told
+    assert "sqlite" not in told
 
 
 @pytest.fixture(scope="session")
@@ -237,6 +245,34 @@ def test_a_leftover_candidate_is_seen_and_discarded(azure: Loopback, returned: D
     assert status(inside, returned)["candidate"]["release"]["model_version"] == "2"  # type: ignore[index]
     assert inside(returned.project, "discard").code == 0
     assert status(inside, returned)["candidate"] is None
+
+
+def test_the_role_of_our_own_holds_what_deliveries_do_and_nothing_else(azure: Loopback, returned: Delivery, inside: Command) -> None:
+    """Two deliveries, a missed SLO, a rollback, and what a person does; none of them pushes by docker or reads why a build failed."""
+    assert inside(returned.project, "stop").code == 0
+    assert inside(returned.project, "start").code == 0
+    used = azure.world.used[RELEASE] | {f"{roles.ACR}/push/write", f"{roles.ACR}/runs/listLogSasUrl/action"}
+    own = roles.RELEASER.actions
+    assert [action for action in own if not any(matches(each, (action,)) for each in used)] == []
+    built_in = [role for role in (*roles.RELEASE, *roles.RELEASE_TO_APPS) if role.built_in]
+    only = {action for action in used if not any(matches(action, role.actions) for role in built_in)}
+    assert [action for action in only if not matches(action, own)] == []
+    wide = [action for action in own if "*" in action]
+    assert all(action.startswith(roles.ML) for action in wide), "the names of MLflow's actions are Azure's own, and not all documented"
+
+
+def test_no_role_is_given_for_nothing(azure: Loopback, returned: Delivery) -> None:
+    """Each brings an action that was used and that the identity has by no other one."""
+    del returned
+    for client, held in ((TRAINING, roles.TRAINING), (RELEASE, roles.RELEASE)):
+        for role in held:
+            others = [each for each in held if each is not role]
+            brought = {
+                action
+                for action in azure.world.used[client]
+                if matches(action, role.actions) and not any(matches(action, each.actions) for each in others)
+            }
+            assert brought or role is roles.BLOBS, role.name  # azurite knows no roles
 
 
 def secrets_of(azure: Loopback) -> dict[str, str]:

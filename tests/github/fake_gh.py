@@ -29,11 +29,16 @@ def main() -> int:
     if arguments[:1] != ["api"]:
         print(f"unknown command {arguments}", file=sys.stderr)
         return 1
+    whole, arguments = "--paginate" in arguments, [each for each in arguments if each != "--paginate"]
     method, path, body = parse(arguments[1:])
     state["calls"].append({"method": method, "path": path, "body": body})
     try:
         state["query"] = dict(parse_qsl(path.partition("?")[2]))
         answer = handle(state, method, path.split("?")[0], body)
+        answers = [answer]
+        while whole and state.pop("more", False):  # one page behind the other, as `gh api --paginate` prints them
+            state["query"]["page"] = str(int(state["query"].get("page", 1)) + 1)
+            answers.append(handle(state, method, path.split("?")[0], body))
     except LookupError:
         print(json.dumps({"message": "Not Found"}) + "\ngh: Not Found (HTTP 404)", file=sys.stderr)
         return 1
@@ -41,11 +46,12 @@ def main() -> int:
         print(f"gh: {error}", file=sys.stderr)
         return 1
     finally:
+        state.pop("more", None)
         STORE.write_text(json.dumps(state), encoding="utf-8")
     if isinstance(answer, bytes):
         sys.stdout.buffer.write(answer)
     elif answer is not None:
-        print(json.dumps(answer))
+        print("".join(json.dumps(each) for each in answers))
     return 0
 
 
@@ -107,7 +113,7 @@ def me(state: dict[str, Any], method: str, body: Any) -> Any:
 
 
 def collaborators(state: dict[str, Any], method: str, body: Any) -> Any:
-    return [{"login": login} for login in state.get("writers", ["ann", "bob"])]
+    return page(state, "", [{"login": login} for login in state.get("writers", ["ann", "bob"])])
 
 
 def team(state: dict[str, Any], method: str, body: Any, organisation: str, name: str) -> Any:
@@ -146,7 +152,7 @@ def branches(state: dict[str, Any], method: str, body: Any, name: str) -> Any:
     if method == "POST":
         entry["branches"].append(body)
         return body
-    return {"branch_policies": entry["branches"]}
+    return page(state, "branch_policies", entry["branches"])
 
 
 def variables(state: dict[str, Any], method: str, body: Any, name: str | None = None) -> Any:
@@ -154,7 +160,8 @@ def variables(state: dict[str, Any], method: str, body: Any, name: str | None = 
     if method == "POST":
         store[body["name"]] = body["value"]
         return None
-    return {"variables": [{"name": key, "value": value} for key, value in store.items()]}
+    # docs.github.com, "List repository variables" and "List environment variables": 10 a page, 30 at most
+    return page(state, "variables", [{"name": key, "value": value} for key, value in store.items()], 10, 30)
 
 
 def variable(state: dict[str, Any], method: str, body: Any, name: str) -> Any:
@@ -168,7 +175,7 @@ def rulesets(state: dict[str, Any], method: str, body: Any, number: str | None =
         state["rulesets"].append({"id": len(state["rulesets"]) + 1, **body, "source_type": "Repository"})
         return state["rulesets"][-1]
     if number is None:
-        return [{"id": each["id"], "name": each["name"]} for each in state["rulesets"]]
+        return page(state, "", [{"id": each["id"], "name": each["name"]} for each in state["rulesets"]])
     found = next(each for each in state["rulesets"] if str(each["id"]) == number)
     if method == "PUT":
         found.update(body)
@@ -182,10 +189,12 @@ def store() -> Path:
 IDS = {"registry": 1, "challenger": 2}  # the last figure of an artifact's id, behind its run's
 
 
-def page(state: dict[str, Any], key: str, entries: list[Any]) -> Any:
-    """One page of a list, as GitHub cuts it."""
-    size, number = int(state["query"].get("per_page", 30)), int(state["query"].get("page", 1))
-    return {"total_count": len(entries), key: entries[size * (number - 1) : size * number]}
+def page(state: dict[str, Any], key: str, entries: list[Any], usual: int = 30, most: int = 100) -> Any:
+    """One page of a list, as GitHub cuts it; how long a page may be is with each list in its REST reference."""
+    size, number = min(int(state["query"].get("per_page", usual)), most), int(state["query"].get("page", 1))
+    state["more"] = size * number < len(entries)
+    cut = entries[size * (number - 1) : size * number]
+    return {"total_count": len(entries), key: cut} if key else cut
 
 
 def artifacts(state: dict[str, Any], method: str, body: Any) -> Any:
@@ -278,7 +287,7 @@ def issues(state: dict[str, Any], method: str, body: Any, number: str | None = N
     if number is not None:
         there[int(number) - 1].update(body)
         return there[int(number) - 1]
-    return [each for each in there if each["state"] == "open"]
+    return page(state, "", [each for each in there if each["state"] == "open"])
 
 
 def dispatches(state: dict[str, Any], method: str, body: Any, workflow: str) -> Any:

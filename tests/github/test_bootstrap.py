@@ -102,6 +102,15 @@ def test_a_second_apply_changes_nothing(account: Account) -> None:
     assert "is as it should be" in ran.out
 
 
+def test_what_lies_on_the_second_page_of_a_list_is_seen(account: Account) -> None:
+    others = [{"id": number, "name": f"other-{number}", "source_type": "Repository"} for number in range(1, 41)]
+    account.set({**FRESH, "rulesets": others, "variables": {f"OTHER_{number}": "1" for number in range(40)}})
+    connect(account)
+    account.bootstrap("--reviewer", "ann", "--apply")
+    ran, changes = account.bootstrap("--reviewer", "ann", "--apply")
+    assert (ran.code, changes) == (0, [])
+
+
 @pytest.mark.slow
 def test_a_half_made_repository_is_completed(account: Account) -> None:
     account.bootstrap("--reviewer", "ann", "--apply")

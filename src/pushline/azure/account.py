@@ -78,7 +78,7 @@ def read(arm: Arm, settings: PushlineSettings, *, region: str, prefix: str) -> A
         standing = _standing(arm, azure) if group else {}
         parameters = infrastructure.parameters(settings, prefix=prefix, standing=standing)
         subscription = f"/subscriptions/{azure.subscription}"
-        needed = infrastructure.providers(infrastructure.template(), parameters)
+        needed = infrastructure.providers(parameters)
         return AccountState(
             azure=azure,
             target=settings.target if settings.on_azure else "aci",
@@ -93,18 +93,14 @@ def read(arm: Arm, settings: PushlineSettings, *, region: str, prefix: str) -> A
 
 @contextmanager
 def as_a_person() -> Iterator[None]:
-    """Whoever sets an account up is a person: what Azure refuses them is solved by another person, or by a setting."""
+    """Whoever sets an account up is a person: what they may not do is done by another one."""
     try:
         yield
     except TargetError as error:
-        if "AuthorizationFailed" in error.why or "Authorization failed" in error.why:
-            do = "Run it as an Owner of the subscription or of the resource group (a Contributor may not give roles). "
-        elif "uota" in error.why:
-            do = "Lower max_nodes or change vm_size in [tool.pushline.azure], or ask for more quota in the portal. "
-        else:
+        if "AuthorizationFailed" not in error.why and "Authorization failed" not in error.why:
             raise
-        again = "What was made stays; the same command then goes on there."
-        raise TargetError(error.what, why=error.why, do=do + again) from error
+        do = "Run it as an Owner of the subscription or of the resource group (a Contributor may not give roles). What was made stays."
+        raise TargetError(error.what, why=error.why, do=do) from error
 
 
 def registered(arm: Arm, provider: str) -> bool:

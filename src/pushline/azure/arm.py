@@ -17,6 +17,7 @@ PATIENCE: dict[str, Any] = {
     "read_timeout": 60,
 }
 OPERATION_S = 600.0
+LOOK_S = 2.0
 DONE = frozenset({"succeeded", "failed", "canceled", ""})
 
 
@@ -87,15 +88,13 @@ class Arm:
                 self._followed(where, what, within_s)
         until = time.monotonic() + OPERATION_S
         while True:
-            with asking(what):
-                answer = self._send("GET", resource, version, None)
-                made = dict(answer.json())
-            state = str((made.get("properties") or {}).get("provisioningState") or "").lower()
+            made = self.find(resource, version, what=what)  # none where the one who answers has not heard of it yet
+            state = "not seen" if made is None else str((made.get("properties") or {}).get("provisioningState") or "").lower()
             if state in ("failed", "canceled") or (state not in DONE and time.monotonic() > until):
                 raise TargetError(f"Azure did not finish {what}.", why=f"Its state is {state}.", do="Run the same command again.")
-            if state in DONE:
+            if made is not None and state in DONE:
                 return made
-            time.sleep(pause(answer))
+            time.sleep(LOOK_S)
 
     def remove(self, resource: str, version: str, *, what: str) -> None:
         """DELETE a resource and wait until it is gone; one that is not there is."""

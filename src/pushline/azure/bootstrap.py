@@ -125,9 +125,8 @@ def plan(arm: Arm, state: AccountState) -> AzurePlan:
             deployment.validate()
             changes += deployment.what_if()
     else:
-        text = infrastructure.template()
         group = () if state.has_group else (f"resource group {state.azure.resource_group} in {state.region}",)
-        comments = (str(each["comments"]) for each in infrastructure.wanted(text, state.parameters))
+        comments = (str(each["comments"]) for each in infrastructure.wanted(state.parameters))
         changes += [AzureChange(kind="Create", what=what) for what in (*group, *comments)]
     blocked = [
         f"{change.what} stands with another size, and a size can't change: name another `cluster` in [tool.pushline.azure], "

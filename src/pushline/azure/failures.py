@@ -29,6 +29,10 @@ HELPS = (
         "or ask for more cores of Container Instances in the portal.",
     ),
     (
+        "ClusterCoreQuota|quota.*vCPU|VM ?size",
+        "Lower max_nodes or change vm_size in [tool.pushline.azure], or ask for more quota in the portal. What was made stays.",
+    ),
+    (
         "InaccessibleImage",
         "Give the identity that pulls images AcrPull on the workspace's registry: `pushline bootstrap azure --apply` does. " + NEW_RIGHTS,
     ),

@@ -139,13 +139,13 @@ def releaser_id(settings: Azure) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{group_of(settings)}|{releaser_name(settings)}".lower()))
 
 
-def providers(text: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+def providers(given: Mapping[str, Any]) -> list[str]:
     """The providers that have to be registered: those of the resources, and of what a release makes besides."""
-    named = {str(each["type"]).partition("/")[0] for each in wanted(text, given)} - {"Microsoft.Authorization"}  # every subscription has it
+    named = {str(each["type"]).partition("/")[0] for each in wanted(given)} - {"Microsoft.Authorization"}  # every subscription has it
     return sorted(named | {"Microsoft.ContainerInstance"})
 
 
-def wanted(text: Mapping[str, Any], given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def wanted(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The template's resources, without those whose condition is a parameter that is false."""
     off = {f"[parameters('{name}')]" for name, value in given.items() if value is False}
-    return [each for each in text["resources"].values() if each.get("condition") not in off]
+    return [each for each in template()["resources"].values() if each.get("condition") not in off]

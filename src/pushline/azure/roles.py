@@ -57,16 +57,16 @@ RELEASER = Role(
     name="Pushline Releaser",
     scope="resource group",
     actions=(
-        "Microsoft.ContainerInstance/containerGroups/*",
+        *(f"Microsoft.ContainerInstance/containerGroups/{verb}" for verb in ("write", "delete", "stop/action")),
         f"{ACR}/listBuildSourceUploadUrl/action",
         f"{ACR}/scheduleRun/action",
         f"{ACR}/runs/listLogSasUrl/action",
         f"{ACR}/importImage/action",
-        f"{ACR}/pull/read",
         f"{ACR}/push/write",
         "Microsoft.OperationalInsights/workspaces/sharedKeys/action",
-        f"{ML}/models/*",
-        f"{ML}/experiments/*",
+        f"{ML}/models/write",
+        f"{ML}/models/*/write",
+        f"{ML}/experiments/runs/*",
     ),
     reason="container groups, the image they run, the champion's tag",
 )
@@ -110,7 +110,7 @@ LOGS = Role(
     id="73c42c96-874c-492b-b04d-ab87d138a893",
     scope="resource group",
     actions=("*/read", "Microsoft.OperationalInsights/workspaces/search/action"),
-    reason="`pushline logs`",
+    reason="find the workspace and what belongs to it; `pushline logs`",  # it reads all that Reader does
 )
 PULL = Role(
     name="AcrPull",
@@ -122,6 +122,6 @@ PULL = Role(
 
 DATA_ROLES = (BLOBS, SECRETS)  # what no role over resources brings with it, an Owner's neither
 TRAINING = (READER, BLOBS, DATA_SCIENTIST, COMPUTE, PULLER)
-RELEASE = (READER, BLOBS, RELEASER, CERTIFICATES, PULLER, SECRETS, LOGS)
+RELEASE = (BLOBS, RELEASER, CERTIFICATES, PULLER, SECRETS, LOGS)
 RELEASE_TO_APPS = (APPS,)  # what the target containerapps adds for who releases,
 PULL_FOR_APPS = (SECRETS_USER,)  # and for the identity that pulls images

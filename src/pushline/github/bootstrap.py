@@ -250,7 +250,7 @@ def _holds(there: Any, wanted: Any) -> bool:
 def _or_refused(path: str) -> list[Any] | None:
     """A list; None where the repository's plan, or who asks, does not have it."""
     try:
-        return gh.api(path) or []
+        return gh.listed(path)
     except (gh.Forbidden, gh.NotFound):
         return None
 
@@ -263,7 +263,7 @@ def _environment(repository: str, name: str) -> Environment | None:
         return None
     rules = [rule for rule in said.get("protection_rules", []) if rule["type"] == "required_reviewers"]
     policy = said.get("deployment_branch_policy") or {}
-    branches = gh.api(f"{base}/deployment-branch-policies")["branch_policies"] if policy.get("custom_branch_policies") else []
+    branches = gh.listed(f"{base}/deployment-branch-policies", "branch_policies") if policy.get("custom_branch_policies") else []
     return Environment(
         reviewers=tuple((entry["type"], entry["reviewer"]["id"]) for rule in rules for entry in rule["reviewers"]),
         branches=tuple(entry["name"] for entry in branches),
@@ -280,7 +280,6 @@ def _reviewer(name: str) -> tuple[str, int]:
 
 def _variables(path: str) -> dict[str, str]:
     try:
-        said = gh.api(f"{path}?per_page=100")
+        return {entry["name"]: entry["value"] for entry in gh.listed(path, "variables")}
     except gh.NotFound:
         return {}
-    return {entry["name"]: entry["value"] for entry in said["variables"]}

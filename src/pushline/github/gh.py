@@ -1,5 +1,6 @@
 """The `gh` command line: the only way to GitHub."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -42,6 +43,16 @@ def api(path: str, *, method: str = "GET", body: Any = None) -> Any:
         return msgspec.json.decode(answer) if answer.strip() else None
     except msgspec.DecodeError as error:
         raise TargetError(f"GitHub's answer to {path} can't be read.", why=str(error), do="Run the same command again.") from error
+
+
+def listed(path: str, key: str = "") -> list[Any]:
+    """All entries of a list, page by page to its end; `key` names them where a page is an object."""
+    text, found, decoder = _run(["api", "--paginate", path], None).decode().strip(), [], json.JSONDecoder()
+    while text:  # one page behind the other
+        page, end = decoder.raw_decode(text)
+        found += page[key] if key else page
+        text = text[end:].lstrip()
+    return found
 
 
 def download(path: str, to: Path, *options: str) -> None:

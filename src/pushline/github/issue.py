@@ -14,7 +14,7 @@ def keep(cause: str, title: str, body: str, *, wrong: bool, well: bool) -> Liter
     There is never more than one. An issue without a cause is of an older version, about the release.
     """
     base = f"repos/{gh.repository()}/issues"
-    there = [one for one in gh.api(f"{base}?state=open&labels={LABEL}") or [] if "pull_request" not in one and cause_of(one) == cause]
+    there = [one for one in gh.listed(f"{base}?state=open&labels={LABEL}") if "pull_request" not in one and cause_of(one) == cause]
     if wrong and there:
         gh.api(f"{base}/{there[0]['number']}", method="PATCH", body={"title": title, "body": body})
         return "updated"

@@ -102,7 +102,7 @@ def left_by_runs(here: runs.Home, kind: ArchiveKind, *, but: str = "", since: st
 
     A challenger's run has to have ended well. A release is on record from the moment it is kept, however its run ends.
     """
-    listed = [each for page in runs.pages(f"{here.path}/actions/artifacts?name={kind}", "artifacts") for each in page]
+    listed = gh.listed(f"{here.path}/actions/artifacts?name={kind}&per_page=100", "artifacts")
     for each in sorted(listed, key=lambda each: each["created_at"], reverse=True):
         of, artifact = each["workflow_run"], artifact_of(each)
         strange = of.get("head_repository_id") != here.id or of["head_branch"] != here.default_branch

@@ -4,7 +4,7 @@ Anyone may open a pull request whose workflow files, branch name and artifacts l
 that started a run and the repository its commit is in, so those decide, together with branch and workflow.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -63,16 +63,6 @@ def check(number: str) -> Mapping[str, Any]:
     if why:
         raise NotAccepted(f"The results of run {number} can't be used.", why=f"{why[0].upper()}{why[1:]}.", do=where)
     return run
-
-
-def pages(path: str, key: str) -> Iterator[list[Any]]:
-    """The pages of a list, to its end."""
-    number = 1
-    while listed := gh.api(f"{path}{'&' if '?' in path else '?'}per_page={PAGE}&page={number}")[key]:
-        yield listed
-        if len(listed) < PAGE:
-            return
-        number += 1
 
 
 def delivered_before(here: Home, *, but: str) -> Mapping[str, Any] | None:

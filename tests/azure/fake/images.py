@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from fake import storage
-from fake.resources import ARM, GROUP_PATH, accepted, authorize
+from fake.resources import ARM, GROUP_PATH, accepted, authorize, permitted
 from fake.wire import Refusal, Request, Response, route
 from fake.world import REGISTRY, STORAGE
 
@@ -106,7 +106,7 @@ def read_run(world: "World", request: Request, run: str, **_: str) -> Response:
 
 def run_seen(world: "World", run: str, registry: str) -> dict[str, Any]:
     held = world.builds[run]
-    status = "Running" if held["polls"] >= 0 else "Failed" if held["error"] else "Succeeded"
+    status = "Running" if held["polls"] >= 0 or "builds" in world.behaviour else "Failed" if held["error"] else "Succeeded"
     images = held["images"] if status == "Succeeded" else []
     properties = {"runId": run, "status": status, "runType": "QuickBuild", "provisioningState": "Succeeded", "outputImages": images}
     return {"id": f"{registry}/runs/{run}", "name": run, "type": "Microsoft.ContainerRegistry/registries/runs", "properties": properties}
@@ -137,7 +137,12 @@ def access_token(world: "World", request: Request) -> Response:
     if form.get("refresh_token") not in world.registry_tokens:
         raise Refusal(401, "UNAUTHORIZED", "authentication required")
     access = secrets.token_urlsafe(24)
-    world.registry_tokens[access] = form["scope"]
+    kind, repository, asked = form["scope"].split(":")
+    who = world.registry_tokens[form["refresh_token"]]
+    # Of what is asked for the token holds what the caller's roles allow (docs.docker.com, "Token scope documentation").
+    verbs = {"pull": "pull/read", "push": "push/write"}
+    held = [verb for verb in asked.split(",") if permitted(world, who, f"Microsoft.ContainerRegistry/registries/{verbs[verb]}")]
+    world.registry_tokens[access] = f"{kind}:{repository}:{','.join(held)}"
     return Response(200, {"access_token": access})
 
 

@@ -155,7 +155,7 @@ def make_identity(world: "World", request: Request, name: str, **_: str) -> Resp
     ids = {kind: str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}{request.path}")) for kind in ("clientId", "principalId")}
     if request.path.lower() not in world.resources:
         world.directory.applications[ids["clientId"]] = Application(ids["clientId"], name)
-        world.unsettled[ids["principalId"]] = LAG
+        begin_settling(world, ids["principalId"])
     return Response(201, put(world, request.path, request.json, tenantId=TENANT, **ids))
 
 
@@ -190,7 +190,7 @@ def make_role(world: "World", request: Request, subscription: str, group: str, n
     if scope not in request.json["properties"]["assignableScopes"]:
         raise Refusal(400, "RoleDefinitionScopeInvalid", f"The role can't be made at {scope}.")
     if request.path.lower() not in world.resources:
-        world.unsettled[name.lower()] = LAG
+        begin_settling(world, name.lower())
     return Response(201, put(world, request.path, request.json))
 
 
@@ -237,14 +237,18 @@ def permissions(world: "World", request: Request, scope: str) -> Response:
     return Response(200, {"value": [shown(role) for role in world.rights.get(request.identity, ())]})
 
 
+def begin_settling(world: "World", name: str) -> None:
+    world.unsettled[name], world.settled_at[name] = LAG, world.clock + world.late_s
+
+
 def unsettled(world: "World", name: str) -> bool:
-    """Whether something new has not reached this part of Azure yet: each question is a tick of its clock.
+    """Whether something new has not reached this part of Azure yet: so many questions long, and so long by the clock.
 
     learn.microsoft.com, "Troubleshoot Azure RBAC": changes take up to ten minutes, and a new principal or role may not be found.
     """
     left = world.unsettled.get(name, 0)
     world.unsettled[name] = max(0, left - 1)
-    return left > 0
+    return left > 0 or world.clock < world.settled_at.get(name, 0.0)
 
 
 def role_called(world: "World", identifier: str) -> Role:

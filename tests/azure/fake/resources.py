@@ -51,10 +51,13 @@ def authorize_assigning(world: "World", request: Request) -> None:
 
 def permitted(world: "World", identity: str, action: str, place: str = "") -> bool:
     """Whether one of the identity's roles has the action, does not except it, and is held there."""
-    return any(
+    may = any(
         matches(action, role.actions) and not matches(action, role.excepted) and is_held_at(world, role, place)
         for role in world.rights.get(identity, ())
     )
+    if may:
+        world.used.setdefault(identity, set()).add(action)
+    return may
 
 
 def is_held_at(world: "World", role: Any, place: str) -> bool:

@@ -99,6 +99,7 @@ class World:
         self.invalid: list[str] = []  # bodies that break an official schema
         self.hosts: set[str] = set()  # names given out while running, such as those of container groups
         self.rights: dict[str, tuple[Role, ...]] = {}  # roles by client id
+        self.used: dict[str, set[str]] = {}  # the actions that were asked for and allowed, by client id
         self.services: dict[str, Any] = {}  # what runs beside this process
         self.reach: dict[str, str] = {}  # the variables by which a program's HTTPS comes here
         self.jobs: dict[str, Any] = {}
@@ -112,12 +113,14 @@ class World:
         self.groups: dict[str, Any] = {}  # container groups as they run
         self.apps: dict[str, Any] = {}  # container apps as they run, by name
         self.telemetry: list[dict[str, Any]] = []  # rows of the workspace's Log Analytics
-        self.behaviour: dict[str, str] = {}  # of container groups: `pending` or `crash`
+        self.behaviour: dict[str, str] = {}  # of container groups: `pending` or `crash`; `builds`: they never end
         self.light = False  # whether a group's service is played here instead of started
         self.quota: dict[str, int] = {}  # limits that are others than usual
         self.taken: set[str] = set()  # DNS labels that others have
         self.deleted: set[str] = set()  # names of vaults that were deleted and could be recovered
         self.unsettled: dict[str, int] = {}  # identities and roles that are too new, and for how many questions
+        self.settled_at: dict[str, float] = {}  # and until when by the clock, which stands until a test moves it
+        self.clock = self.late_s = 0.0
         self.vault: dict[str, list[dict[str, Any]]] = {}  # versions of each secret
         self._numbers = itertools.count(1)
 
