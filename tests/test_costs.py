@@ -79,6 +79,12 @@ def test_nodes_that_stay_are_told_apart_from_those_that_train() -> None:
     assert standing["nodes that stay"] > 100 * standing["training"]
 
 
+def test_a_private_network_costs_day_and_night() -> None:
+    open_, closed = (by_name(PushlineSettings(target="containerapps", azure=Azure(private_network=said))) for said in (False, True))
+    assert closed.keys() - open_.keys() == {"private network"}
+    assert closed["private network"] > 30
+
+
 def test_azures_automl_is_counted_on_all_its_nodes() -> None:
     ours, azures = (
         by_name(PushlineSettings(target="aci", azure=Azure(engine=engine, max_nodes=4)))["training"] for engine in ("pushline", "azure")

@@ -124,6 +124,8 @@ def standing(settings: PushlineSettings, prices: Prices) -> Iterator[Standing]:
         yield Standing("nodes that stay", azure.min_nodes * HOURS * node, f"{azure.min_nodes} of {azure.vm_size}; min_nodes = 0 ends that")
     yield Standing("container registry", price["registry_month"] * euros, "tier Basic with 10 GB of images; older ones are never deleted")
     yield Standing("logs and telemetry", LOGS_GB * price["logs_gb"] * euros, f"{LOGS_GB:g} GB taken in; 30 days of them are kept")
+    if azure.private_network:
+        yield Standing("private network", price["network_hour"] * euros * HOURS, "NAT gateway and private endpoints, day and night")
     kept = f"{STORED_GB:g} GB of data, models and certificates; the workspace itself is free, Key Vault and identities are cents"
     yield Standing("storage", STORED_GB * price["storage_gb_month"] * euros, kept)
 
