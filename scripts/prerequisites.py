@@ -23,6 +23,12 @@ def main() -> int:
         found = ".".join(map(str, sys.version_info[:2]))
         print(f"error: Python {found} is too old.\nPushline needs 3.11 or newer.\nRun `make setup PYTHON=python3.12` with a newer one.")
         return 2
+    if not sys.platform.startswith("linux"):
+        print(
+            "error: Pushline runs on Linux.\nIt watches the processes it starts by what only Linux tells of them (/proc, pidfd).\n"
+            "On macOS and Windows open the repository in its dev container (.devcontainer/) or in a Codespace: both come set up."
+        )
+        return 2
     if packages := missing():
         print(f"error: this machine lacks {', '.join(packages)}.\nRun: sudo apt-get install -y {' '.join(packages)}")
         return 2

@@ -77,6 +77,16 @@ def test_prerequisites_are_named_with_the_line_that_installs_them(repo: Path) ->
     assert "sudo apt-get install -y git libgomp1" in done.stdout
 
 
+def test_a_machine_without_linux_is_told_where_pushline_runs(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert script(repo, "prerequisites").main() == 2
+    said = capsys.readouterr().out
+    assert "dev container" in said
+    assert "apt-get" not in said
+
+
 def test_setup_says_what_it_does_before_it_does_it_and_how_far_it_is(
     repo: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

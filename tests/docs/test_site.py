@@ -79,10 +79,13 @@ def test_every_page_fits_a_phone_and_a_desktop_and_asks_no_other_host(site: Path
 
 @pytest.mark.browser
 @pytest.mark.slow
+@pytest.mark.parametrize(("name", "width"), [("settings.html", 1280), ("index.html", 390)])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_page_is_as_light_or_dark_as_its_reader_wants_it_and_accessible(address: str, browser: Any, scheme: str) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 844}, color_scheme=scheme)
-    page.goto(f"{address}/settings.html", wait_until="load")
+def test_a_page_is_as_light_or_dark_as_its_reader_wants_it_and_accessible(
+    address: str, browser: Any, scheme: str, name: str, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    page.goto(f"{address}/{name}", wait_until="load")
     seen = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(int(part) for part in seen[4:-1].split(",")[:3]) < 300) == (scheme == "dark")
     assert web.axe(page) == []

@@ -116,9 +116,14 @@ def test_the_report_is_quiet_fits_and_can_be_read(browser: Any, reports: dict[st
     context.close()
 
 
-@pytest.mark.parametrize("case", CASES[:4])
-def test_a_screen_reader_and_a_keyboard_find_their_way_through_the_report(browser: Any, reports: dict[str, Path], case: str) -> None:
-    page = browser.new_page(viewport={"width": 390, "height": 844})
+@pytest.mark.parametrize(
+    ("case", "scheme", "width"),
+    [*((case, "light", 390) for case in CASES[:4]), ("two classes", "dark", 1280), ("400 columns", "dark", 390)],
+)
+def test_a_screen_reader_and_a_keyboard_find_their_way_through_the_report(
+    browser: Any, reports: dict[str, Path], case: str, scheme: str, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
     page.goto(reports[case].as_uri())
     assert web.axe(page, "best-practice") == []
     page.close()

@@ -55,10 +55,6 @@ class Facts(Struct, frozen=True, kw_only=True):
         """Cells that say something."""
         return self.filled - self.nothing
 
-    @property
-    def empty_share(self) -> float:
-        return 1 - self.filled / self.rows
-
 
 def facts_of(source: TextTable, scratch: Path, decimal: str | None = None) -> tuple[Facts, ...]:
     """The facts of every column, in the table's order. `decimal`: the sign that parts decimals, where a person said it."""

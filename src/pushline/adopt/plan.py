@@ -80,7 +80,8 @@ def plan_adoption(
     base, merge = (before.contract, merge_of(before.contract, ours, kept)) if again and before and ours else (None, None)
     draft = draft_of(project, request, source, scratch, base, merge)
     refuse_large(draft, in_git)
-    example = example_of(draft)
+    example = example_text(example_rows(sample_columns(draft.profile, draft.contract, 2, 7), draft.contract.inputs)).encode()
+    write_profile(scratch / "profile.json", draft.profile)
     made = adopted_of(draft, request, example)
     answers = Answers(table="repository" if in_git else "address" if draft.pinned.sources[0].url else "machine", draft=made)
     if wheel is not None:
@@ -89,7 +90,7 @@ def plan_adoption(
         files = drafted_again(project, draft, made, record, answers, kept)
     elif record:
         files = another_table(project, record, answers)
-    files = {"data_checks/profile.json": profile_file(draft, scratch), EXAMPLE: example, **files}
+    files = {"data_checks/profile.json": (scratch / "profile.json").read_bytes(), EXAMPLE: example, **files}
     if in_git:
         files[f"{TABLES}/{draft.pinned.name}"] = draft.table.read_bytes()
     if not again:
@@ -222,15 +223,6 @@ def drafted_again(
         kept.append(f"{EXAMPLE} was edited by hand")
         files[EXAMPLE] = example
     return files
-
-
-def profile_file(draft: Draft, scratch: Path) -> bytes:
-    write_profile(scratch / "profile.json", draft.profile)
-    return (scratch / "profile.json").read_bytes()
-
-
-def example_of(draft: Draft) -> bytes:
-    return example_text(example_rows(sample_columns(draft.profile, draft.contract, 2, 7), draft.contract.inputs)).encode()
 
 
 def tables_in_git(project: Project) -> list[str]:
