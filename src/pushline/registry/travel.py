@@ -76,7 +76,9 @@ def pack(project: Project, *, released: bool = False) -> ArchiveNote:
             why=f"{project.state / DATABASE} does not exist.",
             do="Train a model first: `pushline train`.",
         )
-    place, run, origin = folder_of(project), os.environ.get("GITHUB_RUN_ID", ""), origin_of(project)
+    place, run = folder_of(project), os.environ.get("GITHUB_RUN_ID", "")
+    # The run whose registry this machine's continues, and the run that released last in it.
+    origin = read_json(project.state / ORIGIN, dict[str, str]) or {}
     with whole_folder(place) as half, target_alone(project):
         copy = half / DATABASE
         back_up(project.state / DATABASE, copy)
@@ -112,11 +114,6 @@ def without_hidden(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
 def target_alone(project: Project) -> contextlib.AbstractContextManager[int]:
     """Nobody changes the target meanwhile."""
     return locked(project.state / "local-target.lock", wait_s=WAIT_S)
-
-
-def origin_of(project: Project) -> dict[str, str]:
-    """The run whose registry this machine's continues, and the run that released last in it."""
-    return read_json(project.state / ORIGIN, dict[str, str]) or {}
 
 
 def note_of(folder: Path) -> ArchiveNote | None:

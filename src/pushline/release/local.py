@@ -121,7 +121,8 @@ class LocalTarget:
         with self.record.held(progress):
             state, _ = self._current()
             live = state.live and self._endpoint(state.live, [])
-            if live and self._going_back_to() == live.release.id:
+            cut_off = (read_json(self.going_back, dict[str, str]) or {}).get("to", "")  # the release to which a rollback was
+            if live and cut_off == live.release.id:
                 progress(f"A rollback to {live.release.id} was cut off behind its switch; it is completed.")
             else:
                 if not state.history:
@@ -133,10 +134,6 @@ class LocalTarget:
                 known(live.release)
             self.going_back.unlink(missing_ok=True)
             return live
-
-    def _going_back_to(self) -> str:
-        """The release to which a rollback was cut off."""
-        return (read_json(self.going_back, dict[str, str]) or {}).get("to", "")
 
     def withdraw(self, progress: Progress) -> Endpoint | None:
         with self.record.held(progress):

@@ -84,7 +84,8 @@ def train(
     best, *_ = read_best_model(automl)
     counts = read_counts(prepared)
     revision = read_scoring(model).git_revision  # of the commit that trained it: a later one with the same code takes it as it is
-    signed = sign_model(model, project, key, name=settings.model_name, git_revision=revision, after=newest_of(store))
+    newest = max((int(version.version) for version in store.versions()), default=0)
+    signed = sign_model(model, project, key, name=settings.model_name, git_revision=revision, after=newest)
     write_json(place / PREDICATE, signed.predicate)
     seen = load_evaluation(evaluation)
     result = TrainResult(
@@ -309,11 +310,6 @@ def first_interruption_ends_search(file: Path, progress: Progress) -> Iterator[N
         signal.signal(signal.SIGINT, before)
         os.environ.pop(STOP_FILE, None)
         file.unlink(missing_ok=True)
-
-
-def newest_of(store: "ModelStore") -> int:
-    """The highest number of a version in the registry."""
-    return max((int(version.version) for version in store.versions()), default=0)
 
 
 def kept(source: Path, to: Path) -> Path:

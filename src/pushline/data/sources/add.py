@@ -92,7 +92,12 @@ def add(
         reading = read_file(file, contract, folder, folder / "new.parquet")
         compared = (overlap_with(places.get(each), reading, contract, folder) for each in lock.files)
         overlaps = tuple(overlap for overlap in compared if overlap)
-        refuse_nothing_new(overlaps, pinned)
+        if whole := next((overlap for overlap in overlaps if overlap.rows >= pinned.rows), None):
+            raise GateClosed(
+                f"{pinned.name} holds nothing new.",
+                why=f"All its {pinned.rows:,} rows are in {whole.file} already.",
+                do="Nothing was changed. Add other data.",
+            )
         drift = drift_of(Path(checked.table), contract, load_profile(project.profile), pinned.name)
         copy_atomically(file, place_of(project.state / "cache", pinned.name, seen.sha256))
     after = DataLock(files=(*lock.files, pinned))
@@ -199,17 +204,6 @@ def overlap_with(pinned: DataFile, new: Reading, contract: Contract, folder: Pat
     same = [int(row) for row, whole in found if whole]
     _, lines = lines_of([new.source], same[:FIRST])
     return Overlap(file=pinned.name, rows=len(same), lines=lines, other_label=len(found) - len(same))
-
-
-def refuse_nothing_new(overlaps: tuple[Overlap, ...], pinned: PinnedFile) -> None:
-    """Raises GateClosed where one pinned file holds every row."""
-    for overlap in overlaps:
-        if overlap.rows >= pinned.rows:
-            raise GateClosed(
-                f"{pinned.name} holds nothing new.",
-                why=f"All its {pinned.rows:,} rows are in {overlap.file} already.",
-                do="Nothing was changed. Add other data.",
-            )
 
 
 class FileUpdate(Part, frozen=True, kw_only=True):

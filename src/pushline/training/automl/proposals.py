@@ -75,20 +75,16 @@ class Proposals:
             if parameters is None:
                 continue
             self.made[name] = self.made.get(name, len(algorithm.portfolio)) + 1
+            fixed = {key: value for key, value in self.best[name][1].items() if key not in algorithm.space}  # what is not searched
             candidate = Candidate(
                 name=f"{name} {self.made[name]}",
                 algorithm=name,
                 builder=algorithm.builder,
-                parameters=within({**fixed_of(self.best[name][1], algorithm), **typed(parameters, algorithm)}, algorithm.classes),
+                parameters=within({**fixed, **typed(parameters, algorithm)}, algorithm.classes),
             )
             self.open[candidate.name] = identity
             return candidate
         return None
-
-
-def fixed_of(parameters: dict[str, Value], algorithm: Algorithm) -> dict[str, Value]:
-    """The parameters that are not searched: those of the best."""
-    return {key: value for key, value in parameters.items() if key not in algorithm.space}
 
 
 def typed(parameters: dict[str, Any], algorithm: Algorithm) -> dict[str, Value]:

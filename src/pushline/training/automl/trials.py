@@ -145,7 +145,8 @@ class Trials:
 
         `seen` is told of each candidate that has ended well, with its score.
         """
-        limit = min(self.settings.trial_seconds or NEVER, longest_fit(self.settings.seconds))
+        # A fit that hangs ends after a part of the search, and the others have their turn.
+        limit = min(self.settings.trial_seconds or NEVER, max(PATIENT_FIT, self.settings.seconds / 4), WHOLE_SECONDS)
         parts: list[dict[int, Any]] = [{} for _ in candidates]
         seconds = [0.0 for _ in candidates]
         faults: dict[int, tuple[TrialState, str]] = {}
@@ -210,11 +211,6 @@ class Trials:
         for key, candidate in candidates.items():
             self.pool.submit(key, self.job(candidate, WHOLE), seconds)
         return {outcome.key: outcome for outcome in self.pool.outcomes(lambda: NEVER)}
-
-
-def longest_fit(seconds: float) -> float:
-    """How long one fit may take in a search of so many seconds: one that hangs ends there, and the others have their turn."""
-    return min(max(PATIENT_FIT, seconds / 4), WHOLE_SECONDS)
 
 
 def row_of(candidate: Candidate, value: float | None, seconds: float, state: TrialState, detail: str) -> Trial:
