@@ -1,5 +1,6 @@
 """What can go wrong in Azure, each through the real command: its exit code, its message, and what stays as it was."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,6 +153,26 @@ def test_tasks_that_a_subscription_may_not_use_name_the_other_way(azure: Loopbac
     ended = candidate()
     assert ended.code == 4
     assert 'image_builder = "docker"' in ended.err
+
+
+def test_docker_hub_is_asked_by_name_where_one_is_given(azure: Loopback, candidate: Callable[..., Ended]) -> None:
+    named = {"DOCKERHUB_USERNAME": "someone", "DOCKERHUB_TOKEN": "token"}
+    assert candidate(PUSHLINE_AZURE__SIDECAR="docker.io/library/caddy:2.11.6", **named).code == 0
+    body = json.loads(azure.world.asked("POST", "importImage")[-1].body)
+    assert body["source"]["credentials"] == {"username": "someone", "password": "token"}
+
+
+def test_a_build_that_does_not_end_is_given_up_on(
+    azure: Loopback, candidate: Callable[..., Ended], aci: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = aci.root / "requirements" / "serve.txt"
+    file.write_text(file.read_text() + "# so that the image is a third one\n")
+    azure.world.behaviour["builds"] = "never end"
+    monkeypatch.setattr("pushline.azure.container_registry.BUILD_S", 1.0)
+    monkeypatch.setattr("pushline.azure.container_registry.LOOK_S", 0.1)
+    ended = candidate()
+    assert ended.code == 4
+    assert "ended as Running" in ended.err
 
 
 def test_keys_that_are_mounted_for_root_alone_still_reach_the_service(azure: Loopback, candidate: Callable[..., Ended]) -> None:

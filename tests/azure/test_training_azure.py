@@ -2,12 +2,18 @@
 
 import msgspec
 import pytest
+from fake.estate import IDENTITY
 from fake.loopback import TRAINING, Loopback
+from fake.world import WORKSPACE_ID
 
 from conftest import Command
 from pushline import results
+from pushline.azure.cloud import Cloud
+from pushline.azure.compute import ensure_cluster
+from pushline.progress import silent
 from pushline.project import REVISION, Project
 from pushline.results import CheckDataResult, TrainResult, Trial
+from pushline.settings import load_settings
 from pushline.training.prepare import Counts
 
 pytestmark = pytest.mark.slow
@@ -73,6 +79,19 @@ def test_a_quota_that_does_not_reach_names_the_settings(aci: Project, command: C
     assert ended.code == 4
     assert "quota" in ended.err
     assert "max_nodes" in ended.err
+
+
+def test_a_cluster_is_made_with_the_identity_that_pulls_images_and_keeps_it_when_its_nodes_change(
+    azure: Loopback, aci: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in azure.as_job(TRAINING).items():
+        monkeypatch.setenv(name, value)
+    for most in (2, 3):
+        more = {"PUSHLINE_AZURE__CLUSTER": "kept", "PUSHLINE_AZURE__MAX_NODES": str(most)}
+        ensure_cluster(Cloud(load_settings(aci.root, {**azure.settings(), **more}).azure), silent)
+        cluster = azure.world.resources[f"{WORKSPACE_ID}/computes/kept".lower()]
+        assert cluster["properties"]["properties"]["scaleSettings"]["maxNodeCount"] == most
+        assert list(cluster["identity"]["userAssignedIdentities"]) == [IDENTITY]
 
 
 def test_a_size_that_azure_does_not_have_names_the_setting(aci: Project, command: Command) -> None:
