@@ -11,7 +11,7 @@ import pytest
 from calls import kinds_of, table_of
 from fake.estate import ANALYTICS_KEY, CONNECTION, STORAGE_KEY
 from fake.loopback import RELEASE, TRAINING, Loopback
-from fake.resources import matches
+from fake.resources import brings, matches
 from watching import telling
 
 from conftest import Command, Delivery, Pushline
@@ -276,9 +276,7 @@ def test_no_role_is_given_for_nothing(azure: Loopback, returned: Delivery) -> No
         for role in held:
             others = [each for each in held if each is not role]
             brought = {
-                action
-                for action in azure.world.used[client]
-                if matches(action, role.actions) and not any(matches(action, each.actions) for each in others)
+                action for action in azure.world.used[client] if brings(role, action) and not any(brings(each, action) for each in others)
             }
             # Azurite knows no roles, and Reader is what `doctor` looks at the workspace's parts with.
             assert brought or role in (roles.BLOBS, roles.READER), role.name

@@ -166,7 +166,7 @@ PAID_FOR: dict[str, tuple[str, Planted | None, dict[str, str], str, str]] = {
         RELEASE, refusing("PUT", "containerGroups/", 400, "InaccessibleImage"), {},
         "container group", "AcrPull",
     ),
-    "name that others have": (RELEASE, lambda world: world.taken.add(LABEL), {}, "container group", "another `label`"),
+    "name that others have": (RELEASE, lambda world: world.taken.update((LABEL, f"{LABEL}-t")), {}, "container group", "another `label`"),
     "group that never starts": (
         RELEASE, behaving(f"{LABEL}-preflight", "pending"), {"PUSHLINE_AZURE__START_WITHIN": "2s"},
         "container group", "Pulling",

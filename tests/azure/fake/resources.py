@@ -51,13 +51,14 @@ def authorize_assigning(world: "World", request: Request) -> None:
 
 def permitted(world: "World", identity: str, action: str, place: str = "") -> bool:
     """Whether one of the identity's roles has the action, does not except it, and is held there."""
-    may = any(
-        matches(action, role.actions) and not matches(action, role.excepted) and is_held_at(world, role, place)
-        for role in world.rights.get(identity, ())
-    )
+    may = any(brings(role, action) and is_held_at(world, role, place) for role in world.rights.get(identity, ()))
     if may:
         world.used.setdefault(identity, set()).add(action)
     return may
+
+
+def brings(role: Any, action: str) -> bool:
+    return matches(action, role.actions) and not matches(action, role.excepted)
 
 
 def is_held_at(world: "World", role: Any, place: str) -> bool:
