@@ -22,6 +22,7 @@ from typing import Any
 NEEDS_SPACE = {"open", "write", "pwrite", "mkdir", "rename", "replace", "symlink", "link", "fsync", "commit", "sendfile"}
 BY_PATH = ("rename", "replace", "unlink", "remove", "rmdir", "mkdir", "chmod", "truncate", "symlink", "link")
 BY_DESCRIPTOR = ("fsync", "write", "pwrite", "ftruncate")
+NO_POINT = ".pushline/took"  # how long a command took is written after its work, and only where it took long
 ONLY_COUNTED = ("fsync",)  # what a killed process has written stays without it; only a power cut would tell, and it takes most of the time
 
 
@@ -56,7 +57,8 @@ class Points:
             path = str(opened_at(where) if isinstance(where, int) else Path(os.fsdecode(where)).absolute())
         except (OSError, TypeError):
             return None
-        return path.removeprefix(f"{self.root}/") if path.startswith(f"{self.root}/") else None
+        place = path.removeprefix(f"{self.root}/")
+        return None if place == path or place.startswith(NO_POINT) else place
 
 
 def beneath(path: Any, directory: int | None) -> Any:

@@ -50,7 +50,7 @@ pytestmark = pytest.mark.timeout(900)
 POINTS = int(os.environ.get("CRASH_POINTS", "4"))  # of each command, spread over its way; 0: all of them
 FAKE_GH = REPO / "tests" / "github" / "fake_gh.py"
 VARYING = re.compile(rb'\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)|"(?:elapsed_s|seconds|rows_per_second)": *[\d.e-]+|"resumed": *(?:true|false)')
-LEFT_ALONE = (".git/", ".pushline/logs/", ".pushline/run/", ".pushline/cache/refused/")
+LEFT_ALONE = (".git/", ".pushline/logs/", ".pushline/run/", ".pushline/cache/refused/", ".pushline/took/")
 
 
 @dataclass(frozen=True)
