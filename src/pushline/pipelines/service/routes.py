@@ -18,6 +18,7 @@ from pushline.project import Project
 from pushline.serving.app import JSON, App, Handler
 from pushline.serving.exchange import Exchange
 from pushline.serving.keys import KeyRing
+from pushline.serving.openapi import JSON as MEDIA_TYPE
 from pushline.serving.openapi import ApiDocument, common_problems, health_of, reference
 from pushline.serving.problems import Problem
 from pushline.settings import PushlineSettings, Serving
@@ -201,7 +202,7 @@ def paths(api: ApiDocument) -> dict[str, Any]:
         called: str, tag: str, summary: str, schema: Any, *parameters: Any, status: int = 200, kinds: tuple[str, ...] = (), **more: Any
     ) -> Any:
         refusals = ("malformed-json", "body-too-large", "invalid-inputs", *kinds, *(("not-found",) if parameters else ()))
-        said, content = "Done." if status == 200 else "Accepted.", {JSON: {"schema": schema}}
+        said, content = "Done." if status == 200 else "Accepted.", {MEDIA_TYPE: {"schema": schema}}
         more |= {"description": DESCRIPTIONS[called], "parameters": list(parameters)}
         return api.operation(called, tag, summary, said, content, *refusals, status=status, **more)
 
@@ -209,7 +210,7 @@ def paths(api: ApiDocument) -> dict[str, Any]:
         *("startRun", "pipelines", "Start a run", reference("Run"), name),
         status=202,
         kinds=("retired", "unsupported-media-type"),
-        requestBody={"required": False, "content": {JSON: {"schema": reference("Start"), "example": {"inputs": {"budget": "60s"}}}}},
+        requestBody={"required": False, "content": {MEDIA_TYPE: {"schema": reference("Start"), "example": {"inputs": {"budget": "60s"}}}}},
     )
     start["responses"]["202"]["headers"] = {
         **api.headers,
