@@ -182,6 +182,7 @@ LONGEST = (
     "release/test_local.py",
     "release/test_stages.py",
     "crash/",
+    "upgrade/",
     "pipelines/",
     "training/",
     "batch/",

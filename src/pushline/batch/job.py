@@ -90,9 +90,7 @@ class BatchJob:
     def __init__(self, source: BatchInput, scorer: Scorer, place: Workplace, options: Options, progress: Progress) -> None:
         self.source, self.scorer, self.place, self.options, self.progress = source, scorer, place, options, progress
         self.to_parquet = place.out.suffix == ".parquet"
-        # Every how many rows one is kept for the drift check: all of a small file, about SAMPLE_ROWS of a large one.
-        about = source.size if source.kind == "parquet" else source.size // 40  # a CSV row is rarely shorter
-        self.sampling = max(1, about // SAMPLE_ROWS)
+        self.sampling = sampling_step(source)
         contract: Contract = scorer.contract
         self.reader = Reader(source, contract, scorer.scoring.encoding, options.delimiter, whole_table=self.to_parquet)
         self.workers = options.workers or os.cpu_count() or 1
@@ -263,6 +261,12 @@ def check_columns(source: BatchInput, scorer: Scorer, name: str) -> None:
     there = [column for column in scoring.names_added(scorer) if column in source.columns]
     if there:
         raise SettingsError(f"{name} has a column {there[0]} already.", why="The scores would come under that name.", do="Rename it first.")
+
+
+def sampling_step(source: BatchInput) -> int:
+    """Every how many rows one is kept for the drift check: all of a small file, about SAMPLE_ROWS of a large one."""
+    about = source.size if source.kind == "parquet" else source.size // 40  # a CSV row is rarely shorter
+    return max(1, about // SAMPLE_ROWS)
 
 
 def refused(line: str, reason: str, others: str) -> CriticalFindings:
