@@ -1,6 +1,8 @@
 """A stand-in for `gh api`: it keeps a repository's settings in a file, answers like GitHub, and records every call.
 
-Artifacts lie in the folder $FAKE_GH_STORE as run/name/files, as the stand-in of upload-artifact keeps them.
+Artifacts lie in the folder $FAKE_GH_STORE as run/name/files, as the stand-in of upload-artifact keeps them. Sources at docs.github.com:
+"List artifacts for a repository", "Create or update an environment", "Create a repository ruleset", "Workflow runs", "Using pagination in
+the REST API"; what a plan lacks, "Managing environments for deployment" and "About rulesets".
 """
 
 import hashlib

@@ -1,4 +1,8 @@
-"""Azure's AutoML node: what stands for it is run on the node's own data, and leaves what Azure documents."""
+"""Azure's AutoML node: what stands for it is run on the node's own data, and leaves what Azure documents.
+
+Source: learn.microsoft.com, "Set up AutoML training with the Azure Machine Learning Python SDK" and "CLI (v2) Automated ML
+classification job YAML schema".
+"""
 
 import json
 import sys

@@ -1,4 +1,8 @@
-"""Compute clusters: made in a while, refused where the quota or the size says no."""
+"""Compute clusters: made in a while, refused where the quota or the size says no.
+
+Sources at learn.microsoft.com: "Compute - Create Or Update", "Manage and increase quotas and limits for resources with Azure Machine
+Learning".
+"""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,8 @@
-"""Entra ID and GitHub's OIDC endpoint: who may ask for what, and for how long a token is good."""
+"""Entra ID and GitHub's OIDC endpoint: who may ask for what, and for how long a token is good.
+
+Sources: learn.microsoft.com, "OAuth 2.0 client credentials flow on the Microsoft identity platform" (its third case is a federated
+assertion) and "Workload identity federation"; docs.github.com, "OpenID Connect reference".
+"""
 
 import base64
 import dataclasses

@@ -1,4 +1,7 @@
-"""What stands before Pushline comes: a workspace and what belongs to it, as a person or `bootstrap` made them."""
+"""What stands before Pushline comes: a workspace and what belongs to it, as a person or `bootstrap` made them.
+
+Source: learn.microsoft.com, "Workspaces - Create Or Update" of Azure Machine Learning.
+"""
 
 from typing import TYPE_CHECKING
 

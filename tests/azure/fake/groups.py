@@ -2,6 +2,9 @@
 
 The scoring container is the scoring service, the sidecar a real Caddy; both as processes of this machine, with their
 ports moved to free ones. Names, updates, secrets and failures follow the service's documented rules.
+
+Sources at learn.microsoft.com: "Container Groups - Create Or Update", "Update containers in Azure Container Instances", "Mount a secret
+volume in Azure Container Instances", "Troubleshoot common issues in Azure Container Instances".
 """
 
 import hashlib

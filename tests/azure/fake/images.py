@@ -1,6 +1,9 @@
 """The container registry: source upload, ACR tasks, and the data plane that tells a tag's digest.
 
 An image is its build context: whoever starts a container of it starts what lies there.
+
+Sources at learn.microsoft.com: "Registries - Get Build Source Upload Url", "Registries - Schedule Run", "Runs - Get Log Sas Url",
+"Registries - Import Image"; the data plane is that of the OCI distribution specification.
 """
 
 import hashlib

@@ -1,4 +1,8 @@
-"""Jobs: a submitted pipeline is run on this machine, node by node, with the code, components and data that were uploaded."""
+"""Jobs: a submitted pipeline is run on this machine, node by node, with the code, components and data that were uploaded.
+
+Sources at learn.microsoft.com: "Jobs - Create Or Update" and "Component Versions - Create Or Update" of Azure Machine Learning, "CLI (v2)
+pipeline job YAML schema".
+"""
 
 import contextlib
 import os

@@ -1,4 +1,7 @@
-"""Log Analytics: the few tables that Pushline asks for, filtered by what its queries say."""
+"""Log Analytics: the few tables that Pushline asks for, filtered by what its queries say.
+
+Source: learn.microsoft.com, "Query - Execute" of the Log Analytics query API, and the reference of each table.
+"""
 
 import gzip
 import json

@@ -1,4 +1,7 @@
-"""A batch deployment of a model: its scoring script runs in as many processes as the deployment says, over mini-batches of files."""
+"""A batch deployment of a model: its scoring script runs in as many processes as the deployment says, over mini-batches of files.
+
+Source: learn.microsoft.com, "Author scoring scripts for batch deployments".
+"""
 
 import json
 import sys

@@ -1,4 +1,7 @@
-"""Blob storage: azurite behind the account's host name, with tokens of the loopback directory turned into SAS."""
+"""Blob storage: azurite behind the account's host name, with tokens of the loopback directory turned into SAS.
+
+Sources: learn.microsoft.com, "Use the Azurite emulator for local Azure Storage development" and "Create a user delegation SAS".
+"""
 
 import contextlib
 import fcntl

@@ -1,6 +1,9 @@
 """The workspace's MLflow: a real MLflow server, behind the host and with the limits that Azure's has.
 
 Logged models are unknown there (an empty 404), and artifacts go through run history into blob storage.
+
+Sources at learn.microsoft.com: "Track experiments and models with MLflow" and "Manage model registries with MLflow", each with its table of
+what is supported.
 """
 
 import http.client
