@@ -174,7 +174,7 @@ def test_a_job_tells_what_it_did_in_figures_that_add_up_over_its_pieces(
 
 def test_every_so_many_rows_one_is_kept_for_the_drift_of_the_input() -> None:
     def step(kind: str, size: int) -> int:
-        return sampling_step(SimpleNamespace(kind=kind, size=size))  # type: ignore[arg-type]
+        return sampling_step(SimpleNamespace(kind=kind, size=size))  # type: ignore[arg-type]  # it looks at no more of a source
 
     assert [step("parquet", rows) for rows in (10, SAMPLE_ROWS, 10 * SAMPLE_ROWS)] == [1, 1, 10]
     assert [step("csv", 40 * rows) for rows in (10, SAMPLE_ROWS, 10 * SAMPLE_ROWS)] == [1, 1, 10]

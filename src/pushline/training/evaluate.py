@@ -23,7 +23,7 @@ SMALLEST_GROUP = 30  # rows below which a group's figures say nothing
 RANGES = 5  # of a sensitive number
 SHUFFLES = 3
 CLASS_FIGURES = ("average_precision", "roc_auc", "log_loss", "selected", "recall", "precision")  # of a group
-IMPORTANCE_ROWS = 5_000  # more would tell the order of the columns no better
+IMPORTANCE_ROWS = 5_000  # as many as AutoGluon shuffles by default
 
 
 def evaluate(

@@ -156,7 +156,7 @@ def load_mlflow() -> None:
     from pushline.registry.mlflow_store import quietly
 
     with quietly():
-        import mlflow.onnx  # noqa: F401
+        import mlflow.onnx  # noqa: F401 - to have it loaded
         from mlflow.utils.requirements_utils import warn_dependency_requirement_mismatches
 
         warn_dependency_requirement_mismatches(["mlflow"])
